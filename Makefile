@@ -17,7 +17,8 @@ meson_setup = meson setup --buildtype=debugoptimized -Db_ndebug=false
 c_files = find src tests bench -name '*.[ch]' 2>/dev/null
 
 .NOTPARALLEL:
-.PHONY: all help run test test-long bench check asan tsan format clean build/weir setup-build setup-run setup-test setup-bench
+.PHONY: all help run test test-long bench check asan tsan format clean build/weir
+.PHONY: setup-build setup-run setup-test setup-bench
 
 all: build/weir
 

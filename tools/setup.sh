@@ -80,13 +80,12 @@ detect_system() {
         [ "$release" -ge 12 ] || die "Debian $release is too old: 12 or 13 is needed"
 }
 
+can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
 as_root() {
         if [ "$(id -u)" = 0 ]; then
                 env DEBIAN_FRONTEND=noninteractive "$@"
-        elif command -v sudo >/dev/null 2>&1; then
-                sudo env DEBIAN_FRONTEND=noninteractive "$@"
         else
-                die "root is needed and there is no sudo. Run this once as root: tools/setup.sh $level"
+                sudo env DEBIAN_FRONTEND=noninteractive "$@"
         fi
 }
 
@@ -135,6 +134,8 @@ trap 'exit 143' TERM HUP
 install_packages() {
         missing=$(missing_packages "$@")
         if [ -z "$missing" ]; then return 0; fi
+        can_be_root || die "these packages are missing, you are not root and there is no sudo. As root, run:" \
+                "apt-get install --no-install-recommends $missing"
         say "installing $(reason "$level"): $missing"
         if ! apt_knows $missing; then quietly as_root apt-get update; fi
         apt_knows $missing || die "this machine's apt sources do not offer all of: $missing"
