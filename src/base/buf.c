@@ -1,0 +1,190 @@
+#include "base/buf.h"
+
+#include <stdio.h>
+
+#include "base/heap.h"
+#include "base/must.h"
+
+enum { FIRST_CAPACITY = 256 };
+
+void buf_init(struct buf *b, size_t bytes_max)
+{
+    must(bytes_max > 0 && bytes_max < SIZE_MAX / 2);
+    *b = (struct buf){.bytes_max = bytes_max};
+}
+
+void buf_done(struct buf *b)
+{
+    heap_free(b->data);
+    *b = (struct buf){.bytes_max = b->bytes_max};
+}
+
+void buf_clear(struct buf *b)
+{
+    b->len = 0;
+    b->is_failed = false;
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+    must(b->bytes_max > 0);
+    if (UNLIKELY(b->is_failed || n > b->bytes_max - b->len)) {
+        b->is_failed = true;
+        return NULL;
+    }
+    size_t need = b->len + n;
+    if (UNLIKELY(need > b->cap)) {
+        size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
+        while (cap < need)
+            cap *= 2;
+        if (cap > b->bytes_max)
+            cap = b->bytes_max;
+        char *moved = heap_try_resize(b->data, HEAP_BUF, cap);
+        if (!moved) {
+            b->is_failed = true;
+            return NULL;
+        }
+        b->data = moved;
+        b->cap = cap;
+    }
+    return b->data + b->len;
+}
+
+void buf_commit(struct buf *b, size_t n)
+{
+    must(n <= b->cap - b->len);
+    b->len += n;
+}
+
+void buf_drop_front(struct buf *b, size_t n)
+{
+    must(n <= b->len);
+    if (n && n < b->len)
+        memmove(b->data, b->data + n, b->len - n);
+    b->len -= n;
+}
+
+void buf_add(struct buf *b, const void *data, size_t len)
+{
+    if (len == 0)
+        return;
+    char *to = buf_reserve(b, len);
+    if (!to)
+        return;
+    memcpy(to, data, len);
+    b->len += len;
+}
+
+void buf_add_slice(struct buf *b, struct slice s)
+{
+    buf_add(b, s.data, s.len);
+}
+
+void buf_add_str(struct buf *b, const char *cstr)
+{
+    buf_add(b, cstr, strlen(cstr));
+}
+
+void buf_add_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
+
+void buf_add_u64(struct buf *b, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    buf_add(b, digits + at, sizeof(digits) - at);
+}
+
+void buf_add_i64(struct buf *b, int64_t value)
+{
+    if (value < 0)
+        buf_add_char(b, '-');
+    buf_add_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+void buf_addf(struct buf *b, const char *fmt, ...)
+{
+    char small[512];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    va_end(ap);
+    must(n >= 0);
+    if ((size_t)n < sizeof(small)) {
+        buf_add(b, small, (size_t)n);
+        return;
+    }
+    char *to = buf_reserve(b, (size_t)n + 1);
+    if (!to)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(to, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    b->len += (size_t)n;
+}
+
+/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlongs, no surrogates, up to U+10FFFF), or 0. */
+static size_t utf8_sequence(const unsigned char *p, size_t left)
+{
+    unsigned char c = p[0];
+    if (c < 0x80)
+        return 1;
+    size_t n = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    if (n == 0 || left < n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
+        (c == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+void buf_add_json(struct buf *b, struct slice s)
+{
+    static const char hex[] = "0123456789abcdef";
+    buf_add_char(b, '"');
+    size_t from = 0;
+    for (size_t i = 0; i < s.len;) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            i++;
+            continue;
+        }
+        size_t n = c >= 0x80 ? utf8_sequence((const unsigned char *)s.data + i, s.len - i) : 0;
+        if (n) {
+            i += n;
+            continue;
+        }
+        buf_add(b, s.data + from, i - from);
+        char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        if (c >= 0x80)
+            buf_add(b, "\xef\xbf\xbd", 3);
+        else if (c == '"' || c == '\\')
+            buf_add(b, (char[2]){'\\', (char)c}, 2);
+        else
+            buf_add(b, esc, sizeof(esc));
+        from = ++i;
+    }
+    buf_add(b, s.data + from, s.len - from);
+    buf_add_char(b, '"');
+}
+
+const char *buf_cstr(struct buf *b)
+{
+    bool was_failed = b->is_failed;
+    char *end = buf_reserve(b, 1);
+    if (!end) {
+        b->is_failed = was_failed;
+        return "";
+    }
+    *end = '\0';
+    return b->data;
+}

@@ -1,0 +1,57 @@
+#ifndef WEIR_BASE_HEAP_H
+#define WEIR_BASE_HEAP_H
+/* The only heap. Every block is counted under a tag (exported as a metric), and tests can make the
+ * k-th allocation fail (heap_fail_after). Thread-safe. The *_try forms return NULL when memory is
+ * gone; the plain forms are for small, bounded things and abort through must() instead. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+enum heap_tag {
+    HEAP_MISC,
+    HEAP_BUF,
+    HEAP_ARENA,
+    HEAP_NET,
+    HEAP_STREAM,
+    HEAP_STORE,
+    HEAP_STATE,
+    HEAP_TENANT,
+    HEAP_ANALYTICS,
+    HEAP_ARCHIVE,
+    HEAP_APP,
+    HEAP_TAG_COUNT
+};
+
+void *heap_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK;      /* zeroed; never NULL */
+void *heap_try_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK;  /* zeroed; NULL if none */
+void *heap_try_resize(void *block, enum heap_tag tag, size_t bytes) MUST_CHECK; /* new bytes not zeroed */
+char *heap_strdup(enum heap_tag tag, const char *cstr) MUST_CHECK;
+char *heap_strndup(enum heap_tag tag, const char *data, size_t len) MUST_CHECK; /* adds the NUL */
+void heap_free(void *block); /* NULL is allowed */
+
+static inline void heap_freep(void *pp)
+{
+    void **p = (void **)pp;
+    heap_free(*p);
+    *p = NULL;
+}
+
+uint64_t heap_bytes(enum heap_tag tag); /* in use now */
+uint64_t heap_calls(void);              /* allocations since start, for tests that want none */
+const char *heap_tag_name(enum heap_tag tag);
+
+/* Tests: the k-th heap_try_* from now on (1 = the next) returns NULL, once. 0 switches it off. */
+void heap_fail_after(uint64_t k);
+
+/* n * size and a + b that refuse to wrap; return 0 on overflow only through *ok. */
+static inline size_t size_mul(size_t a, size_t b, int *ok)
+{
+    size_t r;
+    if (__builtin_mul_overflow(a, b, &r)) {
+        *ok = 0;
+        return 0;
+    }
+    return r;
+}
+#endif

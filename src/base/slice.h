@@ -1,0 +1,57 @@
+#ifndef WEIR_BASE_SLICE_H
+#define WEIR_BASE_SLICE_H
+/* A borrowed range of bytes: not owned, not NUL-terminated, valid as long as what it points into. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <string.h>
+
+struct slice {
+    const char *data; /* may be NULL if len is 0 */
+    size_t len;
+};
+
+#define SLICE_EMPTY ((struct slice){NULL, 0})
+#define SLICE_LIT(lit) ((struct slice){"" lit, sizeof(lit) - 1})
+#define SLICE_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
+
+static inline struct slice slice_of(const char *data, size_t len)
+{
+    return (struct slice){data, len};
+}
+
+static inline struct slice slice_str(const char *cstr)
+{
+    return (struct slice){cstr, cstr ? strlen(cstr) : 0};
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool slice_eq_str(struct slice a, const char *b)
+{
+    return slice_eq(a, slice_str(b));
+}
+
+static inline bool slice_has_prefix(struct slice a, struct slice prefix)
+{
+    return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.data, prefix.data, prefix.len) == 0);
+}
+
+static inline struct slice slice_sub(struct slice a, size_t from)
+{
+    return from >= a.len ? SLICE_EMPTY : (struct slice){a.data + from, a.len - from};
+}
+
+bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
+struct slice slice_trim(struct slice a);              /* space and tab at both ends */
+/* Cut *rest at the first sep: returns the part before it, *rest becomes what follows (empty at the end). */
+struct slice slice_cut(struct slice *rest, char sep);
+/* Decimal digits only, no sign, no space; false on overflow or anything else. */
+bool slice_to_u64(struct slice a, uint64_t *ret_value);
+bool slice_to_i64(struct slice a, int64_t *ret_value); /* optional leading '-' */
+/* Compares in a time that depends on the lengths alone: for keys and signatures. */
+bool slice_eq_const_time(struct slice a, struct slice b);
+#endif
