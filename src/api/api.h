@@ -1,15 +1,16 @@
 #ifndef WEIR_API_API_H
 #define WEIR_API_API_H
 /* The HTTP face: one table of routes, the one place that authenticates and binds a request to its
- * tenant, problem+json (RFC 9457), and OpenAPI 3.1 made from the same table. Services hand in routes;
- * app/ wires them. */
+ * tenant, problem+json (RFC 9457), and OpenAPI 3.1 made from the same table. Services hand in
+ * routes; app/ wires them. */
 #include "base/buf.h"
 #include "net/net.h"
 #include "tenant/tenant.h"
 
 enum api_auth {
     API_AUTH_NONE,
-    API_AUTH_SECRET,  /* X-API-Key or Authorization: Bearer sk_…; {projectId} in the path must be the key's */
+    API_AUTH_SECRET, /* X-API-Key or Authorization: Bearer sk_…; {projectId} in the path must be the
+                        key's */
     API_AUTH_CONTROL, /* only over the control socket (data/run/control.sock, mode 0600) */
 };
 enum { API_PARAMS_MAX = 4 };
@@ -22,19 +23,22 @@ struct api_request { /* lives in the request's arena until the answer */
 };
 struct api_route {
     enum net_method method; /* HEAD is served by GET; OPTIONS (CORS) by the router itself */
-    const char *pattern;    /* "/projects/{projectId}/events/{eventId}"; a leading "*" segment matches any prefix */
+    const char *pattern; /* "/projects/{projectId}/events/{eventId}"; a leading "*" segment matches
+                            any prefix */
     enum api_auth auth;
     bool is_browser;         /* CORS for any origin; body read whatever its Content-Type */
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
     void (*handle)(void *service, struct api_request *req);
-    const char *openapi; /* the JSON text of the OpenAPI operation object; NULL = not public (control) */
+    const char
+        *openapi; /* the JSON text of the OpenAPI operation object; NULL = not public (control) */
 };
 struct api_service {
     const char *name;
     void *ctx; /* first argument of every handle */
     const struct api_route *routes;
     uint32_t route_count;
-    const char *openapi_schemas; /* JSON members for components/schemas: "\"Event\":{…},\"X\":{…}", or NULL */
+    const char *openapi_schemas; /* JSON members for components/schemas: "\"Event\":{…},\"X\":{…}",
+                                    or NULL */
 };
 
 /* ---- answering ---- */
@@ -42,9 +46,10 @@ struct api_service {
 void api_answer(struct api_request *req, int status, const char *content_type, struct slice body,
                 const struct net_header *headers, uint32_t header_count);
 void api_json(struct api_request *req, int status, struct slice body);
-/* {"type":"https://weir.dev/problems/<slug>","title","status","detail","instance":request id}. The slug is the
- * rc's name in lower case. Retry-After: 1 is added for retryable codes. */
-void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...) PRINTF_LIKE(3, 4);
+/* {"type":"https://weir.dev/problems/<slug>","title","status","detail","instance":request id}. The
+ * slug is the rc's name in lower case. Retry-After: 1 is added for retryable codes. */
+void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
+    PRINTF_LIKE(3, 4);
 void api_problem_err(struct api_request *req, const struct err *err);
 
 /* ---- the router ---- */
@@ -57,7 +62,7 @@ struct api_cfg {
     bool is_control; /* serves API_AUTH_CONTROL routes (the control socket's server) */
 };
 enum rc api_new(const struct api_cfg *cfg, struct api **ret_api, struct err *err) MUST_CHECK;
-struct net_app api_app(struct api *api);     /* for net_server_cfg.app */
+struct net_app api_app(struct api *api); /* for net_server_cfg.app */
 void api_openapi(const struct api *api, struct buf *out);
 void api_free(struct api *api);
 #endif

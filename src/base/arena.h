@@ -24,7 +24,8 @@ void arena_init(struct arena *a, size_t chunk_bytes, size_t bytes_max);
 void arena_reset(struct arena *a); /* keeps the first chunk */
 void arena_done(struct arena *a);
 
-void *arena_alloc(struct arena *a, size_t bytes) MUST_CHECK; /* 16-byte aligned, NOT zeroed, NULL if full */
+void *arena_alloc(struct arena *a,
+                  size_t bytes) MUST_CHECK; /* 16-byte aligned, NOT zeroed, NULL if full */
 void *arena_zalloc(struct arena *a, size_t bytes) MUST_CHECK;
 char *arena_strndup(struct arena *a, const char *data, size_t len) MUST_CHECK; /* adds the NUL */
 struct slice arena_copy(struct arena *a, struct slice s) MUST_CHECK; /* SLICE_EMPTY if full */

@@ -16,28 +16,28 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Drop a must-check result on purpose, with the reason beside it. */
-#define IGNORE(expr, why)                                                                          \
-    do {                                                                                           \
-        if (expr) {                                                                                \
-        }                                                                                          \
+#define IGNORE(expr, why) \
+    do {                  \
+        if (expr) {       \
+        }                 \
     } while (0)
 
-#define take_ptr(pp)                                                                               \
-    __extension__({                                                                                \
-        __typeof__(pp) pp_ = (pp);                                                                 \
-        __typeof__(*pp_) p_ = *pp_;                                                                \
-        *pp_ = NULL;                                                                               \
-        p_;                                                                                        \
+#define take_ptr(pp)                \
+    __extension__({                 \
+        __typeof__(pp) pp_ = (pp);  \
+        __typeof__(*pp_) p_ = *pp_; \
+        *pp_ = NULL;                \
+        p_;                         \
     })
 
 /* Defines NAMEp(T **), the cleanup form of a destructor NAME(T *) that takes NULL. */
-#define DEFINE_CLEANUP(type, fn)                                                                   \
-    static inline void fn##p(type *p)                                                              \
-    {                                                                                              \
-        if (*p)                                                                                    \
-            fn(*p);                                                                                \
+#define DEFINE_CLEANUP(type, fn)      \
+    static inline void fn##p(type *p) \
+    {                                 \
+        if (*p)                       \
+            fn(*p);                   \
     }
 #endif

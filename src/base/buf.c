@@ -129,7 +129,8 @@ void buf_addf(struct buf *b, const char *fmt, ...)
     b->len += (size_t)n;
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlongs, no surrogates, up to U+10FFFF), or 0. */
+/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlongs, no surrogates, up to U+10FFFF),
+ * or 0. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
     unsigned char c = p[0];

@@ -29,8 +29,8 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_str(struct buf *b, const char *cstr);
 void buf_add_char(struct buf *b, char c);
-void buf_add_u64(struct buf *b, uint64_t value);           /* decimal */
-void buf_add_i64(struct buf *b, int64_t value);            /* decimal */
+void buf_add_u64(struct buf *b, uint64_t value); /* decimal */
+void buf_add_i64(struct buf *b, int64_t value);  /* decimal */
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* s as a JSON string with quotes; bytes are taken as UTF-8, an invalid byte becomes U+FFFD. */
 void buf_add_json(struct buf *b, struct slice s);

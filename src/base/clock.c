@@ -137,8 +137,8 @@ bool time_parse(struct slice text, unix_ms *ret_time)
     struct slice s = text;
     unsigned year, month, day, hour = 0, minute = 0, second = 0, ms = 0;
     int64_t offset_minutes = 0;
-    if (!digits(&s, 4, &year) || !literal(&s, '-') || !digits(&s, 2, &month) ||
-        !literal(&s, '-') || !digits(&s, 2, &day))
+    if (!digits(&s, 4, &year) || !literal(&s, '-') || !digits(&s, 2, &month) || !literal(&s, '-') ||
+        !digits(&s, 2, &day))
         return false;
     if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
         return false;

@@ -6,7 +6,8 @@
 
 #include "base/must.h"
 
-/* A 16-byte header keeps what malloc guarantees (alignment to max_align_t) and remembers size and tag. */
+/* A 16-byte header keeps what malloc guarantees (alignment to max_align_t) and remembers size and
+ * tag. */
 struct header {
     uint64_t bytes;
     uint32_t tag;
@@ -20,9 +21,9 @@ static _Atomic uint64_t calls;
 static _Atomic int64_t fail_countdown;
 
 static const char *const tag_names[HEAP_TAG_COUNT] = {
-    [HEAP_MISC] = "misc",       [HEAP_BUF] = "buf",         [HEAP_ARENA] = "arena",
-    [HEAP_NET] = "net",         [HEAP_STREAM] = "stream",   [HEAP_STORE] = "store",
-    [HEAP_STATE] = "state",     [HEAP_TENANT] = "tenant",   [HEAP_ANALYTICS] = "analytics",
+    [HEAP_MISC] = "misc",       [HEAP_BUF] = "buf",       [HEAP_ARENA] = "arena",
+    [HEAP_NET] = "net",         [HEAP_STREAM] = "stream", [HEAP_STORE] = "store",
+    [HEAP_STATE] = "state",     [HEAP_TENANT] = "tenant", [HEAP_ANALYTICS] = "analytics",
     [HEAP_ARCHIVE] = "archive", [HEAP_APP] = "app",
 };
 

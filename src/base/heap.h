@@ -23,9 +23,10 @@ enum heap_tag {
     HEAP_TAG_COUNT
 };
 
-void *heap_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK;      /* zeroed; never NULL */
-void *heap_try_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK;  /* zeroed; NULL if none */
-void *heap_try_resize(void *block, enum heap_tag tag, size_t bytes) MUST_CHECK; /* new bytes not zeroed */
+void *heap_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK;     /* zeroed; never NULL */
+void *heap_try_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK; /* zeroed; NULL if none */
+void *heap_try_resize(void *block, enum heap_tag tag,
+                      size_t bytes) MUST_CHECK; /* new bytes not zeroed */
 char *heap_strdup(enum heap_tag tag, const char *cstr) MUST_CHECK;
 char *heap_strndup(enum heap_tag tag, const char *data, size_t len) MUST_CHECK; /* adds the NUL */
 void heap_free(void *block); /* NULL is allowed */

@@ -153,6 +153,5 @@ bool log_allowed(struct log_limit *limit)
 {
     int64_t now = mono_now().ns;
     int64_t next = atomic_load_explicit(&limit->next_ns, memory_order_relaxed);
-    return now >= next &&
-           atomic_compare_exchange_strong(&limit->next_ns, &next, now + 1000000000);
+    return now >= next && atomic_compare_exchange_strong(&limit->next_ns, &next, now + 1000000000);
 }

@@ -41,8 +41,9 @@ int64_t metric_get(const struct metric *m)
 
 static void render_histogram(struct buf *out, const struct metric *m)
 {
-    static const uint64_t edges_us[] = {100,    250,    500,     1000,    2500,    5000,    10000,   25000,
-                                        50000,  100000, 250000,  500000,  1000000, 2500000, 10000000};
+    static const uint64_t edges_us[] = {100,    250,    500,     1000,    2500,
+                                        5000,   10000,  25000,   50000,   100000,
+                                        250000, 500000, 1000000, 2500000, 10000000};
     const char *labels = m->labels ? m->labels : "";
     const char *comma = m->labels ? "," : "";
     uint64_t total = hist_total(m->hist);
@@ -66,7 +67,8 @@ void metrics_render(struct buf *out)
     for (const struct metric *m = first; m; m = m->next) {
         if (strcmp(family, m->name) != 0) {
             family = m->name;
-            buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, kinds[m->kind]);
+            buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
+                     kinds[m->kind]);
         }
         if (m->kind == METRIC_HISTOGRAM) {
             render_histogram(out, m);

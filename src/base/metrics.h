@@ -2,10 +2,11 @@
 #define WEIR_BASE_METRICS_H
 /* Counters, gauges and histograms in Prometheus text format 0.0.4.
  *
- * A metric is a static object registered once at start by its module's xxx_metrics_register(); after
- * that updates are relaxed atomics from any thread. Labels are fixed at registration ('stream="events",
- * partition="0"'): a label value never comes from user input. Registration is not thread-safe against
- * rendering; do it before serving, or under metrics_register's own lock (it has one). */
+ * A metric is a static object registered once at start by its module's xxx_metrics_register();
+ * after that updates are relaxed atomics from any thread. Labels are fixed at registration
+ * ('stream="events", partition="0"'): a label value never comes from user input. Registration is
+ * not thread-safe against rendering; do it before serving, or under metrics_register's own lock (it
+ * has one). */
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -18,9 +19,9 @@ struct metric {
     const char *help;   /* one line */
     const char *labels; /* 'a="x",b="y"' or NULL; borrowed until unregistered */
     enum metric_kind kind;
-    _Atomic int64_t value;       /* counter or gauge */
-    const struct hist *hist;     /* histogram: values in microseconds, shown in seconds */
-    int64_t (*read)(void *ctx);  /* gauge by callback instead of value; any thread */
+    _Atomic int64_t value;      /* counter or gauge */
+    const struct hist *hist;    /* histogram: values in microseconds, shown in seconds */
+    int64_t (*read)(void *ctx); /* gauge by callback instead of value; any thread */
     void *read_ctx;
     struct metric *next; /* registry's */
 };

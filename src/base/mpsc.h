@@ -3,7 +3,8 @@
 /* Many producers, one consumer, intrusive and lock-free: producers push on an atomic stack, the
  * consumer takes the whole stack at once and gets it in push order.
  *
- * mpsc_push returns true if the queue was empty: then, and only then, the consumer needs a wake-up. */
+ * mpsc_push returns true if the queue was empty: then, and only then, the consumer needs a wake-up.
+ */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -160,8 +160,9 @@ enum rc os_truncate(int fd, uint64_t size, struct err *err)
     do {
         r = os->ftruncate(fd, (off_t)size);
     } while (r != 0 && errno == EINTR);
-    return r == 0 ? RC_OK
-                  : err_sys(err, errno, "cannot cut the file to %llu bytes", (unsigned long long)size);
+    return r == 0
+               ? RC_OK
+               : err_sys(err, errno, "cannot cut the file to %llu bytes", (unsigned long long)size);
 }
 
 enum rc os_reserve(int fd, uint64_t at, uint64_t len, struct err *err)
@@ -392,8 +393,8 @@ enum rc os_lock(const char *path, int *ret_fd, struct err *err)
         ssize_t n = pread(fd, holder, sizeof(holder) - 1, 0);
         if (n > 0)
             holder[n - (holder[n - 1] == '\n')] = '\0';
-        return err_set(err, RC_BUSY, "%s is locked: another weir (process %s) uses this folder", path,
-                       holder);
+        return err_set(err, RC_BUSY, "%s is locked: another weir (process %s) uses this folder",
+                       path, holder);
     }
     char pid[32];
     int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());

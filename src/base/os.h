@@ -41,8 +41,9 @@ extern const struct os_calls os_calls_real;
 /* Replace the table (NULL = the real one). Only while no other thread uses os_*. */
 void os_calls_set(const struct os_calls *calls);
 
-enum rc os_open(const char *path, int flags, int *ret_fd, struct err *err) MUST_CHECK; /* O_CLOEXEC, 0640 */
-void os_close(int fd); /* -1 is allowed */
+enum rc os_open(const char *path, int flags, int *ret_fd,
+                struct err *err) MUST_CHECK; /* O_CLOEXEC, 0640 */
+void os_close(int fd);                       /* -1 is allowed */
 static inline void os_closep(int *fd)
 {
     if (*fd >= 0)
@@ -51,7 +52,8 @@ static inline void os_closep(int *fd)
 }
 
 /* Reads up to n bytes at the offset; *ret_n < n only at the end of the file. */
-enum rc os_pread(int fd, void *to, size_t n, uint64_t at, size_t *ret_n, struct err *err) MUST_CHECK;
+enum rc os_pread(int fd, void *to, size_t n, uint64_t at, size_t *ret_n,
+                 struct err *err) MUST_CHECK;
 /* Writes all of it or fails; after a failure *ret_written bytes at the front are in the file. The
  * iov array is used up. */
 enum rc os_pwritev_all(int fd, struct iovec *iov, int n, uint64_t at, uint64_t *ret_written,

@@ -104,7 +104,8 @@ enum rc err_sys(struct err *err, int sys_errno, const char *fmt, ...)
     char reason[80];
     err->rc = rc;
     err->sys_errno = sys_errno;
-    snprintf(err->text, sizeof(err->text), "%s: %s", what, strerror_r(sys_errno, reason, sizeof(reason)));
+    snprintf(err->text, sizeof(err->text), "%s: %s", what,
+             strerror_r(sys_errno, reason, sizeof(reason)));
     return rc;
 }
 
@@ -118,8 +119,13 @@ enum rc err_wrap(struct err *err, const char *fmt, ...)
     va_end(ap);
     must(n >= 0);
     size_t used = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    strncat(text, ": ", sizeof(text) - 1 - used);
-    strncat(text, err->text, sizeof(text) - 1 - strlen(text));
+    const char *const parts[] = {": ", err->text};
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        size_t len = strnlen(parts[i], sizeof(text) - 1 - used);
+        memcpy(text + used, parts[i], len);
+        used += len;
+    }
+    text[used] = '\0';
     memcpy(err->text, text, sizeof(text));
     return err->rc;
 }

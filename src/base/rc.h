@@ -23,7 +23,7 @@ bool rc_is_retryable(enum rc rc);
 /* What went wrong, for a person. Written only on failure; zero-initialise with ERR_INIT. */
 struct err {
     enum rc rc;
-    int sys_errno; /* 0 if no system call failed */
+    int sys_errno;  /* 0 if no system call failed */
     char text[400]; /* one sentence: what, where, what to do */
 };
 #define ERR_INIT ((struct err){.rc = RC_OK})
@@ -36,15 +36,15 @@ enum rc err_sys(struct err *err, int sys_errno, const char *fmt, ...) PRINTF_LIK
 enum rc err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 enum rc rc_from_errno(int sys_errno);
 
-#define TRY(expr)                                                                                  \
-    do {                                                                                           \
-        enum rc try_rc_ = (expr);                                                                  \
-        if (UNLIKELY(try_rc_ != RC_OK))                                                            \
-            return try_rc_;                                                                        \
+#define TRY(expr)                       \
+    do {                                \
+        enum rc try_rc_ = (expr);       \
+        if (UNLIKELY(try_rc_ != RC_OK)) \
+            return try_rc_;             \
     } while (0)
-#define ENSURE(cond, code)                                                                         \
-    do {                                                                                           \
-        if (UNLIKELY(!(cond)))                                                                     \
-            return (code);                                                                         \
+#define ENSURE(cond, code)     \
+    do {                       \
+        if (UNLIKELY(!(cond))) \
+            return (code);     \
     } while (0)
 #endif

@@ -1,6 +1,7 @@
 #ifndef WEIR_BASE_SLICE_H
 #define WEIR_BASE_SLICE_H
-/* A borrowed range of bytes: not owned, not NUL-terminated, valid as long as what it points into. */
+/* A borrowed range of bytes: not owned, not NUL-terminated, valid as long as what it points into.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
@@ -47,7 +48,8 @@ static inline struct slice slice_sub(struct slice a, size_t from)
 
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
 struct slice slice_trim(struct slice a);              /* space and tab at both ends */
-/* Cut *rest at the first sep: returns the part before it, *rest becomes what follows (empty at the end). */
+/* Cut *rest at the first sep: returns the part before it, *rest becomes what follows (empty at the
+ * end). */
 struct slice slice_cut(struct slice *rest, char sep);
 /* Decimal digits only, no sign, no space; false on overflow or anything else. */
 bool slice_to_u64(struct slice a, uint64_t *ret_value);

@@ -5,11 +5,12 @@
  * A loop is one thread with one libuv loop. A server puts one listener per loop on the same address
  * (SO_REUSEPORT) or one on a Unix socket. Handlers run on the connection's loop and never block.
  *
- * LIFE OF A REQUEST   head parsed → app.on_head chooses how the body is taken (or answers at once) →
- * body complete → app.on_request → exactly one answer, now or later, on the same loop: net_respond(),
- * or net_stream_begin() … net_stream_end(). The request and its arena live until that answer was
- * given, also when the client went away meanwhile (the answer is then dropped). Pipelined requests are
- * handled one after the other: on_request of the next comes after the answer of the one before. */
+ * LIFE OF A REQUEST   head parsed → app.on_head chooses how the body is taken (or answers at once)
+ * → body complete → app.on_request → exactly one answer, now or later, on the same loop:
+ * net_respond(), or net_stream_begin() … net_stream_end(). The request and its arena live until
+ * that answer was given, also when the client went away meanwhile (the answer is then dropped).
+ * Pipelined requests are handled one after the other: on_request of the next comes after the answer
+ * of the one before. */
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,21 +29,31 @@ struct net_task { /* intrusive; owned by the poster until run() is entered */
     void (*run)(struct net_task *task);
 };
 enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err *err) MUST_CHECK;
-/* Runs task->run on the loop's thread, in order of posting. Any thread. Many posts = one wake-up. */
+/* Runs task->run on the loop's thread, in order of posting. Any thread. Many posts = one wake-up.
+ */
 void net_loop_post(struct net_loop *loop, struct net_task *task);
 /* work() on the worker pool, then done() on the loop. Call on the loop's thread only. */
-void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx), void *ctx);
+void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
+                   void *ctx);
 struct net_timer;
 struct net_timer *net_timer_start(struct net_loop *loop, uint64_t after_ms, uint64_t every_ms,
-                                  void (*fire)(void *ctx), void *ctx); /* loop's thread; every 0 = once */
-void net_timer_stop(struct net_timer *timer);                          /* loop's thread; frees */
-struct net_loop *net_loop_current(void); /* of this thread; NULL elsewhere */
+                                  void (*fire)(void *ctx),
+                                  void *ctx); /* loop's thread; every 0 = once */
+void net_timer_stop(struct net_timer *timer); /* loop's thread; frees */
+struct net_loop *net_loop_current(void);      /* of this thread; NULL elsewhere */
 /* Ends the loop when everything on it is closed; joins the thread. */
 void net_loop_stop(struct net_loop *loop);
 
 /* ---- requests ---- */
 enum net_method {
-    NET_GET, NET_HEAD, NET_POST, NET_PUT, NET_PATCH, NET_DELETE, NET_OPTIONS, NET_OTHER
+    NET_GET,
+    NET_HEAD,
+    NET_POST,
+    NET_PUT,
+    NET_PATCH,
+    NET_DELETE,
+    NET_OPTIONS,
+    NET_OTHER
 };
 struct net_header {
     struct slice name; /* as received; compare without case */
@@ -58,11 +69,12 @@ struct net_request {
     struct slice query;  /* after '?', raw; empty if none */
     const struct net_header *headers;
     uint32_t header_count;
-    struct slice body;  /* whole body (BODY_MEMORY); valid until the answer */
-    int body_fd;        /* BODY_FD: a memfd holding it, positioned at 0; closed after the answer */
+    struct slice body; /* whole body (BODY_MEMORY); valid until the answer */
+    int body_fd;       /* BODY_FD: a memfd holding it, positioned at 0; closed after the answer */
     uint64_t body_bytes;
-    char request_id[NET_REQUEST_ID_LEN + 1]; /* client's X-Request-Id if it is sane, else a UUIDv7 */
-    struct sockaddr_storage peer; /* ss_family AF_UNIX on a Unix socket */
+    char
+        request_id[NET_REQUEST_ID_LEN + 1]; /* client's X-Request-Id if it is sane, else a UUIDv7 */
+    struct sockaddr_storage peer;           /* ss_family AF_UNIX on a Unix socket */
     bool is_tls;
     mono_ns started;
     const void *route; /* free for on_head to leave its decision in */
@@ -71,9 +83,11 @@ struct net_request {
      * The handler still has to finish the request (its answer goes nowhere). */
     void (*on_gone)(struct net_request *req);
 };
-struct slice net_header_get(const struct net_request *req, const char *name); /* first; empty if none */
+struct slice net_header_get(const struct net_request *req,
+                            const char *name); /* first; empty if none */
 bool net_header_has(const struct net_request *req, const char *name);
-/* First value of a query parameter, percent- and '+'-decoded into the arena; false if it is absent. */
+/* First value of a query parameter, percent- and '+'-decoded into the arena; false if it is absent.
+ */
 bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value);
 
 enum net_body_mode { NET_BODY_MEMORY, NET_BODY_FD };
@@ -84,7 +98,7 @@ struct net_body_plan {
 
 struct net_response {
     int status;
-    struct slice content_type; /* empty = no header */
+    struct slice content_type;        /* empty = no header */
     const struct net_header *headers; /* further ones; no Content-Length, Connection, Date */
     uint32_t header_count;
     struct slice body; /* copied */
@@ -105,23 +119,23 @@ struct net_app {
     /* After the head. May answer with net_respond() (then on_request is not called). */
     void (*on_head)(void *ctx, struct net_request *req, struct net_body_plan *plan);
     void (*on_request)(void *ctx, struct net_request *req);
-    /* Body of an error answer the server itself gives (400, 408, 413, 414, 417, 431, 501, 503, 505 …):
-     * problem+json. detail says what to fix. */
+    /* Body of an error answer the server itself gives (400, 408, 413, 414, 417, 431, 501, 503, 505
+     * …): problem+json. detail says what to fix. */
     void (*render_problem)(void *ctx, int status, const char *detail, const char *request_id,
                            struct buf *ret_body);
     /* After each answer (access log, metrics). May be NULL. */
     void (*on_done)(void *ctx, const struct net_request *req, int status, uint64_t bytes_sent);
 };
-struct net_limits { /* 0 = the default in parentheses */
-    uint32_t head_bytes_max;        /* 16 KiB */
-    uint32_t header_count_max;      /* 100 */
-    uint32_t target_bytes_max;      /* 8 KiB */
-    uint64_t body_bytes_max;        /* 10 MiB */
-    uint32_t connections_max;       /* per server, all loops: 10,000, cut to RLIMIT_NOFILE - reserve */
-    uint32_t head_deadline_ms;      /* 10,000: from the first byte to the end of the head, absolute */
-    uint32_t body_bytes_per_s_min;  /* 512: average over the body after a grace of 5 s */
-    uint32_t write_deadline_ms;     /* 30,000 without progress of the peer's reading */
-    uint32_t idle_deadline_ms;      /* 60,000 between requests */
+struct net_limits {            /* 0 = the default in parentheses */
+    uint32_t head_bytes_max;   /* 16 KiB */
+    uint32_t header_count_max; /* 100 */
+    uint32_t target_bytes_max; /* 8 KiB */
+    uint64_t body_bytes_max;   /* 10 MiB */
+    uint32_t connections_max;  /* per server, all loops: 10,000, cut to RLIMIT_NOFILE - reserve */
+    uint32_t head_deadline_ms; /* 10,000: from the first byte to the end of the head, absolute */
+    uint32_t body_bytes_per_s_min;        /* 512: average over the body after a grace of 5 s */
+    uint32_t write_deadline_ms;           /* 30,000 without progress of the peer's reading */
+    uint32_t idle_deadline_ms;            /* 60,000 between requests */
     uint32_t requests_per_connection_max; /* 0 = no limit */
 };
 struct net_tls { /* PEM files; net_server_reload_tls reads them again */
@@ -140,8 +154,10 @@ struct net_server_cfg {
 struct net_server;
 enum rc net_server_start(const struct net_server_cfg *cfg, struct net_server **ret_server,
                          struct err *err) MUST_CHECK;
-const char *net_server_address(const struct net_server *s); /* with the real port: "127.0.0.1:41234" */
-enum rc net_server_reload_tls(struct net_server *s, struct err *err) MUST_CHECK; /* old one stays on failure */
+const char *
+net_server_address(const struct net_server *s); /* with the real port: "127.0.0.1:41234" */
+enum rc net_server_reload_tls(struct net_server *s,
+                              struct err *err) MUST_CHECK; /* old one stays on failure */
 /* Stop accepting, close idle connections, let running requests finish with Connection: close. */
 void net_server_drain(struct net_server *s);
 uint32_t net_server_connections(const struct net_server *s);

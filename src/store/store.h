@@ -1,10 +1,10 @@
 #ifndef WEIR_STORE_STORE_H
 #define WEIR_STORE_STORE_H
-/* The columnar store, spoken to over ClickHouse's HTTP interface: the embedded child (store/child.h) and
- * a real server differ in the URL only.
+/* The columnar store, spoken to over ClickHouse's HTTP interface: the embedded child
+ * (store/child.h) and a real server differ in the URL only.
  *
- * A client holds one keep-alive connection (libcurl easy handle) and belongs to one thread at a time;
- * a pool hands clients to many. Every call blocks: consumers and worker pool only. */
+ * A client holds one keep-alive connection (libcurl easy handle) and belongs to one thread at a
+ * time; a pool hands clients to many. Every call blocks: consumers and worker pool only. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,12 +31,14 @@ struct store_summary { /* from X-ClickHouse-Summary */
     uint64_t read_rows, read_bytes, written_rows, written_bytes, elapsed_ns;
 };
 struct store_client;
-enum rc store_client_new(const struct store_cfg *cfg, struct store_client **ret_client, struct err *err) MUST_CHECK;
+enum rc store_client_new(const struct store_cfg *cfg, struct store_client **ret_client,
+                         struct err *err) MUST_CHECK;
 void store_client_free(struct store_client *c);
 
 struct store_query {
-    const char *sql; /* may end in FORMAT …; else format is appended */
-    const char *format; /* "JSONEachRow", "JSONCompact", "RowBinary" …; NULL for statements without a result */
+    const char *sql;    /* may end in FORMAT …; else format is appended */
+    const char *format; /* "JSONEachRow", "JSONCompact", "RowBinary" …; NULL for statements without
+                           a result */
     const struct store_param *params;
     uint32_t param_count;
     const struct store_setting *settings;
@@ -52,15 +54,17 @@ struct store_query {
 enum rc store_query(struct store_client *c, const struct store_query *q, struct buf *out,
                     struct store_summary *ret_summary, int *ret_code, struct err *err) MUST_CHECK;
 enum rc store_exec(struct store_client *c, const char *sql, struct err *err) MUST_CHECK;
-/* INSERT INTO table (columns) FORMAT format with the body; token non-NULL = insert_deduplication_token.
- * RC_OK = the rows are in (or were before, under the same token) and survive power loss. */
-enum rc store_insert(struct store_client *c, const char *table, const char *columns, const char *format,
-                     struct slice body, const char *token, struct store_summary *ret_summary,
-                     int *ret_code, struct err *err) MUST_CHECK;
+/* INSERT INTO table (columns) FORMAT format with the body; token non-NULL =
+ * insert_deduplication_token. RC_OK = the rows are in (or were before, under the same token) and
+ * survive power loss. */
+enum rc store_insert(struct store_client *c, const char *table, const char *columns,
+                     const char *format, struct slice body, const char *token,
+                     struct store_summary *ret_summary, int *ret_code, struct err *err) MUST_CHECK;
 enum rc store_ping(struct store_client *c, struct err *err) MUST_CHECK;
 
 struct store_pool;
-enum rc store_pool_new(const struct store_cfg *cfg, uint32_t clients_max, struct store_pool **ret, struct err *err) MUST_CHECK;
+enum rc store_pool_new(const struct store_cfg *cfg, uint32_t clients_max, struct store_pool **ret,
+                       struct err *err) MUST_CHECK;
 struct store_client *store_pool_take(struct store_pool *p); /* blocks while all are out */
 void store_pool_give(struct store_pool *p, struct store_client *c);
 void store_pool_free(struct store_pool *p);
@@ -73,6 +77,7 @@ struct store_migration {
 };
 /* Runs what weir.schema_migrations lacks, in order; safe to interrupt. Refuses a database that is
  * newer than the program. */
-enum rc store_migrate(struct store_client *c, const char *database, const struct store_migration *list,
-                      uint32_t count, struct err *err) MUST_CHECK;
+enum rc store_migrate(struct store_client *c, const char *database,
+                      const struct store_migration *list, uint32_t count,
+                      struct err *err) MUST_CHECK;
 #endif

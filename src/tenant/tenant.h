@@ -1,12 +1,14 @@
 #ifndef WEIR_TENANT_TENANT_H
 #define WEIR_TENANT_TENANT_H
-/* Organisations, projects and their keys, as the edge sees them: an immutable view in memory, swapped
- * whole when the state changes (read again within a second of any change, also by another process).
+/* Organisations, projects and their keys, as the edge sees them: an immutable view in memory,
+ * swapped whole when the state changes (read again within a second of any change, also by another
+ * process).
  *
  *   write key   "wk_" + 32 characters: public, may only ingest
  *   secret key  "sk_" + 43 characters: reads; stored as SHA-256 only, shown once
  *
- * Take a view, look up, give it back when the request is answered: what was looked up lives as long. */
+ * Take a view, look up, give it back when the request is answered: what was looked up lives as
+ * long. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,6 +31,7 @@ struct tenant_view; /* one immutable picture; reference-counted */
 struct tenant_view *tenant_view_take(struct tenant *t);
 void tenant_view_give(struct tenant_view *v);
 /* NULL if the key is unknown, revoked, or of the other kind. About 1 µs (one SHA-256). */
-const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key, enum tenant_key_kind kind);
+const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
+                                           enum tenant_key_kind kind);
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project);
 #endif
