@@ -25,34 +25,37 @@ void buf_clear(struct buf *b)
     b->is_failed = false;
 }
 
+/* Room for need bytes in all; up to one more than bytes_max, for the NUL of buf_cstr. */
+static bool grow(struct buf *b, size_t need)
+{
+    if (LIKELY(need <= b->cap))
+        return true;
+    size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
+    while (cap < need)
+        cap *= 2;
+    if (cap > b->bytes_max + 1)
+        cap = b->bytes_max + 1;
+    char *moved = heap_try_resize(b->data, HEAP_BUF, cap);
+    if (!moved)
+        return false;
+    b->data = moved;
+    b->cap = cap;
+    return true;
+}
+
 char *buf_reserve(struct buf *b, size_t n)
 {
     must(b->bytes_max > 0);
-    if (UNLIKELY(b->is_failed || n > b->bytes_max - b->len)) {
+    if (UNLIKELY(b->is_failed || n > b->bytes_max - b->len || !grow(b, b->len + n))) {
         b->is_failed = true;
         return NULL;
-    }
-    size_t need = b->len + n;
-    if (UNLIKELY(need > b->cap)) {
-        size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
-        while (cap < need)
-            cap *= 2;
-        if (cap > b->bytes_max)
-            cap = b->bytes_max;
-        char *moved = heap_try_resize(b->data, HEAP_BUF, cap);
-        if (!moved) {
-            b->is_failed = true;
-            return NULL;
-        }
-        b->data = moved;
-        b->cap = cap;
     }
     return b->data + b->len;
 }
 
 void buf_commit(struct buf *b, size_t n)
 {
-    must(n <= b->cap - b->len);
+    must(n <= b->cap - b->len && n <= b->bytes_max - b->len);
     b->len += n;
 }
 
@@ -120,32 +123,14 @@ void buf_addf(struct buf *b, const char *fmt, ...)
         buf_add(b, small, (size_t)n);
         return;
     }
-    char *to = buf_reserve(b, (size_t)n + 1);
-    if (!to)
+    if (!buf_reserve(b, (size_t)n) || !grow(b, b->len + (size_t)n + 1)) {
+        b->is_failed = true;
         return;
+    }
     va_start(ap, fmt);
-    vsnprintf(to, (size_t)n + 1, fmt, ap);
+    vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
     va_end(ap);
     b->len += (size_t)n;
-}
-
-/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlongs, no surrogates, up to U+10FFFF),
- * or 0. */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-    unsigned char c = p[0];
-    if (c < 0x80)
-        return 1;
-    size_t n = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-    if (n == 0 || left < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
-        (c == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 void buf_add_json(struct buf *b, struct slice s)
@@ -159,7 +144,7 @@ void buf_add_json(struct buf *b, struct slice s)
             i++;
             continue;
         }
-        size_t n = c >= 0x80 ? utf8_sequence((const unsigned char *)s.data + i, s.len - i) : 0;
+        size_t n = c >= 0x80 ? slice_utf8_len(slice_sub(s, i)) : 0;
         if (n) {
             i += n;
             continue;
@@ -174,18 +159,14 @@ void buf_add_json(struct buf *b, struct slice s)
             buf_add(b, esc, sizeof(esc));
         from = ++i;
     }
-    buf_add(b, s.data + from, s.len - from);
+    buf_add_slice(b, slice_sub(s, from));
     buf_add_char(b, '"');
 }
 
 const char *buf_cstr(struct buf *b)
 {
-    bool was_failed = b->is_failed;
-    char *end = buf_reserve(b, 1);
-    if (!end) {
-        b->is_failed = was_failed;
+    if (b->is_failed || b->len == 0 || !grow(b, b->len + 1))
         return "";
-    }
-    *end = '\0';
+    b->data[b->len] = '\0';
     return b->data;
 }

@@ -45,7 +45,7 @@ const char *heap_tag_name(enum heap_tag tag);
 /* Tests: the k-th heap_try_* from now on (1 = the next) returns NULL, once. 0 switches it off. */
 void heap_fail_after(uint64_t k);
 
-/* n * size and a + b that refuse to wrap; return 0 on overflow only through *ok. */
+/* a * b that refuses to wrap: *ok = 0 on overflow. */
 static inline size_t size_mul(size_t a, size_t b, int *ok)
 {
     size_t r;

@@ -36,17 +36,20 @@ const char *log_context(void)
     return request_id ? request_id : "-";
 }
 
-/* A line under construction; silently full at its end: a log line must never fail its caller. */
+/* A line under construction. A field that does not fit is left out whole, so that what is printed
+ * can be parsed; a log line must never fail its caller. */
 struct line {
     char text[LINE_MAX_BYTES];
     size_t len;
+    bool is_full;
 };
 
 static void put(struct line *l, const char *data, size_t len)
 {
-    size_t room = sizeof(l->text) - 2 - l->len; /* room for the newline */
-    if (len > room)
-        len = room;
+    if (l->is_full || len > sizeof(l->text) - l->len) {
+        l->is_full = true;
+        return;
+    }
     memcpy(l->text + l->len, data, len);
     l->len += len;
 }
@@ -58,19 +61,22 @@ static void put_str(struct line *l, const char *s)
 
 static void put_quoted(struct line *l, struct slice s)
 {
-    size_t len = s.len > LOG_VALUE_MAX ? LOG_VALUE_MAX : s.len;
     put(l, "\"", 1);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < s.len && i < LOG_VALUE_MAX;) {
         unsigned char c = (unsigned char)s.data[i];
+        size_t n = slice_utf8_len(slice_sub(s, i));
         char esc[8];
         if (c == '"' || c == '\\') {
             put(l, (char[2]){'\\', (char)c}, 2);
         } else if (c < 0x20 || c == 0x7f) {
             snprintf(esc, sizeof(esc), "\\u%04x", c);
             put(l, esc, 6);
+        } else if (n == 0) {
+            put(l, "\xef\xbf\xbd", 3); /* U+FFFD: JSON takes nothing but UTF-8 */
         } else {
-            put(l, (const char *)&s.data[i], 1);
+            put(l, s.data + i, n);
         }
+        i += n ? n : 1;
     }
     put(l, "\"", 1);
 }
@@ -126,7 +132,9 @@ static void put_field(struct line *l, const struct log_field *f, bool is_json)
 void log_fields(enum log_level level, const char *message, const struct log_field *fields)
 {
     bool is_json = atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_JSON;
-    struct line l = {.len = 0};
+    struct line l;
+    l.len = 0; /* not the whole: it has 8 KiB */
+    l.is_full = false;
     char when[TIME_TEXT_BYTES];
     struct line *to = &l;
     put_text(to, "time", slice_str(time_format(unix_now(), when)), is_json);
@@ -134,8 +142,13 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
     put_text(to, "msg", slice_str(message), is_json);
     if (request_id)
         put_text(to, "request_id", slice_str(request_id), is_json);
-    for (; fields->name; fields++)
+    for (; fields->name; fields++) {
+        size_t before = to->len;
         put_field(to, fields, is_json);
+        if (to->is_full)
+            to->len = before;
+        to->is_full = false;
+    }
     char out[LINE_MAX_BYTES + 3];
     size_t n = 0;
     if (is_json)

@@ -331,7 +331,7 @@ enum rc os_list(const char *dir, char ***ret_names, size_t *ret_n, struct err *e
     char **names = NULL;
     size_t n = 0, cap = 0;
     const struct dirent *entry;
-    while ((entry = readdir(d)) != NULL) {
+    while ((errno = 0, entry = readdir(d)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         if (n == cap) {
@@ -344,6 +344,11 @@ enum rc os_list(const char *dir, char ***ret_names, size_t *ret_n, struct err *e
             names = moved;
         }
         names[n++] = heap_strdup(HEAP_MISC, entry->d_name);
+    }
+    if (errno != 0) { /* half a list must not be taken for the whole: recovery reads it */
+        enum rc rc = err_sys(err, errno, "cannot list %s", dir);
+        os_list_free(names, n);
+        return rc;
     }
     if (n)
         qsort(names, n, sizeof(*names), by_bytes);

@@ -61,10 +61,30 @@ bool slice_to_i64(struct slice a, int64_t *ret_value)
     uint64_t value;
     if (!slice_to_u64(is_negative ? slice_sub(a, 1) : a, &value))
         return false;
-    if (value > (uint64_t)INT64_MAX)
+    if (value > (uint64_t)INT64_MAX + is_negative)
         return false;
-    *ret_value = is_negative ? -(int64_t)value : (int64_t)value;
+    *ret_value = is_negative ? (int64_t)(0 - value) : (int64_t)value;
     return true;
+}
+
+size_t slice_utf8_len(struct slice a)
+{
+    const unsigned char *p = (const unsigned char *)a.data;
+    if (a.len == 0)
+        return 0;
+    unsigned char c = p[0];
+    if (c < 0x80)
+        return 1;
+    size_t n = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    if (n == 0 || a.len < n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
+        (c == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return n;
 }
 
 bool slice_eq_const_time(struct slice a, struct slice b)

@@ -54,6 +54,9 @@ struct slice slice_cut(struct slice *rest, char sep);
 /* Decimal digits only, no sign, no space; false on overflow or anything else. */
 bool slice_to_u64(struct slice a, uint64_t *ret_value);
 bool slice_to_i64(struct slice a, int64_t *ret_value); /* optional leading '-' */
+/* Length of the valid UTF-8 sequence that the text begins with (RFC 3629: no overlongs, no
+ * surrogates, up to U+10FFFF), or 0. */
+size_t slice_utf8_len(struct slice a);
 /* Compares in a time that depends on the lengths alone: for keys and signatures. */
 bool slice_eq_const_time(struct slice a, struct slice b);
 #endif
