@@ -275,7 +275,7 @@ enum rc os_read_file(const char *path, struct buf *into, struct err *err)
     for (;;) {
         enum { STEP = 65536 };
         size_t want = into->bytes_max - into->len < STEP ? into->bytes_max - into->len : STEP;
-        char probe;
+        char probe = 0;
         char *to = want ? buf_reserve(into, want) : &probe;
         if (!to)
             return err_set(err, RC_NOMEM, "no memory to read %s", path);
@@ -366,8 +366,8 @@ void os_list_free(char **names, size_t n)
 
 enum rc os_remove_tree(const char *dir, struct err *err)
 {
-    char **names;
-    size_t n;
+    char **names = NULL;
+    size_t n = 0;
     if (!os_exists(dir))
         return RC_OK;
     TRY(os_list(dir, &names, &n, err));
