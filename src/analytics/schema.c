@@ -1,0 +1,88 @@
+/* WHAT    The table of events.
+ * WHY     The key starts with the tenant, then the day, so that a project's question about a range
+ *         of days reads only its own granules; the event name before the visitor makes "page views
+ *         of these days" a short range; visitor and time inside keep sessions and funnels local.
+ *         Everything a number is made of is a column of its own: the JSON text is for showing.
+ *         Partitions are months of the event's own time: one insert may touch as many as the
+ *         projector allows (project_int.h).
+ *         What the user agent and the address say (browser … city) is filled by later work; the
+ *         columns are here so that routes can name them. */
+#include "analytics/schema.h"
+
+#include <stdio.h>
+
+static const char events_table[] =
+    "CREATE TABLE IF NOT EXISTS events ("
+    " project_id UUID,"
+    " event LowCardinality(String),"
+    " timestamp DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " id UUID,"
+    /* Who did it, for counting and for funnels: 0 = nobody can tell. docs/definitions.md. */
+    " visitor UInt64 DEFAULT multiIf(anonymous_id != '', sipHash64('anonymous', anonymous_id),"
+    "   user_id != '', sipHash64('user', user_id),"
+    "   session_id != '', sipHash64('session', session_id), 0),"
+    " user_id String CODEC(ZSTD(1)),"
+    " anonymous_id String CODEC(ZSTD(1)),"
+    " session_id String CODEC(ZSTD(1)),"
+    " page_url String CODEC(ZSTD(1)),"
+    " page_path String CODEC(ZSTD(1)),"
+    " page_title String CODEC(ZSTD(1)),"
+    " page_referrer String CODEC(ZSTD(1)),"
+    " referrer_domain LowCardinality(String),"
+    " hostname LowCardinality(String),"
+    " utm_source LowCardinality(String),"
+    " utm_medium LowCardinality(String),"
+    " utm_campaign LowCardinality(String),"
+    " utm_term String CODEC(ZSTD(1)),"
+    " utm_content String CODEC(ZSTD(1)),"
+    " user_agent String CODEC(ZSTD(1)),"
+    " screen_width UInt32,"
+    " screen_height UInt32,"
+    " locale LowCardinality(String),"
+    " source LowCardinality(String),"
+    " properties String CODEC(ZSTD(1)),"
+    " context String CODEC(ZSTD(1)),"
+    " received_at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " dedupe UInt8,"
+    " stream_partition UInt16,"
+    " stream_offset UInt64 CODEC(Delta(8), ZSTD(1)),"
+    " browser_name LowCardinality(String) DEFAULT '',"
+    " browser_version LowCardinality(String) DEFAULT '',"
+    " os_name LowCardinality(String) DEFAULT '',"
+    " os_version LowCardinality(String) DEFAULT '',"
+    " device_type LowCardinality(String) DEFAULT '',"
+    " country LowCardinality(String) DEFAULT '',"
+    " region LowCardinality(String) DEFAULT '',"
+    " city LowCardinality(String) DEFAULT '',"
+    " INDEX id_bloom id TYPE bloom_filter(0.001) GRANULARITY 1,"
+    " INDEX user_bloom user_id TYPE bloom_filter(0.01) GRANULARITY 4,"
+    " INDEX offset_range stream_offset TYPE minmax GRANULARITY 1,"
+    " INDEX received_range received_at TYPE minmax GRANULARITY 1"
+    ") ENGINE = MergeTree"
+    " PARTITION BY toYYYYMM(timestamp)"
+    " ORDER BY (project_id, toDate(timestamp), event, visitor, timestamp, id)"
+    " SETTINGS non_replicated_deduplication_window = 1000,"
+    "   fsync_after_insert = 1, fsync_part_directory = 1";
+
+static const char *const events_statements[] = {events_table, NULL};
+
+const struct store_migration analytics_migrations[] = {
+    {.number = 1, .name = "events", .statements = events_statements},
+};
+const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
+
+bool analytics_table_name_ok(const char *table)
+{
+    size_t n = strspn(table, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return n > 0 && n <= 64 && table[n] == '\0';
+}
+
+enum rc analytics_table_create_like_events(struct store_client *c, const char *table,
+                                           struct err *err)
+{
+    ENSURE(analytics_table_name_ok(table),
+           err_set(err, RC_INVALID, "a table's name is 1 to 64 of a-z, 0-9 and _"));
+    char sql[160];
+    snprintf(sql, sizeof(sql), "CREATE TABLE IF NOT EXISTS %s AS " ANALYTICS_EVENTS_TABLE, table);
+    return store_exec(c, sql, err);
+}
