@@ -1,0 +1,209 @@
+#ifndef WEIR_TEST_PROJECT_FAKE_H
+#define WEIR_TEST_PROJECT_FAKE_H
+/* A table in memory behind struct project_table_ops. It reads RowBinary with a decoder of its own
+ * (the reference for the encoder), keeps insert tokens as the engine does, and fails on command. */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analytics/project_int.h"
+
+enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 21 };
+struct fake_row {
+    struct project_seen seen;
+    int64_t timestamp_ms;
+    char *texts[FAKE_TEXTS]; /* event, 15 plain, locale, source, properties, context */
+    uint32_t width, height;
+    uint8_t dedupe;
+    uint16_t partition;
+    uint64_t offset;
+};
+enum fake_fault {
+    FAKE_FINE,
+    FAKE_LOST_REQUEST, /* insert: nothing happened, error */
+    FAKE_LOST_ANSWER,  /* insert: took effect, error */
+    FAKE_LOST_ROWS,    /* insert: token noted, rows gone, error (power loss between the two) */
+    FAKE_NO_ANSWERS,   /* every question fails */
+};
+struct fake_table {
+    struct fake_row rows[FAKE_ROWS_MAX];
+    uint32_t count;
+    char tokens[FAKE_TOKENS_MAX][256];
+    uint32_t token_count;
+    enum fake_fault fault; /* of the next insert; then FINE */
+    bool forgets_tokens;   /* as after a power loss without the log */
+    uint32_t inserts, questions, ids_asked, recents;
+    uint32_t rows_of_last_insert;
+};
+
+struct fake_reader {
+    const char *p, *end;
+};
+static inline void fake_take(struct fake_reader *r, void *to, size_t n)
+{
+    assert_true((size_t)(r->end - r->p) >= n);
+    memcpy(to, r->p, n);
+    r->p += n;
+}
+static inline char *fake_take_text(struct fake_reader *r)
+{
+    size_t len = 0;
+    unsigned shift = 0;
+    unsigned char byte;
+    do {
+        fake_take(r, &byte, 1);
+        len |= (size_t)(byte & 0x7f) << shift;
+        shift += 7;
+    } while (byte & 0x80);
+    char *text = calloc(1, len + 1);
+    fake_take(r, text, len);
+    return text;
+}
+static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
+{
+    unsigned char b[16];
+    fake_take(r, b, 16);
+    for (int i = 0; i < 16; i++)
+        to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
+}
+static inline void fake_take_row(struct fake_reader *r, struct fake_row *row)
+{
+    int n = 0;
+    fake_take_uuid(r, &row->seen.project);
+    row->texts[n++] = fake_take_text(r); /* event */
+    fake_take(r, &row->timestamp_ms, 8);
+    fake_take_uuid(r, &row->seen.id);
+    for (int i = 0; i < 15; i++)
+        row->texts[n++] = fake_take_text(r);
+    fake_take(r, &row->width, 4);
+    fake_take(r, &row->height, 4);
+    for (int i = 0; i < 4; i++)
+        row->texts[n++] = fake_take_text(r);
+    fake_take(r, &row->seen.received_at.ms, 8);
+    fake_take(r, &row->dedupe, 1);
+    fake_take(r, &row->partition, 2);
+    fake_take(r, &row->offset, 8);
+}
+enum { /* places in texts[] */
+       FAKE_EVENT,
+       FAKE_USER,
+       FAKE_ANONYMOUS,
+       FAKE_SESSION,
+       FAKE_URL,
+       FAKE_PATH,
+       FAKE_TITLE,
+       FAKE_REFERRER,
+       FAKE_REFERRER_DOMAIN,
+       FAKE_HOST,
+       FAKE_UTM,
+       FAKE_AGENT = FAKE_UTM + 5,
+       FAKE_LOCALE,
+       FAKE_SOURCE,
+       FAKE_PROPERTIES,
+       FAKE_CONTEXT,
+};
+
+static inline void fake_row_done(struct fake_row *row)
+{
+    for (int i = 0; i < FAKE_TEXTS; i++)
+        free(row->texts[i]);
+    memset(row, 0, sizeof(*row));
+}
+static inline void fake_done(struct fake_table *t)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        fake_row_done(&t->rows[i]);
+    free(t);
+}
+
+static inline bool fake_knows(const struct fake_table *t, const char *token)
+{
+    for (uint32_t i = 0; i < t->token_count; i++)
+        if (strcmp(t->tokens[i], token) == 0)
+            return true;
+    return false;
+}
+
+static inline enum rc fake_insert(void *ctx, struct slice rows, const char *token, struct err *err)
+{
+    struct fake_table *t = ctx;
+    enum fake_fault fault = t->fault;
+    t->fault = FAKE_FINE;
+    t->inserts++;
+    if (fault == FAKE_LOST_REQUEST)
+        return err_set(err, RC_UNAVAILABLE, "lost on the way");
+    bool is_known = fake_knows(t, token);
+    if (!is_known && !t->forgets_tokens) {
+        assert_true(t->token_count < FAKE_TOKENS_MAX && strlen(token) < 256);
+        snprintf(t->tokens[t->token_count++], 256, "%s", token);
+    }
+    struct fake_reader r = {rows.data, rows.data + rows.len};
+    t->rows_of_last_insert = 0;
+    while (r.p < r.end) {
+        assert_true(t->count < FAKE_ROWS_MAX);
+        fake_take_row(&r, &t->rows[t->count]);
+        t->rows_of_last_insert++;
+        if (is_known || fault == FAKE_LOST_ROWS)
+            fake_row_done(&t->rows[t->count]);
+        else
+            t->count++;
+    }
+    return fault == FAKE_FINE ? RC_OK : err_set(err, RC_TIMEOUT, "the answer was lost");
+}
+static inline enum rc fake_offsets(void *ctx, uint32_t partition, uint64_t first, uint64_t last,
+                                   void (*each)(void *ctx, uint64_t offset), void *each_ctx,
+                                   struct err *err)
+{
+    struct fake_table *t = ctx;
+    t->questions++;
+    if (t->fault == FAKE_NO_ANSWERS)
+        return err_set(err, RC_UNAVAILABLE, "no answer");
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->rows[i].partition == partition && t->rows[i].offset >= first &&
+            t->rows[i].offset <= last)
+            each(each_ctx, t->rows[i].offset);
+    return RC_OK;
+}
+static inline enum rc fake_ids(void *ctx, const struct project_seen *ids, uint32_t count,
+                               void (*each)(void *ctx, const struct project_seen *row),
+                               void *each_ctx, struct err *err)
+{
+    struct fake_table *t = ctx;
+    t->questions++;
+    t->ids_asked += count;
+    if (t->fault == FAKE_NO_ANSWERS)
+        return err_set(err, RC_UNAVAILABLE, "no answer");
+    for (uint32_t i = 0; i < t->count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (memcmp(&t->rows[i].seen.id, &ids[k].id, sizeof(ids[k].id)) == 0)
+                each(each_ctx, &t->rows[i].seen);
+    return RC_OK;
+}
+static inline enum rc fake_recent(void *ctx,
+                                  void (*each)(void *ctx, const struct project_seen *row),
+                                  void *each_ctx, struct err *err)
+{
+    struct fake_table *t = ctx;
+    int64_t newest = 0;
+    t->recents++;
+    if (t->fault == FAKE_NO_ANSWERS)
+        return err_set(err, RC_UNAVAILABLE, "no answer");
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->rows[i].seen.received_at.ms > newest)
+            newest = t->rows[i].seen.received_at.ms;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->rows[i].dedupe &&
+            t->rows[i].seen.received_at.ms > newest - INT64_C(8) * 24 * 3600 * 1000)
+            each(each_ctx, &t->rows[i].seen);
+    return RC_OK;
+}
+static const struct project_table_ops fake_ops = {
+    .offsets = fake_offsets, .ids = fake_ids, .recent = fake_recent, .insert = fake_insert};
+#endif

@@ -1,0 +1,478 @@
+/* The writer over a table in memory: what a crash, a lost answer, a retry and a wrong filter do to
+ * the rows. */
+#include "test_project_fake.h"
+
+#include "base/random.h"
+
+enum { BATCH_MAX = 400 };
+struct bench {
+    struct fake_table *table;
+    struct project_writer *w;
+    struct project_cfg cfg;
+    char values[BATCH_MAX][1024];
+    struct stream_record records[BATCH_MAX];
+    struct consumer_batch batch;
+    struct project_counts counts;
+    uint32_t rejected_index;
+    char reason[200];
+    struct err err;
+};
+
+static void bench_restart(struct bench *b)
+{
+    project_writer_free(b->w);
+    assert_int_equal(project_writer_new_over(&b->cfg, &fake_ops, b->table, &b->w, &b->err), RC_OK);
+}
+static struct bench *bench_new(void)
+{
+    struct bench *b = calloc(1, sizeof(*b));
+    b->table = calloc(1, sizeof(*b->table));
+    bench_restart(b);
+    return b;
+}
+static void bench_free(struct bench *b)
+{
+    project_writer_free(b->w);
+    fake_done(b->table);
+    free(b);
+}
+static void batch_begin(struct bench *b, uint32_t partition, uint64_t first)
+{
+    b->batch = (struct consumer_batch){.stream = "events",
+                                       .partition = partition,
+                                       .first = first,
+                                       .last = first,
+                                       .records = b->records};
+}
+static void add_value(struct bench *b, const char *value)
+{
+    uint32_t i = b->batch.count++;
+    assert_true(i < BATCH_MAX);
+    snprintf(b->values[i], sizeof(b->values[i]), "%s", value);
+    b->records[i] = (struct stream_record){.value = slice_str(b->values[i]),
+                                           .offset = b->batch.first + i,
+                                           .partition = b->batch.partition};
+    b->batch.last = b->records[i].offset;
+}
+static const int64_t t0 = INT64_C(1790000000000);
+enum { DEDUPE = 1, HISTORICAL = 2, OTHER_PROJECT = 4 };
+static void add_event_at(struct bench *b, uint32_t id, int64_t received_ms, int flags)
+{
+    char value[1024], at[TIME_TEXT_BYTES];
+    time_format((unix_ms){received_ms}, at);
+    snprintf(value, sizeof(value),
+             "{\"id\":\"00000000-0000-4000-8000-%012u\","
+             "\"project\":\"11111111-1111-4111-8111-%012u\",\"event\":\"e\",\"timestamp\":\"%s\","
+             "\"received_at\":\"%s\",\"source\":\"api\"%s%s,\"properties\":{\"n\":%u}}",
+             id, flags & OTHER_PROJECT ? 2 : 1, at, at, flags & DEDUPE ? ",\"dedupe\":true" : "",
+             flags & HISTORICAL ? ",\"historical\":true" : "", id);
+    add_value(b, value);
+}
+static void add_event(struct bench *b, uint32_t id, int flags)
+{
+    add_event_at(b, id, t0 + id, flags);
+}
+static void on_reject(void *ctx, uint32_t index, const char *reason)
+{
+    struct bench *b = ctx;
+    b->rejected_index = index;
+    snprintf(b->reason, sizeof(b->reason), "%s", reason);
+}
+static enum rc write(struct bench *b, bool is_repeat)
+{
+    snprintf(b->batch.token, sizeof(b->batch.token), "events/%u/%llu-%llu", b->batch.partition,
+             (unsigned long long)b->batch.first, (unsigned long long)b->batch.last);
+    b->batch.is_repeat = is_repeat;
+    b->err = ERR_INIT;
+    return project_writer_write(b->w, &b->batch, on_reject, b, &b->counts, &b->err);
+}
+static void write_ok(struct bench *b, bool is_repeat, uint64_t rows, uint64_t present,
+                     uint64_t duplicate)
+{
+    assert_int_equal(write(b, is_repeat), RC_OK);
+    assert_int_equal(b->counts.rows, rows);
+    assert_int_equal(b->counts.present, present);
+    assert_int_equal(b->counts.duplicate, duplicate);
+}
+
+static void a_record_becomes_the_row_it_describes(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    batch_begin(b, 3, 70);
+    add_value(b,
+              "{\"id\":\"0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071\","
+              "\"project\":\"11111111-2222-4333-8444-555555555555\",\"event\":\"pageview\","
+              "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"received_at\":"
+              "\"2026-01-02T03:04:06.000Z\",\"source\":\"seed\",\"dedupe\":true,\"user_id\":"
+              "\"u\\n\\u00e9\","
+              "\"anonymous_id\":\"a\",\"session_id\":\"s\",\"page\":{\"url\":"
+              "\"https://me@Shop.Example:8443/a%20b?x=1&utm_source=news+letter&utm_medium=%C3%A9&"
+              "utm_campaign=c;d&utm_term=&utm_content=z#frag\",\"title\":\"T\",\"referrer\":"
+              "\"http://WWW.Search.example/q?utm_source=no\"},\"screen\":{\"width\":1920,"
+              "\"height\":1080},\"user_agent\":\"UA\",\"locale\":\"de-DE\",\"properties\":{\"a;b\":"
+              "\"}\\\"{\",\"big\":12345678901234567890},\"context\":{\"page\":{}},\"new\":[1]}");
+    write_ok(b, false, 1, 0, 0);
+    const struct fake_row *row = &b->table->rows[0];
+    char text[UUID_TEXT_LEN + 1];
+    assert_string_equal(uuid_format(&row->seen.id, text), "0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071");
+    assert_string_equal(uuid_format(&row->seen.project, text),
+                        "11111111-2222-4333-8444-555555555555");
+    assert_int_equal(row->timestamp_ms, INT64_C(1767323045678));
+    assert_int_equal(row->seen.received_at.ms, INT64_C(1767323046000));
+    static const char *const want[FAKE_TEXTS] = {
+        "pageview",
+        "u\n\xc3\xa9",
+        "a",
+        "s",
+        ("https://me@Shop.Example:8443/a%20b?x=1&utm_source=news+letter&utm_medium=%C3%A9&"
+         "utm_campaign=c;d&utm_term=&utm_content=z#frag"),
+        "/a%20b",
+        "T",
+        "http://WWW.Search.example/q?utm_source=no",
+        "www.search.example",
+        "shop.example",
+        "news letter",
+        "\xc3\xa9",
+        "c;d",
+        "",
+        "z",
+        "UA",
+        "de-DE",
+        "seed",
+        "{\"a;b\":\"}\\\"{\",\"big\":12345678901234567890}",
+        "{\"page\":{}}",
+    };
+    for (int i = 0; i <= FAKE_CONTEXT; i++)
+        assert_string_equal(row->texts[i], want[i]);
+    assert_int_equal(row->width, 1920);
+    assert_int_equal(row->height, 1080);
+    assert_int_equal(row->dedupe, 1);
+    assert_int_equal(row->partition, 3);
+    assert_int_equal(row->offset, 70);
+    bench_free(b);
+}
+
+static void poison_is_named_and_the_rest_goes_in(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *reason;
+    } table[] = {
+        {"", "not a JSON object"},
+        {"[]", "not a JSON object"},
+        {"{\"id\":", "not a JSON object"},
+        {"{\"id\":\"\xff\"}", "not a JSON object"},
+        {"{}", "project"},
+        {"{\"project\":\"11111111-2222-4333-8444-555555555555\",\"id\":7}", "id"},
+        {"{\"project\":\"11111111-2222-4333-8444-555555555555\",\"id\":"
+         "\"11111111-2222-4333-8444-555555555555\",\"event\":\"\"}",
+         "event name"},
+        {"{\"project\":\"11111111-2222-4333-8444-555555555555\",\"id\":"
+         "\"11111111-2222-4333-8444-555555555555\",\"event\":\"e\",\"timestamp\":"
+         "\"2149-06-08T00:00:00Z\",\"received_at\":\"2026-01-01\"}",
+         "timestamp"},
+        {"{\"project\":\"11111111-2222-4333-8444-555555555555\",\"id\":"
+         "\"11111111-2222-4333-8444-555555555555\",\"event\":\"e\",\"timestamp\":"
+         "\"2026-01-01\",\"received_at\":\"1969-12-31\"}",
+         "received_at"},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct bench *b = bench_new();
+        batch_begin(b, 0, 0);
+        add_event(b, 1, 0);
+        add_value(b, table[i].value);
+        add_event(b, 2, 0);
+        write_ok(b, false, 2, 0, 0);
+        assert_int_equal(b->counts.rejected, 1);
+        assert_int_equal(b->rejected_index, 1);
+        assert_non_null(strstr(b->reason, table[i].reason));
+        assert_int_equal(b->table->count, 2);
+        bench_free(b);
+    }
+}
+
+static void a_repeated_batch_adds_nothing(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    batch_begin(b, 1, 10);
+    for (uint32_t i = 0; i < 5; i++)
+        add_event(b, i, i % 2 ? DEDUPE : 0);
+    write_ok(b, false, 5, 0, 0);
+    bench_restart(b); /* crash before the checkpoint */
+    write_ok(b, true, 0, 5, 0);
+    assert_int_equal(b->table->count, 5);
+    b->table->token_count = 0; /* and the store forgot its tokens, too */
+    bench_restart(b);
+    write_ok(b, true, 0, 5, 0);
+    assert_int_equal(b->table->count, 5);
+    bench_free(b);
+}
+
+static void a_lost_answer_is_made_good_without_doubling(void **state)
+{
+    (void)state;
+    static const enum fake_fault faults[] = {FAKE_LOST_REQUEST, FAKE_LOST_ANSWER, FAKE_LOST_ROWS};
+    for (size_t f = 0; f < COUNT_OF(faults); f++)
+        for (int restart = 0; restart < 2; restart++) {
+            struct bench *b = bench_new();
+            batch_begin(b, 0, 0);
+            for (uint32_t i = 0; i < 7; i++)
+                add_event(b, i, i % 2 ? DEDUPE : 0);
+            b->table->fault = faults[f];
+            assert_int_not_equal(write(b, false), RC_OK);
+            if (restart)
+                bench_restart(b);
+            /* Without a restart the writer itself remembers that the last try is in doubt. */
+            assert_int_equal(write(b, restart), RC_OK);
+            assert_int_equal(b->table->count, 7);
+            assert_int_equal(b->counts.rows + b->counts.present, 7);
+            bench_free(b);
+        }
+}
+
+static void an_id_goes_in_once(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    batch_begin(b, 0, 0);
+    add_event(b, 1, DEDUPE);
+    add_event(b, 1, DEDUPE);                 /* twice in one batch */
+    add_event(b, 1, DEDUPE | OTHER_PROJECT); /* another tenant's: another event */
+    add_event(b, 2, 0);
+    add_event(b, 2, 0); /* made here: never looked at */
+    write_ok(b, false, 4, 0, 1);
+    batch_begin(b, 0, 5);
+    add_event(b, 1, DEDUPE);
+    add_event(b, 3, DEDUPE);
+    write_ok(b, false, 1, 0, 1); /* in a later batch */
+    batch_begin(b, 2, 0);
+    add_event(b, 3, DEDUPE);
+    write_ok(b, false, 0, 0, 1); /* from another partition */
+    bench_restart(b);
+    batch_begin(b, 0, 7);
+    add_event(b, 3, DEDUPE);
+    add_event(b, 4, DEDUPE);
+    write_ok(b, false, 1, 0, 1); /* behind a restart: the filter was built from the table */
+    assert_int_equal(b->table->recents, 2);
+    assert_int_equal(b->table->count, 6);
+    bench_free(b);
+}
+
+static void seven_days_apart_are_two_events_unless_historical(void **state)
+{
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct bench *b = bench_new();
+        batch_begin(b, 0, 0);
+        add_event_at(b, 1, t0, DEDUPE);
+        add_event_at(b, 2, t0, DEDUPE);
+        write_ok(b, false, 2, 0, 0);
+        if (restart)
+            bench_restart(b);
+        batch_begin(b, 0, 2);
+        add_event_at(b, 1, t0 + PROJECT_DEDUPE_MS - 1, DEDUPE);
+        add_event_at(b, 2, t0 + PROJECT_DEDUPE_MS, DEDUPE);
+        write_ok(b, false, 1, 0, 1);
+        batch_begin(b, 0, 4);
+        add_event_at(b, 1, t0 + 40 * PROJECT_DEDUPE_MS, DEDUPE | HISTORICAL);
+        add_event_at(b, 9, t0 + 40 * PROJECT_DEDUPE_MS, DEDUPE | HISTORICAL);
+        write_ok(b, false, 1, 0, 1);
+        assert_int_equal(b->counts.asked, 2);
+        bench_free(b);
+    }
+}
+
+static void a_partition_that_lags_is_still_compared(void **state)
+{
+    (void)state;
+    const int64_t day = INT64_C(24) * 3600 * 1000;
+    struct bench *b = bench_new();
+    batch_begin(b, 0, 0);
+    add_event_at(b, 1, t0, DEDUPE);
+    write_ok(b, false, 1, 0, 0);
+    for (uint32_t i = 0; i < 20; i++) { /* the others run 20 days ahead: generations expire */
+        batch_begin(b, 0, 1 + i);
+        add_event_at(b, 100 + i, t0 + i * day, DEDUPE);
+        write_ok(b, false, 1, 0, 0);
+    }
+    batch_begin(b, 1, 0);
+    add_event_at(b, 1, t0 + day, DEDUPE);
+    write_ok(b, false, 0, 0, 1);
+    bench_free(b);
+}
+
+static void a_full_filter_asks_more_and_loses_nothing(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    b->cfg.filter_bytes_max = 1; /* the smallest generation, for ever */
+    bench_restart(b);
+    /* 128 KiB hold 43,690 ids; the table is smaller than that, so fill the filter itself. */
+    struct project_filter *f = project_filter_new(1);
+    struct prng p;
+    prng_seed(&p, 7);
+    for (int i = 0; i < 2000000; i++)
+        assert_true(project_filter_add(f, prng_next(&p), (unix_ms){t0}));
+    assert_true(project_filter_bytes(f) < 200 * 1024);
+    uint32_t wrong = 0;
+    for (int i = 0; i < 1000; i++)
+        wrong += project_filter_has(f, prng_next(&p));
+    assert_true(wrong > 900); /* it says yes to nearly everything … */
+    prng_seed(&p, 7);
+    for (int i = 0; i < 2000000; i++)
+        assert_true(project_filter_has(f, prng_next(&p))); /* … and never no to one it has */
+    project_filter_free(f);
+    /* A yes is only a reason to ask: the row is kept when the table does not have it. */
+    batch_begin(b, 0, 0);
+    add_event(b, 1, DEDUPE);
+    write_ok(b, false, 1, 0, 0);
+    fake_row_done(&b->table->rows[--b->table->count]); /* the filter knows it, the table not */
+    batch_begin(b, 0, 1);
+    add_event(b, 1, DEDUPE);
+    write_ok(b, false, 1, 0, 0);
+    assert_int_equal(b->counts.asked, 1);
+    bench_free(b);
+}
+
+static void the_filter_is_exact_enough(void **state)
+{
+    (void)state;
+    struct project_filter *f = project_filter_new(UINT64_C(64) << 20);
+    struct prng p;
+    prng_seed(&p, 11);
+    assert_true(project_filter_bytes(f) < 64 * 1024);
+    for (int i = 0; i < 1000000; i++)
+        assert_true(project_filter_add(f, prng_next(&p), (unix_ms){t0 + i}));
+    uint32_t wrong = 0;
+    for (int i = 0; i < 1000000; i++)
+        wrong += project_filter_has(f, prng_next(&p));
+    assert_true(wrong < 200);
+    assert_true(project_filter_bytes(f) < 12 << 20);
+    project_filter_free(f);
+}
+
+static void months_beyond_the_limit_go_in_pieces(void **state)
+{
+    (void)state;
+    const int64_t month = INT64_C(31) * 24 * 3600 * 1000;
+    for (int fail_at = 0; fail_at < 3; fail_at++) {
+        struct bench *b = bench_new();
+        batch_begin(b, 0, 0);
+        for (uint32_t i = 0; i < 200; i++)
+            add_event_at(b, i, i * month, i % 3 ? DEDUPE | HISTORICAL : 0);
+        if (fail_at == 0) {
+            write_ok(b, false, 200, 0, 0);
+            assert_int_equal(b->table->inserts, 3);
+        } else {
+            b->table->fault = fail_at == 1 ? FAKE_LOST_ANSWER : FAKE_LOST_ROWS;
+            assert_int_not_equal(write(b, false), RC_OK);
+            write_ok(b, true, fail_at == 1 ? 110 : 200, fail_at == 1 ? 90 : 0, 0);
+        }
+        assert_int_equal(b->table->count, 200);
+        bench_free(b);
+    }
+}
+
+static void nothing_is_written_while_the_store_cannot_answer(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    batch_begin(b, 0, 0);
+    add_event(b, 1, DEDUPE);
+    b->table->fault = FAKE_NO_ANSWERS;
+    assert_int_equal(write(b, false), RC_UNAVAILABLE);
+    assert_int_equal(b->table->inserts, 0);
+    b->table->fault = FAKE_FINE;
+    write_ok(b, false, 1, 0, 0);
+    bench_free(b);
+}
+
+static void idle_gives_the_memory_back(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    batch_begin(b, 0, 0);
+    for (uint32_t i = 0; i < BATCH_MAX; i++)
+        add_event(b, i, DEDUPE);
+    write_ok(b, false, BATCH_MAX, 0, 0);
+    project_writer_idle(b->w);
+    batch_begin(b, 0, BATCH_MAX);
+    add_event(b, 0, DEDUPE);
+    write_ok(b, false, 0, 0, 1);
+    bench_free(b);
+}
+
+/* Sent: 60 ids, each one to three times, in random batches over three partitions; before every
+ * batch the store may fail in any way, the process may die, the store may lose its tokens. */
+static void random_faults_never_lose_or_double(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct bench *b = bench_new();
+        struct prng p;
+        uint64_t next[3] = {0};
+        bool sent[61] = {false};
+        uint32_t plain = 0, plain_id = 1000;
+        prng_seed(&p, seed);
+        for (int round = 0; round < 25; round++) {
+            uint32_t partition = (uint32_t)prng_below(&p, 3);
+            batch_begin(b, partition, next[partition]);
+            uint32_t n = 1 + (uint32_t)prng_below(&p, 6);
+            for (uint32_t i = 0; i < n; i++) {
+                uint32_t id = (uint32_t)prng_below(&p, 61);
+                bool is_plain = prng_below(&p, 4) == 0;
+                if (is_plain)
+                    plain++;
+                else
+                    sent[id] = true;
+                add_event(b, is_plain ? plain_id++ : id, is_plain ? 0 : DEDUPE);
+            }
+            next[partition] += n;
+            bool is_repeat = false;
+            for (;;) {
+                b->table->fault =
+                    prng_below(&p, 3) ? FAKE_FINE : (enum fake_fault)prng_below(&p, 5);
+                b->table->forgets_tokens = prng_below(&p, 5) == 0;
+                enum rc rc = write(b, is_repeat);
+                if (b->table->fault == FAKE_NO_ANSWERS)
+                    b->table->fault = FAKE_FINE;
+                bool dies = prng_below(&p, 5) == 0; /* also behind a success: no checkpoint */
+                if (dies) {
+                    bench_restart(b);
+                    is_repeat = true;
+                }
+                if (rc == RC_OK && !dies)
+                    break;
+            }
+        }
+        uint32_t distinct = 0;
+        for (uint32_t id = 0; id < 61; id++)
+            distinct += sent[id];
+        if (b->table->count != distinct + plain)
+            print_error("seed %llu\n", (unsigned long long)seed);
+        assert_int_equal(b->table->count, distinct + plain);
+        bench_free(b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_becomes_the_row_it_describes),
+        cmocka_unit_test(poison_is_named_and_the_rest_goes_in),
+        cmocka_unit_test(a_repeated_batch_adds_nothing),
+        cmocka_unit_test(a_lost_answer_is_made_good_without_doubling),
+        cmocka_unit_test(an_id_goes_in_once),
+        cmocka_unit_test(seven_days_apart_are_two_events_unless_historical),
+        cmocka_unit_test(a_partition_that_lags_is_still_compared),
+        cmocka_unit_test(a_full_filter_asks_more_and_loses_nothing),
+        cmocka_unit_test(the_filter_is_exact_enough),
+        cmocka_unit_test(months_beyond_the_limit_go_in_pieces),
+        cmocka_unit_test(nothing_is_written_while_the_store_cannot_answer),
+        cmocka_unit_test(idle_gives_the_memory_back),
+        cmocka_unit_test(random_faults_never_lose_or_double),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
