@@ -152,6 +152,20 @@ static void derive(struct project_row *row, struct arena *scratch)
     }
 }
 
+/* Not json_parse(): it goes over the text once more for a limit of depth, which our own stream has
+ * and yyjson's reader, having no recursion, does not need. */
+static enum rc parse(struct arena *scratch, struct slice value, yyjson_val **ret_root)
+{
+    yyjson_alc alc = json_arena(scratch);
+    yyjson_read_err why = {0};
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)value.data, value.len,
+                                       YYJSON_READ_NUMBER_AS_RAW, &alc, &why);
+    *ret_root = yyjson_doc_get_root(doc);
+    if (!doc && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return RC_NOMEM;
+    return doc && yyjson_is_obj(*ret_root) ? RC_OK : RC_INVALID;
+}
+
 enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
                            const char **ret_reason)
 {
@@ -159,10 +173,7 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
     struct found found = {0};
     memset(ret_row, 0, sizeof(*ret_row));
     *ret_reason = "the record is not a JSON object";
-    enum rc rc = json_parse(scratch, value, &root, NULL);
-    if (rc == RC_NOMEM)
-        return rc;
-    ENSURE(rc == RC_OK && yyjson_is_obj(root), RC_INVALID);
+    TRY(parse(scratch, value, &root));
     yyjson_obj_iter it = yyjson_obj_iter_with(root);
     while ((key = yyjson_obj_iter_next(&it)))
         take_member(ret_row, &found, slice_of(yyjson_get_str(key), yyjson_get_len(key)),

@@ -4,12 +4,24 @@
  * THREADS none. */
 #include "analytics/project_int.h"
 
-static size_t find_any(struct slice s, const char *set)
+/* Where the first byte of a set lies, s.len if there is none. */
+enum { AUTHORITY_END = 1, PATH_END = 2, PORT = 4, BRACKET = 8, ESCAPE = 16 };
+static const unsigned char marks[256] = {
+    ['/'] = AUTHORITY_END,
+    ['?'] = AUTHORITY_END | PATH_END,
+    ['#'] = AUTHORITY_END | PATH_END,
+    [':'] = PORT,
+    [']'] = BRACKET,
+    ['%'] = ESCAPE,
+    ['+'] = ESCAPE,
+};
+
+static size_t find_any(struct slice s, unsigned set)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if (strchr(set, s.data[i]) && s.data[i])
-            return i;
-    return s.len;
+    size_t i = 0;
+    while (i < s.len && !(marks[(unsigned char)s.data[i]] & set))
+        i++;
+    return i;
 }
 
 static bool has_scheme(struct slice s, size_t *ret_behind)
@@ -33,10 +45,10 @@ static struct slice host_of(struct slice authority)
     if (at)
         authority = slice_sub(authority, (size_t)(at - authority.data) + 1);
     if (authority.len && authority.data[0] == '[') { /* IPv6: the port follows the bracket */
-        size_t end = find_any(authority, "]");
+        size_t end = find_any(authority, BRACKET);
         return end < authority.len ? slice_of(authority.data, end + 1) : SLICE_EMPTY;
     }
-    return slice_of(authority.data, find_any(authority, ":"));
+    return slice_of(authority.data, find_any(authority, PORT));
 }
 
 struct project_url project_url_split(struct slice url)
@@ -47,7 +59,7 @@ struct project_url project_url_split(struct slice url)
         behind = 2; /* //host/path, as referrers without a scheme are sometimes written */
     if (behind || has_scheme(url, &behind)) {
         struct slice rest = slice_sub(url, behind);
-        size_t end = find_any(rest, "/?#");
+        size_t end = find_any(rest, AUTHORITY_END);
         if (end)
             out.host = host_of(slice_of(rest.data, end));
         url = slice_sub(rest, end);
@@ -55,11 +67,12 @@ struct project_url project_url_split(struct slice url)
             out.path = SLICE_LIT("/");
     }
     if (url.len && url.data[0] == '/')
-        out.path = slice_of(url.data, find_any(url, "?#"));
-    size_t mark = find_any(url, "?#");
+        out.path = slice_of(url.data, find_any(url, PATH_END));
+    size_t mark = find_any(url, PATH_END);
     if (mark < url.len && url.data[mark] == '?') {
         struct slice query = slice_sub(url, mark + 1);
-        out.query = slice_of(query.data, find_any(query, "#"));
+        const char *fragment = memchr(query.data, '#', query.len);
+        out.query = slice_of(query.data, fragment ? (size_t)(fragment - query.data) : query.len);
     }
     return out;
 }
@@ -93,7 +106,7 @@ static int hex_digit(char c)
 static struct slice decode(struct slice s, struct arena *scratch)
 {
     enum { VALUE_BYTES_MAX = 200 };
-    if (find_any(s, "%+") == s.len)
+    if (find_any(s, ESCAPE) == s.len)
         return slice_of(s.data, s.len < VALUE_BYTES_MAX ? s.len : VALUE_BYTES_MAX);
     char *to = arena_alloc(scratch, VALUE_BYTES_MAX);
     if (!to)
