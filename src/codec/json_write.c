@@ -1,0 +1,269 @@
+/* WHAT   A yyjson value as compact JSON text (json.h, "writing").
+ * WHY    yyjson's own writer allocates, keeps duplicate keys and knows none of our refusals.
+ * SIZE   Never longer than the text it was read from: white space goes away, and each escape that
+ *        remains is at most as long as the one it came from.
+ * DEPTH  Recursive; bounded by json_parse to JSON_DEPTH_MAX. */
+#include "codec/json.h"
+
+#include "base/must.h"
+#include "base/random.h"
+
+/* What stands behind the backslash; 0 = plain, 'u' = \u00XX. */
+static const char escapes[256] = {
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b',         't',           'n', 'u',
+    'f', 'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u',         'u',           'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\',
+};
+
+static void put_escape(struct json_out *o, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    char kind = escapes[c];
+    if (kind == 'u')
+        json_put(o, (char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+    else
+        json_put(o, (char[2]){'\\', kind}, 2);
+}
+
+bool json_put_string(struct json_out *o, struct slice s)
+{
+    size_t from = 0;
+    json_put_char(o, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (LIKELY(!escapes[c]))
+            continue;
+        if (c == 0)
+            return false;
+        json_put(o, s.data + from, i - from);
+        put_escape(o, c);
+        from = i + 1;
+    }
+    json_put(o, s.data + from, s.len - from);
+    json_put_char(o, '"');
+    return true;
+}
+
+/* Length of the valid UTF-8 sequence at p (RFC 3629), 0 if there is none. */
+static size_t utf8_len(const unsigned char *p, size_t left)
+{
+    unsigned char c = p[0];
+    size_t n = c < 0x80                ? 1
+               : c >= 0xc2 && c < 0xe0 ? 2
+               : (c & 0xf0) == 0xe0    ? 3
+               : c >= 0xf0 && c < 0xf5 ? 4
+                                       : 0;
+    if (n == 0 || left < n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool is_bad = (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
+                  (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f);
+    return is_bad ? 0 : n;
+}
+
+void json_put_bytes(struct json_out *o, struct slice s)
+{
+    json_put_char(o, '"');
+    for (size_t i = 0; i < s.len;) {
+        unsigned char c = (unsigned char)s.data[i];
+        size_t n = utf8_len((const unsigned char *)s.data + i, s.len - i);
+        if (n == 0)
+            json_put_lit(o, "\xef\xbf\xbd");
+        else if (c && escapes[c])
+            put_escape(o, c);
+        else if (c)
+            json_put(o, s.data + i, n);
+        i += n ? n : 1;
+    }
+    json_put_char(o, '"');
+}
+
+const char *json_problem_text(enum json_problem problem)
+{
+    switch (problem) {
+    case JSON_HAS_NUL:
+        return "a string contains the character U+0000";
+    case JSON_KEY_TOO_LONG:
+        return "a key is longer than 200 bytes";
+    case JSON_NUMBER_RANGE:
+        return "a number is out of range";
+    case JSON_NO_MEMORY:
+        return "too many keys in one object";
+    case JSON_FINE:
+        break;
+    }
+    return "fine";
+}
+
+/* Where an exponent might leave a double's range, ask strtod; plain digits cannot within 64
+ * characters. */
+static bool is_number_fine(const yyjson_val *v)
+{
+    struct slice text = json_text(v);
+    double value;
+    if (text.len > JSON_NUMBER_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if ((text.data[i] | 0x20) == 'e')
+            return json_to_double(v, &value);
+    return true;
+}
+
+/* ---- duplicate keys ----
+ * Up to FEW members each key is compared with the later ones; beyond that a table of the last
+ * member of each name, with a seeded hash so that chosen keys cannot make it slow. */
+enum { FEW = 16 };
+
+static uint64_t key_hash(struct slice key, uint64_t seed)
+{
+    uint64_t h = seed ^ key.len;
+    for (size_t i = 0; i < key.len; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, key.data + i, key.len - i < 8 ? key.len - i : 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+        h = (h + seed) * 0xbf58476d1ce4e5b9u;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+struct last_table {
+    yyjson_val **slots; /* the last key of each name */
+    size_t mask;
+    uint64_t seed;
+};
+
+static yyjson_val **last_slot(const struct last_table *t, yyjson_val *key)
+{
+    size_t i = key_hash(json_text(key), t->seed) & t->mask;
+    while (t->slots[i] && !slice_eq(json_text(t->slots[i]), json_text(key)))
+        i = (i + 1) & t->mask;
+    return &t->slots[i];
+}
+
+static bool last_table_fill(struct last_table *t, yyjson_val *object, struct arena *scratch)
+{
+    static _Thread_local uint64_t seed;
+    size_t i, n = yyjson_obj_size(object), cap = 64;
+    yyjson_val *key, *value;
+    while (seed == 0)
+        seed = random_u64();
+    while (cap < 2 * n)
+        cap *= 2;
+    t->seed = seed;
+    t->mask = cap - 1;
+    t->slots = arena_zalloc(scratch, cap * sizeof(*t->slots));
+    if (!t->slots)
+        return false;
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        *last_slot(t, key) = key;
+    }
+    return true;
+}
+
+static bool is_repeated_later(yyjson_val *key, yyjson_val *value, size_t left)
+{
+    struct slice name = json_text(key);
+    for (yyjson_val *k = unsafe_yyjson_get_next(value); left; left--) {
+        if (slice_eq(json_text(k), name))
+            return true;
+        k = unsafe_yyjson_get_next(k + 1);
+    }
+    return false;
+}
+
+static bool is_skipped(struct slice name, const char *const *skip)
+{
+    for (; *skip; skip++)
+        if (slice_eq_str(name, *skip))
+            return true;
+    return false;
+}
+
+static enum json_problem write_value(struct json_out *o, yyjson_val *v, struct arena *scratch);
+
+static enum json_problem write_object(struct json_out *o, yyjson_val *v, const char *const *skip,
+                                      struct arena *scratch)
+{
+    struct last_table table = {0};
+    size_t i, n, count = yyjson_obj_size(v);
+    yyjson_val *key, *value;
+    bool is_first = true;
+    if (count > FEW && !last_table_fill(&table, v, scratch))
+        return JSON_NO_MEMORY;
+    json_put_char(o, '{');
+    yyjson_obj_foreach(v, i, n, key, value)
+    {
+        if (json_text(key).len > JSON_KEY_BYTES_MAX)
+            return JSON_KEY_TOO_LONG;
+        if (table.slots ? *last_slot(&table, key) != key
+                        : is_repeated_later(key, value, count - i - 1))
+            continue;
+        if (skip && is_skipped(json_text(key), skip))
+            continue;
+        if (!is_first)
+            json_put_char(o, ',');
+        is_first = false;
+        if (!json_put_string(o, json_text(key)))
+            return JSON_HAS_NUL;
+        json_put_char(o, ':');
+        enum json_problem problem = write_value(o, value, scratch);
+        if (problem != JSON_FINE)
+            return problem;
+    }
+    json_put_char(o, '}');
+    return JSON_FINE;
+}
+
+static enum json_problem write_array(struct json_out *o, yyjson_val *v, struct arena *scratch)
+{
+    size_t i, n;
+    yyjson_val *item;
+    json_put_char(o, '[');
+    yyjson_arr_foreach(v, i, n, item)
+    {
+        if (i)
+            json_put_char(o, ',');
+        enum json_problem problem = write_value(o, item, scratch);
+        if (problem != JSON_FINE)
+            return problem;
+    }
+    json_put_char(o, ']');
+    return JSON_FINE;
+}
+
+static enum json_problem write_value(struct json_out *o, yyjson_val *v, struct arena *scratch)
+{
+    switch (yyjson_get_type(v)) {
+    case YYJSON_TYPE_STR:
+        return json_put_string(o, json_text(v)) ? JSON_FINE : JSON_HAS_NUL;
+    case YYJSON_TYPE_RAW:
+        if (!is_number_fine(v))
+            return JSON_NUMBER_RANGE;
+        json_put(o, json_text(v).data, json_text(v).len);
+        return JSON_FINE;
+    case YYJSON_TYPE_BOOL:
+        if (yyjson_is_true(v))
+            json_put_lit(o, "true");
+        else
+            json_put_lit(o, "false");
+        return JSON_FINE;
+    case YYJSON_TYPE_OBJ:
+        return write_object(o, v, NULL, scratch);
+    case YYJSON_TYPE_ARR:
+        return write_array(o, v, scratch);
+    default:
+        json_put_lit(o, "null");
+        return JSON_FINE;
+    }
+}
+
+enum json_problem json_write(struct json_out *o, yyjson_val *v, const char *const *skip,
+                             struct arena *scratch)
+{
+    return yyjson_is_obj(v) ? write_object(o, v, skip, scratch) : write_value(o, v, scratch);
+}
