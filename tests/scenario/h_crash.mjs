@@ -1,0 +1,92 @@
+// h: kill -9 of the main process and of the store's child, at seeded random points under load. Every
+// acknowledged id must be in the table exactly once afterwards. WEIR_TEST_SEED repeats a run.
+import { randomUUID } from 'node:crypto';
+import { Server, assert, freePort, seeded, sleep, test, until, weir } from './harness.mjs';
+
+const seed = Number(process.env.WEIR_TEST_SEED || Date.now() % 1000000);
+const rounds = Number(process.env.WEIR_TEST_ROUNDS || 5);
+console.log(`# seed ${seed}`);
+const random = seeded(seed);
+
+/** Four senders; stop() gives the ids that were acknowledged and those whose fate is unknown. */
+function load(s) {
+  const acked = [], sent = [];
+  let on = true;
+  const senders = Array.from({ length: 4 }, async () => {
+    while (on) {
+      const batch = Array.from({ length: 1 + Math.floor(random() * 20) }, () => ({ id: randomUUID(), event: 'load', user_id: `u${Math.floor(random() * 50)}` }));
+      sent.push(...batch.map((e) => e.id));
+      try {
+        const r = await s.send(batch);
+        if (r.status === 200) acked.push(...batch.map((e) => e.id));
+        else await sleep(20);
+      } catch {
+        await sleep(20);
+      }
+    }
+  });
+  return { acked, sent, async stop() { on = false; await Promise.all(senders); } };
+}
+
+/** Every acked id exactly once; nothing that was never sent; no id twice. */
+async function exact(s, acked, sent) {
+  const want = new Set(acked), known = new Set(sent);
+  await until('every acknowledged id', async () => {
+    const { ids } = await s.count(`event = 'load'`);
+    if (ids < want.size) return false;
+    const rows = await s.rows(`SELECT toString(id) AS id FROM events WHERE event = 'load'`);
+    const have = new Set(rows.map((r) => r.id));
+    return [...want].every((id) => have.has(id));
+  }, 60000);
+  const marker = randomUUID();
+  await s.send({ id: marker, event: 'marker', user_id: 'm' });
+  await s.visible(1, `id = '${marker}'`);
+  const { n, ids } = await s.count(`event = 'load'`);
+  assert.equal(n, ids, 'no id twice');
+  const rows = await s.rows(`SELECT toString(id) AS id FROM events WHERE event = 'load'`);
+  for (const r of rows) assert.ok(known.has(r.id), `${r.id} was never sent`);
+}
+
+test(`kill -9 of the main process, ${rounds} times, seed ${seed}`, async (t) => {
+  const port = await freePort();
+  const s = await Server.start({ listen: `127.0.0.1:${port}`, args: ['--consumer.linger_ms', '20'] });
+  t.after(() => s.killNow());
+  await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+  const l = load(s);
+  for (let i = 0; i < rounds; i++) {
+    const had = l.acked.length;
+    await until('some acknowledgements', () => l.acked.length > had);
+    await sleep(random() * 700);
+    const store = s.storePid;
+    await s.kill9();
+    s.exit = undefined;
+    await until('the orphaned store gone', () => { try { process.kill(store, 0); return store === 0; } catch { return true; } });
+    await s.run();
+  }
+  await until('acknowledgements after the last start', async () => { const n = l.acked.length; await sleep(100); return l.acked.length > n; });
+  await l.stop();
+  assert.ok(l.acked.length > 0);
+  await exact(s, l.acked, l.sent);
+  const verify = await weir(['stream', 'verify', '--data', s.data], { timeout: 120000 });
+  assert.equal(verify.code, 0, verify.err + verify.out);
+  await s.stop();
+});
+
+test(`kill -9 of the store's child under inserts, ${rounds} times, seed ${seed}`, async (t) => {
+  const s = await Server.start({ args: ['--consumer.linger_ms', '20'] });
+  t.after(() => s.killNow());
+  await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+  const l = load(s);
+  for (let i = 0; i < rounds; i++) {
+    const pid = await until('the store child', () => s.storePid, 30000);
+    await sleep(200 + random() * 800);
+    const had = l.acked.length;
+    process.kill(pid, 'SIGKILL');
+    await until('ingestion goes on without the store', () => l.acked.length > had + 10);
+    await until('a new child', () => s.storePid && s.storePid !== pid, 60000);
+  }
+  await l.stop();
+  await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+  await exact(s, l.acked, l.sent);
+  await s.stop();
+});

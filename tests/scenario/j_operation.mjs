@@ -1,0 +1,219 @@
+// j: what an operator does: reload, drain, TLS, backup and restore, doctor, the stream's tools, the API's description.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync, closeSync } from 'node:fs';
+import https from 'node:https';
+import path from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { Server, assert, event, results, sleep, tempFolder, test, until, weir } from './harness.mjs';
+
+const noArchive = ['--archive', 'false'];
+
+test('SIGTERM under load: what was acknowledged is stored, the exit is 0', async (t) => {
+  const s = await Server.start({ args: noArchive });
+  t.after(() => s.killNow());
+  const acked = [];
+  let on = true;
+  const senders = Array.from({ length: 8 }, async () => {
+    while (on) {
+      const e = event({ event: 'drained' });
+      try {
+        const r = await s.send(e);
+        if (r.status === 200) acked.push(e.id);
+      } catch { /* refused: not acknowledged */ }
+      if (s.exit) break;
+    }
+  });
+  await until('some', () => acked.length > 200);
+  const stopped = s.stop();
+  await stopped;
+  on = false;
+  await Promise.all(senders);
+  const cat = await weir(['stream', 'cat', '--data', s.data]);
+  assert.equal(cat.code, 0, cat.err);
+  const ids = cat.out.trim().split('\n').map((l) => JSON.parse(l).value.id);
+  assert.equal(new Set(ids).size, ids.length);
+  const have = new Set(ids);
+  for (const id of acked) assert.ok(have.has(id), `${id} was acknowledged`);
+});
+
+function certificate(dir, name) {
+  const key = path.join(dir, `${name}.key`), crt = path.join(dir, `${name}.crt`);
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', crt], { stdio: 'ignore' });
+  return { key, crt };
+}
+function tlsGet(s, target) {
+  return new Promise((done, fail) => {
+    const req = https.get({ host: s.host, port: s.port, path: target, rejectUnauthorized: false, agent: false }, (res) => {
+      const name = res.socket.getPeerCertificate().subject.CN, protocol = res.socket.getProtocol();
+      let text = '';
+      res.on('data', (d) => { text += d; });
+      res.on('end', () => done({ status: res.statusCode, name, protocol, text }));
+    });
+    req.on('error', fail);
+  });
+}
+test('TLS, and a new certificate on SIGHUP; a broken one changes nothing', async (t) => {
+  const dir = tempFolder(t);
+  const one = certificate(dir, 'one'), two = certificate(dir, 'two');
+  const crt = path.join(dir, 'live.crt'), key = path.join(dir, 'live.key');
+  const put = (c) => { copyFileSync(c.crt, crt); copyFileSync(c.key, key); };
+  put(one);
+  const s = await Server.start({ args: [...noArchive, '--tls.certificate', crt, '--tls.key', key] });
+  t.after(() => s.killNow());
+  assert.equal(s.scheme, 'https');
+  const first = await tlsGet(s, '/healthz');
+  assert.equal(first.status, 200);
+  assert.equal(first.name, 'one');
+  assert.ok(['TLSv1.2', 'TLSv1.3'].includes(first.protocol));
+  writeFileSync(crt, 'broken');
+  process.kill(s.pid, 'SIGHUP');
+  await until('the complaint', () => /re-reading failed/.test(s.log));
+  assert.equal((await tlsGet(s, '/healthz')).name, 'one');
+  put(two);
+  process.kill(s.pid, 'SIGHUP');
+  await until('the new certificate', async () => (await tlsGet(s, '/healthz')).name === 'two');
+  const plain = await s.raw('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n', { wait: 1500 });
+  assert.ok(!plain.text.includes(' 200 '), 'no plain HTTP on the TLS port');
+  assert.equal((await tlsGet(s, '/healthz')).status, 200);
+  await s.stop();
+});
+
+test('SIGHUP reads the settings again; a wrong file changes nothing', async (t) => {
+  const dir = tempFolder(t), file = path.join(dir, 'weir.conf');
+  writeFileSync(file, 'log.level = info\n');
+  const s = await Server.start({ args: [...noArchive, '--config', file] });
+  t.after(() => s.killNow());
+  writeFileSync(file, 'log.levle = debug\n');
+  process.kill(s.pid, 'SIGHUP');
+  await until('the complaint', () => /log\.levle/.test(s.log) && /log\.level/.test(s.log));
+  writeFileSync(file, 'log.level = debug\nlog.format = json\n');
+  process.kill(s.pid, 'SIGHUP');
+  await until('a JSON line', () => /^\{"time":.*\}$/m.test(s.log));
+  for (const line of s.log.split('\n').filter((l) => l.startsWith('{'))) JSON.parse(line);
+  await s.stop();
+});
+
+test('a backup of a running server restores to the same events', async (t) => {
+  const s = await Server.start();
+  t.after(() => s.killNow());
+  const ids = [];
+  for (let i = 0; i < 20; i++) {
+    const list = Array.from({ length: 10 }, () => event({ event: 'backed-up' }));
+    assert.ok(results(await s.send(list)).every((x) => x.result === 'ok'));
+    ids.push(...list.map((e) => e.id));
+  }
+  let on = true;
+  const background = (async () => { while (on) { await s.send(event({ event: 'during' })).catch(() => {}); await sleep(5); } })();
+  const to = path.join(tempFolder(t), 'copy');
+  const b = await weir(['backup', '--to', to, '--data', s.data], { timeout: 120000 }).then((r) => r.code === 0 ? r : weir(['backup', to, '--data', s.data], { timeout: 120000 }));
+  on = false;
+  await background;
+  assert.equal(b.code, 0, b.err + b.out);
+  const again = await weir(['backup', '--to', to, '--data', s.data]);
+  assert.notEqual(again.code, 0, 'an existing folder is not overwritten');
+  const keys = s.keys;
+  await s.stop();
+  const target = path.join(tempFolder(t), 'restored');
+  let r = await weir(['restore', '--from', to, '--data', target], { timeout: 120000 });
+  if (r.code !== 0) r = await weir(['restore', to, '--data', target], { timeout: 120000 });
+  assert.equal(r.code, 0, r.err + r.out);
+  const restored = await Server.start({ data: target });
+  t.after(() => restored.killNow());
+  assert.deepEqual(restored.keys, keys);
+  await restored.visible(ids.length, `event = 'backed-up'`);
+  assert.deepEqual(await restored.count(`event = 'backed-up'`), { n: ids.length, ids: ids.length });
+  const { n, ids: unique } = await restored.count();
+  assert.equal(n, unique);
+  await restored.stop();
+});
+
+test('doctor follows an event from HTTP to row', async (t) => {
+  const s = await Server.start({ args: noArchive });
+  t.after(() => s.killNow());
+  const r = await weir(['doctor', '--data', s.data], { timeout: 90000 });
+  assert.equal(r.code, 0, r.err + r.out);
+  for (const word of [/fsync/i, /lag/i, /ms|µs/]) assert.match(r.out, word);
+  await s.stop();
+  const stopped = await weir(['doctor', '--data', s.data], { timeout: 90000 });
+  assert.notEqual(stopped.code, 0);
+});
+
+test("the stream's tools", async (t) => {
+  const s = await Server.start({ args: [...noArchive, '--stream.partitions', '1'] });
+  t.after(() => s.killNow());
+  const ids = [];
+  for (let i = 0; i < 50; i++) {
+    const e = event();
+    ids.push(e.id);
+    assert.equal((await s.send(e)).status, 200);
+  }
+  const cat = async (...more) => {
+    const r = await weir(['stream', 'cat', '--data', s.data, ...more]);
+    assert.equal(r.code, 0, r.err);
+    return r.out.trim().split('\n').filter(Boolean).map((l) => JSON.parse(l));
+  };
+  await t.test('ls and cat beside the running server', async () => {
+    const ls = await weir(['stream', 'ls', '--data', s.data, '--json']);
+    assert.equal(ls.code, 0, ls.err);
+    assert.equal(JSON.parse(ls.out.trim().split('\n').at(-1)).next, 50);
+    assert.deepEqual((await cat()).map((r) => r.value.id), ids);
+    assert.deepEqual((await cat('--from', '10', '--limit', '5')).map((r) => r.offset), [10, 11, 12, 13, 14]);
+    assert.equal((await cat('--from', '2100-01-01')).length, 0);
+    assert.equal((await weir(['stream', 'verify', '--data', s.data])).code, 0);
+  });
+  await s.stop();
+  const folder = path.join(s.data, 'stream/events');
+  const segments = readdirSync(folder, { recursive: true }).map((f) => path.join(folder, String(f))).filter((f) => /\.seg/.test(f) && statSync(f).isFile()).sort();
+  const spoil = (file, needle) => {
+    const at = readFileSync(file).indexOf(needle);
+    assert.ok(at > 0, 'the event is in the segment in the clear');
+    const fd = openSync(file, 'r+');
+    writeSync(fd, 'X', at);
+    closeSync(fd);
+  };
+  await t.test('damage in the middle is found, the start refuses, truncate-tail mends', async () => {
+    const file = segments.find((f) => readFileSync(f).includes(ids[25]));
+    spoil(file, ids[25]);
+    const verify = await weir(['stream', 'verify', '--data', s.data]);
+    assert.notEqual(verify.code, 0);
+    assert.match(verify.err + verify.out, /truncate-tail|offset|damage|corrupt/i);
+    const start = await weir(['serve', '--data', s.data, '--listen', '127.0.0.1:0'], { timeout: 20000 });
+    assert.notEqual(start.code, 0, 'it does not start over damage');
+    assert.match(start.err, /truncate-tail/);
+    const cut = await weir(['stream', 'truncate-tail', '--partition', '0', '--data', s.data]);
+    assert.equal(cut.code, 0, cut.err);
+    assert.ok(readdirSync(folder, { recursive: true }).some((f) => String(f).endsWith('.cut')), 'what was cut is kept');
+    assert.equal((await weir(['stream', 'verify', '--data', s.data])).code, 0);
+    assert.deepEqual((await cat()).map((r) => r.value.id), ids.slice(0, 25));
+    s.exit = undefined;
+    await s.run();
+    assert.equal((await s.send(event())).status, 200);
+    await s.stop();
+  });
+});
+
+test('openapi.json and the server do not drift apart', async (t) => {
+  const s = await Server.start({ args: noArchive });
+  t.after(() => s.killNow());
+  const r = await s.fetch('/openapi.json');
+  assert.equal(r.status, 200);
+  assert.match(r.json.openapi, /^3\.1/);
+  const operations = [];
+  for (const [p, item] of Object.entries(r.json.paths)) {
+    for (const method of Object.keys(item).filter((m) => ['get', 'post', 'put', 'delete', 'patch'].includes(m))) {
+      operations.push([method.toUpperCase(), p]);
+      assert.ok(item[method].responses, `${method} ${p} has responses`);
+    }
+  }
+  assert.ok(operations.length >= 12, `${operations.length} operations`);
+  for (const want of ['/v1/events', '/projects/{projectId}/analytics/overview', '/projects/{projectId}/funnels', '/healthz']) assert.ok(r.json.paths[want], want);
+  for (const [method, p] of operations) {
+    const target = p.replaceAll('{projectId}', s.keys.project).replaceAll('{eventId}', randomUUID()).replace(/\{\w+\}/g, 'x');
+    const a = await s.fetch(target, { method, headers: { 'x-api-key': s.keys.secret_key }, body: method === 'POST' ? '{}' : undefined });
+    const isMissing = a.status === 405 || a.status === 501 || (a.status === 404 && !p.includes('{eventId}'));
+    assert.ok(!isMissing, `${method} ${target}: ${a.status} ${a.text.slice(0, 100)}`);
+  }
+  const ids = operations.map(([m, p]) => r.json.paths[p][m.toLowerCase()].operationId);
+  assert.equal(new Set(ids).size, ids.length, 'operation ids are unique');
+  await s.stop();
+});
