@@ -9,7 +9,7 @@ void base64_encode(struct buf *out, enum base64_kind kind, struct slice bytes)
 {
     const char *alphabet = kind == BASE64_URL ? alphabet_url : alphabet_std;
     const uint8_t *p = (const uint8_t *)bytes.data;
-    char *to = buf_reserve(out, base64_encoded_max(bytes.len));
+    char *to = bytes.len ? buf_reserve(out, base64_encoded_max(bytes.len)) : NULL;
     if (!to)
         return;
     size_t n = 0, i = 0;

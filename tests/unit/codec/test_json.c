@@ -1,0 +1,226 @@
+/* Cutting, reading and writing JSON: limits, duplicates, numbers as sent, refusals. */
+#include "test_codec.h"
+
+#include "base/heap.h"
+#include "codec/json.h"
+
+struct rewritten {
+    enum rc rc;
+    enum json_problem problem;
+    char text[8192];
+};
+static struct arena arena;
+
+static struct rewritten rewrite(struct slice in)
+{
+    struct rewritten r = {0};
+    yyjson_val *root;
+    struct err err = ERR_INIT;
+    arena_reset(&arena);
+    r.rc = json_parse(&arena, in, &root, &err);
+    if (r.rc != RC_OK)
+        return r;
+    struct json_out out = {.p = r.text, .end = r.text + sizeof(r.text) - 1};
+    r.problem = json_write(&out, root, NULL, &arena);
+    assert_false(out.is_full);
+    assert_true((size_t)(out.p - r.text) <= in.len);
+    *out.p = '\0';
+    return r;
+}
+
+static void test_written_as_sent_but_compact(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {" { \"a\" : [ 1 , 2.50 , -0 , 1e5 , true , null ] } ",
+         "{\"a\":[1,2.50,-0,1e5,true,null]}"},
+        {"12345678901234567890123", "12345678901234567890123"},
+        {"\"\\u00e9\\/\\n\\u0001\\\"\"", "\"\xc3\xa9/\\n\\u0001\\\"\""},
+        {"\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\""},
+        {"{\"a\":1,\"b\":2,\"a\":{\"c\":3,\"c\":4}}", "{\"b\":2,\"a\":{\"c\":4}}"},
+        {"[]", "[]"},
+        {"{}", "{}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        struct rewritten r = rewrite(slice_str(pairs[i][0]));
+        assert_int_equal(r.rc, RC_OK);
+        assert_int_equal(r.problem, JSON_FINE);
+        assert_string_equal(r.text, pairs[i][1]);
+    }
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",    "{",         "[1,]",          "{\"a\" 1}", "nul",
+                                      "01",  "\"\xff\"",  "\"\\ud800\"",   "\"\n\"",    "1 2",
+                                      "[1}", "{\"a\":1]", "\xef\xbb\xbf" "1", "NaN",       "'a'"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_int_not_equal(rewrite(slice_str(bad[i])).rc, RC_OK);
+    assert_int_equal(rewrite(SLICE_LIT("[\"a\\u0000b\"]")).problem, JSON_HAS_NUL);
+    assert_int_equal(rewrite(SLICE_LIT("{\"\\u0000\":1}")).problem, JSON_HAS_NUL);
+    assert_int_equal(rewrite(SLICE_LIT("[1e999]")).problem, JSON_NUMBER_RANGE);
+    assert_int_equal(rewrite(SLICE_LIT("[1e-999]")).problem, JSON_FINE);
+    char text[512] = "[";
+    memset(text + 1, '9', 65);
+    text[66] = ']';
+    assert_int_equal(rewrite(slice_str(text)).problem, JSON_NUMBER_RANGE);
+    memcpy(text, "{\"", 2);
+    memset(text + 2, 'k', 201);
+    memcpy(text + 203, "\":1}", 5);
+    assert_int_equal(rewrite(slice_str(text)).problem, JSON_KEY_TOO_LONG);
+}
+
+static void test_depth(void **state)
+{
+    (void)state;
+    char text[3000];
+    memset(text, '[', 32);
+    memset(text + 32, ']', 32);
+    assert_int_equal(rewrite(slice_of(text, 64)).rc, RC_OK);
+    memset(text, '[', 33);
+    memset(text + 33, ']', 33);
+    assert_int_equal(rewrite(slice_of(text, 66)).rc, RC_LIMIT);
+    memset(text, '[', sizeof(text)); /* never closed: no recursion either */
+    assert_int_equal(rewrite(slice_of(text, sizeof(text))).rc, RC_INVALID);
+}
+
+/* Both ways of finding duplicates (few and many members) agree with the rule. */
+static void test_many_duplicates(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < 200; n++) {
+        char in[4096] = "{", want[4096] = "{";
+        size_t at = 1, to = 1;
+        for (unsigned i = 0; i < n; i++)
+            at +=
+                (size_t)snprintf(in + at, sizeof(in) - at, "%s\"k%u\":%u", i ? "," : "", i % 40, i);
+        for (unsigned i = n > 40 ? n - 40 : 0; i < n; i++)
+            to += (size_t)snprintf(want + to, sizeof(want) - to, "%s\"k%u\":%u", to > 1 ? "," : "",
+                                   i % 40, i);
+        memcpy(in + at, "}", 2);
+        memcpy(want + to, "}", 2);
+        assert_string_equal(rewrite(slice_str(in)).text, want);
+    }
+}
+
+static void test_items(void **state)
+{
+    (void)state;
+    struct json_items it;
+    struct json_span s;
+    assert_int_equal(json_items_begin(&it, SLICE_LIT(" [ {\"a\":\"]\\\"}\"} , 5,\"x\" ] tail")),
+                     RC_OK);
+    assert_int_equal(json_items_next(&it, &s), RC_OK);
+    assert_slice(s.text, "{\"a\":\"]\\\"}\"}");
+    assert_int_equal(s.depth, 1);
+    assert_int_equal(json_items_next(&it, &s), RC_OK);
+    assert_slice(s.text, "5");
+    assert_int_equal(json_items_next(&it, &s), RC_OK);
+    assert_int_equal(json_items_next(&it, &s), RC_END);
+    assert_int_equal(json_items_next(&it, &s), RC_END);
+    static const char *const broken[] = {"[1 2]",      "[1",    "[1,", "[,1]",
+                                         "[{\"a\":1]", "[\"x]", "[1,]"};
+    for (size_t i = 0; i < COUNT_OF(broken); i++) {
+        enum rc rc = json_items_begin(&it, slice_str(broken[i]));
+        while (rc == RC_OK)
+            rc = json_items_next(&it, &s);
+        assert_int_equal(rc, RC_INVALID);
+    }
+    assert_int_equal(json_items_begin(&it, SLICE_LIT("{}")), RC_INVALID);
+}
+
+static void test_members(void **state)
+{
+    (void)state;
+    struct json_members it;
+    struct json_span s;
+    struct slice key;
+    assert_int_equal(json_members_begin(&it, SLICE_LIT("{ \"a\" : 1 , \"b\":[2,{}] }")), RC_OK);
+    assert_int_equal(json_members_next(&it, &key, &s), RC_OK);
+    assert_slice(key, "a");
+    assert_int_equal(json_members_next(&it, &key, &s), RC_OK);
+    assert_slice(s.text, "[2,{}]");
+    assert_int_equal(s.depth, 2);
+    assert_int_equal(json_members_next(&it, &key, &s), RC_END);
+    static const char *const broken[] = {"{\"a\"}", "{a:1}", "{\"a\":1,}", "{\"a\":1 \"b\":2}",
+                                         "{\"a\":"};
+    for (size_t i = 0; i < COUNT_OF(broken); i++) {
+        enum rc rc = json_members_begin(&it, slice_str(broken[i]));
+        while (rc == RC_OK)
+            rc = json_members_next(&it, &key, &s);
+        assert_int_equal(rc, RC_INVALID);
+    }
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    struct slice rest = SLICE_LIT("\n one \r\n\n\ntwo"), line;
+    assert_true(json_line_next(&rest, &line));
+    assert_slice(line, "one");
+    assert_true(json_line_next(&rest, &line));
+    assert_slice(line, "two");
+    assert_false(json_line_next(&rest, &line));
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    yyjson_val *v;
+    int64_t i;
+    double d;
+    arena_reset(&arena);
+    assert_int_equal(json_parse(&arena, SLICE_LIT("9223372036854775807"), &v, NULL), RC_OK);
+    assert_true(json_to_i64(v, &i));
+    assert_int_equal(i, INT64_MAX);
+    assert_int_equal(json_parse(&arena, SLICE_LIT("9223372036854775808"), &v, NULL), RC_OK);
+    assert_false(json_to_i64(v, &i));
+    assert_int_equal(json_parse(&arena, SLICE_LIT("1.5e3"), &v, NULL), RC_OK);
+    assert_false(json_to_i64(v, &i));
+    assert_true(json_to_double(v, &d));
+    assert_true(d == 1500.0);
+}
+
+static void test_no_heap_after_the_first(void **state)
+{
+    (void)state;
+    rewrite(SLICE_LIT("{\"a\":[1,2,{\"b\":\"c\"}]}"));
+    uint64_t calls = heap_calls();
+    for (int i = 0; i < 1000; i++)
+        rewrite(SLICE_LIT("{\"a\":[1,2,{\"b\":\"c\"}]}"));
+    assert_int_equal(heap_calls(), calls);
+}
+
+static void test_bytes_of_unknown_origin(void **state)
+{
+    (void)state;
+    char text[64];
+    struct json_out out = {.p = text, .end = text + sizeof(text)};
+    json_put_bytes(&out, slice_of("a\xff\0\n\xc3\xa9\xed\xa0\x80", 9));
+    assert_slice(slice_of(text, (size_t)(out.p - text)),
+                 "\"a\xef\xbf\xbd\\n\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    struct json_out small = {.p = text, .end = text + 4};
+    json_put_bytes(&small, SLICE_LIT("too long"));
+    assert_true(small.is_full && small.p <= small.end);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_written_as_sent_but_compact),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_many_duplicates),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_no_heap_after_the_first),
+        cmocka_unit_test(test_bytes_of_unknown_origin),
+    };
+    arena_init(&arena, 64 * 1024, 1 << 20);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_done(&arena);
+    return failed;
+}
