@@ -1,0 +1,88 @@
+#ifndef WEIR_ANALYTICS_QUERY_INT_H
+#define WEIR_ANALYTICS_QUERY_INT_H
+/* Inside of the read side: parameters (query_params.c), the one place that runs a statement
+ * (query.c), the routes (query_routes.c, query_events.c, funnel.c). */
+#include "analytics/query.h"
+
+#include "base/uuid.h"
+
+enum {
+    QUERY_PARAMS_MAX = 64,
+    QUERY_SQL_BYTES_MAX = 64 * 1024,
+    QUERY_LIMIT_DEFAULT = 20,
+    QUERY_LIMIT_MAX = 1000,
+    QUERY_DAYS_MAX = 3660,
+    QUERY_HOURLY_DAYS_MAX = 366,
+    QUERY_TEXT_BYTES_MAX = 2048, /* of a filter's value */
+};
+struct query {
+    struct query_cfg cfg;
+    char seconds[16], memory[24];
+};
+/* Days, both inclusive, in the time zone. Empty: not given. */
+struct query_range {
+    struct slice start, end; /* "2026-01-31" */
+    struct slice timezone;
+};
+/* One request under way; lives in its arena. */
+struct query_call {
+    struct query *query;
+    struct api_request *req;
+    struct query_range range;
+    struct store_param params[QUERY_PARAMS_MAX];
+    uint32_t param_count;
+    uint32_t limit;
+    void *user; /* the route's own */
+    const char *format;
+    const char *sql;
+    /* On the worker: the store's answer to the body of ours. RC_NOTFOUND etc. with err. */
+    enum rc (*shape)(struct query_call *call, struct slice result, struct buf *body,
+                     struct err *err);
+    struct buf body;
+    enum rc rc;
+    struct err err;
+};
+/* NULL and answered if memory is gone. */
+struct query_call *query_call_new(struct query *q, struct api_request *req);
+void query_param(struct query_call *call, const char *name, struct slice value);
+void query_param_u64(struct query_call *call, const char *name, uint64_t value);
+
+/* Each answers with a problem and returns false if the client's parameter is wrong. */
+bool query_take_range(struct query_call *call, uint32_t days_max);
+bool query_set_range(struct query_call *call, struct slice start, struct slice end,
+                     struct slice timezone, uint32_t days_max);
+bool query_take_limit(struct query_call *call);
+/* Optional text; *ret_is_given. Bound as {name} if given. */
+bool query_take_text(struct query_call *call, const char *name, bool *ret_is_given);
+bool query_take_country(struct query_call *call, bool *ret_is_given);
+bool query_check_text(struct query_call *call, const char *name, struct slice value);
+
+/* Statements are templates. $EVENTS stands where the table does and binds the tenant: every FROM
+ * of a template is "FROM $EVENTS" or "FROM (" (must). What follows it begins with AND or a clause.
+ *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
+ * Answers later, whatever happens. */
+void query_run(struct query_call *call, const char *sql_template);
+/* {"<name>":<result>} for a result that is JSON already; name in call->user. */
+enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
+                         struct err *err);
+
+/* For tests: the template with everything put in; false if it does not fit. */
+bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
+
+/* Handlers. */
+void query_overview(void *service, struct api_request *req);
+void query_timeseries(void *service, struct api_request *req);
+void query_pages(void *service, struct api_request *req);
+void query_referrers(void *service, struct api_request *req);
+void query_users_active(void *service, struct api_request *req);
+void query_events(void *service, struct api_request *req);
+void query_event(void *service, struct api_request *req);
+void query_user_events(void *service, struct api_request *req);
+void query_funnel(void *service, struct api_request *req);
+
+/* query_openapi.c */
+extern const char query_openapi_schemas[];
+extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],
+    query_openapi_referrers[], query_openapi_users_active[], query_openapi_events[],
+    query_openapi_event[], query_openapi_user_events[], query_openapi_funnel[];
+#endif
