@@ -20,9 +20,16 @@ struct store_child_cfg {
     uint64_t query_memory_bytes_max; /* per query; 0 = default */
     uint32_t query_seconds_max;      /* 60 */
     uint32_t threads_max;            /* queries side by side; 0 = cores + 2 */
+    const char *tcp_user, *tcp_password; /* of tcp_listen; NULL password = none needed, but then no
+                                            browser page is served. Travels in the environment. */
+    int parent_pid; /* > 0: end when that process does, or when stdin closes (set by the supervisor) */
 };
 /* Body of `weir store`: serves until SIGTERM or the parent is gone. Returns an exit code. */
 int store_child_main(const struct store_child_cfg *cfg);
+/* The arguments of `weir store` (as store_supervisor_start gives them) into cfg; strings are borrowed
+ * from argv. RC_INVALID names the wrong one. argv[0] is skipped. */
+enum rc store_child_args(int argc, char **argv, struct store_child_cfg *ret_cfg, struct err *err) MUST_CHECK;
+extern const char store_child_usage[];
 /* Where libchdb.so is: $WEIR_CHDB_LIBRARY, beside the executable, ../lib/weir, node_modules of the
  * build tree. RC_NOTFOUND with what to do. */
 enum rc store_library_find(char *ret_path, size_t ret_bytes, struct err *err) MUST_CHECK;
