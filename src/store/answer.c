@@ -150,11 +150,12 @@ static enum rc refused(struct answer *a, long status, int *ret_code, struct err 
         text.len--;
     if (a->is_exception) { /* without the trailer: LF length SP tag CR LF __exception__ */
         const void *end = memmem(text.data, text.len, a->tag, strlen(a->tag));
-        if (end)
+        if (end) { /* the line before the tag holds the length */
             text.len = (size_t)((const char *)end - text.data);
-        while (text.len && text.data[text.len - 1] != '\n')
-            text.len--;
-        text = slice_trim(slice_of(text.data, text.len ? text.len - 1 : 0));
+            while (text.len && text.data[text.len - 1] != '\n')
+                text.len--;
+            text = slice_trim(slice_of(text.data, text.len ? text.len - 1 : 0));
+        }
     }
     int code = code_in(text);
     if (a->code == 0)
@@ -177,7 +178,6 @@ static enum rc from_curl(CURLcode code, const char *text, struct err *err)
     case CURLE_OUT_OF_MEMORY:
         return err_set(err, RC_NOMEM, "out of memory while talking to the store");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(err, RC_INVALID, "the store's URL is not usable: %s", text);
     default:
         return err_set(err, RC_UNAVAILABLE, "the store cannot be reached: %s",

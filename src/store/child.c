@@ -121,7 +121,8 @@ static enum rc start_servers(struct child *child, struct err *err)
         TRY(serve(child, cfg->tcp_listen, &child->tcp_face, "store-tcp", &child->tcp_server, err));
     if (!cfg->socket_path)
         return RC_OK;
-    IGNORE(unlink(cfg->socket_path), "one that a killed child left; the lock says nobody lives");
+    IGNORE(os_calls_real.unlink(cfg->socket_path),
+           "one that a killed child left; the lock says nobody lives");
     snprintf(address, sizeof(address), "unix:%s", cfg->socket_path);
     return serve(child, address, &child->unix_face, "store", &child->unix_server, err);
 }
@@ -260,6 +261,6 @@ int store_child_main(const struct store_child_cfg *given)
     drain(&child);
     /* What was answered is durable (fsync after insert); a running merge is repeated. */
     if (cfg->socket_path)
-        IGNORE(unlink(cfg->socket_path), "the next one removes it");
+        IGNORE(os_calls_real.unlink(cfg->socket_path), "the next one removes it");
     _exit(0);
 }

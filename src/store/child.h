@@ -17,18 +17,20 @@ struct store_child_cfg {
     const char *tcp_listen;    /* NULL or "127.0.0.1:8123" */
     const char *library;       /* path of libchdb.so; NULL = search (see store_library_find) */
     uint64_t memory_bytes_max; /* per process; 0 = default by machine size */
-    uint64_t query_memory_bytes_max; /* per query; 0 = default */
-    uint32_t query_seconds_max;      /* 60 */
-    uint32_t threads_max;            /* queries side by side; 0 = cores + 2 */
+    uint64_t query_memory_bytes_max;     /* per query; 0 = default */
+    uint32_t query_seconds_max;          /* 60 */
+    uint32_t threads_max;                /* queries side by side; 0 = cores + 2 */
     const char *tcp_user, *tcp_password; /* of tcp_listen; NULL password = none needed, but then no
                                             browser page is served. Travels in the environment. */
-    int parent_pid; /* > 0: end when that process does, or when stdin closes (set by the supervisor) */
+    int parent_pid; /* > 0: end when that process does, or when stdin closes; the supervisor sets it
+                     */
 };
 /* Body of `weir store`: serves until SIGTERM or the parent is gone. Returns an exit code. */
 int store_child_main(const struct store_child_cfg *cfg);
-/* The arguments of `weir store` (as store_supervisor_start gives them) into cfg; strings are borrowed
- * from argv. RC_INVALID names the wrong one. argv[0] is skipped. */
-enum rc store_child_args(int argc, char **argv, struct store_child_cfg *ret_cfg, struct err *err) MUST_CHECK;
+/* The arguments of `weir store` (as store_supervisor_start gives them) into cfg; strings are
+ * borrowed from argv. RC_INVALID names the wrong one. argv[0] is skipped. */
+enum rc store_child_args(int argc, char **argv, struct store_child_cfg *ret_cfg,
+                         struct err *err) MUST_CHECK;
 extern const char store_child_usage[];
 /* Where libchdb.so is: $WEIR_CHDB_LIBRARY, beside the executable, ../lib/weir, node_modules of the
  * build tree. RC_NOTFOUND with what to do. */

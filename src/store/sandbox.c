@@ -41,9 +41,9 @@ enum {
 
 static void allow(int ruleset, const char *path, uint64_t access, uint64_t handled)
 {
-    int fd = open(path, O_PATH | O_CLOEXEC);
+    int fd = -1;
     struct stat st;
-    if (fd < 0)
+    if (os_open(path, O_PATH, &fd, NULL) != RC_OK)
         return;
     if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
         access &= FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
