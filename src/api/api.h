@@ -52,6 +52,11 @@ void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ..
     PRINTF_LIKE(3, 4);
 void api_problem_err(struct api_request *req, const struct err *err);
 
+/* Begins a streamed answer (net_stream_* on req->net go on with it) and lets go of the tenant view.
+ */
+void api_stream_begin(struct api_request *req, int status, const char *content_type,
+                      void (*on_drain)(struct net_request *req));
+
 /* ---- the router ---- */
 struct api;
 struct api_cfg {

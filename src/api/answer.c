@@ -1,0 +1,129 @@
+/* Answers: JSON, problem+json (RFC 9457), CORS (Fetch standard, "CORS protocol"). */
+#include "api/api_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/must.h"
+
+enum { HEADERS_MAX = 24, PROBLEM_BYTES_MAX = 4096 };
+
+static struct net_header header(const char *name, struct slice value)
+{
+    return (struct net_header){slice_str(name), value};
+}
+
+uint32_t api_cors_headers(struct net_request *req, bool is_preflight,
+                          struct net_header ret[API_CORS_HEADERS_MAX])
+{
+    uint32_t n = 0;
+    struct slice origin = net_header_get(req, "Origin");
+    /* Keys are no cookies: any site may send events, and sendBeacon always sends with credentials,
+     * which forbids "*". */
+    ret[n++] = header("Access-Control-Allow-Origin", origin.len ? origin : SLICE_LIT("*"));
+    if (origin.len) {
+        ret[n++] = header("Access-Control-Allow-Credentials", SLICE_LIT("true"));
+        ret[n++] = header("Vary", SLICE_LIT("Origin"));
+    }
+    if (!is_preflight)
+        return n;
+    struct slice wanted = net_header_get(req, "Access-Control-Request-Headers");
+    ret[n++] = header("Access-Control-Allow-Methods", SLICE_LIT("GET, POST, OPTIONS"));
+    ret[n++] = header("Access-Control-Allow-Headers",
+                      wanted.len ? wanted : SLICE_LIT("Authorization, Content-Type, X-API-Key"));
+    ret[n++] = header("Access-Control-Max-Age", SLICE_LIT("86400"));
+    return n;
+}
+
+void api_answer(struct api_request *req, int status, const char *content_type, struct slice body,
+                const struct net_header *headers, uint32_t header_count)
+{
+    struct net_header all[HEADERS_MAX];
+    uint32_t n = 0;
+    if (req->route->is_browser)
+        n = api_cors_headers(req->net, false, all);
+    must(header_count <= HEADERS_MAX - n);
+    for (uint32_t i = 0; i < header_count; i++)
+        all[n++] = headers[i];
+    struct tenant_view *view = take_ptr(&req->view);
+    req->project = NULL;
+    net_respond(req->net, &(struct net_response){.status = status,
+                                                 .content_type = slice_str(content_type),
+                                                 .headers = all,
+                                                 .header_count = n,
+                                                 .body = body});
+    tenant_view_give(view); /* req is gone with its arena; the view is not */
+}
+
+void api_stream_begin(struct api_request *req, int status, const char *content_type,
+                      void (*on_drain)(struct net_request *req))
+{
+    struct tenant_view *view = take_ptr(&req->view);
+    req->project = NULL;
+    net_stream_begin(
+        req->net, &(struct net_response){.status = status, .content_type = slice_str(content_type)},
+        on_drain);
+    tenant_view_give(view);
+}
+
+void api_json(struct api_request *req, int status, struct slice body)
+{
+    const struct net_header no_store = {SLICE_LIT("Cache-Control"), SLICE_LIT("no-cache")};
+    api_answer(req, status, "application/json", body, &no_store, 1);
+}
+
+void api_render_problem(struct buf *out, int status, const char *slug, const char *title,
+                        const char *detail, const char *request_id)
+{
+    buf_add_str(out, "{\"type\":\"https://weir.dev/problems/");
+    buf_add_str(out, slug);
+    buf_add_str(out, "\",\"title\":");
+    buf_add_json(out, slice_str(title));
+    buf_addf(out, ",\"status\":%d,\"detail\":", status);
+    buf_add_json(out, slice_str(detail));
+    buf_add_str(out, ",\"instance\":");
+    buf_add_json(out, slice_str(request_id));
+    buf_add_char(out, '}');
+}
+
+static void lower(char *to, size_t bytes, const char *from)
+{
+    size_t i = 0;
+    for (; from[i] && i + 1 < bytes; i++)
+        to[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] + 32) : from[i];
+    to[i] = '\0';
+}
+
+static void problem(struct api_request *req, enum rc rc, const char *detail)
+{
+    char slug[32];
+    struct buf body;
+    int status = rc_http_status(rc);
+    lower(slug, sizeof(slug), rc_name(rc));
+    buf_init(&body, PROBLEM_BYTES_MAX);
+    api_render_problem(&body, status, slug, rc_text(rc), detail, req->net->request_id);
+    must(buf_ok(&body));
+    struct net_header headers[2];
+    uint32_t n = 0;
+    if (status == 503 || status == 429)
+        headers[n++] = header("Retry-After", SLICE_LIT("1"));
+    if (status == 401)
+        headers[n++] = header("WWW-Authenticate", SLICE_LIT("Bearer realm=\"weir\""));
+    api_answer(req, status, "application/problem+json", buf_slice(&body), headers, n);
+    buf_done(&body);
+}
+
+void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
+{
+    char detail[512];
+    va_list ap;
+    va_start(ap, detail_fmt);
+    vsnprintf(detail, sizeof(detail), detail_fmt, ap);
+    va_end(ap);
+    problem(req, rc, detail);
+}
+
+void api_problem_err(struct api_request *req, const struct err *err)
+{
+    problem(req, err->rc, err->text);
+}

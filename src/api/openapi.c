@@ -1,0 +1,71 @@
+/* GET /openapi.json from the route table: what is not in the table is not served, so the two cannot
+ * drift apart. */
+#include "api/api_int.h"
+
+static const char *const method_names[] = {"get",   "head",   "post",   "put",
+                                           "patch", "delete", "options"};
+
+static bool is_public(const struct api_entry *e)
+{
+    return e->route->openapi && e->route->auth != API_AUTH_CONTROL;
+}
+
+static bool is_seen_before(const struct api *api, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (is_public(&api->entries[i]) && slice_eq_str(slice_str(api->entries[i].route->pattern),
+                                                        api->entries[index].route->pattern))
+            return true;
+    return false;
+}
+
+static void add_path(struct buf *out, const struct api *api, uint32_t index)
+{
+    const char *pattern = api->entries[index].route->pattern;
+    buf_add_json(out, slice_str(pattern[0] == '*' ? pattern + 1 : pattern));
+    buf_add_str(out, ":{");
+    bool is_first = true;
+    for (uint32_t i = index; i < api->entry_count; i++) {
+        const struct api_route *route = api->entries[i].route;
+        if (!is_public(&api->entries[i]) || !slice_eq_str(slice_str(route->pattern), pattern))
+            continue;
+        buf_addf(out, "%s\"%s\":", is_first ? "" : ",", method_names[route->method]);
+        buf_add_str(out, route->openapi);
+        is_first = false;
+    }
+    buf_add_char(out, '}');
+}
+
+void api_openapi(const struct api *api, struct buf *out)
+{
+    buf_add_str(out, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"weir\",\"version\":");
+    buf_add_json(out, slice_str(api->version));
+    buf_add_str(
+        out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"paths\":{");
+    bool is_first = true;
+    for (uint32_t i = 0; i < api->entry_count; i++) {
+        if (!is_public(&api->entries[i]) || is_seen_before(api, i))
+            continue;
+        if (!is_first)
+            buf_add_char(out, ',');
+        is_first = false;
+        add_path(out, api, i);
+    }
+    buf_add_str(out,
+                "},\"components\":{\"securitySchemes\":{"
+                "\"writeKey\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"wk_...: "
+                "may only ingest\"},"
+                "\"secretKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"}},"
+                "\"schemas\":{\"Problem\":{\"type\":\"object\",\"description\":\"RFC "
+                "9457\",\"properties\":{"
+                "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{"
+                "\"type\":\"integer\"},"
+                "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}}");
+    for (uint32_t i = 0; i < api->service_count; i++) {
+        if (!api->services[i].openapi_schemas)
+            continue;
+        buf_add_char(out, ',');
+        buf_add_str(out, api->services[i].openapi_schemas);
+    }
+    buf_add_str(out, "}}}");
+}

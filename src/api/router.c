@@ -1,0 +1,260 @@
+/* From a request to its handler: find the route, authenticate, bind the tenant, hand over.
+ *
+ * WHY HERE  A handler of an API_AUTH_SECRET route gets its project from this place and from nowhere
+ * else; the {projectId} of the path must be the key's own, otherwise the answer is the same 404
+ * that a project which does not exist would get (nobody learns which ids exist). */
+#include "api/api_int.h"
+
+#include <sys/socket.h>
+
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "http/url.h"
+
+enum { EMPTY_BODY_BYTES_MAX = 64 << 10 };
+
+static const struct api_route unrouted = {
+    .pattern = ""}; /* so that api_problem() works before a route is known */
+
+static struct api_request *request_new(struct net_request *net, const struct api_route *route)
+{
+    struct api_request *req = arena_zalloc(net->arena, sizeof(*req));
+    must(req); /* the arena of a request that has only its head is never full */
+    req->net = net;
+    req->route = route;
+    return req;
+}
+
+static void answer_preflight(struct net_request *net)
+{
+    struct net_header headers[API_CORS_HEADERS_MAX];
+    uint32_t n = api_cors_headers(net, true, headers);
+    net_respond(net, &(struct net_response){.status = 200,
+                                            .content_type = SLICE_LIT("application/json"),
+                                            .headers = headers,
+                                            .header_count = n,
+                                            .body = SLICE_LIT("{}")});
+}
+
+static struct slice credential(struct net_request *net)
+{
+    struct slice key = net_header_get(net, "X-API-Key");
+    if (key.len)
+        return key;
+    struct slice auth = net_header_get(net, "Authorization");
+    if (auth.len > 7 && slice_eq_nocase(slice_of(auth.data, 7), SLICE_LIT("Bearer ")))
+        return slice_trim(slice_sub(auth, 7));
+    return SLICE_EMPTY;
+}
+
+/* True if the request may go on; otherwise it was answered. */
+static bool authenticate_secret(struct api_request *req, const struct api_entry *e)
+{
+    struct slice key = credential(req->net);
+    if (key.len == 0) {
+        api_problem(req, RC_UNAUTHORIZED,
+                    "Send a secret key: X-API-Key: sk_... or Authorization: Bearer sk_...");
+        return false;
+    }
+    req->project = tenant_by_key(req->view, key, TENANT_KEY_SECRET);
+    if (!req->project) {
+        bool is_write_key = tenant_by_key(req->view, key, TENANT_KEY_WRITE) != NULL;
+        api_problem(req, is_write_key ? RC_FORBIDDEN : RC_UNAUTHORIZED,
+                    is_write_key ? "This is a write key; reading needs a secret key (sk_...)."
+                                 : "This key is unknown or was revoked.");
+        return false;
+    }
+    for (uint32_t i = 0, p = 0; i < e->segment_count; i++) {
+        if (e->segments[i].data[0] != '{')
+            continue;
+        struct slice value = req->params[p++];
+        struct uuid id;
+        if (!slice_eq_str(e->segments[i], "{projectId}"))
+            continue;
+        if (!uuid_parse(value, &id) || memcmp(&id, &req->project->id, sizeof(id)) != 0) {
+            api_problem(req, RC_NOTFOUND, "There is no project %.*s that this key can read.",
+                        (int)(value.len > 64 ? 64 : value.len), value.data);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool decode_params(struct api_request *req)
+{
+    for (uint32_t i = 0; i < API_PARAMS_MAX && req->params[i].len; i++)
+        if (!url_decode(req->net->arena, req->params[i], false, &req->params[i]))
+            return false;
+    return true;
+}
+
+static void on_head(void *ctx, struct net_request *net, struct net_body_plan *plan)
+{
+    const struct api *api = ctx;
+    const struct api_entry *e = NULL;
+    struct slice params[API_PARAMS_MAX] = {SLICE_EMPTY};
+    enum api_match match = api_find(api, net->method, net->path, &e, params);
+    plan->bytes_max = EMPTY_BODY_BYTES_MAX;
+    if (match == API_MATCH_NONE) {
+        api_problem(request_new(net, &unrouted), RC_NOTFOUND,
+                    "There is nothing at %.*s; see /openapi.json.",
+                    (int)(net->path.len > 200 ? 200 : net->path.len), net->path.data);
+        return;
+    }
+    if (match == API_MATCH_METHOD) {
+        if (net->method == NET_OPTIONS) {
+            answer_preflight(net);
+            return;
+        }
+        struct api_request *req = request_new(net, e->route);
+        static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                            "PATCH", "DELETE", "OPTIONS"};
+        struct net_header allow = {SLICE_LIT("Allow"), slice_str(names[e->route->method])};
+        struct buf body;
+        buf_init(&body, 1024);
+        api_render_problem(&body, 405, "method", "method not allowed",
+                           "Use the method of the Allow header.", net->request_id);
+        api_answer(req, 405, "application/problem+json", buf_slice(&body), &allow, 1);
+        buf_done(&body);
+        return;
+    }
+    struct api_request *req = request_new(net, e->route);
+    memcpy(req->params, params, sizeof(params));
+    if (e->route->auth == API_AUTH_CONTROL && !api->is_control) {
+        api_problem(req, RC_NOTFOUND, "There is nothing here.");
+        return;
+    }
+    req->view = tenant_view_take(api->tenant);
+    if (!decode_params(req)) {
+        api_problem(req, RC_INVALID, "The path has a malformed percent-encoding.");
+        return;
+    }
+    if (e->route->auth == API_AUTH_SECRET && !authenticate_secret(req, e))
+        return;
+    if (e->route->body_bytes_max)
+        plan->bytes_max = e->route->body_bytes_max;
+    net->route = e;
+    net->user = req;
+}
+
+static void on_request(void *ctx, struct net_request *net)
+{
+    (void)ctx;
+    const struct api_entry *e = net->route;
+    struct api_request *req = net->user;
+    net->route = NULL; /* from here on the request and net->user are the handler's (see on_done) */
+    net->user = NULL;
+    log_context_set(net->request_id);
+    e->route->handle(e->service->ctx, req);
+    log_context_set(NULL);
+}
+
+static void render_problem(void *ctx, int status, const char *detail, const char *request_id,
+                           struct buf *ret_body)
+{
+    (void)ctx;
+    static const struct {
+        int status;
+        const char *slug, *title;
+    } known[] = {
+        {400, "framing", "malformed request"},
+        {408, "timeout", "the request came too slowly"},
+        {413, "limit", "the body is too large"},
+        {414, "limit", "the target is too long"},
+        {417, "expectation", "expectation failed"},
+        {431, "limit", "the header section is too large"},
+        {501, "unsupported", "not supported"},
+        {503, "busy", "overloaded, try again later"},
+        {505, "version", "HTTP version not supported"},
+    };
+    const char *slug = "error", *title = "error";
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
+        if (known[i].status == status) {
+            slug = known[i].slug;
+            title = known[i].title;
+        }
+    }
+    api_render_problem(ret_body, status, slug, title, detail, request_id ? request_id : "");
+}
+
+/* A request can end between head and handler (framing error in the body, client gone): its view
+ * must not be lost then. */
+static void on_done(void *ctx, const struct net_request *net, int status, uint64_t bytes_sent)
+{
+    (void)ctx;
+    struct api_request *req = net->route ? net->user : NULL;
+    if (req)
+        tenant_view_give(take_ptr(&req->view));
+    log_debug("request", LOG_SLICE("path", net->path), LOG_I64("status", status),
+              LOG_U64("bytes", bytes_sent), LOG_STR("id", net->request_id),
+              LOG_I64("us", mono_diff_us(net->started, mono_now())));
+}
+
+static enum rc entry_init(struct api_entry *e, const struct api_service *service,
+                          const struct api_route *route, struct err *err)
+{
+    *e = (struct api_entry){.route = route, .service = service};
+    struct slice rest = slice_str(route->pattern);
+    if (rest.len == 0 || (rest.data[0] != '/' && rest.data[0] != '*'))
+        return err_set(err, RC_BUG, "route pattern '%s' must begin with / or */", route->pattern);
+    e->is_suffix = rest.data[0] == '*';
+    rest = slice_sub(rest, e->is_suffix ? 2 : 1);
+    for (;;) {
+        if (e->segment_count == API_SEGMENTS_MAX)
+            return err_set(err, RC_BUG, "route pattern '%s' has too many segments", route->pattern);
+        bool is_last = !rest.len || !memchr(rest.data, '/', rest.len);
+        e->segments[e->segment_count++] = slice_cut(&rest, '/');
+        if (is_last)
+            return RC_OK;
+    }
+}
+
+enum rc api_new(const struct api_cfg *cfg, struct api **ret_api, struct err *err)
+{
+    struct api *api = heap_alloc(HEAP_APP, sizeof(*api));
+    *api = (struct api){.tenant = cfg->tenant,
+                        .services = cfg->services,
+                        .service_count = cfg->service_count,
+                        .version = cfg->version,
+                        .is_control = cfg->is_control};
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < cfg->service_count; i++)
+        total += cfg->services[i].route_count;
+    api->entries = heap_alloc(HEAP_APP, (total + 1) * sizeof(*api->entries));
+    /* Exact routes first, "*" ones last: the more particular pattern wins. */
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < cfg->service_count; i++) {
+            for (uint32_t k = 0; k < cfg->services[i].route_count; k++) {
+                const struct api_route *route = &cfg->services[i].routes[k];
+                if ((route->pattern[0] == '*') != (pass == 1))
+                    continue;
+                enum rc rc =
+                    entry_init(&api->entries[api->entry_count++], &cfg->services[i], route, err);
+                if (rc != RC_OK) {
+                    api_free(api);
+                    return rc;
+                }
+            }
+        }
+    }
+    *ret_api = api;
+    return RC_OK;
+}
+
+struct net_app api_app(struct api *api)
+{
+    return (struct net_app){.ctx = api,
+                            .on_head = on_head,
+                            .on_request = on_request,
+                            .render_problem = render_problem,
+                            .on_done = on_done};
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    heap_free(api->entries);
+    heap_free(api);
+}

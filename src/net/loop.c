@@ -1,0 +1,202 @@
+/* Loops: a thread, a libuv loop, an intrusive queue of posted tasks, one timer that sweeps all
+ * deadlines. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/heap.h"
+#include "base/must.h"
+#include "net/net_int.h"
+
+static _Thread_local struct net_loop *current;
+
+struct net_loop *net_loop_current(void)
+{
+    return current;
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct net_loop *loop = wake->data;
+    loop->now = mono_now();
+    struct mpsc_node *node = mpsc_take_all(&loop->tasks);
+    while (node) {
+        struct net_task *task = CONTAINER_OF(node, struct net_task, node);
+        node = node->next; /* the task may be gone after run() */
+        task->run(task);
+    }
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct net_loop *loop = timer->data;
+    loop->now = mono_now();
+    conn_sweep(loop);
+}
+
+static void *loop_main(void *arg)
+{
+    struct net_loop *loop = arg;
+    current = loop;
+    pthread_setname_np(pthread_self(), loop->name);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    current = NULL;
+    return NULL;
+}
+
+enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err *err)
+{
+    struct net_loop *loop = heap_alloc(HEAP_NET, sizeof(*loop));
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(loop->name, sizeof(loop->name), "%.15s", name);
+    must(uv_loop_init(&loop->uv) == 0);
+    must(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
+    must(uv_timer_init(&loop->uv, &loop->sweep) == 0);
+    loop->wake.data = loop->sweep.data = loop;
+    loop->now = mono_now();
+    must(uv_timer_start(&loop->sweep, on_sweep, NET_SWEEP_MS, NET_SWEEP_MS) == 0);
+    uv_unref((uv_handle_t *)&loop->sweep);
+    if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0)
+        return err_set(err, RC_NOMEM, "cannot start the thread of loop %s", name);
+    *ret_loop = loop;
+    return RC_OK;
+}
+
+void net_loop_post(struct net_loop *loop, struct net_task *task)
+{
+    if (mpsc_push(&loop->tasks, &task->node))
+        uv_async_send(&loop->wake);
+}
+
+struct work {
+    uv_work_t uv;
+    void (*work)(void *ctx);
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+static void on_work(uv_work_t *uv)
+{
+    struct work *w = uv->data;
+    w->work(w->ctx);
+}
+
+static void on_work_done(uv_work_t *uv, int status)
+{
+    (void)status;
+    struct work *w = uv->data;
+    current->now = mono_now();
+    w->done(w->ctx);
+    heap_free(w);
+}
+
+void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
+                   void *ctx)
+{
+    must(loop == current);
+    struct work *w = heap_alloc(HEAP_NET, sizeof(*w));
+    *w = (struct work){.uv = {.data = w}, .work = work, .done = done, .ctx = ctx};
+    must(uv_queue_work(&loop->uv, &w->uv, on_work, on_work_done) == 0);
+}
+
+struct net_timer {
+    uv_timer_t uv;
+    void (*fire)(void *ctx);
+    void *ctx;
+};
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct net_timer *t = uv->data;
+    t->fire(t->ctx);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    heap_free(handle->data);
+}
+
+struct net_timer *net_timer_start(struct net_loop *loop, uint64_t after_ms, uint64_t every_ms,
+                                  void (*fire)(void *ctx), void *ctx)
+{
+    must(loop == current);
+    struct net_timer *t = heap_alloc(HEAP_NET, sizeof(*t));
+    t->fire = fire;
+    t->ctx = ctx;
+    must(uv_timer_init(&loop->uv, &t->uv) == 0);
+    t->uv.data = t;
+    must(uv_timer_start(&t->uv, on_timer, after_ms, every_ms) == 0);
+    return t;
+}
+
+void net_timer_stop(struct net_timer *timer)
+{
+    if (timer)
+        uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+}
+
+struct sync_call {
+    struct net_task task;
+    void (*run)(void *ctx);
+    void *ctx;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool is_done;
+};
+
+static void run_sync(struct net_task *task)
+{
+    struct sync_call *call = CONTAINER_OF(task, struct sync_call, task);
+    call->run(call->ctx);
+    pthread_mutex_lock(&call->lock);
+    call->is_done = true;
+    pthread_cond_signal(&call->cond);
+    pthread_mutex_unlock(&call->lock);
+}
+
+/* Runs on the loop's thread and waits for it; from the loop itself: at once. */
+void loop_run_sync(struct net_loop *loop, void (*run)(void *ctx), void *ctx)
+{
+    if (loop == current) {
+        run(ctx);
+        return;
+    }
+    struct sync_call call = {.task = {.run = run_sync}, .run = run, .ctx = ctx};
+    pthread_mutex_init(&call.lock, NULL);
+    pthread_cond_init(&call.cond, NULL);
+    net_loop_post(loop, &call.task);
+    pthread_mutex_lock(&call.lock);
+    while (!call.is_done)
+        pthread_cond_wait(&call.cond, &call.lock);
+    pthread_mutex_unlock(&call.lock);
+    pthread_mutex_destroy(&call.lock);
+    pthread_cond_destroy(&call.cond);
+}
+
+static void close_loop(void *ctx)
+{
+    struct net_loop *loop = ctx;
+    loop->is_stopping = true;
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->sweep, NULL);
+}
+
+struct stop_call {
+    struct net_task task;
+    struct net_loop *loop;
+};
+
+static void run_stop(struct net_task *task)
+{
+    close_loop(CONTAINER_OF(task, struct stop_call, task)->loop);
+}
+
+void net_loop_stop(struct net_loop *loop)
+{
+    must(loop != current);
+    /* Not loop_run_sync: the loop may end before a waiter could be told safely. */
+    struct stop_call call = {.task = {.run = run_stop}, .loop = loop};
+    net_loop_post(loop, &call.task);
+    pthread_join(loop->thread, NULL);
+    must(uv_loop_close(&loop->uv) == 0);
+    heap_free(loop);
+}
