@@ -1,0 +1,311 @@
+#include "app/control.h"
+
+#include <stdio.h>
+
+#include "app/backup.h"
+#include "app/job.h"
+#include "app/replay_cli.h"
+#include "app/version.h"
+#include "base/heap.h"
+#include "base/must.h"
+
+enum { STATUS_BYTES_MAX = 1 << 20, APPEND_BYTES_MAX = 64 << 20, APPEND_RECORDS_MAX = 100000 };
+
+/* ---- status ---- */
+
+static void add_consumer(struct buf *out, const struct consumer *c)
+{
+    struct consumer_status s;
+    consumer_status(c, &s);
+    buf_addf(out,
+             "{\"name\":\"%s\",\"lag_records\":%llu,\"lag_ms\":%lld,\"processed\":%llu,"
+             "\"rejected\":%llu,"
+             "\"retries\":%llu,\"lost\":%llu,\"last_error\":",
+             consumer_name(c), (unsigned long long)s.lag_records, (long long)s.lag_ms,
+             (unsigned long long)s.processed, (unsigned long long)s.rejected,
+             (unsigned long long)s.retries, (unsigned long long)s.lost);
+    buf_add_json(out, slice_str(s.last_error));
+    buf_add_char(out, '}');
+}
+
+static void add_stream(struct buf *out, const struct stream *s, const struct consumer *project)
+{
+    buf_addf(out, "{\"name\":\"%s\",\"halted\":%s,\"partitions\":[", stream_name(s),
+             stream_is_halted(s) ? "true" : "false");
+    for (uint32_t p = 0; p < stream_partitions(s); p++) {
+        struct stream_bounds b;
+        stream_bounds(s, p, &b);
+        buf_addf(out, "%s{\"oldest\":%llu,\"next\":%llu", p ? "," : "",
+                 (unsigned long long)b.oldest, (unsigned long long)b.next);
+        if (project)
+            buf_addf(out, ",\"projected\":%llu",
+                     (unsigned long long)consumer_checkpoint(project, p));
+        buf_add_char(out, '}');
+    }
+    buf_add_str(out, "]}");
+}
+
+static void get_status(void *ctx, struct api_request *req)
+{
+    struct control *c = ctx;
+    struct node *n = c->node;
+    struct buf out;
+    buf_init(&out, STATUS_BYTES_MAX);
+    const struct consumer *project = atomic_load(&n->project);
+    buf_addf(&out, "{\"version\":\"%s\",\"address\":\"%s\",\"streams\":[", WEIR_VERSION,
+             c->address);
+    add_stream(&out, n->events, project);
+    buf_add_char(&out, ',');
+    add_stream(&out, n->dead, NULL);
+    buf_add_str(&out, "],\"consumers\":[");
+    if (project)
+        add_consumer(&out, project);
+    if (n->archiver) {
+        buf_add_str(&out, project ? "," : "");
+        add_consumer(&out, n->archiver);
+    }
+    buf_addf(&out,
+             "],\"store\":{\"embedded\":%s,\"up\":%s,\"ready\":%s,\"pid\":%d,\"restarts\":%llu}}",
+             n->supervisor ? "true" : "false",
+             !n->supervisor || store_supervisor_is_up(n->supervisor) ? "true" : "false",
+             atomic_load(&n->is_migrated) ? "true" : "false",
+             n->supervisor ? store_supervisor_pid(n->supervisor) : 0,
+             n->supervisor ? (unsigned long long)store_supervisor_restarts(n->supervisor) : 0ULL);
+    api_json(req, 200, buf_slice(&out));
+    buf_done(&out);
+}
+
+/* ---- append ---- */
+
+struct append_call {
+    struct stream_append append;
+    struct api_request *req;
+    struct net_task task;
+    enum rc rc;
+};
+
+static void append_answer(struct net_task *task)
+{
+    struct append_call *call = CONTAINER_OF(task, struct append_call, task);
+    if (call->rc != RC_OK)
+        api_problem(call->req, call->rc, "Nothing of this request was kept: %s.",
+                    rc_text(call->rc));
+    else
+        api_json(call->req, 200, SLICE_LIT("{\"ok\":true}"));
+}
+
+static void append_done(struct stream_append *append, enum rc rc)
+{
+    struct append_call *call = CONTAINER_OF(append, struct append_call, append);
+    call->rc = rc;
+    net_loop_post(call->req->net->loop, &call->task);
+}
+
+static void post_append(void *ctx, struct api_request *req)
+{
+    struct control *c = ctx;
+    struct slice rest = req->net->body;
+    uint32_t count = 0;
+    for (size_t i = 0; i < rest.len; i++)
+        count += rest.data[i] == '\n';
+    if (count == 0 || count > APPEND_RECORDS_MAX) {
+        api_problem(req, RC_INVALID, "1 to %d lines 'key TAB value' are wanted.",
+                    APPEND_RECORDS_MAX);
+        return;
+    }
+    struct append_call *call = arena_zalloc(req->net->arena, sizeof(*call));
+    struct stream_record *records = arena_zalloc(req->net->arena, count * sizeof(*records));
+    if (!call || !records) {
+        api_problem(req, RC_NOMEM, "No memory for %u records; send fewer.", count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        records[i].value = slice_cut(&rest, '\n');
+        records[i].key = slice_cut(&records[i].value, '\t');
+    }
+    *call =
+        (struct append_call){.append = {.records = records, .count = count, .done = append_done},
+                             .req = req,
+                             .task = {.run = append_answer}};
+    enum rc rc = stream_append(c->node->events, &call->append);
+    if (rc != RC_OK)
+        api_problem(req, rc, "Nothing of this request was kept: %s.", rc_text(rc));
+}
+
+/* ---- visible ---- */
+
+struct visible_call {
+    struct node *node;
+    struct api_request *req;
+    struct slice project, id;
+    bool is_visible;
+    struct err err;
+};
+
+static void visible_work(void *arg)
+{
+    struct visible_call *call = arg;
+    struct buf out;
+    buf_init(&out, 64);
+    struct store_client *client = store_pool_take(call->node->pool);
+    const struct store_param params[] = {{"project", call->project}, {"id", call->id}};
+    struct store_query q = {
+        .sql = "SELECT count() FROM events WHERE project_id = {project:UUID} AND id = {id:UUID}",
+        .format = "TSV",
+        .params = params,
+        .param_count = COUNT_OF(params),
+        .read_only = true};
+    if (store_query(client, &q, &out, NULL, NULL, &call->err) == RC_OK)
+        call->is_visible = out.len > 0 && out.data[0] != '0';
+    store_pool_give(call->node->pool, client);
+    buf_done(&out);
+}
+
+static void visible_done(void *arg)
+{
+    struct visible_call *call = arg;
+    if (call->err.rc != RC_OK)
+        api_problem_err(call->req, &call->err);
+    else
+        api_json(call->req, 200,
+                 call->is_visible ? SLICE_LIT("{\"visible\":true}")
+                                  : SLICE_LIT("{\"visible\":false}"));
+}
+
+static void get_visible(void *ctx, struct api_request *req)
+{
+    struct control *c = ctx;
+    struct visible_call *call = arena_zalloc(req->net->arena, sizeof(*call));
+    must(call);
+    *call = (struct visible_call){.node = c->node, .req = req};
+    struct uuid u;
+    if (!net_query_get(req->net, "project", &call->project) ||
+        !net_query_get(req->net, "id", &call->id) || !uuid_parse(call->project, &u) ||
+        !uuid_parse(call->id, &u)) {
+        api_problem(req, RC_INVALID, "project and id (both uuid) are wanted.");
+        return;
+    }
+    net_loop_work(req->net->loop, visible_work, visible_done, call);
+}
+
+/* ---- jobs ---- */
+
+struct job_call {
+    struct control *control;
+    struct replay_args replay;
+    char path[OS_PATH_MAX];
+};
+
+static void job_release(void *arg)
+{
+    struct job_call *call = arg;
+    atomic_store(&call->control->is_busy, false);
+    heap_free(call);
+}
+
+/* NULL if another one runs (then it was answered). */
+static struct job_call *job_call_new(struct control *c, struct api_request *req)
+{
+    if (atomic_exchange(&c->is_busy, true)) {
+        api_problem(req, RC_CONFLICT,
+                    "Another replay, backup or flush is under way; wait for its end.");
+        return NULL;
+    }
+    struct job_call *call = heap_alloc(HEAP_APP, sizeof(*call));
+    call->control = c;
+    return call;
+}
+
+static enum rc run_replay(void *arg, struct job *job, struct err *err)
+{
+    struct job_call *call = arg;
+    return node_replay(call->control->node, &call->replay, job, err);
+}
+
+static void post_replay(void *ctx, struct api_request *req)
+{
+    struct err err = ERR_INIT;
+    struct job_call *call = job_call_new(ctx, req);
+    if (!call)
+        return;
+    if (replay_args_parse(req->net->body, &call->replay, &err) != RC_OK) {
+        job_release(call);
+        api_problem_err(req, &err);
+        return;
+    }
+    job_start(req, run_replay, call, job_release);
+}
+
+static enum rc run_backup(void *arg, struct job *job, struct err *err)
+{
+    struct job_call *call = arg;
+    return backup_run(call->control->node, call->path, job, err);
+}
+
+static void post_backup(void *ctx, struct api_request *req)
+{
+    struct slice to;
+    if (!net_query_get(req->net, "to", &to) || to.len == 0 || to.len >= OS_PATH_MAX ||
+        to.data[0] != '/') {
+        api_problem(req, RC_INVALID,
+                    "to= is the absolute path of a folder that does not exist yet.");
+        return;
+    }
+    struct job_call *call = job_call_new(ctx, req);
+    if (!call)
+        return;
+    snprintf(call->path, sizeof(call->path), "%.*s", SLICE_ARG(to));
+    job_start(req, run_backup, call, job_release);
+}
+
+static enum rc run_flush(void *arg, struct job *job, struct err *err)
+{
+    struct job_call *call = arg;
+    uint64_t pending = 0;
+    if (!call->control->node->archive)
+        return err_set(err, RC_CONFLICT, "the archive is switched off (archive = false)");
+    TRY(archive_flush(call->control->node->archive, &pending, err));
+    job_line(job, "{\"parquet_pending\":%llu}", (unsigned long long)pending);
+    return RC_OK;
+}
+
+static void post_archive_flush(void *ctx, struct api_request *req)
+{
+    struct job_call *call = job_call_new(ctx, req);
+    if (call)
+        job_start(req, run_flush, call, job_release);
+}
+
+static const struct api_route routes[] = {
+    {.method = NET_GET,
+     .pattern = "/control/status",
+     .auth = API_AUTH_CONTROL,
+     .handle = get_status},
+    {.method = NET_POST,
+     .pattern = "/control/append",
+     .auth = API_AUTH_CONTROL,
+     .body_bytes_max = APPEND_BYTES_MAX,
+     .handle = post_append},
+    {.method = NET_GET,
+     .pattern = "/control/visible",
+     .auth = API_AUTH_CONTROL,
+     .handle = get_visible},
+    {.method = NET_POST,
+     .pattern = "/control/replay",
+     .auth = API_AUTH_CONTROL,
+     .handle = post_replay},
+    {.method = NET_POST,
+     .pattern = "/control/backup",
+     .auth = API_AUTH_CONTROL,
+     .handle = post_backup},
+    {.method = NET_POST,
+     .pattern = "/control/archive-flush",
+     .auth = API_AUTH_CONTROL,
+     .handle = post_archive_flush},
+};
+
+struct api_service control_service(struct control *c)
+{
+    return (struct api_service){
+        .name = "control", .ctx = c, .routes = routes, .route_count = COUNT_OF(routes)};
+}

@@ -1,0 +1,21 @@
+#ifndef WEIR_APP_CONTROL_H
+#define WEIR_APP_CONTROL_H
+/* What the verbs ask of a running server: routes under /control on <data>/run/control.sock (mode
+ * 0600), never on the public address.
+ *
+ *   GET  /control/status                  JSON: streams, consumers, store, archive
+ *   POST /control/append?stream=events    lines "key TAB value": appended, answered when durable
+ *   GET  /control/visible?project&id      {"visible":true|false}: is the event's row in the store
+ *   POST /control/replay                  JSON arguments; a job (job.h)
+ *   POST /control/backup?to=DIR           a job
+ *   POST /control/archive-flush           a job */
+#include "api/api.h"
+#include "app/node.h"
+
+struct control {
+    struct node *node;
+    const char *address;  /* of the public server; for the verbs */
+    _Atomic bool is_busy; /* one replay or backup at a time */
+};
+struct api_service control_service(struct control *c);
+#endif

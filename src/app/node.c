@@ -1,0 +1,260 @@
+/* Opening and closing what stands on a data folder, bottom-up and top-down. */
+#include "app/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "analytics/schema.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/must.h"
+#include "base/os.h"
+
+enum {
+    STORE_CLIENTS_MAX = 8,
+    STORE_WAIT_MS = 1000,
+    CONSUMER_STOP_MS = 5000,
+    MS_PER_HOUR = 3600000,
+};
+
+static enum stream_ack ack_of(const char *text)
+{
+    return strcmp(text, "fsync") == 0 ? STREAM_ACK_FSYNC
+           : strcmp(text, "os") == 0  ? STREAM_ACK_OS
+                                      : STREAM_ACK_NONE;
+}
+
+/* The name is copied by the stream; the folder path only has to live during the call. */
+static enum rc open_stream(const struct node *n, const char *name, uint32_t partitions,
+                           struct stream **ret, struct err *err)
+{
+    const struct config *cfg = n->cfg;
+    char dir[OS_PATH_MAX];
+    struct stream_cfg sc;
+    stream_cfg_defaults(&sc);
+    sc.dir = os_path(dir, "%s/stream/%s", cfg->data, name);
+    sc.name = name;
+    sc.partitions = partitions;
+    sc.ack = ack_of(cfg->stream_ack);
+    sc.segment_bytes_max = (uint64_t)cfg->stream_segment_bytes;
+    sc.retention_ms = (uint64_t)cfg->stream_retention_hours * MS_PER_HOUR;
+    sc.retention_bytes = (uint64_t)cfg->stream_retention_bytes;
+    sc.queue_bytes_max = (uint64_t)cfg->stream_queue_bytes;
+    sc.disk_floor_bytes = (uint64_t)cfg->stream_disk_floor_bytes;
+    return stream_open(&sc, ret, err);
+}
+
+static enum rc open_streams(struct node *n, struct err *err)
+{
+    TRY(open_stream(n, "events", (uint32_t)n->cfg->stream_partitions, &n->events, err));
+    return open_stream(n, "events-dead", 1, &n->dead, err);
+}
+
+static enum rc start_child(struct node *n, struct err *err)
+{
+    const struct config *cfg = n->cfg;
+    os_path(n->store_socket, "%s/run/store.sock", cfg->data);
+    os_path(n->store_dir, "%s/store", cfg->data);
+    if (*cfg->store_library)
+        snprintf(n->library, sizeof(n->library), "%s", cfg->store_library);
+    else
+        TRY(store_library_find(n->library, sizeof(n->library), err));
+    ssize_t len = readlink("/proc/self/exe", n->executable, sizeof(n->executable) - 1);
+    if (len <= 0)
+        return err_set(err, RC_IO, "cannot find this program's own file");
+    n->child_cfg = (struct store_child_cfg){
+        .executable = n->executable,
+        .data_dir = n->store_dir,
+        .socket_path = n->store_socket,
+        .tcp_listen = *cfg->store_listen ? cfg->store_listen : NULL,
+        .library = n->library,
+        .memory_bytes_max = (uint64_t)cfg->store_memory_bytes_max,
+        .query_memory_bytes_max = (uint64_t)cfg->store_query_memory_bytes_max,
+        .query_seconds_max = (uint32_t)cfg->store_query_seconds_max,
+    };
+    TRY(os_mkdirs(n->store_dir, err));
+    n->store_cfg = (struct store_cfg){
+        .url = "http://localhost", .unix_socket = n->store_socket, .database = cfg->store_database};
+    return store_supervisor_start(&n->child_cfg, &n->supervisor, err);
+}
+
+static enum rc open_store(struct node *n, struct err *err)
+{
+    const struct config *cfg = n->cfg;
+    if (*cfg->store_url)
+        n->store_cfg =
+            (struct store_cfg){.url = cfg->store_url,
+                               .database = cfg->store_database,
+                               .user = *cfg->store_user ? cfg->store_user : NULL,
+                               .password = *cfg->store_password ? cfg->store_password : NULL};
+    else
+        TRY(start_child(n, err));
+    return store_pool_new(&n->store_cfg, STORE_CLIENTS_MAX, &n->pool, err);
+}
+
+static enum rc migrate(struct node *n, struct err *err)
+{
+    struct store_client *client = store_pool_take(n->pool);
+    enum rc rc = store_migrate(client, n->store_cfg.database, analytics_migrations,
+                               analytics_migration_count, err);
+    store_pool_give(n->pool, client);
+    if (rc == RC_OK)
+        atomic_store(&n->is_migrated, true);
+    return rc;
+}
+
+enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err)
+{
+    if (atomic_load(&n->is_migrated))
+        return RC_OK;
+    mono_ns deadline = mono_add_ms(mono_now(), timeout_ms);
+    for (;;) {
+        enum rc rc = RC_OK;
+        if (n->supervisor)
+            rc = store_supervisor_wait(n->supervisor, timeout_ms, err);
+        if (rc == RC_OK)
+            rc = migrate(n, err);
+        if (rc == RC_OK || !rc_is_retryable(rc) || atomic_load(&n->is_closing) ||
+            !mono_is_before(mono_now(), deadline))
+            return rc;
+        sleep_ms(100);
+    }
+}
+
+static enum rc start_projector(struct node *n, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    struct consumer *project;
+    TRY(project_writer_new(&(struct project_cfg){.store = n->store_cfg, .table = "events"},
+                           &n->writer, err));
+    project_metrics_register(n->writer);
+    struct consumer_cfg cfg = {.stream = n->events,
+                               .dead = n->dead,
+                               .dir = os_path(dir, "%s/consumers/project", n->cfg->data),
+                               .ops = &project_consumer_ops,
+                               .ctx = n->writer,
+                               .linger_ms_max = (uint32_t)n->cfg->consumer_linger_ms};
+    TRY(consumer_start(&cfg, &project, err));
+    atomic_store(&n->project, project);
+    return RC_OK;
+}
+
+/* The store needs about a second to come up, and may be down for long: events are taken meanwhile.
+ */
+static void *bring_up(void *arg)
+{
+    struct node *n = arg;
+    while (!atomic_load(&n->is_closing)) {
+        struct err err = ERR_INIT;
+        enum rc rc = node_store_ready(n, STORE_WAIT_MS, &err);
+        if (rc == RC_OK)
+            rc = start_projector(n, &err);
+        if (rc == RC_OK)
+            return NULL;
+        static struct log_limit limit;
+        if (rc != RC_TIMEOUT && log_allowed(&limit))
+            log_warn("the store is not ready; events wait in the stream", LOG_ERR(&err));
+        project_writer_free(take_ptr(&n->writer));
+        for (int i = 0; i < 10 && !atomic_load(&n->is_closing); i++)
+            sleep_ms(50);
+    }
+    return NULL;
+}
+
+static enum rc start_archiver(struct node *n, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    if (*n->cfg->archive_dir)
+        os_path(n->archive_dir, "%s", n->cfg->archive_dir);
+    else
+        os_path(n->archive_dir, "%s/archive", n->cfg->data);
+    os_path(n->archive_state_dir, "%s/archive-state/events", n->cfg->data);
+    TRY(os_mkdirs(n->archive_dir, err));
+    TRY(os_mkdirs(n->archive_state_dir, err));
+    TRY(object_folder_new(n->archive_dir, &n->objects, err));
+    TRY(archive_new(&(struct archive_cfg){.stream = n->events,
+                                          .objects = n->objects,
+                                          .dir = n->archive_state_dir,
+                                          .store = n->pool,
+                                          .database = n->store_cfg.database,
+                                          .grace_ms = -1},
+                    &n->archive, err));
+    struct consumer_cfg cfg = {.stream = n->events,
+                               .dead = n->dead,
+                               .dir = os_path(dir, "%s/consumers/archive", n->cfg->data),
+                               .ops = &archive_consumer_ops,
+                               .ctx = n->archive};
+    return consumer_start(&cfg, &n->archiver, err);
+}
+
+static enum rc start_consumers(struct node *n, struct err *err)
+{
+    if (n->cfg->archive)
+        TRY(start_archiver(n, err));
+    if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
+        return err_set(err, RC_NOMEM, "cannot start a thread");
+    n->has_bring_up = true;
+    return RC_OK;
+}
+
+static enum rc open_parts(struct node *n, unsigned parts, struct err *err)
+{
+    char path[OS_PATH_MAX];
+    const char *data = n->cfg->data;
+    TRY(os_mkdirs(data, err));
+    TRY(os_lock(os_path(path, "%s/weir.lock", data), &n->lock_fd, err));
+    TRY(os_mkdirs(os_path(path, "%s/run", data), err));
+    TRY(os_mkdirs(os_path(n->replay_dir, "%s/replay", data), err));
+    TRY(state_open(os_path(path, "%s/state.db", data), &n->state, err));
+    TRY(tenant_open(n->state, &n->tenant, err));
+    if (parts & NODE_STREAMS)
+        TRY(open_streams(n, err));
+    if (parts & NODE_STORE)
+        TRY(open_store(n, err));
+    if (parts & NODE_CONSUMERS)
+        TRY(start_consumers(n, err));
+    return RC_OK;
+}
+
+enum rc node_open(struct node *n, const struct config *cfg, unsigned parts, struct err *err)
+{
+    *n = (struct node){.cfg = cfg, .lock_fd = -1};
+    enum rc rc = open_parts(n, parts, err);
+    if (rc != RC_OK)
+        node_close(n);
+    return rc;
+}
+
+void node_stop_consumers(struct node *n, int64_t deadline_ms)
+{
+    atomic_store(&n->is_closing, true);
+    if (n->has_bring_up)
+        pthread_join(n->bring_up, NULL);
+    n->has_bring_up = false;
+    struct consumer *project = atomic_exchange(&n->project, NULL);
+    if (project)
+        consumer_stop(project, deadline_ms);
+    if (n->archiver)
+        consumer_stop(take_ptr(&n->archiver), deadline_ms);
+}
+
+void node_close(struct node *n)
+{
+    node_stop_consumers(n, CONSUMER_STOP_MS);
+    archive_free(take_ptr(&n->archive));
+    object_store_free(take_ptr(&n->objects));
+    project_writer_free(take_ptr(&n->writer));
+    if (n->pool)
+        store_pool_free(take_ptr(&n->pool));
+    if (n->events)
+        stream_close(take_ptr(&n->events));
+    if (n->dead)
+        stream_close(take_ptr(&n->dead));
+    if (n->supervisor)
+        store_supervisor_stop(take_ptr(&n->supervisor));
+    tenant_close(take_ptr(&n->tenant));
+    state_close(take_ptr(&n->state));
+    os_close(n->lock_fd);
+    n->lock_fd = -1;
+}

@@ -1,0 +1,75 @@
+#ifndef WEIR_APP_NODE_H
+#define WEIR_APP_NODE_H
+/* The opened data folder and everything that runs on it, put together from the modules: the only
+ * place that knows which implementation stands behind which interface.
+ *
+ *   <data>/weir.lock          one process at a time
+ *   <data>/state.db           tenants and keys (SQLite)
+ *   <data>/credentials.json   what init made (mode 0600)
+ *   <data>/stream/<name>/     segments of the streams events and events-dead
+ *   <data>/consumers/<name>/  checkpoints
+ *   <data>/store/             the embedded store
+ *   <data>/archive/           hourly files (unless archive.dir is set)
+ *   <data>/replay/            the state of a replay under way
+ *   <data>/run/               sockets */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "analytics/project.h"
+#include "app/config.h"
+#include "archive/archive.h"
+#include "archive/object.h"
+#include "base/os.h"
+#include "store/child.h"
+#include "store/store.h"
+#include "stream/consumer.h"
+#include "stream/stream.h"
+#include "tenant/admin.h"
+
+enum node_parts {
+    NODE_STATE = 0,     /* lock, state, tenants */
+    NODE_STREAMS = 1,   /* + streams */
+    NODE_STORE = 2,     /* + the store (child started when embedded) */
+    NODE_CONSUMERS = 4, /* + project and archive */
+};
+struct node {
+    const struct config *cfg;
+    int lock_fd;
+    struct state *state;
+    struct tenant *tenant;
+    struct stream *events;
+    struct stream *dead;
+    struct store_supervisor *supervisor; /* NULL with a server of the user's own */
+    struct store_cfg store_cfg;
+    struct store_child_cfg child_cfg;
+    char store_socket[OS_PATH_MAX], store_dir[OS_PATH_MAX], library[OS_PATH_MAX];
+    char executable[OS_PATH_MAX], archive_dir[OS_PATH_MAX], archive_state_dir[OS_PATH_MAX];
+    char replay_dir[OS_PATH_MAX];
+    struct store_pool *pool;
+    _Atomic bool is_migrated;
+    struct project_writer *writer;
+    _Atomic(struct consumer *) project; /* NULL until the store is ready */
+    pthread_t bring_up;
+    bool has_bring_up;
+    _Atomic bool is_closing;
+    struct object_store *objects;
+    struct archive *archive;
+    struct consumer *archiver;
+};
+enum rc node_open(struct node *n, const struct config *cfg, unsigned parts,
+                  struct err *err) MUST_CHECK;
+void node_close(struct node *n); /* half-open is fine; consumers, streams, store in this order */
+void node_stop_consumers(struct node *n,
+                         int64_t deadline_ms); /* earlier than node_close, for a drain */
+/* Waits for the store and brings its tables to this program's version. Blocks. */
+enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err) MUST_CHECK;
+
+/* The first organisation, project and keys, once; the same answer every time after (from
+ * credentials.json). */
+struct node_credentials {
+    char org[UUID_TEXT_LEN + 1], project[UUID_TEXT_LEN + 1];
+    char write_key[TENANT_KEY_TEXT_MAX], secret_key[TENANT_KEY_TEXT_MAX];
+};
+enum rc node_init(struct node *n, struct node_credentials *ret, bool *ret_is_new,
+                  struct err *err) MUST_CHECK;
+#endif

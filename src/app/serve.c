@@ -1,0 +1,302 @@
+/* weir serve: from the settings to a running server, and back down in order.
+ *
+ * SIGNALS  All are blocked before the first thread starts; this thread takes them one by one:
+ *          TERM, INT  drain and leave 0 (a second one skips the waiting); HUP  re-read what can be;
+ *          USR2       sent by ourselves when the stream halted: leave 70, the next start recovers.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "analytics/ingest.h"
+#include "analytics/query.h"
+#include "app/cli.h"
+#include "app/control.h"
+#include "app/health.h"
+#include "app/node.h"
+#include "app/notify.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "net/net.h"
+
+extern char **environ;
+
+enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
+
+struct server {
+    struct cli cli;
+    struct node node;
+    struct health health;
+    struct control control;
+    struct ingest *ingest;
+    struct query *query;
+    struct api_service services[4];
+    struct api *public_api, *control_api;
+    struct net_loop *loops[LOOPS_MAX];
+    uint32_t loop_count;
+    struct net_server *public_server, *control_server;
+    char control_listen[OS_PATH_MAX];
+};
+
+static void apply_logging(const struct config *cfg)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    enum log_level level = LOG_INFO;
+    for (unsigned i = 0; i < COUNT_OF(levels); i++)
+        if (strcmp(cfg->log_level, levels[i]) == 0)
+            level = (enum log_level)i;
+    log_setup(level, strcmp(cfg->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+}
+
+static void on_halt(void *ctx, const struct err *why)
+{
+    (void)ctx;
+    log_error(
+        "the stream has halted: nothing more is acknowledged, the process leaves; the next start "
+        "recovers from disk",
+        LOG_ERR(why));
+    kill(getpid(), SIGUSR2);
+}
+
+static enum rc start_loops(struct server *s, struct err *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t wanted = s->cli.cfg.loops ? s->cli.cfg.loops : cores > LOOPS_MAX ? LOOPS_MAX : cores;
+    for (int64_t i = 0; i < wanted; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "edge%lld", (long long)i);
+        TRY(net_loop_start(name, &s->loops[s->loop_count], err));
+        s->loop_count++;
+    }
+    return RC_OK;
+}
+
+static struct net_limits limits_of(const struct config *cfg)
+{
+    return (struct net_limits){
+        .head_bytes_max = (uint32_t)cfg->http_head_bytes_max,
+        .header_count_max = (uint32_t)cfg->http_header_count_max,
+        .target_bytes_max = (uint32_t)cfg->http_target_bytes_max,
+        .body_bytes_max = (uint64_t)cfg->http_body_bytes_max,
+        .connections_max = (uint32_t)cfg->http_connections_max,
+        .head_deadline_ms = (uint32_t)cfg->http_head_deadline_ms,
+        .body_bytes_per_s_min = (uint32_t)cfg->http_body_bytes_per_s_min,
+        .write_deadline_ms = (uint32_t)cfg->http_write_deadline_ms,
+        .idle_deadline_ms = (uint32_t)cfg->http_idle_deadline_ms,
+    };
+}
+
+static enum rc start_public(struct server *s, struct err *err)
+{
+    const struct config *cfg = &s->cli.cfg;
+    const struct net_tls tls = {cfg->tls_certificate, cfg->tls_key};
+    struct net_server_cfg sc = {.listen = cfg->listen,
+                                .loops = s->loops,
+                                .loop_count = s->loop_count,
+                                .limits = limits_of(cfg),
+                                .tls = *cfg->tls_certificate ? &tls : NULL,
+                                .app = api_app(s->public_api),
+                                .name = "public"};
+    return net_server_start(&sc, &s->public_server, err);
+}
+
+static enum rc start_control(struct server *s, struct err *err)
+{
+    os_path(s->control_listen, "unix:%s/run/control.sock", s->cli.cfg.data);
+    struct net_server_cfg sc = {.listen = s->control_listen,
+                                .loops = s->loops,
+                                .loop_count = 1,
+                                .app = api_app(s->control_api),
+                                .name = "control"};
+    return net_server_start(&sc, &s->control_server, err);
+}
+
+static enum rc start_services(struct server *s, struct err *err)
+{
+    s->health.node = s->control.node = &s->node;
+    TRY(ingest_new(&(struct ingest_cfg){.events = s->node.events,
+                                        .tenant = s->node.tenant,
+                                        .ack = s->cli.cfg.stream_ack,
+                                        .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max},
+                   &s->ingest, err));
+    TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
+    s->services[0] = ingest_service(s->ingest);
+    s->services[1] = query_service(s->query);
+    s->services[2] = health_service(&s->health);
+    s->services[3] = control_service(&s->control);
+    TRY(api_new(&(struct api_cfg){.tenant = s->node.tenant,
+                                  .services = s->services,
+                                  .service_count = 3,
+                                  .version = WEIR_VERSION},
+                &s->public_api, err));
+    TRY(api_new(&(struct api_cfg){.tenant = s->node.tenant,
+                                  .services = s->services,
+                                  .service_count = 4,
+                                  .version = WEIR_VERSION,
+                                  .is_control = true},
+                &s->control_api, err));
+    s->health.api = s->public_api;
+    health_metrics_register(&s->health);
+    TRY(start_loops(s, err));
+    TRY(start_public(s, err));
+    s->control.address = net_server_address(s->public_server);
+    return start_control(s, err);
+}
+
+static enum rc start(struct server *s, struct node_credentials *ret_credentials, struct err *err)
+{
+    bool is_new;
+    TRY(node_open(&s->node, &s->cli.cfg, NODE_STREAMS | NODE_STORE | NODE_CONSUMERS, err));
+    stream_on_halt(s->node.events, on_halt, s);
+    TRY(node_init(&s->node, ret_credentials, &is_new, err));
+    return start_services(s, err);
+}
+
+/* Edge first, so that nothing new comes in; then what reads the stream; the stream and the store
+ * last. */
+static void stop(struct server *s)
+{
+    if (s->public_server)
+        net_server_stop(s->public_server);
+    if (s->control_server)
+        net_server_stop(s->control_server);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        net_loop_stop(s->loops[i]);
+    node_stop_consumers(&s->node, CONSUMER_STOP_MS);
+    api_free(s->control_api);
+    api_free(s->public_api);
+    query_free(s->query);
+    ingest_free(s->ingest);
+    node_close(&s->node);
+    config_done(&s->cli.cfg);
+}
+
+static void print_ready(const struct server *s, const struct node_credentials *c)
+{
+    const char *scheme = *s->cli.cfg.tls_certificate ? "https" : "http";
+    const char *address = net_server_address(s->public_server);
+    printf("weir %s listening on %s://%s\n"
+           "data folder   %s\n"
+           "write key     %s\n"
+           "secret key    in %s/credentials.json\n"
+           "\nSend an event:\n"
+           "  curl -sS %s://%s/v1/events -H 'Authorization: Bearer %s' -d "
+           "'{\"event\":\"signup\",\"user_id\":\"u1\"}'\n",
+           WEIR_VERSION, scheme, address, s->cli.cfg.data, c->write_key, s->cli.cfg.data, scheme,
+           address, c->write_key);
+    fflush(stdout);
+}
+
+static void reload(struct server *s)
+{
+    struct err err = ERR_INIT;
+    struct config fresh;
+    config_defaults(&fresh);
+    enum rc rc = RC_OK;
+    if (s->cli.cfg.file)
+        rc = config_read_file(&fresh, s->cli.cfg.file, &err);
+    if (rc == RC_OK)
+        rc = config_read_env(&fresh, environ, &err);
+    /* Without a file the flags of the start stay what holds. */
+    if (rc == RC_OK && s->cli.cfg.file)
+        rc = config_reload(&s->cli.cfg, &fresh, &err);
+    config_done(&fresh);
+    if (rc == RC_OK)
+        apply_logging(&s->cli.cfg);
+    if (rc == RC_OK && *s->cli.cfg.tls_certificate)
+        rc = net_server_reload_tls(s->public_server, &err);
+    if (rc == RC_OK)
+        rc = tenant_reload(s->node.tenant, &err);
+    if (rc == RC_OK)
+        log_info("settings, certificates and keys were read again");
+    else
+        log_error("re-reading failed; what held before still holds", LOG_ERR(&err));
+}
+
+static void block_signals(sigset_t *ret_set)
+{
+    sigemptyset(ret_set);
+    sigaddset(ret_set, SIGTERM);
+    sigaddset(ret_set, SIGINT);
+    sigaddset(ret_set, SIGHUP);
+    sigaddset(ret_set, SIGUSR2);
+    must(pthread_sigmask(SIG_BLOCK, ret_set, NULL) == 0);
+}
+
+/* Waits for requests under way. */
+static void drain(struct server *s, const sigset_t *set)
+{
+    log_info("draining", LOG_U64("connections", net_server_connections(s->public_server)));
+    notify_systemd("STOPPING=1");
+    atomic_store(&s->health.is_draining, true);
+    net_server_drain(s->public_server);
+    mono_ns deadline = mono_add_ms(mono_now(), s->cli.cfg.drain_ms);
+    const struct timespec step = {0, 20 * 1000000};
+    while (net_server_connections(s->public_server) > 0 && mono_is_before(mono_now(), deadline)) {
+        int sig = sigtimedwait(set, NULL, &step);
+        if (sig == SIGTERM || sig == SIGINT || sig == SIGUSR2)
+            return;
+    }
+}
+
+static int run(struct server *s, const sigset_t *set)
+{
+    for (;;) {
+        int sig = sigwaitinfo(set, NULL);
+        if (sig == SIGHUP)
+            reload(s);
+        if (sig == SIGUSR2) {
+            sleep_ms(HALT_GRACE_MS); /* so that waiting requests get their 503 */
+            return EXIT_HALTED;
+        }
+        if (sig == SIGTERM || sig == SIGINT) {
+            drain(s, set);
+            return 0;
+        }
+    }
+}
+
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        IGNORE(setrlimit(RLIMIT_NOFILE, &limit) != 0,
+               "the server cuts its connections to what there is");
+    }
+}
+
+int verb_serve(int argc, char **argv)
+{
+    static struct server s;
+    int code = cli_parse(
+        &s.cli, argc, argv, NULL, 0,
+        "usage: weir serve [--data DIR] [--listen ADDRESS] [--config FILE] [settings]\n\n"
+        "Takes events over HTTP, keeps them in a durable stream, projects them into the store and\n"
+        "answers queries. The first start makes a project and its keys.\n"
+        "TERM: finish and leave. HUP: read certificates, keys, log settings again.\n");
+    if (code != 0)
+        return code;
+    apply_logging(&s.cli.cfg);
+    raise_fd_limit();
+    sigset_t set;
+    block_signals(&set);
+    struct err err = ERR_INIT;
+    struct node_credentials credentials;
+    if (start(&s, &credentials, &err) != RC_OK) {
+        code = cli_fail(&s.cli, &err);
+        stop(&s);
+        return code;
+    }
+    print_ready(&s, &credentials);
+    notify_systemd("READY=1");
+    code = run(&s, &set);
+    if (code == EXIT_HALTED)
+        _exit(code); /* what was acknowledged is on disk; the rest of memory is not to be trusted
+                        with more */
+    stop(&s);
+    log_info("stopped");
+    return code;
+}
