@@ -12,7 +12,7 @@
  * POISON  Handler results:
  *   RC_OK            the range took effect
  *   RC_INVALID       the records listed by consumer_reject() are poison: they go to the stream's
- *                    dead letters (stream "<name>.dead", header "reason") and count as done
+ *                    dead letters (stream "<name>-dead", header "reason") and count as done
  *   anything else    tried again with backoff (100 ms … 30 s, jitter) for ever: nothing is skipped
  */
 #include "stream/stream.h"

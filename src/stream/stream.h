@@ -20,8 +20,9 @@
 enum stream_ack { STREAM_ACK_FSYNC, STREAM_ACK_OS, STREAM_ACK_NONE };
 enum {
     STREAM_PARTITIONS_MAX = 64,
-    STREAM_RECORD_BYTES_MAX = 4 << 20, /* key + headers + value */
-    STREAM_NAME_MAX = 64,              /* [a-z0-9_-]+ */
+    STREAM_RECORD_BYTES_MAX = 4 << 20,  /* key + headers + value */
+    STREAM_APPEND_BYTES_MAX = 16 << 20, /* all records of one append, 20 bytes per record added */
+    STREAM_NAME_MAX = 64,               /* [a-z0-9_-]+ */
 };
 struct stream_cfg {
     const char *dir; /* the stream's own folder: <data>/stream/<name> */
