@@ -25,7 +25,7 @@ void answer_done(struct answer *a)
 /* "name":"123" in the summary's JSON; the server writes nothing else there. */
 static uint64_t summary_get(struct slice json, const char *name)
 {
-    const char *at = memmem(json.data, json.len, name, strlen(name));
+    const char *at = find_in(json, name, strlen(name));
     if (!at)
         return 0;
     struct slice rest = slice_sub(json, (size_t)(at - json.data) + strlen(name));
@@ -98,7 +98,7 @@ static bool take_tagged(struct answer *a, struct slice piece)
     buf_add_slice(&a->held, piece);
     if (!buf_ok(&a->held))
         return false;
-    const char *at = memmem(a->held.data, a->held.len, marker, (size_t)n);
+    const char *at = find_in(buf_slice(&a->held), marker, (size_t)n);
     if (at) {
         size_t before = (size_t)(at - a->held.data);
         bool ok = hand_on(a, slice_of(a->held.data, before));
@@ -134,7 +134,7 @@ size_t answer_body(char *data, size_t size, size_t count, void *ctx)
 /* "Code: 62. DB::Exception: …": also where the header is missing. */
 static int code_in(struct slice text)
 {
-    const char *at = memmem(text.data, text.len, "Code: ", 6);
+    const char *at = find_in(text, "Code: ", 6);
     if (!at)
         return 0;
     struct slice rest = slice_sub(text, (size_t)(at - text.data) + 6);
@@ -149,9 +149,9 @@ static enum rc refused(struct answer *a, long status, int *ret_code, struct err 
     while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
         text.len--;
     if (a->is_exception) { /* without the trailer: LF length SP tag CR LF __exception__ */
-        const void *end = memmem(text.data, text.len, a->tag, strlen(a->tag));
+        const char *end = find_in(text, a->tag, strlen(a->tag));
         if (end) { /* the line before the tag holds the length */
-            text.len = (size_t)((const char *)end - text.data);
+            text.len = (size_t)(end - text.data);
             while (text.len && text.data[text.len - 1] != '\n')
                 text.len--;
             text = slice_trim(slice_of(text.data, text.len ? text.len - 1 : 0));
@@ -199,8 +199,8 @@ enum rc answer_result(struct answer *a, CURLcode curl_code, const char *curl_err
         struct slice tail = a->out ? slice_sub(buf_slice(a->out), a->out_from) : SLICE_EMPTY;
         if (tail.len > 4096)
             tail = slice_sub(tail, tail.len - 4096);
-        const char *at = status == 200 ? memmem(tail.data, tail.len, "Code: ", 6) : NULL;
-        if (at && memmem(tail.data, tail.len, "DB::Exception: ", 15)) {
+        const char *at = status == 200 ? find_in(tail, "Code: ", 6) : NULL;
+        if (at && find_in(tail, "DB::Exception: ", 15)) {
             keep_error(a, slice_sub(tail, (size_t)(at - tail.data)));
             return refused(a, status, ret_code, err);
         }

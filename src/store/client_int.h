@@ -43,6 +43,12 @@ size_t answer_body(char *data, size_t size, size_t count, void *ctx);
 enum rc answer_result(struct answer *a, CURLcode curl_code, const char *curl_error,
                       struct store_summary *ret_summary, int *ret_code, struct err *err) MUST_CHECK;
 
+/* memmem that takes an empty slice. */
+static inline const char *find_in(struct slice text, const char *what, size_t len)
+{
+    return text.len ? memmem(text.data, text.len, what, len) : NULL;
+}
+
 /* Without the configured database, which may not exist yet. */
 enum rc store_query_any_database(struct store_client *c, const struct store_query *q,
                                  struct buf *out, struct err *err) MUST_CHECK;

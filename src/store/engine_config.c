@@ -58,6 +58,7 @@ static const char server_xml[] =
     "<background_message_broker_schedule_pool_size>1</"
     "background_message_broker_schedule_pool_size>\n"
     "<background_distributed_schedule_pool_size>1</background_distributed_schedule_pool_size>\n"
+    "<memory_worker_period_ms>500</memory_worker_period_ms>\n"
     "<max_thread_pool_size>512</max_thread_pool_size>\n"
     "<max_thread_pool_free_size>16</max_thread_pool_free_size>\n"
     "<merge_tree>\n"

@@ -113,8 +113,9 @@ static bool is_like(struct slice name, const char *prefix)
 const char *format_content_type(struct slice name)
 {
     if (is_like(name, "JSON") && !is_like(name, "JSONEachRow") && !is_like(name, "JSONLines"))
-        return memmem(name.data, name.len, "EachRow", 7) ? "application/x-ndjson; charset=UTF-8"
-                                                         : "application/json; charset=UTF-8";
+        return (name.len && memmem(name.data, name.len, "EachRow", 7))
+                   ? "application/x-ndjson; charset=UTF-8"
+                   : "application/json; charset=UTF-8";
     if (is_like(name, "JSON") || is_like(name, "NDJSON"))
         return "application/x-ndjson; charset=UTF-8";
     if (is_like(name, "CSV"))

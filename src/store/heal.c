@@ -67,7 +67,7 @@ static size_t sound_len(struct slice text)
     struct slice rest = text;
     size_t len = 0;
     struct record r;
-    while (memchr(rest.data, '\n', rest.len)) {
+    while (rest.len && memchr(rest.data, '\n', rest.len)) {
         struct slice line = slice_cut(&rest, '\n');
         if (!record_parse(line, &r))
             break;

@@ -57,7 +57,7 @@ static unsigned char byte_at(const struct lexer *l, size_t at)
 
 static size_t find(struct slice text, size_t from, struct slice what)
 {
-    if (from > text.len || what.len == 0)
+    if (from >= text.len || what.len == 0)
         return text.len;
     const void *hit = memmem(text.data + from, text.len - from, what.data, what.len);
     return hit ? (size_t)((const char *)hit - text.data) : text.len;

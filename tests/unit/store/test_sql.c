@@ -92,8 +92,7 @@ static void ways_out_of_the_tables_are_refused(void **state)
         "SELECT `file`('/etc/passwd')",
         "SELECT \"file\" /* x */ ('/etc/passwd')",
         "SELECT `fi\\x6ce`('/etc/passwd')",
-        "SELECT \xE2\x80\x9C"
-        "file\xE2\x80\x9D('/etc/passwd')",
+        "SELECT \xE2\x80\x9C\x66ile\xE2\x80\x9D('/etc/passwd')",
         "SELECT 1 INTO OUTFILE 'x'",
         "INSERT INTO t FROM INFILE 'x' FORMAT CSV",
         "INSERT INTO t VALUES (file('/etc/passwd'))",
