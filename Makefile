@@ -70,16 +70,9 @@ test-long: setup-test build/weir build/asan/build.ninja build/tsan/build.ninja
 bench: setup-bench build/weir
 	@bench/run
 
-# clang-tidy reads clang's own flags from build/asan; what is generated there has to exist.
-check: setup-test asan
-	@echo 'check: clang-format' && $(c_files) | xargs -r clang-format --dry-run -Werror
-	@echo 'check: clang-tidy' && find src -name '*.c' | sort | \
-		xargs -r -P "$$(nproc)" -n 4 clang-tidy --quiet --warnings-as-errors='*' -p build/asan
-	@echo 'check: cppcheck' && mkdir -p build/cppcheck && cppcheck --quiet -j "$$(nproc)" \
-		--cppcheck-build-dir=build/cppcheck --std=c11 --enable=warning,portability --inline-suppr \
-		--suppress=missingIncludeSystem --error-exitcode=1 -Isrc src
-	@echo 'check: tools/tidy.py' && python3 tools/tidy.py
-	@echo 'check: no findings'
+# Each check runs whatever the ones before it found. clang-tidy, the slow one, sees src/ only.
+check: setup-test build/asan/build.ninja
+	@tools/check.sh
 
 format: setup-test
 	@$(c_files) | xargs -r clang-format -i
