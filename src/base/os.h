@@ -72,8 +72,8 @@ enum rc os_mkdirs(const char *dir, struct err *err) MUST_CHECK;
 enum rc os_rename_durable(const char *from, const char *to, struct err *err) MUST_CHECK;
 enum rc os_unlink_durable(const char *path, struct err *err) MUST_CHECK; /* RC_OK if it was gone */
 /* Replace the file's content in one step: temp file beside it, synced, renamed, folder synced.
- * After RC_OK the new content survives a power loss; after a failure the old one is whole (or the new
- * one, if only the sync of the folder failed). */
+ * After RC_OK the new content survives a power loss; after a failure the old one is whole (or the
+ * new one, if only the sync of the folder failed). */
 enum rc os_write_file_durable(const char *path, struct slice content, struct err *err) MUST_CHECK;
 /* Whole file into an initialised buf (appended). RC_LIMIT past its maximum. */
 enum rc os_read_file(const char *path, struct buf *into, struct err *err) MUST_CHECK;
