@@ -17,6 +17,7 @@
 #include "app/health.h"
 #include "app/node.h"
 #include "app/notify.h"
+#include "app/version.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "net/net.h"
@@ -117,7 +118,6 @@ static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
     TRY(ingest_new(&(struct ingest_cfg){.events = s->node.events,
-                                        .tenant = s->node.tenant,
                                         .ack = s->cli.cfg.stream_ack,
                                         .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max},
                    &s->ingest, err));

@@ -32,9 +32,19 @@ yyjson_alc json_arena(struct arena *a)
 
 enum rc json_parse(struct arena *a, struct slice text, yyjson_val **ret_root, struct err *err)
 {
-    struct json_span span;
+    struct json_span span = {.depth = 0};
     size_t at = 0;
-    if (json_skip(text, &at, &span) && span.depth > JSON_DEPTH_MAX)
+    if (!json_skip(text, &at, &span))
+        span.depth = 0; /* broken: yyjson says where, and does not recurse */
+    span.text = text;
+    return json_parse_span(a, &span, ret_root, err);
+}
+
+enum rc json_parse_span(struct arena *a, const struct json_span *span, yyjson_val **ret_root,
+                        struct err *err)
+{
+    struct slice text = span->text;
+    if (span->depth > JSON_DEPTH_MAX)
         return err_set(err, RC_LIMIT, "JSON is nested deeper than %d levels", JSON_DEPTH_MAX);
     yyjson_alc alc = json_arena(a);
     yyjson_read_err why = {0};

@@ -69,6 +69,9 @@ yyjson_alc json_arena(struct arena *a);
  * RC_NOMEM: the arena is full; RC_INVALID: err says what and at which byte. */
 enum rc json_parse(struct arena *a, struct slice text, yyjson_val **ret_root,
                    struct err *err) MUST_CHECK;
+/* The same for a value that json_skip has just cut. */
+enum rc json_parse_span(struct arena *a, const struct json_span *span, yyjson_val **ret_root,
+                        struct err *err) MUST_CHECK;
 static inline struct slice json_text(const yyjson_val *v) /* of a string or a number */
 {
     yyjson_val *val = (yyjson_val *)(uintptr_t)v;

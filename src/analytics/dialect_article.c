@@ -1,0 +1,164 @@
+/* The article's own pair POST …/view and …/event: CompressedEvent under a Bearer JWT. Its texts are
+ * kept; its defects are not: the signature is verified, the project must exist, nothing of the
+ * address is stored. */
+#include "analytics/ingest_int.h"
+#include <stdio.h>
+
+#include "base/must.h"
+#include "codec/jwt.h"
+
+static void answer_error(struct api_request *req, int status, const char *text)
+{
+    struct buf body;
+    buf_init(&body, 2048);
+    buf_add_str(&body, "{\"error\":");
+    buf_add_json(&body, slice_str(text));
+    buf_add_char(&body, '}');
+    api_answer(req, status, "application/json", buf_slice(&body), NULL, 0);
+    buf_done(&body);
+}
+
+static const char *jwt_text(enum jwt_result result)
+{
+    switch (result) {
+    case JWT_OK:
+        break;
+    case JWT_BAD_FORMAT:
+        return "Unauthorized: Invalid JWT format";
+    case JWT_BAD_PAYLOAD:
+        return "Unauthorized: Failed to decode JWT payload";
+    case JWT_BAD_CLAIMS:
+        return "Unauthorized: Failed to parse JWT claims";
+    case JWT_BAD_ALG:
+        return "Unauthorized: The JWT algorithm must be HS256";
+    case JWT_BAD_SIGNATURE:
+        return "Unauthorized: Invalid JWT signature";
+    case JWT_EXPIRED:
+        return "Unauthorized: The JWT has expired";
+    case JWT_NOT_YET:
+        return "Unauthorized: The JWT is not valid yet";
+    }
+    must_not_reach("jwt result");
+}
+
+/* The token's project, once its secret has proved the token. An unknown project looks like a wrong
+ * signature. */
+static const struct tenant_project *verify(struct api_request *req, struct slice *ret_user,
+                                           const char **ret_error)
+{
+    struct net_request *net = req->net;
+    struct slice auth = net_header_get(net, "Authorization");
+    struct jwt jwt;
+    struct uuid id;
+    if (!net_header_has(net, "Authorization")) {
+        *ret_error = "Unauthorized: Missing Authorization header";
+        return NULL;
+    }
+    if (auth.len <= 7 || !slice_has_prefix(auth, SLICE_LIT("Bearer "))) {
+        *ret_error = "Unauthorized: Invalid Authorization header format";
+        return NULL;
+    }
+    enum jwt_result result = jwt_parse(net->arena, slice_sub(auth, 7), &jwt);
+    if (result != JWT_OK) {
+        *ret_error = jwt_text(result);
+        return NULL;
+    }
+    yyjson_val *claim = json_get(jwt.claims, "projectId");
+    struct slice text = claim && yyjson_is_str(claim) ? json_text(claim) : SLICE_EMPTY;
+    if (!text.len && !net_query_get(net, "project", &text))
+        text = SLICE_EMPTY;
+    const struct tenant_project *project =
+        uuid_parse(text, &id) ? tenant_by_id(req->view, &id) : NULL;
+    result = project ? jwt_verify(&jwt, project->jwt_secret, unix_now()) : JWT_BAD_SIGNATURE;
+    if (result != JWT_OK) {
+        *ret_error = jwt_text(result);
+        return NULL;
+    }
+    yyjson_val *user = json_get(jwt.claims, "userId");
+    *ret_user =
+        user && yyjson_is_str(user) ? event_cut(json_text(user), EVENT_ID_BYTES_MAX) : SLICE_EMPTY;
+    return project;
+}
+
+void article_handle(void *service, struct api_request *req)
+{
+    const char *error = NULL;
+    struct slice user = SLICE_EMPTY;
+    if (req->net->body.len == 0) {
+        answer_error(req, 400, "Missing request body");
+        return;
+    }
+    const struct tenant_project *project = verify(req, &user, &error);
+    if (!project)
+        answer_error(req, 401, error);
+    else
+        ingest_run(service, req, &dialect_article, project, user);
+}
+
+static enum rc cut_one(struct ingest_call *call, struct slice body, struct err *err)
+{
+    struct json_span span;
+    size_t at = 0;
+    if (!json_skip(body, &at, &span) || json_peek(body, &at) != 0)
+        span = (struct json_span){.text = body, .depth = 1};
+    return ingest_event(call, &span, err);
+}
+
+static bool is_pixels(yyjson_val *v)
+{
+    int64_t value;
+    return v && json_to_i64(v, &value) && value >= 0 && value <= UINT32_MAX;
+}
+
+static void read_article(yyjson_val *root, const struct event_env *env, struct event *e,
+                         struct event_notes *n)
+{
+    yyjson_val *name = json_get(root, "en"), *origin = json_get(root, "o"),
+               *referrer = json_get(root, "r");
+    int64_t ts = 0;
+    if (!name || !yyjson_is_str(name) || json_text(name).len == 0)
+        event_drop(n, EVENT_NO_NAME, "en (event name) is required");
+    else if (!origin || !yyjson_is_str(origin) || json_text(origin).len == 0)
+        event_drop(n, EVENT_BAD_VALUE, "o (origin URL) is required");
+    else if (!json_get(root, "ts") || !json_to_i64(json_get(root, "ts"), &ts))
+        event_drop(n, EVENT_BAD_JSON,
+                   "Invalid JSON in request body: ts must be an integer (milliseconds)");
+    else if (!referrer || !yyjson_is_str(referrer))
+        event_drop(n, EVENT_BAD_JSON, "Invalid JSON in request body: r must be a string");
+    else if (!is_pixels(json_get(root, "sw")) || !is_pixels(json_get(root, "sh")))
+        event_drop(n, EVENT_BAD_JSON,
+                   "Invalid JSON in request body: sw and sh must be unsigned integers");
+    if (n->reason != EVENT_FINE)
+        return;
+    event_take_id(e, NULL, "id", env, n);
+    event_take_name(e, name, "en", n);
+    if (ts != 0)
+        event_take_time(e, json_get(root, "ts"), "ts", env, n);
+    e->url = event_field_text(origin, "o", EVENT_URL_BYTES_MAX, n);
+    e->path = event_url_path(e->url);
+    e->referrer = event_field_text(referrer, "r", EVENT_URL_BYTES_MAX, n);
+    e->screen_width = event_field_pixels(json_get(root, "sw"), "sw", n);
+    e->screen_height = event_field_pixels(json_get(root, "sh"), "sh", n);
+    e->properties = event_field_object(json_get(root, "ed"), "ed", n);
+    yyjson_val *title = json_get(e->properties, "title");
+    if (title && yyjson_is_str(title))
+        e->title = event_field_text(title, "title", EVENT_TITLE_BYTES_MAX, n);
+}
+
+static void answer_article(struct ingest_call *call)
+{
+    const struct ingest_result *r = &call->results[0];
+    if (r->reason == EVENT_FINE) {
+        ingest_answer(call, 202, "text/plain", SLICE_LIT("ACCEPTED"));
+        return;
+    }
+    char text[EVENT_DETAILS_BYTES + 64];
+    const char *details = r->details ? r->details : event_reason_name(r->reason);
+    bool is_json_error = r->reason == EVENT_BAD_JSON && strncmp(details, "Invalid JSON", 12) != 0;
+    snprintf(text, sizeof(text), "%s%s", is_json_error ? "Invalid JSON in request body: " : "",
+             details);
+    answer_error(call->req, 400, text);
+}
+
+const struct dialect dialect_article = {
+    .source = "seed", .cut = cut_one, .read = read_article, .answer = answer_article};

@@ -1,0 +1,231 @@
+/* WHAT   struct event → key and value of a stream record (event.h, docs/format/event.md).
+ * WHY    One writer for every dialect, so that the record's shape is decided once.
+ * SIZE   What a client sent is written at most three times (a URL may come from the properties and
+ *        give the path as well), never longer than it was sent; the rest has fixed maxima. So the
+ *        space is reserved once and the writer needs no growth. */
+#include "analytics/event.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/must.h"
+
+const char *event_reason_name(enum event_reason reason)
+{
+    static const char *const names[EVENT_REASON_COUNT] = {
+        [EVENT_FINE] = "fine",         [EVENT_BAD_JSON] = "bad_json",
+        [EVENT_TOO_DEEP] = "too_deep", [EVENT_TOO_LARGE] = "too_large",
+        [EVENT_NO_NAME] = "no_name",   [EVENT_NAME_TOO_LONG] = "name_too_long",
+        [EVENT_NO_ID] = "no_id",       [EVENT_BAD_VALUE] = "bad_value",
+    };
+    must(reason < EVENT_REASON_COUNT);
+    return names[reason];
+}
+
+void event_warn(struct event_notes *n, const char *fmt, ...)
+{
+    if (n->reason != EVENT_FINE)
+        return;
+    size_t len = strlen(n->details);
+    if (len && len + 3 < sizeof(n->details)) {
+        memcpy(n->details + len, "; ", 3);
+        len += 2;
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(n->details + len, sizeof(n->details) - len, fmt, ap);
+    va_end(ap);
+}
+
+void event_drop(struct event_notes *n, enum event_reason reason, const char *fmt, ...)
+{
+    if (n->reason != EVENT_FINE)
+        return;
+    n->reason = reason;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(n->details, sizeof(n->details), fmt, ap);
+    va_end(ap);
+}
+
+void event_env_init(struct event_env *env, const struct uuid *project, const char *source,
+                    unix_ms received_at)
+{
+    *env = (struct event_env){.project = *project, .source = source, .received_at = received_at};
+    uuid_format(project, env->project_text);
+    time_format(received_at, env->received_text);
+}
+
+void event_init(struct event *e, const struct event_env *env)
+{
+    *e = (struct event){
+        .timestamp = env->received_at,
+        .user_id = env->default_user_id,
+        .user_agent = SLICE_EMPTY,
+        .screen_width = -1,
+        .screen_height = -1,
+    };
+}
+
+/* ---- the record ---- */
+
+static void member_text(struct json_out *o, const char *head, size_t head_len, struct slice text)
+{
+    if (text.len == 0)
+        return;
+    json_put(o, head, head_len);
+    if (!json_put_string(o, text))
+        o->is_full = true; /* dialects refuse U+0000 before */
+}
+#define MEMBER(o, name, text) member_text(o, ",\"" name "\":", sizeof(",\"" name "\":") - 1, text)
+
+static void put_known(struct json_out *o, struct slice s)
+{
+    json_put(o, s.data, s.len);
+}
+
+static void put_page(struct json_out *o, const struct event *e)
+{
+    if (!e->url.len && !e->path.len && !e->title.len && !e->referrer.len)
+        return;
+    json_put_lit(o, ",\"page\":{");
+    char *begin = o->p;
+    MEMBER(o, "url", e->url);
+    MEMBER(o, "path", e->path);
+    MEMBER(o, "title", e->title);
+    MEMBER(o, "referrer", e->referrer);
+    /* The first member brought a comma that does not belong there. */
+    if (!o->is_full) {
+        memmove(begin, begin + 1, (size_t)(o->p - begin - 1));
+        o->p--;
+    }
+    json_put_char(o, '}');
+}
+
+static void put_number(struct json_out *o, int64_t value)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%lld", (long long)value);
+    json_put(o, text, (size_t)len);
+}
+
+static void put_screen(struct json_out *o, const struct event *e)
+{
+    if (e->screen_width < 0 && e->screen_height < 0)
+        return;
+    json_put_lit(o, ",\"screen\":{");
+    if (e->screen_width >= 0) {
+        json_put_lit(o, "\"width\":");
+        put_number(o, e->screen_width);
+    }
+    if (e->screen_height >= 0) {
+        if (e->screen_width >= 0)
+            json_put_char(o, ',');
+        json_put_lit(o, "\"height\":");
+        put_number(o, e->screen_height);
+    }
+    json_put_char(o, '}');
+}
+
+static void put_object(struct json_out *o, const char *head, yyjson_val *v, const char *const *skip,
+                       size_t bytes_max, const char *name, struct arena *scratch,
+                       struct event_notes *n)
+{
+    if (!v || n->reason != EVENT_FINE)
+        return;
+    char *member = o->p;
+    json_put(o, head, strlen(head));
+    char *begin = o->p;
+    enum json_problem problem = json_write(o, v, skip, scratch);
+    if (problem == JSON_NO_MEMORY)
+        event_drop(n, EVENT_TOO_LARGE, "%s: %s", name, json_problem_text(problem));
+    else if (problem != JSON_FINE)
+        event_drop(n, EVENT_BAD_VALUE, "%s: %s", name, json_problem_text(problem));
+    else if ((size_t)(o->p - begin) > bytes_max)
+        event_drop(n, EVENT_TOO_LARGE, "%s is larger than %zu bytes", name, bytes_max);
+    else if (o->p - begin == 2)
+        o->p = member; /* {} tells nothing */
+}
+
+static void put_user_agent(struct json_out *o, const struct event *e, const struct event_env *env)
+{
+    if (e->user_agent.len) {
+        MEMBER(o, "user_agent", e->user_agent);
+    } else if (env->default_user_agent.len) { /* a header: any bytes */
+        json_put_lit(o, ",\"user_agent\":");
+        json_put_bytes(o, event_cut(env->default_user_agent, EVENT_USER_AGENT_BYTES_MAX));
+    }
+}
+
+static void put_value(struct json_out *o, const struct event *e, const struct event_env *env,
+                      struct arena *scratch, struct event_notes *n)
+{
+    char id[UUID_TEXT_LEN + 1], time[TIME_TEXT_BYTES];
+    json_put_lit(o, "{\"id\":\"");
+    json_put(o, uuid_format(&e->id, id), UUID_TEXT_LEN);
+    json_put_lit(o, "\",\"project\":\"");
+    json_put(o, env->project_text, UUID_TEXT_LEN);
+    json_put_lit(o, "\",\"event\":");
+    if (!json_put_string(o, e->name))
+        o->is_full = true;
+    json_put_lit(o, ",\"timestamp\":\"");
+    put_known(o, e->timestamp.ms == env->received_at.ms
+                     ? slice_str(env->received_text)
+                     : slice_str(time_format(e->timestamp, time)));
+    json_put_lit(o, "\",\"received_at\":\"");
+    put_known(o, slice_str(env->received_text));
+    json_put_lit(o, "\",\"source\":\"");
+    put_known(o, slice_str(env->source));
+    json_put_char(o, '"');
+    if (e->is_client_id)
+        json_put_lit(o, ",\"dedupe\":true");
+    if (env->is_historical)
+        json_put_lit(o, ",\"historical\":true");
+    MEMBER(o, "user_id", e->user_id);
+    MEMBER(o, "anonymous_id", e->anonymous_id);
+    MEMBER(o, "session_id", e->session_id);
+    put_page(o, e);
+    put_screen(o, e);
+    put_user_agent(o, e, env);
+    MEMBER(o, "locale", e->locale);
+    put_object(o, ",\"properties\":", e->properties, e->properties_skip, EVENT_PROPERTIES_BYTES_MAX,
+               "properties", scratch, n);
+    put_object(o, ",\"context\":", e->context, e->context_skip, EVENT_CONTEXT_BYTES_MAX, "context",
+               scratch, n);
+    json_put_char(o, '}');
+}
+
+static void put_key(struct json_out *o, const struct event *e, const struct event_env *env)
+{
+    char id[UUID_TEXT_LEN + 1];
+    struct slice visitor = e->user_id.len        ? e->user_id
+                           : e->anonymous_id.len ? e->anonymous_id
+                           : e->session_id.len   ? e->session_id
+                                                 : slice_str(uuid_format(&e->id, id));
+    json_put(o, env->project_text, UUID_TEXT_LEN);
+    json_put_char(o, '/');
+    put_known(o, visitor);
+}
+
+enum rc event_encode(const struct event *e, const struct event_env *env, size_t sent_bytes,
+                     struct buf *out, struct arena *scratch, struct event_notes *n,
+                     size_t *ret_key_len, size_t *ret_value_len)
+{
+    enum { FIXED = 1024 + 6 * (EVENT_ID_BYTES_MAX * 2 + EVENT_USER_AGENT_BYTES_MAX) };
+    if (n->reason != EVENT_FINE)
+        return RC_OK;
+    size_t cap = FIXED + 3 * sent_bytes;
+    char *to = buf_reserve(out, cap);
+    ENSURE(to, RC_NOMEM);
+    struct json_out o = {.p = to, .end = to + cap};
+    put_key(&o, e, env);
+    size_t key_len = (size_t)(o.p - to);
+    put_value(&o, e, env, scratch, n);
+    if (n->reason != EVENT_FINE)
+        return RC_OK;
+    must(!o.is_full);
+    *ret_key_len = key_len;
+    *ret_value_len = (size_t)(o.p - to) - key_len;
+    buf_commit(out, (size_t)(o.p - to));
+    return RC_OK;
+}

@@ -1,0 +1,154 @@
+/* The single fields of an event, as tolerant as docs/ingest.md promises: what is optional and odd
+ * is mended or left out with a warning, what is required and missing drops the event. */
+#include "analytics/event.h"
+
+#include <math.h>
+
+#include "codec/hash.h"
+
+struct slice event_cut(struct slice text, size_t bytes_max)
+{
+    if (text.len <= bytes_max)
+        return text;
+    size_t len = bytes_max;
+    while (len && ((unsigned char)text.data[len] & 0xc0) == 0x80)
+        len--;
+    return slice_of(text.data, len);
+}
+
+struct slice event_field_text(yyjson_val *v, const char *name, size_t bytes_max,
+                              struct event_notes *n)
+{
+    struct slice text = SLICE_EMPTY;
+    if (!v || yyjson_is_null(v))
+        return text;
+    if (yyjson_is_str(v)) {
+        text = json_text(v);
+    } else if (json_is_number(v)) {
+        text = json_text(v);
+        event_warn(n, "%s is not a string, taken as its text", name);
+    } else {
+        event_warn(n, "%s is not a string, ignored", name);
+    }
+    if (text.len && memchr(text.data, 0, text.len)) {
+        event_drop(n, EVENT_BAD_VALUE, "%s contains the character U+0000", name);
+        return SLICE_EMPTY;
+    }
+    if (text.len > bytes_max) {
+        event_warn(n, "%s is longer than %zu bytes, cut", name, bytes_max);
+        text = event_cut(text, bytes_max);
+    }
+    return text;
+}
+
+void event_take_name(struct event *e, yyjson_val *v, const char *name, struct event_notes *n)
+{
+    if (!v || yyjson_is_null(v) || !yyjson_is_str(v)) {
+        event_drop(n, EVENT_NO_NAME, "%s (a string) is required", name);
+        return;
+    }
+    struct slice text = json_text(v);
+    if (text.len == 0)
+        event_drop(n, EVENT_NO_NAME, "%s is empty", name);
+    else if (text.len > EVENT_NAME_BYTES_MAX)
+        event_drop(n, EVENT_NAME_TOO_LONG, "%s is longer than %d bytes", name,
+                   EVENT_NAME_BYTES_MAX);
+    else if (memchr(text.data, 0, text.len))
+        event_drop(n, EVENT_BAD_VALUE, "%s contains the character U+0000", name);
+    e->name = text;
+}
+
+void event_take_id(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,
+                   struct event_notes *n)
+{
+    bool is_text = v && (yyjson_is_str(v) || json_is_number(v));
+    e->sent_id = is_text ? json_text(v) : SLICE_EMPTY;
+    if (v && !is_text && !yyjson_is_null(v))
+        event_warn(n, "%s is not a string, a new one was made", name);
+    if (e->sent_id.len == 0) {
+        e->id = uuid_v7(env->received_at);
+        return;
+    }
+    e->is_client_id = true;
+    if (uuid_parse(e->sent_id, &e->id))
+        return;
+    uint8_t hash[SHA256_BYTES];
+    struct slice parts[] = {SLICE_LIT("weir event id"),
+                            slice_of((const char *)env->project.bytes, sizeof(env->project.bytes)),
+                            e->sent_id};
+    sha256_parts(parts, COUNT_OF(parts), hash);
+    e->id = uuid_v8_from_hash(hash);
+    event_warn(n, "%s is not a UUID, one was derived from it", name);
+}
+
+/* Numbers as seconds or milliseconds; the fraction of seconds is kept to the millisecond. */
+static bool number_time(yyjson_val *v, unix_ms *ret_time)
+{
+    static const double seconds_max = 1e11; /* the year 5138; as ms: 1973 */
+    double value;
+    if (!json_to_double(v, &value) || fabs(value) > 1e15)
+        return false;
+    ret_time->ms = (int64_t)floor(fabs(value) < seconds_max ? value * 1000.0 + 0.5 : value);
+    return true;
+}
+
+void event_take_time(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,
+                     struct event_notes *n)
+{
+    unix_ms t;
+    if (!v || yyjson_is_null(v))
+        return;
+    bool is_read = yyjson_is_str(v) ? time_parse(json_text(v), &t) : number_time(v, &t);
+    if (!is_read || t.ms < 0) {
+        event_warn(n,
+                   "%s is not a time since 1970 (RFC 3339 or a number), the time of receipt "
+                   "was taken",
+                   name);
+        return;
+    }
+    if (t.ms > env->received_at.ms + EVENT_FUTURE_MS_MAX) {
+        event_warn(n, "%s is more than 24 hours ahead, set back to that", name);
+        t.ms = env->received_at.ms + EVENT_FUTURE_MS_MAX;
+    }
+    e->timestamp = t;
+}
+
+yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_notes *n)
+{
+    if (!v || yyjson_is_null(v))
+        return NULL;
+    if (yyjson_is_obj(v))
+        return v;
+    event_warn(n, "%s is not an object, ignored", name);
+    return NULL;
+}
+
+int64_t event_field_pixels(yyjson_val *v, const char *name, struct event_notes *n)
+{
+    double value;
+    if (!v || yyjson_is_null(v))
+        return -1;
+    if (json_to_double(v, &value) && value >= 0 && value <= INT32_MAX)
+        return (int64_t)value;
+    event_warn(n, "%s is not a size in pixels, ignored", name);
+    return -1;
+}
+
+struct slice event_url_path(struct slice url)
+{
+    size_t from = 0, end = 0;
+    if (url.len == 0)
+        return SLICE_EMPTY;
+    while (end < url.len && url.data[end] != '?' && url.data[end] != '#')
+        end++;
+    url.len = end;
+    const char *scheme = url.len >= 3 ? memmem(url.data, url.len, "://", 3) : NULL;
+    if (scheme && !memchr(url.data, '/', (size_t)(scheme - url.data)))
+        from = (size_t)(scheme - url.data) + 3;
+    else if (url.len >= 2 && url.data[0] == '/' && url.data[1] == '/')
+        from = 2;
+    else
+        return url.len ? url : SLICE_LIT("/");
+    const char *slash = memchr(url.data + from, '/', url.len - from);
+    return slash ? slice_of(slash, url.len - (size_t)(slash - url.data)) : SLICE_LIT("/");
+}

@@ -1,0 +1,509 @@
+/* From a request's body to an append and back to an answer; the same for every dialect. */
+#include "analytics/ingest_int.h"
+
+#include <stdio.h>
+
+#include "base/heap.h"
+#include "base/metrics.h"
+#include "base/must.h"
+#include "codec/base64.h"
+#include "codec/compress.h"
+
+enum {
+    SCRATCH_CHUNK = 64 << 10,
+    SCRATCH_MAX = 64 << 20,
+    OUT_BYTES_MAX = 1 << 30,
+    FIRST_RESULTS = 8,
+    KEY_TEXT_MAX = 256,
+    SOURCES = 3,
+    BODY_BYTES_DEFAULT = 10 << 20,
+};
+
+struct ingest {
+    struct ingest_cfg cfg;
+    struct metric events[SOURCES][EVENT_REASON_COUNT];
+    char labels[SOURCES][EVENT_REASON_COUNT][64];
+};
+
+static const struct dialect *const dialects[SOURCES] = {&dialect_native, &dialect_posthog,
+                                                        &dialect_article};
+
+void ingest_count(struct ingest *in, const struct dialect *dialect, enum event_reason reason)
+{
+    for (unsigned i = 0; i < SOURCES; i++)
+        if (dialects[i] == dialect)
+            metric_add(&in->events[i][reason], 1);
+}
+
+/* ---- one event ---- */
+
+static bool grow_results(struct ingest_call *call)
+{
+    if (call->result_count < call->result_cap)
+        return true;
+    uint32_t cap = call->result_cap ? call->result_cap * 2 : FIRST_RESULTS;
+    struct ingest_result *results = arena_alloc(call->req->net->arena, cap * sizeof(*results));
+    uint32_t *lengths = arena_alloc(call->req->net->arena, 2 * cap * sizeof(*lengths));
+    if (!results || !lengths)
+        return false;
+    if (call->result_count) {
+        memcpy(results, call->results, call->result_count * sizeof(*results));
+        memcpy(lengths, call->lengths, 2 * call->kept * sizeof(*lengths));
+    }
+    call->results = results;
+    call->lengths = lengths;
+    call->result_cap = cap;
+    return true;
+}
+
+/* The request's own arena serves the first event; a batch gets one that is reset for each. */
+static struct arena *scratch_of(struct ingest_call *call)
+{
+    if (call->result_count == 0)
+        return call->req->net->arena;
+    if (!call->has_scratch) {
+        arena_init(&call->scratch, SCRATCH_CHUNK, SCRATCH_MAX);
+        call->has_scratch = true;
+    }
+    arena_reset(&call->scratch);
+    return &call->scratch;
+}
+
+static void read_event(struct ingest_call *call, const struct json_span *span,
+                       struct arena *scratch, struct event *e, struct event_notes *n)
+{
+    struct err err = ERR_INIT;
+    yyjson_val *root = NULL;
+    if (span->text.len > EVENT_BYTES_MAX) {
+        event_drop(n, EVENT_TOO_LARGE, "the event is larger than %d bytes", EVENT_BYTES_MAX);
+        return;
+    }
+    enum rc rc = json_parse_span(scratch, span, &root, &err);
+    if (rc == RC_LIMIT)
+        event_drop(n, EVENT_TOO_DEEP, "nested deeper than %d levels", JSON_DEPTH_MAX);
+    else if (rc != RC_OK)
+        event_drop(n, EVENT_BAD_JSON, "not valid JSON: %s", err.text);
+    else if (!yyjson_is_obj(root))
+        event_drop(n, EVENT_BAD_JSON, "an event is a JSON object");
+    else
+        call->dialect->read(root, &call->env, e, n);
+}
+
+static struct slice id_for_answer(struct ingest_call *call, const struct event *e)
+{
+    struct arena *arena = call->req->net->arena;
+    if (e->sent_id.len)
+        return arena_copy(arena, e->sent_id);
+    char text[UUID_TEXT_LEN + 1];
+    return arena_copy(arena, slice_of(uuid_format(&e->id, text), UUID_TEXT_LEN));
+}
+
+enum rc ingest_event(struct ingest_call *call, const struct json_span *span, struct err *err)
+{
+    if (call->result_count == INGEST_EVENTS_MAX)
+        return err_set(err, RC_LIMIT, "A request holds at most %d events; send several.",
+                       INGEST_EVENTS_MAX);
+    struct arena *scratch = scratch_of(call);
+    if (!grow_results(call))
+        return err_set(err, RC_NOMEM, "There is no memory for this request now.");
+    struct event e;
+    struct event_notes n = {.reason = EVENT_FINE};
+    size_t key_len = 0, value_len = 0;
+    event_init(&e, &call->env);
+    read_event(call, span, scratch, &e, &n);
+    if (n.reason == EVENT_FINE && event_encode(&e, &call->env, span->text.len, &call->out, scratch,
+                                               &n, &key_len, &value_len) != RC_OK)
+        return err_set(err, RC_NOMEM, "There is no memory for this request now.");
+    if (n.reason == EVENT_FINE) {
+        call->lengths[2 * call->kept] = (uint32_t)key_len;
+        call->lengths[2 * call->kept + 1] = (uint32_t)value_len;
+        call->kept++;
+    }
+    bool has_id = n.reason == EVENT_FINE || e.sent_id.len;
+    call->results[call->result_count++] = (struct ingest_result){
+        .id = has_id ? id_for_answer(call, &e) : SLICE_EMPTY,
+        .reason = n.reason,
+        .details = n.details[0] ? arena_strndup(call->req->net->arena, n.details, strlen(n.details))
+                                : NULL,
+    };
+    ingest_count(call->ingest, call->dialect, n.reason);
+    return RC_OK;
+}
+
+/* ---- cutting ---- */
+
+static enum rc cut_array(struct ingest_call *call, struct slice array, struct err *err)
+{
+    struct json_items items;
+    struct json_span span;
+    enum rc rc = json_items_begin(&items, array);
+    while (rc == RC_OK && (rc = json_items_next(&items, &span)) == RC_OK)
+        TRY(ingest_event(call, &span, err));
+    if (rc == RC_END)
+        return RC_OK;
+    return err_set(err, RC_INVALID, "The array of events is broken after event %u.",
+                   call->result_count);
+}
+
+/* {"batch":[…]} has no "event" beside it; anything else is an event. */
+static bool find_batch(struct slice object, struct slice *ret_array)
+{
+    struct json_members members;
+    struct json_span span;
+    struct slice key;
+    bool is_found = false;
+    if (json_members_begin(&members, object) != RC_OK)
+        return false;
+    while (json_members_next(&members, &key, &span) == RC_OK) {
+        if (slice_eq_str(key, "event"))
+            return false;
+        if (slice_eq_str(key, "batch") && span.text.len && span.text.data[0] == '[') {
+            *ret_array = span.text;
+            is_found = true;
+        }
+    }
+    return is_found;
+}
+
+static enum rc cut_lines(struct ingest_call *call, struct slice body, struct err *err)
+{
+    struct slice line;
+    while (json_line_next(&body, &line)) {
+        struct json_span span;
+        size_t at = 0;
+        /* A broken line is one bad event: what is cut as its text is the line. */
+        if (!json_skip(line, &at, &span) || json_peek(line, &at) != 0)
+            span = (struct json_span){.text = line, .depth = 1};
+        TRY(ingest_event(call, &span, err));
+    }
+    return RC_OK;
+}
+
+enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *err)
+{
+    size_t at = 0;
+    char first = json_peek(body, &at);
+    if (first == 0)
+        return err_set(err, RC_INVALID, "The body is empty; send an event as JSON.");
+    if (first == '[')
+        return cut_array(call, slice_sub(body, at), err);
+    if (first != '{')
+        return err_set(err, RC_INVALID,
+                       "The body is neither a JSON object, an array, nor lines of JSON.");
+    struct json_span span;
+    size_t end = at;
+    bool is_whole = json_skip(body, &end, &span);
+    size_t rest = end;
+    if (is_whole && json_peek(body, &rest) == 0) {
+        struct slice array;
+        if (find_batch(span.text, &array))
+            return cut_array(call, array, err);
+        return ingest_event(call, &span, err);
+    }
+    bool has_lines = memchr(body.data + at, '\n', body.len - at) != NULL;
+    if (has_lines)
+        return cut_lines(call, slice_sub(body, at), err);
+    span = (struct json_span){.text = slice_sub(body, at), .depth = 1};
+    return ingest_event(call, &span, err);
+}
+
+/* ---- append and answer ---- */
+
+static void call_done(struct ingest_call *call)
+{
+    buf_done(&call->out);
+    if (call->has_scratch)
+        arena_done(&call->scratch);
+}
+
+static void refuse(struct ingest_call *call, enum rc rc, const char *text)
+{
+    struct api_request *req = call->req;
+    call_done(call);
+    api_problem(req, rc, "%s", text);
+}
+
+static void answer(struct net_task *task)
+{
+    struct ingest_call *call = CONTAINER_OF(task, struct ingest_call, task);
+    if (call->rc != RC_OK) {
+        refuse(call, call->rc, "Nothing of this request was kept; send it again.");
+        return;
+    }
+    struct buf out = call->out; /* lives until the answer is copied */
+    bool has_scratch = call->has_scratch;
+    struct arena scratch = call->scratch;
+    call->dialect->answer(call); /* the call is gone after it */
+    buf_done(&out);
+    if (has_scratch)
+        arena_done(&scratch);
+}
+
+static void on_kept(struct stream_append *append, enum rc rc)
+{
+    struct ingest_call *call = CONTAINER_OF(append, struct ingest_call, append);
+    call->rc = rc;
+    net_loop_post(call->req->net->loop, &call->task);
+}
+
+static void append_all(struct ingest_call *call)
+{
+    if (call->kept == 0) {
+        answer(&call->task);
+        return;
+    }
+    struct stream_record *records =
+        arena_zalloc(call->req->net->arena, call->kept * sizeof(*records));
+    if (!records) {
+        refuse(call, RC_NOMEM, "There is no memory for this request now.");
+        return;
+    }
+    struct slice traceparent = net_header_get(call->req->net, "traceparent");
+    struct slice headers = SLICE_EMPTY;
+    if (traceparent.len == 55) {
+        char *text = arena_alloc(call->req->net->arena, 12 + 56);
+        if (text) {
+            memcpy(text, "traceparent", 12);
+            memcpy(text + 12, traceparent.data, 55);
+            text[12 + 55] = '\0';
+            headers = slice_of(text, 12 + 56);
+        }
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < call->kept; i++) {
+        size_t key_len = call->lengths[2 * i], value_len = call->lengths[2 * i + 1];
+        records[i].key = slice_of(call->out.data + at, key_len);
+        records[i].value = slice_of(call->out.data + at + key_len, value_len);
+        records[i].headers = headers;
+        at += key_len + value_len;
+    }
+    call->append = (struct stream_append){.records = records, .count = call->kept, .done = on_kept};
+    enum rc rc = stream_append(call->ingest->cfg.events, &call->append);
+    if (rc != RC_OK)
+        refuse(call, rc, "Nothing of this request was kept; send it again.");
+}
+
+void ingest_answer(struct ingest_call *call, int status, const char *content_type,
+                   struct slice body)
+{
+    const struct net_header ack = {SLICE_LIT("X-Weir-Ack"), slice_str(call->ingest->cfg.ack)};
+    api_answer(call->req, status, content_type, body, &ack, call->kept ? 1 : 0);
+}
+
+static enum rc decode_body(struct ingest_call *call, struct slice *body, struct buf *plain,
+                           struct err *err)
+{
+    enum codec_kind kind = codec_sniff(*body);
+    if (kind == CODEC_PLAIN)
+        return RC_OK;
+    struct decoder *d = decoder_new();
+    if (!d)
+        return err_set(err, RC_NOMEM, "There is no memory for this request now.");
+    if (decoder_start(d, kind) != RC_OK) {
+        decoder_free(d);
+        return err_set(err, RC_NOMEM, "There is no memory for this request now.");
+    }
+    enum rc rc = decode_all(d, *body, plain, err);
+    decoder_free(d);
+    *body = buf_slice(plain);
+    if (rc == RC_LIMIT)
+        return err_set(err, RC_LIMIT, "The body is larger than %llu bytes when it is decompressed.",
+                       (unsigned long long)plain->bytes_max);
+    (void)call;
+    return rc;
+}
+
+void ingest_run(struct ingest *in, struct api_request *req, const struct dialect *dialect,
+                const struct tenant_project *project, struct slice user_id)
+{
+    struct ingest_call *call = arena_zalloc(req->net->arena, sizeof(*call));
+    must(call);
+    call->ingest = in;
+    call->req = req;
+    call->dialect = dialect;
+    call->task.run = answer;
+    buf_init(&call->out, OUT_BYTES_MAX);
+    event_env_init(&call->env, &project->id, dialect->source, unix_now());
+    call->env.default_user_id = user_id;
+    if (req->route->is_browser)
+        call->env.default_user_agent = net_header_get(req->net, "User-Agent");
+    struct slice body = req->net->body;
+    struct buf plain;
+    struct err err = ERR_INIT;
+    buf_init(&plain, in->cfg.body_bytes_max * INGEST_DECODED_FACTOR);
+    enum rc rc = decode_body(call, &body, &plain, &err);
+    if (rc == RC_OK)
+        rc = dialect->cut(call, body, &err);
+    buf_done(&plain);
+    if (rc != RC_OK)
+        refuse(call, rc, err.text);
+    else
+        append_all(call);
+}
+
+/* ---- keys ---- */
+
+static struct slice bearer_of(struct net_request *net)
+{
+    struct slice auth = net_header_get(net, "Authorization");
+    if (auth.len > 7 && slice_eq_nocase(slice_of(auth.data, 7), SLICE_LIT("Bearer ")))
+        return slice_trim(slice_sub(auth, 7));
+    return SLICE_EMPTY;
+}
+
+static struct slice basic_user_of(struct net_request *net)
+{
+    struct slice auth = net_header_get(net, "Authorization");
+    if (auth.len <= 6 || auth.len > KEY_TEXT_MAX ||
+        !slice_eq_nocase(slice_of(auth.data, 6), SLICE_LIT("Basic ")))
+        return SLICE_EMPTY;
+    struct slice text = slice_trim(slice_sub(auth, 6));
+    uint8_t *bytes = arena_alloc(net->arena, base64_decoded_max(text.len));
+    size_t len;
+    if (!bytes || !base64_decode(BASE64_STD, text, bytes, &len))
+        return SLICE_EMPTY;
+    struct slice rest = slice_of((const char *)bytes, len);
+    return slice_cut(&rest, ':');
+}
+
+/* Authorization: Bearer, Basic user name, ?key=. */
+static const struct tenant_project *project_of(struct api_request *req)
+{
+    struct slice key = bearer_of(req->net);
+    if (!key.len)
+        key = basic_user_of(req->net);
+    if (!key.len && !net_query_get(req->net, "key", &key))
+        key = SLICE_EMPTY;
+    const struct tenant_project *project = tenant_by_key(req->view, key, TENANT_KEY_WRITE);
+    if (!project)
+        api_problem(req, RC_UNAUTHORIZED, "%s",
+                    key.len ? "This write key is unknown or was revoked."
+                            : "Send a write key: Authorization: Bearer wk_..., Basic user name, or "
+                              "?key=wk_...");
+    return project;
+}
+
+static void post_events(void *service, struct api_request *req)
+{
+    const struct tenant_project *project = project_of(req);
+    if (project)
+        ingest_run(service, req, &dialect_native, project, SLICE_EMPTY);
+}
+
+static void post_posthog(void *service, struct api_request *req)
+{
+    const struct tenant_project *project = project_of(req);
+    if (project)
+        ingest_run(service, req, &dialect_posthog, project, SLICE_EMPTY);
+}
+
+#define RESULTS_200                                                                           \
+    "\"responses\":{\"200\":{\"description\":\"Kept; one result per "                         \
+    "event\",\"content\":{\"application/json\":{}}},"                                         \
+    "\"400\":{\"$ref\":\"#/components/responses/Problem\"},\"401\":{\"$ref\":\"#/components/" \
+    "responses/Problem\"},"                                                                   \
+    "\"413\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/" \
+    "responses/Problem\"}}"
+#define ARTICLE_202                                                                 \
+    "\"security\":[{\"writeKey\":[]}],\"requestBody\":{\"content\":{\"application/" \
+    "json\":{\"schema\":{\"$ref\":"                                                 \
+    "\"#/components/schemas/"                                                       \
+    "CompressedEvent\"}}}},\"responses\":{\"202\":{\"description\":\"ACCEPTED\"},"  \
+    "\"400\":{\"description\":\"{error}\"},\"401\":{\"description\":\"{error}\"}}"
+
+static const struct api_route templates[] = {
+    {.method = NET_POST,
+     .pattern = "/v1/events",
+     .is_browser = true,
+     .handle = post_events,
+     .openapi = "{\"operationId\":\"ingest\",\"summary\":\"Send events: one object, an array, "
+                "{batch:[]} or NDJSON; "
+                "gzip and zstd are "
+                "recognised\",\"security\":[{\"writeKey\":[]}],\"requestBody\":{\"required\":true,"
+                "\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/"
+                "IngestEvent\"}}}}," RESULTS_200 "}"},
+    {.method = NET_POST,
+     .pattern = "/i/v1/analytics/events",
+     .is_browser = true,
+     .handle = post_posthog,
+     .openapi = "{\"operationId\":\"ingestPosthog\",\"summary\":\"PostHog capture, version "
+                "1\",\"security\":[{"
+                "\"writeKey\":[]}],\"requestBody\":{\"required\":true,\"content\":{\"application/"
+                "json\":{}}}," RESULTS_200 "}"},
+    {.method = NET_POST,
+     .pattern = "*/view",
+     .is_browser = true,
+     .handle = article_handle,
+     .openapi =
+         "{\"operationId\":\"articleView\",\"summary\":\"A page view, Bearer JWT\"," ARTICLE_202
+         "}"},
+    {.method = NET_POST,
+     .pattern = "*/event",
+     .is_browser = true,
+     .handle = article_handle,
+     .openapi =
+         "{\"operationId\":\"articleEvent\",\"summary\":\"An event, Bearer JWT\"," ARTICLE_202 "}"},
+};
+static struct api_route routes[COUNT_OF(templates)];
+
+static const char schemas[] =
+    "\"IngestEvent\":{\"type\":\"object\",\"required\":[\"event\"],\"properties\":{\"event\":{"
+    "\"type\":\"string\","
+    "\"maxLength\":200},\"id\":{\"type\":\"string\"},\"timestamp\":{\"type\":[\"string\","
+    "\"integer\"]},\"user_id\":{"
+    "\"type\":\"string\"},\"anonymous_id\":{\"type\":\"string\"},\"session_id\":{\"type\":"
+    "\"string\"},"
+    "\"properties\":{\"type\":\"object\"},\"context\":{\"type\":\"object\"}}},"
+    "\"CompressedEvent\":{\"type\":\"object\",\"required\":[\"en\",\"ts\",\"o\",\"r\",\"sw\","
+    "\"sh\"],\"properties\":{"
+    "\"en\":{\"type\":\"string\"},\"ts\":{\"type\":\"integer\"},\"o\":{\"type\":\"string\"},\"r\":{"
+    "\"type\":"
+    "\"string\"},\"sw\":{\"type\":\"integer\"},\"sh\":{\"type\":\"integer\"},\"ed\":{\"type\":"
+    "\"object\"}}}";
+
+struct api_service ingest_service(struct ingest *in)
+{
+    memcpy(routes, templates, sizeof(routes));
+    for (size_t i = 0; i < COUNT_OF(routes); i++)
+        routes[i].body_bytes_max = in->cfg.body_bytes_max;
+    return (struct api_service){.name = "ingest",
+                                .ctx = in,
+                                .routes = routes,
+                                .route_count = COUNT_OF(routes),
+                                .openapi_schemas = schemas};
+}
+
+enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest, struct err *err)
+{
+    must(cfg->events && cfg->ack);
+    (void)err;
+    struct ingest *in = heap_alloc(HEAP_ANALYTICS, sizeof(*in));
+    in->cfg = *cfg;
+    if (in->cfg.body_bytes_max == 0)
+        in->cfg.body_bytes_max = BODY_BYTES_DEFAULT;
+    for (unsigned s = 0; s < SOURCES; s++) {
+        for (unsigned r = 0; r < EVENT_REASON_COUNT; r++) {
+            snprintf(in->labels[s][r], sizeof(in->labels[s][r]), "source=\"%s\",outcome=\"%s\"",
+                     dialects[s]->source,
+                     r == EVENT_FINE ? "kept" : event_reason_name((enum event_reason)r));
+            in->events[s][r] =
+                (struct metric){.name = "weir_ingest_events_total",
+                                .help = "Events by source and outcome (kept, or why dropped).",
+                                .labels = in->labels[s][r],
+                                .kind = METRIC_COUNTER};
+            metrics_register(&in->events[s][r]);
+        }
+    }
+    *ret_ingest = in;
+    return RC_OK;
+}
+
+void ingest_free(struct ingest *in)
+{
+    if (!in)
+        return;
+    for (unsigned s = 0; s < SOURCES; s++)
+        for (unsigned r = 0; r < EVENT_REASON_COUNT; r++)
+            metrics_unregister(&in->events[s][r]);
+    heap_free(in);
+}
