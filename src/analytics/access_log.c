@@ -105,6 +105,20 @@ static bool take_time(struct slice *s, unix_ms *ret)
     return true;
 }
 
+/* Referrer and user agent: a line that was cut off inside its last field still tells everything
+ * before it. */
+static bool take_tail(struct slice *s, struct slice *ret)
+{
+    struct slice rest = *s;
+    if (take_quoted(s, ret))
+        return true;
+    if (!take_char(&rest, '"'))
+        return false;
+    *ret = rest;
+    *s = SLICE_EMPTY;
+    return true;
+}
+
 /* "GET /path HTTP/1.1"; HTTP/0.9 has no protocol. */
 static bool split_request(struct slice request, struct access_log_line *ret)
 {
@@ -170,10 +184,12 @@ enum access_log_reject access_log_parse(struct slice line, struct access_log_lin
         return ACCESS_LOG_BAD_STATUS;
     if (s.len == 0)
         return ACCESS_LOG_OK; /* Common log format */
-    if (!take_char(&s, ' ') || !take_quoted(&s, &tail))
+    if (!take_char(&s, ' ') || !take_tail(&s, &tail))
         return ACCESS_LOG_BAD_TAIL;
     ret->referrer = dash_is_empty(tail);
-    if (!take_char(&s, ' ') || !take_quoted(&s, &tail))
+    if (s.len == 0)
+        return ACCESS_LOG_OK; /* cut off here */
+    if (!take_char(&s, ' ') || !take_tail(&s, &tail))
         return ACCESS_LOG_BAD_TAIL;
     ret->user_agent = dash_is_empty(tail);
     return ACCESS_LOG_OK; /* further fields of a longer format are not looked at */

@@ -24,7 +24,7 @@ struct replay_partition {
     uint64_t next;     /* of the range: the first offset not yet in the shadow */
     uint64_t
         checkpoint; /* of the live consumer at the beginning: rows from here on are "the tail" */
-    uint64_t tail;      /* of this call only: the tail below it is in the shadow already */
+    uint64_t tail;  /* of this call only: the tail below it is in the shadow already */
 };
 struct replay_job {
     char arguments[REPLAY_ARGUMENTS_MAX];

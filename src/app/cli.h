@@ -21,7 +21,7 @@ struct cli {
 };
 /* Prints what is wrong and returns an exit code: 0 go on, else leave with it (64 = usage, as
  * sysexits.h). */
-enum { CLI_USAGE = 64 };
+enum { CLI_USAGE = 2 };
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options,
               uint32_t count, const char *help);
 /* "weir VERB: sentence" on stderr; returns 1 (or 75 for what a retry may mend). */

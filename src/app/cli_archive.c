@@ -1,4 +1,4 @@
-/* weir archive verify|flush: the archive's files. */
+/* weir archive ls|verify|flush: the archive's files. */
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +47,24 @@ static enum rc verify(const struct config *cfg, const char *from_text, const cha
     return rc;
 }
 
+static enum rc list(const struct config *cfg, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    CLEANUP(object_store_freep) struct object_store *objects = NULL;
+    CLEANUP(archive_index_freep) struct archive_index *index = NULL;
+    os_path(dir, *cfg->archive_dir ? "%s%s" : "%s/archive%s",
+            *cfg->archive_dir ? cfg->archive_dir : cfg->data, "");
+    TRY(object_folder_new(dir, &objects, err));
+    TRY(archive_index_open(objects, "events", UINT32_MAX, &index, err));
+    for (uint32_t i = 0; i < archive_index_count(index); i++) {
+        struct archive_run_key key = archive_index_at(index, i);
+        char hour[TIME_TEXT_BYTES];
+        printf("%s  p%u  from offset %llu\n", time_format(key.hour, hour), key.partition,
+               (unsigned long long)key.first);
+    }
+    return RC_OK;
+}
+
 static enum rc take_answer(void *ctx, struct slice bytes)
 {
     struct buf *all = ctx;
@@ -75,7 +93,8 @@ int verb_archive(int argc, char **argv)
     const char *from = NULL, *to = NULL;
     const struct cli_option options[] = {{"from", NULL, &from}, {"to", NULL, &to}};
     int code = cli_parse(&cli, argc, argv, options, COUNT_OF(options),
-                         "usage: weir archive verify [--from TIME] [--to TIME]   read every byte, "
+                         "usage: weir archive ls                              the archived runs\n"
+                         "       weir archive verify [--from TIME] [--to TIME]   read every byte, "
                          "check every digest\n"
                          "       weir archive flush                             let the running "
                          "server write what is open\n");
@@ -83,7 +102,9 @@ int verb_archive(int argc, char **argv)
         return code;
     const char *what = cli.arg_count == 1 ? cli.args[0] : "";
     enum rc rc;
-    if (strcmp(what, "verify") == 0)
+    if (strcmp(what, "ls") == 0)
+        rc = list(&cli.cfg, &err);
+    else if (strcmp(what, "verify") == 0)
         rc = verify(&cli.cfg, from, to, &err);
     else if (strcmp(what, "flush") == 0)
         rc = flush(&cli.cfg, &err);

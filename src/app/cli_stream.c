@@ -39,15 +39,17 @@ static void print_segment(void *ctx, const struct stream_segment_info *i)
     time_format(i->first_time, first);
     time_format(i->last_time, last);
     if (v->cli.is_json)
-        buf_addf(&v->out,
-                 "{\"partition\":%u,\"first\":%llu,\"next\":%llu,\"bytes\":%llu,\"first_time\":\"%s\","
-                 "\"last_time\":\"%s\",\"sealed\":%s,\"path\":\"%s\"}\n",
-                 i->partition, (unsigned long long)i->first_offset, (unsigned long long)i->next_offset,
-                 (unsigned long long)i->bytes, first, last, i->is_sealed ? "true" : "false", i->path);
+        buf_addf(
+            &v->out,
+            "{\"partition\":%u,\"first\":%llu,\"next\":%llu,\"bytes\":%llu,\"first_time\":\"%s\","
+            "\"last_time\":\"%s\",\"sealed\":%s,\"path\":\"%s\"}\n",
+            i->partition, (unsigned long long)i->first_offset, (unsigned long long)i->next_offset,
+            (unsigned long long)i->bytes, first, last, i->is_sealed ? "true" : "false", i->path);
     else
-        buf_addf(&v->out, "p%-3u %12llu .. %-12llu %12llu B  %s  %s  sealed=%-5s  %s\n", i->partition,
-                 (unsigned long long)i->first_offset, (unsigned long long)i->next_offset,
-                 (unsigned long long)i->bytes, first, last, i->is_sealed ? "true" : "false", i->path);
+        buf_addf(&v->out, "p%-3u %12llu .. %-12llu %12llu B  %s  %s  sealed=%-5s  %s\n",
+                 i->partition, (unsigned long long)i->first_offset,
+                 (unsigned long long)i->next_offset, (unsigned long long)i->bytes, first, last,
+                 i->is_sealed ? "true" : "false", i->path);
 }
 
 static enum rc run_ls(struct stream_verb *v)

@@ -60,7 +60,7 @@ static enum rc show_disk(const char *dir, struct err *err)
     if (rc == RC_OK)
         rc = os_free_bytes(dir, &free_bytes, err);
     if (rc == RC_OK)
-        printf("disk       %.1f GB free; write 4 KiB + fdatasync: median %llu us, p99 %llu us, max "
+        printf("disk       %.1f GB free; fsync of 4 KiB: median %llu us, p99 %llu us, max "
                "%llu us\n",
                (double)free_bytes / 1e9, (unsigned long long)hist_quantile(us, 0.5),
                (unsigned long long)hist_quantile(us, 0.99), (unsigned long long)hist_max(us));
@@ -223,8 +223,7 @@ static enum rc show_status(struct doctor *d)
     yyjson_doc *doc = yyjson_read(d->status.data, d->status.len, 0);
     yyjson_val *root = yyjson_doc_get_root(doc), *store = yyjson_obj_get(root, "store"), *c;
     snprintf(d->address, sizeof(d->address), "%s", text_of(root, "address"));
-    printf("server     weir %s at %s\n", text_of(root, "version"),
-           d->address);
+    printf("server     weir %s at %s\n", text_of(root, "version"), d->address);
     printf("store      %s, %s, pid %llu, %llu restarts\n",
            yyjson_get_bool(yyjson_obj_get(store, "embedded")) ? "embedded" : "a ClickHouse server",
            yyjson_get_bool(yyjson_obj_get(store, "ready")) ? "ready" : "NOT READY",
@@ -234,11 +233,9 @@ static enum rc show_status(struct doctor *d)
     yyjson_arr_foreach(yyjson_obj_get(root, "consumers"), i, max, c)
     {
         const char *error = text_of(c, "last_error");
-        printf("consumer   %-8s lag %llu records, %lld ms%s%s\n",
-               text_of(c, "name"),
+        printf("consumer   %-8s lag %llu records, %lld ms%s%s\n", text_of(c, "name"),
                (unsigned long long)yyjson_get_uint(yyjson_obj_get(c, "lag_records")),
-               (long long)yyjson_get_sint(yyjson_obj_get(c, "lag_ms")), *error ? "; " : "",
-               error);
+               (long long)yyjson_get_sint(yyjson_obj_get(c, "lag_ms")), *error ? "; " : "", error);
     }
     yyjson_doc_free(doc);
     return RC_OK;

@@ -35,7 +35,7 @@ static enum rc open_stream(const struct node *n, const char *name, uint32_t part
     stream_cfg_defaults(&sc);
     sc.dir = os_path(dir, "%s/stream/%s", cfg->data, name);
     sc.name = name;
-    sc.partitions = partitions;
+    sc.partitions = partitions; /* 0: as it was created, else stream_cfg_defaults() */
     sc.ack = ack_of(cfg->stream_ack);
     sc.segment_bytes_max = (uint64_t)cfg->stream_segment_bytes;
     sc.retention_ms = (uint64_t)cfg->stream_retention_hours * MS_PER_HOUR;

@@ -158,10 +158,12 @@ static void on_progress(void *ctx, const struct replay_progress *p)
     unsigned long long done = p->done, total = p->total, rate = p->rate;
     long long eta_ms = p->eta_ms;
     if (run->job)
-        job_line(run->job, "{\"phase\":\"%s\",\"done\":%llu,\"total\":%llu,\"rate\":%llu,\"eta_ms\":%lld}",
+        job_line(run->job,
+                 "{\"phase\":\"%s\",\"done\":%llu,\"total\":%llu,\"rate\":%llu,\"eta_ms\":%lld}",
                  p->phase, done, total, rate, eta_ms);
     else
-        fprintf(stderr, "%-8s %llu of %llu, %llu/s, %lld ms left\n", p->phase, done, total, rate, eta_ms);
+        fprintf(stderr, "%-8s %llu of %llu, %llu/s, %lld ms left\n", p->phase, done, total, rate,
+                eta_ms);
 }
 
 static void on_report(void *ctx, const char *text)
@@ -197,7 +199,8 @@ static void tell_result(struct run *run, const struct replay_result *r)
                  "\"total_before\":%llu,\"total_after\":%llu,\"swapped\":%s}",
                  n[0], n[1], n[2], n[3], n[4], n[5], swapped);
     else
-        printf("replayed %llu records (%llu missing); rows of the range %llu before, %llu after; all rows %llu "
+        printf("replayed %llu records (%llu missing); rows of the range %llu before, %llu after; "
+               "all rows %llu "
                "before, %llu after; swapped: %s\n",
                n[0], n[1], n[2], n[3], n[4], n[5], swapped);
 }

@@ -104,7 +104,8 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *ret)
 
 static void on_end(struct conn *c, bool is_error)
 {
-    bool may_still_read = c->state == CONN_HANDLING && !c->is_streaming && !is_error;
+    bool may_still_read =
+        c->state == CONN_HANDLING && !c->is_streaming && !is_error && !c->server->is_end_gone;
     if (!may_still_read) {
         conn_close(c);
         return;
@@ -720,6 +721,11 @@ static bool step_head(struct conn *c)
     if (c->is_idle) {
         c->is_idle = false;
         c->since = c->loop->now;
+    }
+    unsigned char first = (unsigned char)c->in.data[c->in_at];
+    if (first < 'A' || first > 'Z') { /* TLS on a plain port, say: do not wait for a line end */
+        conn_error(c, 400, "This is no HTTP request.");
+        return false;
     }
     ssize_t len = find_head(c);
     if (len < 0) {

@@ -149,6 +149,9 @@ struct net_server_cfg {
     struct net_limits limits;
     const struct net_tls *tls; /* NULL = plain */
     struct net_app app;
+    /* A client that ends its side while it waits for an answer has gone (it cannot want one any
+     * more); default: it is only half-closed and still gets the answer. */
+    bool is_end_gone;
     const char *name; /* label of its metrics: weir_http_…{server="…"} */
 };
 struct net_server;

@@ -67,6 +67,7 @@ struct net_server {
     char address[128];
     char unix_path[108];
     bool is_unix;
+    bool is_end_gone;
     char name[32];
     _Atomic uint32_t connections;
     _Atomic bool is_draining;

@@ -311,6 +311,7 @@ enum rc net_server_start(const struct net_server_cfg *cfg, struct net_server **r
     struct net_server *s = heap_alloc(HEAP_NET, sizeof(*s));
     pthread_mutex_init(&s->tls_lock, NULL);
     s->app = cfg->app;
+    s->is_end_gone = cfg->is_end_gone;
     snprintf(s->name, sizeof(s->name), "%s", cfg->name);
     set_limits(s, &cfg->limits);
     enum rc rc = load_tls(s, cfg->tls, err);

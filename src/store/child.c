@@ -104,6 +104,7 @@ static enum rc serve(struct child *child, const char *listen, struct child_face 
                 .on_request = wire_on_request,
                 .render_problem = wire_render_problem,
                 .on_done = on_done},
+        .is_end_gone = true, /* a query nobody waits for is stopped */
         .name = name,
     };
     return net_server_start(&cfg, ret, err);

@@ -402,6 +402,15 @@ static void dispatch(struct run *s, struct slice format, const struct format_inf
         run_whole(s, format);
 }
 
+/* With this setting a result is one array, and chdb would begin a new one with every block. */
+static bool wants_array(const struct engine_query *q)
+{
+    for (uint32_t i = 0; i < q->setting_count; i++)
+        if (slice_eq_str(q->settings[i].name, "output_format_json_array_of_rows"))
+            return true;
+    return false;
+}
+
 void engine_run(struct engine *e, const struct engine_query *q, struct engine_result *ret)
 {
     struct run s = {.e = e, .q = q, .r = ret};
@@ -413,8 +422,8 @@ void engine_run(struct engine *e, const struct engine_query *q, struct engine_re
     struct slice format = s.scan.kind == SQL_OTHER && s.scan.format.len ? s.scan.format
                           : q->default_format.len                       ? q->default_format
                                                                         : SLICE_LIT("TabSeparated");
-    const struct format_info *f =
-        s.scan.kind == SQL_OTHER && sql_is_select(q->text) ? format_find(format) : NULL;
+    bool is_streamed = s.scan.kind == SQL_OTHER && sql_is_select(q->text) && !wants_array(q);
+    const struct format_info *f = is_streamed ? format_find(format) : NULL;
     snprintf(ret->format, sizeof(ret->format), "%.*s", SLICE_ARG(format));
     set_params(&s);
     struct chdb_session **conn = connect_for(&s, s.scan.kind == SQL_OTHER && !f);

@@ -18,10 +18,12 @@
 #include "base/random.h"
 #include "stream/stream_int.h"
 
+enum { PARTITIONS_DEFAULT = 2 };
+
 void stream_cfg_defaults(struct stream_cfg *cfg)
 {
     *cfg = (struct stream_cfg){
-        .partitions = 4,
+        .partitions = PARTITIONS_DEFAULT,
         .ack = STREAM_ACK_FSYNC,
         .segment_bytes_max = UINT64_C(64) << 20,
         .segment_age_ms_max = 3600 * 1000,
@@ -149,6 +151,8 @@ static enum rc meta_open(struct stream *s, struct err *err)
             return err_set(err, RC_CORRUPT, "%s has segments but no stream.meta", s->dir);
         if (wanted.read_only)
             return err_set(err, RC_NOTFOUND, "there is no stream in %s", s->dir);
+        if (s->cfg.partitions == 0)
+            s->cfg.partitions = PARTITIONS_DEFAULT;
         return meta_create(s, err);
     }
     TRY(meta_read(s->dir, s, err));
@@ -157,7 +161,7 @@ static enum rc meta_open(struct stream *s, struct err *err)
     if (wanted.name && strcmp(wanted.name, s->name) != 0)
         return err_set(err, RC_INVALID, "%s holds the stream \"%s\", not \"%s\"", s->dir, s->name,
                        wanted.name);
-    if (wanted.partitions != s->cfg.partitions)
+    if (wanted.partitions != 0 && wanted.partitions != s->cfg.partitions)
         return err_set(err, RC_INVALID,
                        "stream %s was created with %u partitions; the setting says %u and the "
                        "number cannot be changed",
@@ -450,7 +454,7 @@ static enum rc cfg_check(const struct stream_cfg *cfg, struct err *err)
     if (!cfg->name || !name_is_good(slice_str(cfg->name)))
         return err_set(err, RC_INVALID, "a stream's name is 1 to %d of [a-z0-9_-]",
                        STREAM_NAME_MAX);
-    if (cfg->partitions == 0 || cfg->partitions > STREAM_PARTITIONS_MAX)
+    if (cfg->partitions > STREAM_PARTITIONS_MAX)
         return err_set(err, RC_INVALID, "a stream has 1 to %d partitions", STREAM_PARTITIONS_MAX);
     if (cfg->segment_bytes_max < 4096 || cfg->queue_bytes_max == 0)
         return err_set(err, RC_INVALID,

@@ -27,7 +27,8 @@ enum {
 struct stream_cfg {
     const char *dir; /* the stream's own folder: <data>/stream/<name> */
     const char *name;
-    uint32_t partitions; /* fixed when the stream is created; later values must be equal */
+    uint32_t partitions; /* fixed when the stream is created; later values must be equal, or 0; 0
+                            for a new one = 2 */
     enum stream_ack ack;
     uint64_t segment_bytes_max;  /* 64 MiB; preallocated */
     uint64_t segment_age_ms_max; /* 1 h: a segment is sealed at this age, so that retention can drop

@@ -46,7 +46,7 @@ test('EIO on fdatasync: nothing more is acknowledged, a non-zero exit, recovery 
 
 test('a full disk: 503 with Retry-After, and it goes on when there is room',
   { skip: !isRoot && 'needs root for a small tmpfs' }, async (t) => {
-    const mnt = path.join(tempFolder(t), 'small');
+    const mnt = path.join(tempFolder(), 'small'); // removed at exit: after the umount
     mkdirSync(mnt);
     if (!can('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'none', mnt])) return t.skip('mount is not allowed here');
     t.after(() => can('umount', ['-l', mnt]));

@@ -229,7 +229,7 @@ test('an error after rows were sent is an error of the stream', opts, async () =
 
 // The child kills the query as soon as net says that the client has gone. net takes the end of a client's
 // stream for a half-close while an answer is awaited, so that today only max_execution_time ends it.
-const abort = { ...opts, timeout: 10_000, todo: 'net: an ended client should count as gone for the store' }
+const abort = { ...opts, timeout: 10_000 }
 test('abort stops the query in the engine', abort, async () => {
   const c = client()
   const stopper = new AbortController()
