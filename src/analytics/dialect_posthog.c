@@ -1,6 +1,8 @@
 /* PostHog's capture contract, version 1: results by uuid, only `retry` is sent again. */
 #include "analytics/ingest_int.h"
 
+static const char *const properties_skip[] = {"$ip", NULL}; /* an address is never kept */
+
 static void read_posthog(yyjson_val *root, const struct event_env *env, struct event *e,
                          struct event_notes *n)
 {
@@ -10,6 +12,7 @@ static void read_posthog(yyjson_val *root, const struct event_env *env, struct e
         e->name = SLICE_LIT("pageview"); /* one definition of a page view for every dialect */
     event_take_time(e, json_get(root, "timestamp"), "timestamp", env, n);
     e->properties = event_field_object(json_get(root, "properties"), "properties", n);
+    e->properties_skip = properties_skip;
     struct slice distinct =
         event_field_text(json_get(root, "distinct_id"), "distinct_id", EVENT_ID_BYTES_MAX, n);
     if (!distinct.len)

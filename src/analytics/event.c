@@ -221,9 +221,10 @@ enum rc event_encode(const struct event *e, const struct event_env *env, size_t 
     put_key(&o, e, env);
     size_t key_len = (size_t)(o.p - to);
     put_value(&o, e, env, scratch, n);
+    if (o.is_full)
+        event_drop(n, EVENT_TOO_LARGE, "the event is too large");
     if (n->reason != EVENT_FINE)
         return RC_OK;
-    must(!o.is_full);
     *ret_key_len = key_len;
     *ret_value_len = (size_t)(o.p - to) - key_len;
     buf_commit(out, (size_t)(o.p - to));

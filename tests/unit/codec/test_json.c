@@ -54,7 +54,7 @@ static void test_refused(void **state)
     (void)state;
     static const char *const bad[] = {"",    "{",         "[1,]",          "{\"a\" 1}", "nul",
                                       "01",  "\"\xff\"",  "\"\\ud800\"",   "\"\n\"",    "1 2",
-                                      "[1}", "{\"a\":1]", "\xef\xbb\xbf" "1", "NaN",       "'a'"};
+                                      "[1}", "{\"a\":1]", "\xef\xbb\xbf[]", "NaN",       "'a'"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_int_not_equal(rewrite(slice_str(bad[i])).rc, RC_OK);
     assert_int_equal(rewrite(SLICE_LIT("[\"a\\u0000b\"]")).problem, JSON_HAS_NUL);
