@@ -14,7 +14,7 @@
 #include "base/must.h"
 
 enum {
-    COPY_ROWS = 4000000,    /* of one INSERT SELECT, so that it stays within the time of one query */
+    COPY_ROWS = 4000000, /* of one INSERT SELECT, so that it stays within the time of one query */
     TAIL_OFFSETS = 1000000, /* likewise */
 
     SQL_MAX = 64 << 10,

@@ -141,3 +141,15 @@ void stream_reader_close(struct stream_reader *r)
 {
     heap_free(r);
 }
+
+enum rc stream_offset_at(const struct stream *s, uint32_t partition, unix_ms t,
+                         uint64_t *ret_offset, struct err *err)
+{
+    (void)err;
+    const struct fake_partition *p = &s->p[partition];
+    uint64_t offset = p->oldest;
+    while (offset < p->count && p->records[offset].time.ms < t.ms)
+        offset++;
+    *ret_offset = offset;
+    return RC_OK;
+}
