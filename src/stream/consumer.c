@@ -1,21 +1,23 @@
-/* WHAT   Consumers: a thread that reads every partition of a stream and hands batches to a handler (consumer.h).
+/* WHAT   Consumers: a thread that reads every partition of a stream and hands batches to a handler
+ * (consumer.h).
  *
  * STATE  One text file per partition, replaced in one step and checked by a CRC:
  *            weir-consumer 1
  *            next 1200
  *            intent 1200 1699        (absent when no batch is under way)
  *            crc 89abcdef
- *        `next` is the checkpoint. An intent that is there at start is a batch that may have taken effect: it is
- *        handed out again, alone and whole, before anything else.
+ *        `next` is the checkpoint. An intent that is there at start is a batch that may have taken
+ * effect: it is handed out again, alone and whole, before anything else.
  *
- * WHY    The intent makes the split of batches repeatable: the handler's token names a range, and a repeated
- *        range must have the same token. Two durable writes per batch are the price; batches are large.
+ * WHY    The intent makes the split of batches repeatable: the handler's token names a range, and a
+ * repeated range must have the same token. Two durable writes per batch are the price; batches are
+ * large.
  *
- * RETRY  A batch that fails stays in memory and is tried again with backoff, so that a handler that was poisoned
- *        once sees the same records. Nothing is skipped.
+ * RETRY  A batch that fails stays in memory and is tried again with backoff, so that a handler that
+ * was poisoned once sees the same records. Nothing is skipped.
  *
- * THREADS  One thread per consumer does all of it. lock guards what others read (checkpoints, counters) and the
- *          pause handshake. */
+ * THREADS  One thread per consumer does all of it. lock guards what others read (checkpoints,
+ * counters) and the pause handshake. */
 #include "stream/consumer.h"
 
 #include <pthread.h>
@@ -91,15 +93,18 @@ static char *state_path(char ret[OS_PATH_MAX], const char *dir, uint32_t partiti
     return os_path(ret, "%s/p%u.checkpoint", dir, partition);
 }
 
-static enum rc save(struct consumer *c, uint32_t partition, const struct position *p, struct err *err)
+static enum rc save(struct consumer *c, uint32_t partition, const struct position *p,
+                    struct err *err)
 {
     char text[256], path[OS_PATH_MAX];
-    int n = snprintf(text, sizeof(text), "weir-consumer 1\nnext %llu\n", (unsigned long long)p->next);
+    int n =
+        snprintf(text, sizeof(text), "weir-consumer 1\nnext %llu\n", (unsigned long long)p->next);
     if (p->has_intent)
-        n += snprintf(text + n, sizeof(text) - (size_t)n, "intent %llu %llu\n", (unsigned long long)p->first,
-                      (unsigned long long)p->last);
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "intent %llu %llu\n",
+                      (unsigned long long)p->first, (unsigned long long)p->last);
     n += snprintf(text + n, sizeof(text) - (size_t)n, "crc %08x\n", crc32c(0, text, (size_t)n));
-    return os_write_file_durable(state_path(path, c->dir, partition), slice_of(text, (size_t)n), err);
+    return os_write_file_durable(state_path(path, c->dir, partition), slice_of(text, (size_t)n),
+                                 err);
 }
 
 static bool parse_line(struct slice line, const char *word, uint64_t *ret_a, uint64_t *ret_b)
@@ -139,7 +144,8 @@ static enum rc load(const char *dir, uint32_t partition, struct position *ret, s
     return rc;
 }
 
-enum rc consumer_checkpoint_read(const char *dir, uint32_t partition, uint64_t *ret_offset, struct err *err)
+enum rc consumer_checkpoint_read(const char *dir, uint32_t partition, uint64_t *ret_offset,
+                                 struct err *err)
 {
     struct position p;
     TRY(load(dir, partition, &p, err));
@@ -176,7 +182,8 @@ static void note_lost(struct consumer *c, uint64_t count)
 static bool keep(struct consumer *c, const struct stream_record *r)
 {
     size_t size = r->key.len + r->headers.len + r->value.len;
-    if (c->count == c->cfg.batch_records_max || (c->count && c->bytes + size > c->cfg.batch_bytes_max))
+    if (c->count == c->cfg.batch_records_max ||
+        (c->count && c->bytes + size > c->cfg.batch_bytes_max))
         return false;
     struct stream_record *to = &c->records[c->count];
     *to = *r;
@@ -238,12 +245,13 @@ void consumer_reject(struct consumer *c, uint32_t index, const char *reason)
     snprintf(r->reason, sizeof(r->reason), "%.199s", reason);
 }
 
-/* Dead letters carry where they came from: a batch repeated after a crash may bury a record twice, and a reader
- * can tell by stream, partition and offset. */
+/* Dead letters carry where they came from: a batch repeated after a crash may bury a record twice,
+ * and a reader can tell by stream, partition and offset. */
 static enum rc bury(struct consumer *c, const struct consumer_batch *b, struct err *err)
 {
     if (!c->cfg.dead)
-        return err_set(err, RC_INVALID, "a record is poison and there is no stream for dead letters: %s",
+        return err_set(err, RC_INVALID,
+                       "a record is poison and there is no stream for dead letters: %s",
                        c->rejected[0].reason);
     for (uint32_t i = 0; i < c->rejected_count; i++) {
         const struct stream_record *r = &b->records[c->rejected[i].index];
@@ -251,9 +259,10 @@ static enum rc bury(struct consumer *c, const struct consumer_batch *b, struct e
         buf_init(&headers, STREAM_RECORD_BYTES_MAX);
         buf_add_slice(&headers, r->headers);
         buf_addf(&headers, "reason%c%s%cconsumer%c%s%cstream%c%s%cpartition%c%u%coffset%c%llu%c", 0,
-                 c->rejected[i].reason, 0, 0, c->cfg.ops->name, 0, 0, b->stream, 0, 0, b->partition, 0, 0,
-                 (unsigned long long)r->offset, 0);
-        struct stream_record dead = {.key = r->key, .headers = buf_slice(&headers), .value = r->value};
+                 c->rejected[i].reason, 0, 0, c->cfg.ops->name, 0, 0, b->stream, 0, 0, b->partition,
+                 0, 0, (unsigned long long)r->offset, 0);
+        struct stream_record dead = {
+            .key = r->key, .headers = buf_slice(&headers), .value = r->value};
         enum rc rc = buf_ok(&headers) ? stream_append_wait(c->cfg.dead, &dead, 1) : RC_LIMIT;
         buf_done(&headers);
         if (rc != RC_OK)
@@ -321,8 +330,10 @@ static bool save_until_done(struct consumer *c, uint32_t partition, const struct
     return true;
 }
 
-/* Hands out what was collected (or an empty repeated range that retention took) and moves the checkpoint. */
-static bool run_batch(struct consumer *c, uint32_t partition, uint64_t first, uint64_t last, bool is_repeat)
+/* Hands out what was collected (or an empty repeated range that retention took) and moves the
+ * checkpoint. */
+static bool run_batch(struct consumer *c, uint32_t partition, uint64_t first, uint64_t last,
+                      bool is_repeat)
 {
     struct position *p = &c->positions[partition];
     struct position now = *p;
@@ -338,8 +349,8 @@ static bool run_batch(struct consumer *c, uint32_t partition, uint64_t first, ui
                                .records = c->records,
                                .count = c->count,
                                .is_repeat = is_repeat};
-    snprintf(b.token, sizeof(b.token), "%s/%u/%llu-%llu", b.stream, partition, (unsigned long long)first,
-             (unsigned long long)last);
+    snprintf(b.token, sizeof(b.token), "%s/%u/%llu-%llu", b.stream, partition,
+             (unsigned long long)first, (unsigned long long)last);
     if (c->count && !process_until_done(c, &b))
         return false;
     now = (struct position){.next = last + 1};
@@ -369,7 +380,8 @@ static bool repeat_intent(struct consumer *c, uint32_t partition)
     uint64_t bytes_max = c->cfg.batch_bytes_max;
     uint64_t count = p->last - p->first + 1;
     if (count > records_max) {
-        struct stream_record *grown = heap_try_resize(c->records, HEAP_STREAM, count * sizeof(*grown));
+        struct stream_record *grown =
+            heap_try_resize(c->records, HEAP_STREAM, count * sizeof(*grown));
         if (!grown)
             return false;
         c->records = grown;
@@ -380,10 +392,11 @@ static bool repeat_intent(struct consumer *c, uint32_t partition)
     c->cfg.batch_bytes_max = bytes_max;
     if (rc == RC_OK && c->count < count && stream_reader_offset(c->readers[partition]) <= p->last)
         rc = err_set(&err, RC_CORRUPT,
-                     "the stream ends at %llu, before the batch %llu-%llu that was under way: records that were "
+                     "the stream ends at %llu, before the batch %llu-%llu that was under way: "
+                     "records that were "
                      "durable are gone",
-                     (unsigned long long)stream_reader_offset(c->readers[partition]), (unsigned long long)p->first,
-                     (unsigned long long)p->last);
+                     (unsigned long long)stream_reader_offset(c->readers[partition]),
+                     (unsigned long long)p->first, (unsigned long long)p->last);
     bool is_done = rc == RC_OK && run_batch(c, partition, p->first, p->last, true);
     if (rc != RC_OK)
         note_retry(c, &err);
@@ -419,7 +432,8 @@ static bool step_partition(struct consumer *c, uint32_t partition)
         stream_bounds(c->cfg.stream, partition, &bounds);
         bool is_full = at < bounds.next && c->count == before;
         int64_t left_ms = (until.ns - mono_now().ns) / 1000000;
-        if (is_full || left_ms <= 0 || c->count == c->cfg.batch_records_max || atomic_load(&c->is_stopping))
+        if (is_full || left_ms <= 0 || c->count == c->cfg.batch_records_max ||
+            atomic_load(&c->is_stopping))
             break;
         if (!stream_wait(c->cfg.stream, partition, at, left_ms))
             break;
@@ -456,7 +470,8 @@ static void *consumer_main(void *arg)
             is_busy |= step_partition(c, i);
         if (is_busy && mono_is_before(mono_now(), next_idle))
             continue;
-        if (c->cfg.ops->idle && !mono_is_before(mono_now(), next_idle) && !atomic_load(&c->is_stopping)) {
+        if (c->cfg.ops->idle && !mono_is_before(mono_now(), next_idle) &&
+            !atomic_load(&c->is_stopping)) {
             struct err err = ERR_INIT;
             next_idle = mono_add_ms(mono_now(), IDLE_EVERY_MS);
             if (c->cfg.ops->idle(c->cfg.ctx, c, &err) != RC_OK)
@@ -504,11 +519,16 @@ static void register_metrics(struct consumer *c)
         int64_t (*read)(void *ctx);
     } all[] = {
         {&c->lag, "weir_consumer_lag_records", "Records not yet done.", METRIC_GAUGE, read_lag},
-        {&c->lag_ms, "weir_consumer_lag_milliseconds", "How long records have been waiting.", METRIC_GAUGE, read_lag_ms},
-        {&c->processed_metric, "weir_consumer_processed_total", "Records done.", METRIC_COUNTER, NULL},
-        {&c->rejected_metric, "weir_consumer_rejected_total", "Records put to the dead letters.", METRIC_COUNTER, NULL},
-        {&c->retries_metric, "weir_consumer_retries_total", "Attempts that failed.", METRIC_COUNTER, NULL},
-        {&c->lost_metric, "weir_consumer_lost_total", "Records that left retention unread.", METRIC_COUNTER, NULL},
+        {&c->lag_ms, "weir_consumer_lag_milliseconds", "How long records have been waiting.",
+         METRIC_GAUGE, read_lag_ms},
+        {&c->processed_metric, "weir_consumer_processed_total", "Records done.", METRIC_COUNTER,
+         NULL},
+        {&c->rejected_metric, "weir_consumer_rejected_total", "Records put to the dead letters.",
+         METRIC_COUNTER, NULL},
+        {&c->retries_metric, "weir_consumer_retries_total", "Attempts that failed.", METRIC_COUNTER,
+         NULL},
+        {&c->lost_metric, "weir_consumer_lost_total", "Records that left retention unread.",
+         METRIC_COUNTER, NULL},
     };
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         *all[i].m = (struct metric){.name = all[i].name,
@@ -523,8 +543,9 @@ static void register_metrics(struct consumer *c)
 
 static void unregister_metrics(struct consumer *c)
 {
-    struct metric *all[] = {&c->lag,             &c->lag_ms,         &c->processed_metric,
-                            &c->rejected_metric, &c->retries_metric, &c->lost_metric};
+    struct metric *all[] = {
+        &c->lag,        &c->lag_ms, &c->processed_metric, &c->rejected_metric, &c->retries_metric,
+        &c->lost_metric};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         metrics_unregister(all[i]);
 }
@@ -557,9 +578,11 @@ static enum rc open_partition(struct consumer *c, uint32_t partition, struct err
         return err_set(err, rc, "consumer %s: %s", c->cfg.ops->name, why.text);
     if (p->next > bounds.next)
         return err_set(err, RC_CORRUPT,
-                       "consumer %s stands at offset %llu of partition %u, but the stream ends at %llu: the stream is "
+                       "consumer %s stands at offset %llu of partition %u, but the stream ends at "
+                       "%llu: the stream is "
                        "older than the checkpoint",
-                       c->cfg.ops->name, (unsigned long long)p->next, partition, (unsigned long long)bounds.next);
+                       c->cfg.ops->name, (unsigned long long)p->next, partition,
+                       (unsigned long long)bounds.next);
     return stream_reader_open(c->cfg.stream, partition, p->next, &c->readers[partition], err);
 }
 
@@ -573,7 +596,8 @@ static void apply_defaults(struct consumer_cfg *cfg)
         cfg->linger_ms_max = LINGER_DEFAULT_MS;
 }
 
-enum rc consumer_start(const struct consumer_cfg *cfg, struct consumer **ret_consumer, struct err *err)
+enum rc consumer_start(const struct consumer_cfg *cfg, struct consumer **ret_consumer,
+                       struct err *err)
 {
     TRY(os_mkdirs(cfg->dir, err));
     struct consumer *c = heap_alloc(HEAP_STREAM, sizeof(*c));
@@ -627,8 +651,8 @@ void consumer_stop(struct consumer *c, int64_t deadline_ms)
     if (!wait_for(c, &c->has_ended, deadline_ms))
         atomic_store(&c->is_cancelled, true);
     pthread_mutex_unlock(&c->lock);
-    /* A handler that does not come back in time holds the exit up: what it does may be half an insert, and its
-     * own calls have time limits. */
+    /* A handler that does not come back in time holds the exit up: what it does may be half an
+     * insert, and its own calls have time limits. */
     pthread_join(c->thread, NULL);
     consumer_free(c);
 }
@@ -660,7 +684,8 @@ enum rc consumer_seek(struct consumer *c, uint32_t partition, uint64_t offset, s
     bool is_resting = c->is_resting;
     pthread_mutex_unlock(&c->lock);
     if (!is_resting)
-        return err_set(err, RC_CONFLICT, "consumer %s must rest before it is moved", c->cfg.ops->name);
+        return err_set(err, RC_CONFLICT, "consumer %s must rest before it is moved",
+                       c->cfg.ops->name);
     TRY(save(c, partition, &to, err));
     pthread_mutex_lock(&c->lock);
     c->positions[partition] = to;

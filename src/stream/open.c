@@ -290,7 +290,12 @@ enum rc segment_load_last(struct stream *s, uint32_t partition, uint64_t base, s
     segment_path(path, s->dir, partition, base);
     TRY(os_open(path, s->cfg.read_only ? O_RDONLY : O_RDWR, &fd, err));
     enum rc rc = segment_load_seal(fd, path, &sc, err);
-    if (rc == RC_NOTFOUND || rc == RC_CORRUPT) /* a seal may be torn like any other batch */
+    /* Of the last segment even a whole seal proves only what had been synced when it was composed.
+     */
+    bool is_proven = rc == RC_OK && sc.claimed_to == sc.seal_at;
+    if (rc == RC_OK && !is_proven)
+        scan_done(&sc);
+    if (!is_proven && (rc == RC_OK || rc == RC_NOTFOUND || rc == RC_CORRUPT))
         rc = segment_scan(fd, path, UINT64_MAX, &sc, err);
     TRY(rc);
     rc = segment_belongs(s, partition, base, path, &sc, err);

@@ -324,6 +324,7 @@ static enum rc load_seal_at(int fd, const char *path, uint64_t at, struct scan *
     sc->last_time_ms = seal.last_time_ms;
     sc->data_end = seal.data_end;
     sc->claimed_to = h.synced_to;
+    sc->seal_at = at;
     sc->end = sc->file_bytes;
     sc->prev_crc = h.crc;
     sc->is_sealed = true;

@@ -53,6 +53,7 @@ struct scan {
     uint64_t file_bytes;
     uint64_t end; /* behind the last good batch */
     uint64_t data_end, claimed_to;
+    uint64_t seal_at; /* segment_load_seal only */
     uint64_t next;
     uint64_t records;
     int64_t first_time_ms, last_time_ms; /* first 0 if there is no record */

@@ -249,7 +249,7 @@ static void live(const struct stream_cfg *cfg, bool is_first)
 {
     struct err err = ERR_INIT;
     struct stream *s = open_after_crash(cfg);
-    sim_full_disk_every(0);
+    sim_crash_after(0); /* one that the life before did not reach */
     uint32_t before = check_all(s, cfg->retention_bytes);
     if (prng_below(&t.prng, 3) == 0 && !is_first) { /* opening again changes nothing */
         stream_close(s);
