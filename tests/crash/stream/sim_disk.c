@@ -565,6 +565,14 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
+void sim_revive(void)
+{
+    lock();
+    d.is_dead = d.is_full_next = false;
+    d.crash_at = 0;
+    unlock();
+}
+
 void sim_power_on(void)
 {
     char **names;

@@ -16,6 +16,8 @@ void sim_stop(void);                             /* back to the real calls */
 void sim_crash_after(uint64_t calls); /* the n-th changing call from now loses power; 0 = never */
 void sim_cut_power(void);             /* now: every later call fails with EIO */
 bool sim_is_dead(void);
+void sim_revive(
+    void); /* only the process had died: what the kernel holds is seen again, unsynced */
 void sim_power_on(void); /* all descriptors must be closed */
 /* One in n writes is cut short, and the next one answered with ENOSPC; 0 = never. Some EINTR, too.
  */

@@ -275,7 +275,10 @@ static void live(const struct stream_cfg *cfg, bool is_first)
     sim_full_disk_every(0);
     if (sim_is_dead() || prng_below(&t.prng, 2)) {
         sim_cut_power();
-        sim_power_on();
+        if (prng_below(&t.prng, 3))
+            sim_power_on();
+        else
+            sim_revive();
     }
 }
 
