@@ -10,6 +10,15 @@
 
 extern char **environ;
 
+static void print_markdown(void)
+{
+    struct buf out;
+    buf_init(&out, 256 << 10);
+    config_markdown(&out);
+    cli_print(&out);
+    buf_done(&out);
+}
+
 static void print_help(const struct cli *cli, const char *help)
 {
     struct buf out;
@@ -101,6 +110,11 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(cli, help);
+            config_done(&cli->cfg);
+            exit(0);
+        }
+        if (strcmp(argv[i], "--help=markdown") == 0) {
+            print_markdown();
             config_done(&cli->cfg);
             exit(0);
         }

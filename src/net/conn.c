@@ -16,7 +16,6 @@
 #include "base/os.h"
 #include "base/uuid.h"
 #include "http/framing.h"
-#include "http/url.h"
 #include "net/net_int.h"
 
 enum {
@@ -91,8 +90,8 @@ void conn_close(struct conn *c)
     uv_close(&c->handle, on_closed);
     if (!c->is_pending)
         tell_done(c); /* the head was seen, the body never came whole */
-    else if (c->req.on_gone)
-        c->req.on_gone(&c->req);
+    else if (c->req.on_gone && !c->is_in_write)
+        c->req.on_gone(&c->req); /* inside net_stream_write() its RC_CLOSED tells */
 }
 
 static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *ret)
@@ -307,7 +306,9 @@ enum rc net_stream_write(struct net_request *req, struct slice bytes)
     if (is_chunked)
         buf_add(&c->out, "\r\n", 2);
     c->bytes_sent += bytes.len;
+    c->is_in_write = true;
     conn_flush(c);
+    c->is_in_write = false;
     if (c->state == CONN_CLOSED)
         return RC_CLOSED;
     if (c->in_flight <= NET_HIGH_WATER_BYTES)
@@ -875,31 +876,4 @@ void conn_sweep(struct net_loop *loop)
         next = c->next; /* closing frees later, on a turn of its own */
         sweep_one(c, loop->now);
     }
-}
-
-/* ---- what handlers ask of a request ---- */
-
-struct slice net_header_get(const struct net_request *req, const char *name)
-{
-    struct slice wanted = slice_str(name);
-    for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, wanted))
-            return req->headers[i].value;
-    return SLICE_EMPTY;
-}
-
-bool net_header_has(const struct net_request *req, const char *name)
-{
-    struct slice wanted = slice_str(name);
-    for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, wanted))
-            return true;
-    return false;
-}
-
-bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value)
-{
-    struct slice raw;
-    return url_query_find(req->query, slice_str(name), &raw) &&
-           url_decode(req->arena, raw, true, ret_value);
 }

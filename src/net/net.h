@@ -80,7 +80,8 @@ struct net_request {
     const void *route; /* free for on_head to leave its decision in */
     void *user;        /* free for the handler */
     /* Optional: called once on the loop if the client goes away before the answer was complete.
-     * The handler still has to finish the request (its answer goes nowhere). */
+     * The handler still has to finish the request (its answer goes nowhere). Never called from
+     * inside net_stream_write(): there RC_CLOSED tells the same. */
     void (*on_gone)(struct net_request *req);
 };
 struct slice net_header_get(const struct net_request *req,

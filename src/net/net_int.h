@@ -128,6 +128,7 @@ struct conn {
     bool has_unread_body;
     bool is_streaming;
     bool is_over_high_water;
+    bool is_in_write; /* net_stream_write() is on the stack */
     void (*on_drain)(struct net_request *req);
     int status;
     uint64_t bytes_sent;

@@ -77,6 +77,8 @@ static void pour_more(struct net_request *req)
     }
     if (rc == RC_BUSY && p->left > 0)
         return;
+    if (rc == RC_CLOSED)
+        atomic_fetch_add(&gone_count, 1);
     heap_free(p);
     net_stream_end(req);
 }
