@@ -751,7 +751,8 @@ static int64_t housekeeping(struct stream *s)
         struct partition *p = &s->partitions[i];
         if (is_aged(s, &p->a) && segment_roll(s, i, &err) == RC_HALTED)
             return TICK_MS_MAX;
-        bool wants_mark = p->a.fd >= 0 && p->a.claimed_to < p->a.data_end && !s->is_dirty;
+        bool wants_mark = p->a.fd >= 0 && p->a.claimed_to < p->a.data_end && !s->is_dirty &&
+                          !s->env.no_idle_marks;
         if (wants_mark && idle_ms >= IDLE_MARK_MS)
             put_mark(s, p);
         else if (wants_mark && IDLE_MARK_MS - idle_ms < sleep)

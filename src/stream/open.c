@@ -474,7 +474,7 @@ static struct stream *stream_alloc(const struct stream_cfg *cfg, const struct st
     if (!s)
         return NULL;
     s->cfg = *cfg;
-    s->env = env ? *env : (struct stream_env){real_now, real_random, NULL};
+    s->env = env ? *env : (struct stream_env){.now = real_now, .random = real_random};
     s->lock_fd = -1;
     s->can_reserve = true;
     os_path(s->dir, "%s", cfg->dir);

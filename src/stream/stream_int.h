@@ -21,6 +21,7 @@ struct stream_env {
     unix_ms (*now)(void *ctx);
     void (*random)(void *ctx, void *to, size_t len);
     void *ctx;
+    bool no_idle_marks; /* these depend on real time */
 };
 enum rc stream_open_env(const struct stream_cfg *cfg, const struct stream_env *env,
                         struct stream **ret_stream, struct err *err) MUST_CHECK;
