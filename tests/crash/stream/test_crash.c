@@ -213,7 +213,7 @@ static uint32_t check_all(struct stream *s, bool has_retention)
 static struct stream_cfg random_cfg(const char *dir)
 {
     struct stream_cfg cfg = small_cfg(dir, 1 + (uint32_t)prng_below(&t.prng, 3));
-    cfg.segment_bytes_max = 4096 << prng_below(&t.prng, 6);
+    cfg.segment_bytes_max = (uint64_t)4096 << prng_below(&t.prng, 6);
     cfg.retention_ms = 0;
     cfg.retention_bytes = prng_below(&t.prng, 4) ? 0 : 60000;
     cfg.ack =
