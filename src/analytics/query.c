@@ -12,6 +12,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "codec/json.h"
 
 static const uint64_t default_answer_bytes = UINT64_C(64) << 20;
 
@@ -193,7 +194,6 @@ static enum rc ask(struct query_call *call, struct store_client *client, struct 
     const struct store_setting settings[] = {
         {"max_execution_time", q->seconds},
         {"output_format_json_quote_64bit_integers", "0"},
-        {"output_format_json_array_of_rows", call->shape == query_shape_wrap ? "1" : "0"},
         {"output_format_json_escape_forward_slashes", "0"},
         {"output_format_json_validate_utf8", "1"},
         {"date_time_output_format", "iso"},
@@ -276,12 +276,17 @@ void query_run(struct query_call *call, const char *sql_template)
 enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
                          struct err *err)
 {
+    struct slice line;
+    bool is_first = true;
     (void)err;
-    buf_addf(body, "{\"%s\":", (const char *)call->user);
-    buf_add_slice(body, result);
-    while (body->len && body->data[body->len - 1] == '\n')
-        body->len--;
-    buf_add_char(body, '}');
+    buf_addf(body, "{\"%s\":[", (const char *)call->user);
+    while (json_line_next(&result, &line)) { /* a line end inside a text is written \n */
+        if (!is_first)
+            buf_add_char(body, ',');
+        is_first = false;
+        buf_add_slice(body, line);
+    }
+    buf_add_str(body, "]}");
     return RC_OK;
 }
 

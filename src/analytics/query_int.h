@@ -62,7 +62,7 @@ bool query_check_text(struct query_call *call, const char *name, struct slice va
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, whatever happens. */
 void query_run(struct query_call *call, const char *sql_template);
-/* {"<name>":<result>} for a result that is JSON already; name in call->user. */
+/* {"<name>":[<row>,…]} for rows of JSONEachRow; name in call->user. */
 enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
                          struct err *err);
 
