@@ -245,7 +245,7 @@ static enum rc take_lines(struct import *im, struct buf *text, bool is_end, stru
         }
         TRY(take_line(im, line, err));
     }
-    struct slice rest = slice_of(text->data + at, text->len - at);
+    struct slice rest = slice_sub(slice_of(text->data, text->len), at);
     if (is_end && rest.len && !im->is_too_long) {
         TRY(take_line(im, rest, err));
         at = text->len;

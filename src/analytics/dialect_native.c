@@ -2,8 +2,8 @@
 #include "analytics/ingest_int.h"
 
 /* Taken out into members of their own, or, as the address, never kept. */
-static const char *const context_skip[] = {
-    "page", "screen", "user_agent", "userAgent", "locale", "traceparent", "ip", NULL};
+static const char *const context_skip[] = {"page",   "screen",      "user_agent", "userAgent",
+                                           "locale", "traceparent", "ip",         NULL};
 
 static struct slice text(yyjson_val *object, const char *name, size_t bytes_max,
                          struct event_notes *n)
@@ -59,7 +59,8 @@ static void read_native(yyjson_val *root, const struct event_env *env, struct ev
 static void answer_native(struct ingest_call *call)
 {
     struct buf body;
-    buf_init(&body, 64 << 20);
+    struct ingest *in = call->ingest;
+    ingest_buf_take(in, 64 << 20, &body);
     buf_add_str(&body, "{\"results\":[");
     for (uint32_t i = 0; i < call->result_count; i++) {
         const struct ingest_result *r = &call->results[i];
@@ -80,8 +81,8 @@ static void answer_native(struct ingest_call *call)
         buf_add_char(&body, '}');
     }
     buf_add_str(&body, "]}");
-    ingest_answer(call, 200, "application/json", buf_slice(&body));
-    buf_done(&body);
+    ingest_answer(call, 200, "application/json", buf_slice(&body)); /* the call is gone */
+    ingest_buf_give(in, &body);
 }
 
 const struct dialect dialect_native = {

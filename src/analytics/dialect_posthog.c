@@ -53,7 +53,8 @@ static void answer_posthog(struct ingest_call *call)
 {
     struct buf body;
     bool is_first = true;
-    buf_init(&body, 64 << 20);
+    struct ingest *in = call->ingest;
+    ingest_buf_take(in, 64 << 20, &body);
     buf_add_str(&body, "{\"results\":{");
     for (uint32_t i = 0; i < call->result_count; i++) {
         const struct ingest_result *r = &call->results[i];
@@ -73,8 +74,8 @@ static void answer_posthog(struct ingest_call *call)
         is_first = false;
     }
     buf_add_str(&body, "}}");
-    ingest_answer(call, 200, "application/json", buf_slice(&body));
-    buf_done(&body);
+    ingest_answer(call, 200, "application/json", buf_slice(&body)); /* the call is gone */
+    ingest_buf_give(in, &body);
 }
 
 const struct dialect dialect_posthog = {

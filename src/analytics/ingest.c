@@ -1,6 +1,12 @@
-/* From a request's body to an append and back to an answer; the same for every dialect. */
+/* WHAT    From a request's body to an append and back to an answer; the same for every dialect.
+ * WHY     An edge loop must not stand still: a body that takes longer than a fraction of a
+ *         millisecond (large, or compressed to much more than it looks) is read on the worker pool.
+ *         And a small request must not need the heap: buffers and decoders are used again.
+ * THREADS call is on the request's loop, then perhaps on a worker, then on the loop, then with the
+ *         committer, then on the loop: one after the other. The pool has a mutex. */
 #include "analytics/ingest_int.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/heap.h"
@@ -17,12 +23,22 @@ enum {
     KEY_TEXT_MAX = 256,
     SOURCES = 3,
     BODY_BYTES_DEFAULT = 10 << 20,
+    INLINE_BYTES_MAX = 64 << 10,       /* about 0.2 ms of work; more goes to the worker pool */
+    INLINE_PACKED_BYTES_MAX = 4 << 10, /* the same for compressed bodies */
+    POOL_BUFS = 64,
+    POOL_BUF_BYTES_MAX = 128 << 10, /* larger ones are not kept */
+    POOL_DECODERS = 4,
 };
 
 struct ingest {
     struct ingest_cfg cfg;
     struct metric events[SOURCES][EVENT_REASON_COUNT];
     char labels[SOURCES][EVENT_REASON_COUNT][64];
+    pthread_mutex_t lock; /* guards what follows */
+    struct buf bufs[POOL_BUFS];
+    uint32_t buf_count;
+    struct decoder *decoders[POOL_DECODERS];
+    uint32_t decoder_count;
 };
 
 static const struct dialect *const dialects[SOURCES] = {&dialect_native, &dialect_posthog,
@@ -33,6 +49,51 @@ void ingest_count(struct ingest *in, const struct dialect *dialect, enum event_r
     for (unsigned i = 0; i < SOURCES; i++)
         if (dialects[i] == dialect)
             metric_add(&in->events[i][reason], 1);
+}
+
+/* ---- the pool ---- */
+
+void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf)
+{
+    buf_init(ret_buf, bytes_max);
+    pthread_mutex_lock(&in->lock);
+    if (in->buf_count)
+        *ret_buf = in->bufs[--in->buf_count];
+    pthread_mutex_unlock(&in->lock);
+    ret_buf->bytes_max = bytes_max;
+}
+
+void ingest_buf_give(struct ingest *in, struct buf *b)
+{
+    if (b->cap > POOL_BUF_BYTES_MAX)
+        buf_done(b);
+    buf_clear(b);
+    pthread_mutex_lock(&in->lock);
+    bool is_kept = b->cap && in->buf_count < POOL_BUFS;
+    if (is_kept)
+        in->bufs[in->buf_count++] = *b;
+    pthread_mutex_unlock(&in->lock);
+    if (!is_kept)
+        buf_done(b);
+}
+
+static struct decoder *decoder_take(struct ingest *in)
+{
+    pthread_mutex_lock(&in->lock);
+    struct decoder *d = in->decoder_count ? in->decoders[--in->decoder_count] : NULL;
+    pthread_mutex_unlock(&in->lock);
+    return d ? d : decoder_new();
+}
+
+static void decoder_give(struct ingest *in, struct decoder *d)
+{
+    pthread_mutex_lock(&in->lock);
+    bool is_kept = in->decoder_count < POOL_DECODERS;
+    if (is_kept)
+        in->decoders[in->decoder_count++] = d;
+    pthread_mutex_unlock(&in->lock);
+    if (!is_kept)
+        decoder_free(d);
 }
 
 /* ---- one event ---- */
@@ -211,7 +272,7 @@ enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *
 
 static void call_done(struct ingest_call *call)
 {
-    buf_done(&call->out);
+    ingest_buf_give(call->ingest, &call->out);
     if (call->has_scratch)
         arena_done(&call->scratch);
 }
@@ -233,8 +294,9 @@ static void answer(struct net_task *task)
     struct buf out = call->out; /* lives until the answer is copied */
     bool has_scratch = call->has_scratch;
     struct arena scratch = call->scratch;
+    struct ingest *in = call->ingest;
     call->dialect->answer(call); /* the call is gone after it */
-    buf_done(&out);
+    ingest_buf_give(in, &out);
     if (has_scratch)
         arena_done(&scratch);
 }
@@ -293,24 +355,40 @@ void ingest_answer(struct ingest_call *call, int status, const char *content_typ
 static enum rc decode_body(struct ingest_call *call, struct slice *body, struct buf *plain,
                            struct err *err)
 {
-    enum codec_kind kind = codec_sniff(*body);
-    if (kind == CODEC_PLAIN)
+    if (codec_sniff(*body) == CODEC_PLAIN)
         return RC_OK;
-    struct decoder *d = decoder_new();
+    struct decoder *d = decoder_take(call->ingest);
     if (!d)
         return err_set(err, RC_NOMEM, "There is no memory for this request now.");
-    if (decoder_start(d, kind) != RC_OK) {
-        decoder_free(d);
-        return err_set(err, RC_NOMEM, "There is no memory for this request now.");
-    }
     enum rc rc = decode_all(d, *body, plain, err);
-    decoder_free(d);
+    decoder_give(call->ingest, d);
     *body = buf_slice(plain);
     if (rc == RC_LIMIT)
         return err_set(err, RC_LIMIT, "The body is larger than %llu bytes when it is decompressed.",
                        (unsigned long long)plain->bytes_max);
-    (void)call;
     return rc;
+}
+
+/* Body to records: on the loop or on a worker. */
+static void read_body(void *ctx)
+{
+    struct ingest_call *call = ctx;
+    struct slice body = call->req->net->body;
+    struct buf plain;
+    ingest_buf_take(call->ingest, call->ingest->cfg.body_bytes_max * INGEST_DECODED_FACTOR, &plain);
+    call->rc = decode_body(call, &body, &plain, &call->err);
+    if (call->rc == RC_OK)
+        call->rc = call->dialect->cut(call, body, &call->err);
+    ingest_buf_give(call->ingest, &plain);
+}
+
+static void body_read(void *ctx)
+{
+    struct ingest_call *call = ctx;
+    if (call->rc != RC_OK)
+        refuse(call, call->rc, call->err.text);
+    else
+        append_all(call);
 }
 
 void ingest_run(struct ingest *in, struct api_request *req, const struct dialect *dialect,
@@ -322,23 +400,18 @@ void ingest_run(struct ingest *in, struct api_request *req, const struct dialect
     call->req = req;
     call->dialect = dialect;
     call->task.run = answer;
-    buf_init(&call->out, OUT_BYTES_MAX);
+    ingest_buf_take(in, OUT_BYTES_MAX, &call->out);
     event_env_init(&call->env, &project->id, dialect->source, unix_now());
     call->env.default_user_id = user_id;
     if (req->route->is_browser)
         call->env.default_user_agent = net_header_get(req->net, "User-Agent");
-    struct slice body = req->net->body;
-    struct buf plain;
-    struct err err = ERR_INIT;
-    buf_init(&plain, in->cfg.body_bytes_max * INGEST_DECODED_FACTOR);
-    enum rc rc = decode_body(call, &body, &plain, &err);
-    if (rc == RC_OK)
-        rc = dialect->cut(call, body, &err);
-    buf_done(&plain);
-    if (rc != RC_OK)
-        refuse(call, rc, err.text);
-    else
-        append_all(call);
+    bool is_packed = codec_sniff(req->net->body) != CODEC_PLAIN;
+    if (req->net->body.len > (is_packed ? INLINE_PACKED_BYTES_MAX : INLINE_BYTES_MAX)) {
+        net_loop_work(req->net->loop, read_body, body_read, call);
+        return;
+    }
+    read_body(call);
+    body_read(call);
 }
 
 /* ---- keys ---- */
@@ -479,6 +552,7 @@ enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest, str
     (void)err;
     struct ingest *in = heap_alloc(HEAP_ANALYTICS, sizeof(*in));
     in->cfg = *cfg;
+    pthread_mutex_init(&in->lock, NULL);
     if (in->cfg.body_bytes_max == 0)
         in->cfg.body_bytes_max = BODY_BYTES_DEFAULT;
     for (unsigned s = 0; s < SOURCES; s++) {
@@ -505,5 +579,10 @@ void ingest_free(struct ingest *in)
     for (unsigned s = 0; s < SOURCES; s++)
         for (unsigned r = 0; r < EVENT_REASON_COUNT; r++)
             metrics_unregister(&in->events[s][r]);
+    for (uint32_t i = 0; i < in->buf_count; i++)
+        buf_done(&in->bufs[i]);
+    for (uint32_t i = 0; i < in->decoder_count; i++)
+        decoder_free(in->decoders[i]);
+    pthread_mutex_destroy(&in->lock);
     heap_free(in);
 }

@@ -19,8 +19,9 @@ struct ingest_call { /* in the request's arena until the answer */
     struct stream_append append;
     struct net_task task;
     enum rc rc;
+    struct err err; /* what is wrong with the whole request, for the client */
     struct event_env env;
-    struct buf out;       /* keys and values, one behind the other */
+    struct buf out;       /* keys and values, one behind the other; of the pool */
     struct arena scratch; /* of one event */
     bool has_scratch;
     struct ingest_result *results;
@@ -49,6 +50,10 @@ enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *
 /* Begin with a project, then a body; answers in the end. */
 void ingest_run(struct ingest *in, struct api_request *req, const struct dialect *dialect,
                 const struct tenant_project *project, struct slice user_id);
+/* An empty buffer that a request before has grown, and back: so that small requests need no heap.
+ */
+void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf);
+void ingest_buf_give(struct ingest *in, struct buf *b);
 void ingest_count(struct ingest *in, const struct dialect *dialect, enum event_reason reason);
 /* The answer of the native and PostHog dialects; X-Weir-Ack added. */
 void ingest_answer(struct ingest_call *call, int status, const char *content_type,

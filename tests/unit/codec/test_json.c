@@ -52,8 +52,8 @@ static void test_written_as_sent_but_compact(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",    "{",         "[1,]",          "{\"a\" 1}", "nul",
-                                      "01",  "\"\xff\"",  "\"\\ud800\"",   "\"\n\"",    "1 2",
+    static const char *const bad[] = {"",    "{",         "[1,]",           "{\"a\" 1}", "nul",
+                                      "01",  "\"\xff\"",  "\"\\ud800\"",    "\"\n\"",    "1 2",
                                       "[1}", "{\"a\":1]", "\xef\xbb\xbf[]", "NaN",       "'a'"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_int_not_equal(rewrite(slice_str(bad[i])).rc, RC_OK);

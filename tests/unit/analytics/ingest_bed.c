@@ -1,0 +1,235 @@
+#include "ingest_bed.h"
+
+#include <stdio.h>
+
+#include "base/heap.h"
+
+struct bed bed;
+static struct net_loop *const the_loop = (struct net_loop *)&bed; /* never looked into */
+
+void bed_begin(void)
+{
+    struct err err = ERR_INIT;
+    bed = (struct bed){.path = "/v1/events"};
+    uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &bed.project.id);
+    uuid_format(&bed.project.id, bed.project.id_text);
+    bed.project.jwt_secret = SLICE_LIT("the project's secret");
+    arena_init(&bed.arena, 64 << 10, 32 << 20);
+    buf_init(&bed.answer, 64 << 20);
+    buf_init(&bed.ack, 64);
+    buf_init(&bed.values, 256 << 20);
+    buf_init(&bed.keys, 64 << 20);
+    buf_init(&bed.record_headers, 1 << 20);
+    struct ingest_cfg cfg = {.events = (struct stream *)&bed, .ack = "fsync"};
+    assert_int_equal(ingest_new(&cfg, &bed.ingest, &err), RC_OK);
+    bed.service = ingest_service(bed.ingest);
+    bed_reset();
+}
+
+void bed_end(void)
+{
+    ingest_free(bed.ingest);
+    arena_done(&bed.arena);
+    buf_done(&bed.answer);
+    buf_done(&bed.ack);
+    buf_done(&bed.values);
+    buf_done(&bed.keys);
+    buf_done(&bed.record_headers);
+}
+
+void bed_reset(void)
+{
+    bed.header_count = bed.answers = bed.record_count = bed.append_count = bed.worked = 0;
+    bed.query[0] = '\0';
+    bed.status = 0;
+    bed.append_rc = bed.commit_rc = RC_OK;
+    bed.is_waiting = false;
+    buf_clear(&bed.answer);
+    buf_clear(&bed.ack);
+    buf_clear(&bed.values);
+    buf_clear(&bed.keys);
+    buf_clear(&bed.record_headers);
+    bed_header("Authorization", "Bearer wk_test");
+}
+
+void bed_header(const char *name, const char *value)
+{
+    for (uint32_t i = 0; i < bed.header_count; i++) {
+        if (slice_eq_str(bed.headers[i].name, name)) {
+            bed.headers[i].value = slice_str(value);
+            return;
+        }
+    }
+    assert_true(bed.header_count < COUNT_OF(bed.headers));
+    bed.headers[bed.header_count++] = (struct net_header){slice_str(name), slice_str(value)};
+}
+
+static const struct api_route *find_route(void)
+{
+    struct slice path = slice_str(bed.path);
+    for (uint32_t i = 0; i < bed.service.route_count; i++) {
+        struct slice pattern = slice_str(bed.service.routes[i].pattern);
+        if (pattern.data[0] == '*') {
+            pattern = slice_sub(pattern, 1);
+            if (path.len >= pattern.len &&
+                slice_eq(slice_sub(path, path.len - pattern.len), pattern))
+                return &bed.service.routes[i];
+        } else if (slice_eq(path, pattern)) {
+            return &bed.service.routes[i];
+        }
+    }
+    fail_msg("no route %s", bed.path);
+    return NULL;
+}
+
+void bed_post(struct slice body)
+{
+    static struct net_request net;
+    static struct api_request req;
+    arena_reset(&bed.arena);
+    net = (struct net_request){.loop = the_loop,
+                               .arena = &bed.arena,
+                               .method = NET_POST,
+                               .headers = bed.headers,
+                               .header_count = bed.header_count,
+                               .query = slice_str(bed.query),
+                               .body = body,
+                               .body_bytes = body.len};
+    req = (struct api_request){.net = &net, .route = find_route()};
+    req.route->handle(bed.service.ctx, &req);
+    if (!bed.is_waiting)
+        assert_int_equal(bed.answers, 1);
+}
+
+const char *bed_answer(void)
+{
+    return buf_cstr(&bed.answer);
+}
+
+const char *bed_values(void)
+{
+    return buf_cstr(&bed.values);
+}
+
+/* ---- net ---- */
+
+struct slice net_header_get(const struct net_request *req, const char *name)
+{
+    for (uint32_t i = 0; i < req->header_count; i++)
+        if (slice_eq_nocase(req->headers[i].name, slice_str(name)))
+            return req->headers[i].value;
+    return SLICE_EMPTY;
+}
+
+bool net_header_has(const struct net_request *req, const char *name)
+{
+    for (uint32_t i = 0; i < req->header_count; i++)
+        if (slice_eq_nocase(req->headers[i].name, slice_str(name)))
+            return true;
+    return false;
+}
+
+bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value)
+{
+    struct slice rest = req->query;
+    while (rest.len) {
+        struct slice value = slice_cut(&rest, '&');
+        struct slice key = slice_cut(&value, '=');
+        if (slice_eq_str(key, name)) {
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+void net_loop_post(struct net_loop *loop, struct net_task *task)
+{
+    assert_ptr_equal(loop, the_loop);
+    task->run(task);
+}
+
+void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
+                   void *ctx)
+{
+    assert_ptr_equal(loop, the_loop);
+    bed.worked++;
+    work(ctx);
+    done(ctx);
+}
+
+/* ---- api ---- */
+
+void api_answer(struct api_request *req, int status, const char *content_type, struct slice body,
+                const struct net_header *headers, uint32_t header_count)
+{
+    (void)req;
+    (void)content_type;
+    bed.status = status;
+    bed.answers++;
+    buf_add_slice(&bed.answer, body);
+    for (uint32_t i = 0; i < header_count; i++)
+        if (slice_eq_str(headers[i].name, "X-Weir-Ack"))
+            buf_add_slice(&bed.ack, headers[i].value);
+}
+
+void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, detail_fmt);
+    vsnprintf(text, sizeof(text), detail_fmt, ap);
+    va_end(ap);
+    api_answer(req, rc_http_status(rc), "application/problem+json", slice_str(text), NULL, 0);
+}
+
+void api_problem_err(struct api_request *req, const struct err *err)
+{
+    api_problem(req, err->rc, "%s", err->text);
+}
+
+/* ---- tenant ---- */
+
+const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
+                                           enum tenant_key_kind kind)
+{
+    (void)v;
+    return kind == TENANT_KEY_WRITE && slice_eq_str(key, "wk_test") ? &bed.project : NULL;
+}
+
+const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project)
+{
+    (void)v;
+    return memcmp(project, &bed.project.id, sizeof(*project)) == 0 ? &bed.project : NULL;
+}
+
+/* ---- stream ---- */
+
+enum rc stream_append(struct stream *s, struct stream_append *append)
+{
+    assert_ptr_equal(s, &bed);
+    bed.append_count++;
+    if (bed.append_rc != RC_OK)
+        return bed.append_rc;
+    bed.waiting = append;
+    if (!bed.is_waiting)
+        bed_commit();
+    return RC_OK;
+}
+
+void bed_commit(void)
+{
+    struct stream_append *append = bed.waiting;
+    assert_non_null(append);
+    for (uint32_t i = 0; bed.commit_rc == RC_OK && i < append->count; i++) {
+        buf_add_slice(&bed.values, append->records[i].value);
+        buf_add_char(&bed.values, '\n');
+        buf_add_slice(&bed.keys, append->records[i].key);
+        buf_add_char(&bed.keys, '\n');
+        if (i == 0)
+            buf_add_slice(&bed.record_headers, append->records[i].headers);
+        bed.record_count++;
+    }
+    bed.waiting = NULL;
+    append->done(append, bed.commit_rc);
+}

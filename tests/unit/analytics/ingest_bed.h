@@ -1,0 +1,50 @@
+#ifndef WEIR_TEST_INGEST_BED_H
+#define WEIR_TEST_INGEST_BED_H
+/* The ingest on fakes of net, api, tenant and stream: a request goes in, an answer and records come
+ * out, all on the test's thread. The stream can refuse, fail, or keep the caller waiting. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "analytics/ingest.h"
+
+enum { BED_RECORDS_MAX = 20000 };
+struct bed {
+    struct ingest *ingest;
+    struct api_service service;
+    struct tenant_project project;
+    struct arena arena; /* the request's */
+    struct net_header headers[8];
+    uint32_t header_count;
+    char query[256];
+    const char *path; /* "/v1/events" … */
+    /* what came out */
+    int status;
+    struct buf answer, ack;
+    uint32_t answers;
+    struct buf values; /* of the records, one per line */
+    struct buf keys;
+    struct buf record_headers;
+    uint32_t record_count, append_count, worked;
+    /* how the stream behaves */
+    enum rc append_rc, commit_rc;
+    bool is_waiting; /* done() only at bed_commit() */
+    struct stream_append *waiting;
+};
+extern struct bed bed;
+
+void bed_begin(void);
+void bed_end(void);
+void bed_reset(void); /* forget the last request; "Bearer wk_test" again */
+void bed_header(const char *name, const char *value);
+void bed_post(struct slice body); /* to bed.path */
+void bed_commit(void);
+const char *bed_answer(void);
+const char *bed_values(void);
+static inline void bed_post_text(const char *body)
+{
+    bed_post(slice_str(body));
+}
+#endif
