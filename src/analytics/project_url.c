@@ -41,7 +41,7 @@ static bool has_scheme(struct slice s, size_t *ret_behind)
 
 static struct slice host_of(struct slice authority)
 {
-    const char *at = memrchr(authority.data, '@', authority.len);
+    const char *at = authority.len ? memrchr(authority.data, '@', authority.len) : NULL;
     if (at)
         authority = slice_sub(authority, (size_t)(at - authority.data) + 1);
     if (authority.len && authority.data[0] == '[') { /* IPv6: the port follows the bracket */
@@ -71,7 +71,7 @@ struct project_url project_url_split(struct slice url)
     size_t mark = find_any(url, PATH_END);
     if (mark < url.len && url.data[mark] == '?') {
         struct slice query = slice_sub(url, mark + 1);
-        const char *fragment = memchr(query.data, '#', query.len);
+        const char *fragment = query.len ? memchr(query.data, '#', query.len) : NULL;
         out.query = slice_of(query.data, fragment ? (size_t)(fragment - query.data) : query.len);
     }
     return out;

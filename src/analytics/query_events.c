@@ -49,7 +49,7 @@ struct event_out { /* one row under way */
 
 static struct slice text_of(const struct event_out *o, int field)
 {
-    return json_text(o->fields[field]);
+    return o->fields[field] ? json_text(o->fields[field]) : SLICE_EMPTY;
 }
 
 static void member(struct event_out *o, const char *name)

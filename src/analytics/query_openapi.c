@@ -24,12 +24,15 @@
 #define PROBLEM(code, text)                 \
     "\"" code "\":{\"description\":\"" text \
     "\",\"content\":{\"application/problem+json\":{\"schema\":{\"type\":\"object\"}}}}"
-#define PROBLEMS                                                                                  \
-    PROBLEM("400", "A parameter is wrong; detail says which and what to give")                    \
-    "," PROBLEM("401", "No key, or a wrong one") "," PROBLEM("403", "The key belongs to another " \
-                                                                    "project") "," PROBLEM(       \
-        "503", "The store is not there at "                                                       \
-               "the moment; Retry-After") "," PROBLEM("504", "The question takes too long")
+#define PROBLEMS                                                                                   \
+    PROBLEM("400", "A parameter is wrong; detail says which and what to give")                     \
+    "," PROBLEM("401", "No key, or a wrong one") "," PROBLEM(                                      \
+        "403",                                                                                     \
+        "The key belongs to another "                                                              \
+        "project") "," PROBLEM("503",                                                              \
+                               "The store is not there at "                                        \
+                               "the moment; Retry-After") "," PROBLEM("504", "The question takes " \
+                                                                             "too long")
 #define OPERATION(id, tag, summary, parameters, more, schema)                                 \
     "{\"operationId\":\"" id "\",\"summary\":\"" summary "\",\"tags\":[\"" tag "\"],"         \
     "\"parameters\":[" parameters "]" more ",\"responses\":{\"200\":{\"description\":\"OK\"," \

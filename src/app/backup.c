@@ -191,7 +191,7 @@ int verb_backup(int argc, char **argv)
                      "--to FOLDER is needed (without any of %% & + # ? and space)");
     else if (!getcwd(cwd, sizeof(cwd)))
         rc = err_set(&err, RC_IO, "the current folder is gone");
-    if (rc == RC_OK) {
+    if (rc == RC_OK && to) {
         os_path(absolute, to[0] == '/' ? "%s%s" : "%s/%s", to[0] == '/' ? "" : cwd, to);
         if (control_is_running(cli.cfg.data))
             rc = backup_running(cli.cfg.data, absolute, &err);

@@ -122,7 +122,8 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
     struct cli_option all[24];
     const char *file = NULL;
     must(count + 2 <= COUNT_OF(all));
-    memcpy(all, options, count * sizeof(*options));
+    if (count)
+        memcpy(all, options, count * sizeof(*options));
     all[count++] = (struct cli_option){.name = "json", .flag = &cli->is_json};
     all[count++] = (struct cli_option){.name = "config", .value = &file};
     cli->cfg.file = config_file_of(argc, argv);

@@ -35,17 +35,19 @@ void log_setup(enum log_level level_min, enum log_format format);
 void log_fields(enum log_level level, const char *message, const struct log_field *fields);
 bool log_is_on(enum log_level level);
 
-#define LOG_AT(level, message, ...)                                                           \
-    do {                                                                                      \
-        if (log_is_on(level))                                                                 \
-            log_fields(                                                                       \
-                level, message,                                                               \
-                (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, )(struct log_field){0}}); \
+/* The first field only gives the comma of ##__VA_ARGS__ something to follow (cppcheck knows no
+ * __VA_OPT__). */
+#define LOG_AT(level, message, ...)                                                              \
+    do {                                                                                         \
+        if (log_is_on(level))                                                                    \
+            log_fields(level, message,                                                           \
+                       (const struct log_field[]){{.name = ""}, ##__VA_ARGS__, {.name = NULL}} + \
+                           1);                                                                   \
     } while (0)
-#define log_debug(message, ...) LOG_AT(LOG_DEBUG, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_info(message, ...) LOG_AT(LOG_INFO, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_warn(message, ...) LOG_AT(LOG_WARN, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_error(message, ...) LOG_AT(LOG_ERROR, message __VA_OPT__(, ) __VA_ARGS__)
+#define log_debug(message, ...) LOG_AT(LOG_DEBUG, message, ##__VA_ARGS__)
+#define log_info(message, ...) LOG_AT(LOG_INFO, message, ##__VA_ARGS__)
+#define log_warn(message, ...) LOG_AT(LOG_WARN, message, ##__VA_ARGS__)
+#define log_error(message, ...) LOG_AT(LOG_ERROR, message, ##__VA_ARGS__)
 
 /* The request id on every line this thread logs; set and cleared in one place (net's dispatch).
  * id is borrowed until cleared with NULL. */

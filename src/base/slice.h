@@ -28,7 +28,7 @@ static inline struct slice slice_str(const char *cstr)
 
 static inline bool slice_eq(struct slice a, struct slice b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len && (!a.data || !b.data || memcmp(a.data, b.data, a.len) == 0);
 }
 
 static inline bool slice_eq_str(struct slice a, const char *b)
