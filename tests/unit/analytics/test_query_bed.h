@@ -199,11 +199,11 @@ static const char *ask_project(const char *project, enum net_method method, cons
     fail_msg("there is no route %s", full);
     return NULL;
 }
-static const char *get(const char *pattern, const char *query)
+UNUSED static const char *get(const char *pattern, const char *query)
 {
     return ask_project(PROJECT_A, NET_GET, pattern, "", query);
 }
-static const char *funnel(const char *body)
+UNUSED static const char *funnel(const char *body)
 {
     bed_body = slice_str(body);
     const char *text = ask_project(PROJECT_A, NET_POST, "/funnels", "", "");
@@ -225,7 +225,7 @@ static const char *funnel(const char *body)
         assert_non_null(strstr(got_, part));                   \
     } while (0)
 
-static uint32_t count_of(const char *text, const char *part)
+UNUSED static uint32_t count_of(const char *text, const char *part)
 {
     uint32_t n = 0;
     for (const char *p = text; (p = strstr(p, part)); p += strlen(part))
