@@ -1,0 +1,67 @@
+/* A whole request on fakes: the first byte chooses the route, the rest is the body. Exactly one
+ * answer of a known status; every record is one valid JSON object of this project. */
+#include "../../unit/analytics/ingest_bed.h"
+
+#include "base/must.h"
+#include "codec/base64.h"
+#include "codec/hash.h"
+#include "codec/json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *const paths[] = {"/v1/events", "/i/v1/analytics/events", "/view"};
+static char token[1024];
+
+static void make_token(void)
+{
+    struct buf b;
+    uint8_t mac[SHA256_BYTES];
+    buf_init(&b, sizeof(token));
+    buf_add_str(&b, "Bearer ");
+    base64_encode(&b, BASE64_URL, SLICE_LIT("{\"alg\":\"HS256\"}"));
+    buf_add_char(&b, '.');
+    base64_encode(&b, BASE64_URL,
+                  SLICE_LIT("{\"projectId\":\"0198c0de-0000-7000-8000-000000000001\"}"));
+    hmac_sha256(bed.project.jwt_secret, slice_sub(buf_slice(&b), 7), mac);
+    buf_add_char(&b, '.');
+    base64_encode(&b, BASE64_URL, slice_of((char *)mac, sizeof(mac)));
+    memcpy(token, buf_cstr(&b), b.len + 1);
+    buf_done(&b);
+}
+
+static void check_records(void)
+{
+    struct slice rest = buf_slice(&bed.values), line;
+    uint32_t n = 0;
+    for (; json_line_next(&rest, &line); n++) {
+        yyjson_val *root;
+        arena_reset(&bed.arena);
+        must(json_parse(&bed.arena, line, &root, NULL) == RC_OK && yyjson_is_obj(root));
+        must(slice_eq_str(json_text(json_get(root, "project")), bed.project.id_text));
+        must(yyjson_is_str(json_get(root, "event")) && json_text(json_get(root, "event")).len);
+        must(json_text(json_get(root, "id")).len == UUID_TEXT_LEN);
+        must(!memchr(line.data, 0, line.len));
+    }
+    must(n == bed.record_count);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!bed.ingest) {
+        bed_begin();
+        make_token();
+    }
+    if (size == 0)
+        return 0;
+    bed_reset();
+    bed.path = paths[data[0] % COUNT_OF(paths)];
+    bed_header("User-Agent", "fuzz\xff\x01");
+    if (data[0] % COUNT_OF(paths) == 2)
+        bed_header("Authorization", token);
+    bed_post(slice_of((const char *)data + 1, size - 1));
+    must(bed.answers == 1);
+    must(bed.status == 200 || bed.status == 202 || bed.status == 400 || bed.status == 413);
+    must(bed.status < 300 || bed.record_count == 0);
+    check_records();
+    return 0;
+}
