@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static _Atomic int64_t wall_shift_ms;
@@ -60,6 +60,16 @@ void civil_from_days(int64_t days, int64_t *ret_year, unsigned *ret_month, unsig
 
 enum { MS_PER_DAY = 86400000 };
 
+enum { TIME_TEXT_LEN = 24 };
+
+static void put_digits(char *to, unsigned count, unsigned value)
+{
+    while (count > 0) {
+        to[--count] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 char *time_format(unix_ms t, char ret_text[TIME_TEXT_BYTES])
 {
     const int64_t ms_min = -62167219200000, ms_max = 253402300799999; /* years 0000 and 9999 */
@@ -69,9 +79,15 @@ char *time_format(unix_ms t, char ret_text[TIME_TEXT_BYTES])
     int64_t year;
     unsigned month, day;
     civil_from_days(days, &year, &month, &day);
-    snprintf(ret_text, TIME_TEXT_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-             (unsigned)year % 10000U, month % 100U, day % 100U, in_day / 3600000U % 100U,
-             in_day / 60000U % 60U, in_day / 1000U % 60U, in_day % 1000U);
+    /* By hand: snprintf took a seventh of an ingest request's time. */
+    memcpy(ret_text, "0000-00-00T00:00:00.000Z", TIME_TEXT_LEN + 1);
+    put_digits(ret_text, 4, (unsigned)year);
+    put_digits(ret_text + 5, 2, month);
+    put_digits(ret_text + 8, 2, day);
+    put_digits(ret_text + 11, 2, in_day / 3600000U);
+    put_digits(ret_text + 14, 2, in_day / 60000U % 60U);
+    put_digits(ret_text + 17, 2, in_day / 1000U % 60U);
+    put_digits(ret_text + 20, 3, in_day % 1000U);
     return ret_text;
 }
 

@@ -189,8 +189,13 @@ void conn_accept(struct listener *l)
         return;
     }
     metric_add(&l->server->metrics.accepted, 1);
-    if (!l->server->is_unix)
+    if (l->server->is_unix) {
+        c->peer.ss_family = AF_UNIX;
+    } else {
+        int len = sizeof(c->peer);
+        uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&c->peer, &len);
         uv_tcp_nodelay(&c->tcp, 1);
+    }
     if (l->server->has_tls && tls_conn_init(c) != RC_OK) {
         conn_close(c);
         return;
@@ -568,12 +573,7 @@ static void fill_request(struct conn *c, struct slice target)
     struct slice rest = path_of(target);
     req->path = slice_cut(&rest, '?');
     req->query = rest;
-    if (c->server->is_unix) {
-        req->peer.ss_family = AF_UNIX;
-    } else {
-        int len = sizeof(req->peer);
-        uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&req->peer, &len);
-    }
+    req->peer = c->peer;
     set_request_id(req);
 }
 

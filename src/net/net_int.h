@@ -96,6 +96,7 @@ struct conn {
         uv_stream_t stream;
         uv_handle_t handle;
     };
+    struct sockaddr_storage peer; /* asked once: a system call */
     enum conn_state state;
     bool is_handle_closed;
     bool is_reading;
