@@ -391,6 +391,15 @@ static void body_read(void *ctx)
         append_all(call);
 }
 
+/* The User-Agent of a server's HTTP client says nothing about the visitor. A browser adds Origin or
+ * Sec-Fetch-Site to what a page sends; the article's pair is for browsers only. */
+static bool is_from_browser(const struct ingest_call *call)
+{
+    const struct net_request *net = call->req->net;
+    return call->dialect == &dialect_article || net_header_has(net, "Origin") ||
+           net_header_has(net, "Sec-Fetch-Site");
+}
+
 void ingest_run(struct ingest *in, struct api_request *req, const struct dialect *dialect,
                 const struct tenant_project *project, struct slice user_id)
 {
@@ -403,7 +412,7 @@ void ingest_run(struct ingest *in, struct api_request *req, const struct dialect
     ingest_buf_take(in, OUT_BYTES_MAX, &call->out);
     event_env_init(&call->env, &project->id, dialect->source, unix_now());
     call->env.default_user_id = user_id;
-    if (req->route->is_browser)
+    if (is_from_browser(call))
         call->env.default_user_agent = net_header_get(req->net, "User-Agent");
     bool is_packed = codec_sniff(req->net->body) != CODEC_PLAIN;
     if (req->net->body.len > (is_packed ? INLINE_PACKED_BYTES_MAX : INLINE_BYTES_MAX)) {

@@ -318,6 +318,19 @@ static void test_keys(void **state)
     }
 }
 
+static void test_the_user_agent_of_a_page_but_not_of_a_server(void **state)
+{
+    (void)state;
+    bed_header("User-Agent", "axios/1.7");
+    bed_post_text("{\"event\":\"a\"}");
+    lacks(bed_values(), "axios");
+    bed_reset();
+    bed_header("User-Agent", "Mozilla/5.0");
+    bed_header("Origin", "https://shop.test");
+    bed_post_text("{\"event\":\"a\"}");
+    has(bed_values(), "\"user_agent\":\"Mozilla/5.0\"");
+}
+
 static void test_no_answer_before_it_is_durable(void **state)
 {
     (void)state;
@@ -538,6 +551,7 @@ int main(void)
         T(test_an_id_of_any_kind_is_the_same_at_a_retry),
         T(test_limits),
         T(test_keys),
+        T(test_the_user_agent_of_a_page_but_not_of_a_server),
         T(test_no_answer_before_it_is_durable),
         T(test_a_stream_that_cannot_is_503),
         T(test_no_heap_after_the_first_request),
