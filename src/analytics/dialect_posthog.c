@@ -62,10 +62,9 @@ static void answer_posthog(struct ingest_call *call)
             continue; /* it cannot be named: dropped without a word, as PostHog does */
         buf_add_str(&body, is_first ? "" : ",");
         buf_add_json(&body, r->id);
-        buf_addf(&body, ":{\"result\":\"%s\"",
-                 r->reason != EVENT_FINE ? "drop"
-                 : r->details            ? "warning"
-                                         : "ok");
+        buf_add_str(&body, ":{\"result\":\"");
+        buf_add_str(&body, ingest_result_name(r));
+        buf_add_char(&body, '"');
         if (r->details) {
             buf_add_str(&body, ",\"details\":");
             buf_add_json(&body, slice_str(r->details));

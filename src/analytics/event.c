@@ -102,11 +102,15 @@ static void put_page(struct json_out *o, const struct event *e)
     json_put_char(o, '}');
 }
 
-static void put_number(struct json_out *o, int64_t value)
+static void put_number(struct json_out *o, int64_t value) /* not negative */
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%lld", (long long)value);
-    json_put(o, text, (size_t)len);
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    json_put(o, digits + at, sizeof(digits) - at);
 }
 
 static void put_screen(struct json_out *o, const struct event *e)

@@ -125,9 +125,12 @@ yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_not
 
 int64_t event_field_pixels(yyjson_val *v, const char *name, struct event_notes *n)
 {
+    int64_t whole;
     double value;
     if (!v || yyjson_is_null(v))
         return -1;
+    if (json_to_i64(v, &whole) && whole >= 0 && whole <= INT32_MAX)
+        return whole;
     if (json_to_double(v, &value) && value >= 0 && value <= INT32_MAX)
         return (int64_t)value;
     event_warn(n, "%s is not a size in pixels, ignored", name);

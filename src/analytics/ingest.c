@@ -213,7 +213,8 @@ static bool find_batch(struct slice object, struct slice *ret_array)
     struct json_span span;
     struct slice key;
     bool is_found = false;
-    if (json_members_begin(&members, object) != RC_OK)
+    if (!memmem(object.data, object.len, "\"batch\"", 7) ||
+        json_members_begin(&members, object) != RC_OK)
         return false;
     while (json_members_next(&members, &key, &span) == RC_OK) {
         if (slice_eq_str(key, "event"))

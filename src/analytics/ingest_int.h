@@ -12,6 +12,10 @@ struct ingest_result {
     enum event_reason reason; /* EVENT_FINE: kept */
     const char *details;      /* NULL = nothing to tell */
 };
+static inline const char *ingest_result_name(const struct ingest_result *r)
+{
+    return r->reason != EVENT_FINE ? "drop" : r->details ? "warning" : "ok";
+}
 struct ingest_call { /* in the request's arena until the answer */
     struct ingest *ingest;
     struct api_request *req;
