@@ -11,9 +11,10 @@
  *
  * POISON  Handler results:
  *   RC_OK            the range took effect
- *   RC_INVALID       the records listed by consumer_reject() are poison: they go to the stream's
- *                    dead letters (stream "<name>-dead", header "reason") and count as done
- *   anything else    tried again with backoff (100 ms … 30 s, jitter) for ever: nothing is skipped
+ *   RC_INVALID       the range took effect but for the records listed by consumer_reject(): they
+ * are poison and go to the dead letters (key, headers and value kept, then the headers reason,
+ * consumer, stream, partition, offset), each once, and count as done anything else    tried again
+ * with backoff (100 ms … 30 s, jitter) for ever: nothing is skipped
  */
 #include "stream/stream.h"
 
@@ -32,8 +33,7 @@ struct consumer_ops {
     const char *name;
     enum rc (*process)(void *ctx, struct consumer *c, const struct consumer_batch *batch,
                        struct err *err);
-    /* Optional: the partition caught up and `idle_ms` passed; for time-driven work (archive hours).
-     */
+    /* Optional: about once a second while all partitions are caught up; for time-driven work. */
     enum rc (*idle)(void *ctx, struct consumer *c, struct err *err);
 };
 struct consumer_cfg {
@@ -54,7 +54,10 @@ enum rc consumer_start(const struct consumer_cfg *cfg, struct consumer **ret_con
 void consumer_reject(struct consumer *c, uint32_t index, const char *reason);
 /* Finishes the batch under way or gives it up within deadline_ms; joins, frees. */
 void consumer_stop(struct consumer *c, int64_t deadline_ms);
-/* Pause between batches (returns when it rests) and go on; seek only while paused. Any thread. */
+/* For a handler that can take long: the deadline of consumer_stop has passed, return now. */
+bool consumer_gives_up(const struct consumer *c);
+/* Pause between batches, also between the attempts of one that fails (returns when it rests) and go
+ * on; seek only while paused. Any thread. */
 enum rc consumer_pause(struct consumer *c, int64_t deadline_ms) MUST_CHECK;
 void consumer_resume(struct consumer *c);
 enum rc consumer_seek(struct consumer *c, uint32_t partition, uint64_t offset,

@@ -58,7 +58,8 @@ static struct {
         char dir[OS_PATH_MAX];
     } fds[FDS_MAX];
     uint64_t calls, crash_at;
-    bool is_dead, is_full_next;
+    _Atomic bool is_dead;
+    bool is_full_next;
     uint32_t full_every;
 } d = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -445,7 +446,8 @@ void sim_start(const char *root, uint64_t seed)
     d.now_n = d.stable_n = d.names_n = 0;
     d.nodes_n = 0;
     d.calls = d.crash_at = 0;
-    d.is_dead = d.is_full_next = false;
+    d.is_dead = false;
+    d.is_full_next = false;
     d.full_every = 0;
     for (int i = 0; i < FDS_MAX; i++) {
         d.fds[i].node = -1;
@@ -568,7 +570,8 @@ static int by_path(const void *a, const void *b)
 void sim_revive(void)
 {
     lock();
-    d.is_dead = d.is_full_next = false;
+    d.is_dead = false;
+    d.is_full_next = false;
     d.crash_at = 0;
     unlock();
 }
