@@ -1,6 +1,8 @@
 /* Every number of docs/definitions.md against a data set small enough to be counted by hand. */
 #include "test_query_bed.h"
 
+#include "codec/json.h"
+
 struct sample {
     const char *time, *event, *anonymous, *user, *session, *url, *title, *referrer;
 };
@@ -453,6 +455,33 @@ static void the_store_is_gone(void **state)
     store_pool_free(pool);
 }
 
+static void the_openapi_texts_are_json_and_their_schemas_exist(void **state)
+{
+    (void)state;
+    struct api_service service = query_service(bed.query);
+    struct arena arena;
+    CLEANUP(buf_done) struct buf schemas;
+    yyjson_val *root;
+    arena_init(&arena, 1 << 20, 8 << 20);
+    buf_init(&schemas, 1 << 20);
+    buf_addf(&schemas, "{%s}", service.openapi_schemas);
+    if (json_parse(&arena, buf_slice(&schemas), &root, &bed.err) != RC_OK)
+        fail_msg("%s", bed.err.text);
+    for (uint32_t i = 0; i < service.route_count; i++) {
+        const char *text = service.routes[i].openapi;
+        yyjson_val *operation;
+        if (json_parse(&arena, slice_str(text), &operation, &bed.err) != RC_OK)
+            fail_msg("%s: %s", service.routes[i].pattern, bed.err.text);
+        assert_non_null(json_get(operation, "operationId"));
+        for (const char *p = text; (p = strstr(p, "#/components/schemas/")); p++) {
+            char name[64];
+            assert_int_equal(sscanf(p + 21, "%63[A-Za-z]", name), 1);
+            assert_non_null(json_get(root, name));
+        }
+    }
+    arena_done(&arena);
+}
+
 int main(int argc, char **argv)
 {
     if (!bed_open(argc > 1 ? argv[1] : NULL))
@@ -474,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(funnel_bodies_are_checked),
         cmocka_unit_test(uniq_is_as_good_as_we_say),
         cmocka_unit_test(the_store_is_gone),
+        cmocka_unit_test(the_openapi_texts_are_json_and_their_schemas_exist),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     bed_close();
