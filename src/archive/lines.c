@@ -126,8 +126,8 @@ static enum rc check_end(struct lines *l, struct err *err)
 enum rc lines_next(struct lines *l, struct slice *ret_line, struct err *err)
 {
     for (;;) {
-        const char *from = l->text.data + l->taken;
         size_t len = l->text.len - l->taken;
+        const char *from = len ? l->text.data + l->taken : NULL;
         const char *end = len > l->seen ? memchr(from + l->seen, '\n', len - l->seen) : NULL;
         if (end) {
             *ret_line = slice_of(from, (size_t)(end - from));

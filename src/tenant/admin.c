@@ -201,8 +201,9 @@ enum rc tenant_key_create(struct tenant *t, const struct uuid *project, enum ten
     uint8_t hash[TENANT_HASH_BYTES];
     tenant_hash_key(slice_str(key.text), hash);
     char id_text[UUID_TEXT_LEN + 1], project_text[UUID_TEXT_LEN + 1];
-    struct state_value public_text =
-        is_secret ? (struct state_value){.kind = STATE_NULL} : STATE_STR(key.text);
+    struct state_value public_text = STATE_STR(key.text);
+    if (is_secret)
+        public_text = (struct state_value){.kind = STATE_NULL};
     enum rc rc = state_run(
         t->state,
         "INSERT INTO keys (id, project_id, kind, prefix, public_text, hash, name, created_at) "
