@@ -168,15 +168,19 @@ enum rc consumer_start(const struct consumer_cfg *cfg, struct consumer **ret_con
     enum rc rc = RC_OK;
     for (uint32_t i = 0; i < c->partitions && rc == RC_OK; i++)
         rc = lane_open(c, i, err);
-    if (rc == RC_OK && pthread_create(&c->thread, NULL, consumer_run, c) != 0)
-        rc = err_set(err, RC_NOMEM, "cannot start its thread");
+    if (rc == RC_OK) {
+        register_metrics(c); /* before the thread, which counts in them */
+        if (pthread_create(&c->thread, NULL, consumer_run, c) != 0) {
+            unregister_metrics(c);
+            rc = err_set(err, RC_NOMEM, "cannot start its thread");
+        }
+    }
     if (rc != RC_OK) {
         if (err)
             IGNORE(err_wrap(err, "consumer %s", cfg->ops->name), "rc is returned");
         consumer_free(c);
         return rc;
     }
-    register_metrics(c);
     *ret_consumer = c;
     return RC_OK;
 }
