@@ -107,7 +107,7 @@ enum rc checkpoint_load(const char *dir, uint32_t partition, const uint8_t *stre
 enum rc consumer_checkpoint_read(const char *dir, uint32_t partition, uint64_t *ret_offset,
                                  struct err *err)
 {
-    struct checkpoint cp;
+    struct checkpoint cp = {.next = 0};
     TRY(checkpoint_load(dir, partition, NULL, &cp, err));
     *ret_offset = cp.next;
     return RC_OK;

@@ -168,6 +168,7 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
     uint64_t project_size = table_size(projects), key_size = table_size(keys);
     v->project_mask = project_size - 1;
     v->key_mask = key_size - 1;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
     v->projects = arena_zalloc(&v->arena, project_size * sizeof(*v->projects));
     v->keys = arena_zalloc(&v->arena, key_size * sizeof(*v->keys));
     if (!v->projects || !v->keys)
