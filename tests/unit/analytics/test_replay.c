@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "analytics/project.h"
@@ -521,17 +522,23 @@ int main(void)
         base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
     os_path(root, "%s/weir-replay-%016llx", base, (unsigned long long)random_u64());
     assert_ok(os_mkdirs(root, &err));
+    pid_t child =
+        fork(); /* the engine goes on writing until its process ends: who removes is not it */
+    if (child > 0) {
+        int status = 0;
+        waitpid(child, &status, 0);
+        assert_ok(os_remove_tree(root, &err));
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    }
     enum rc rc = engine_store_open(root, &err);
     if (rc != RC_OK) {
         fprintf(stderr, "skipped: %s\n", err.text);
-        return rc == RC_NOTFOUND ? 77 : 1;
+        _exit(rc == RC_NOTFOUND ? 77 : 1);
     }
     assert_ok(store_client_new(&store, &client, &err));
     assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_client_free(client);
-    for (int i = 0; i < 100 && os_remove_tree(root, &err) != RC_OK; i++)
-        sleep_ms(20); /* the engine's own threads may still be writing there */
     fflush(NULL);
     _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
 }
