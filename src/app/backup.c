@@ -57,6 +57,10 @@ static enum rc copy_tree(const char *from, const char *to, struct err *err)
             rc = copy_tree(source, target, err);
         else if (S_ISREG(st.st_mode) && !strstr(names[i], ".tmp"))
             rc = copy_file(source, target, err);
+        /* Parts that a merge has replaced are taken away in the background: their successor is in
+         * the list. */
+        if (rc == RC_NOTFOUND && !os_exists(source))
+            rc = RC_OK;
     }
     os_list_free(names, count);
     TRY(rc);
