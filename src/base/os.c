@@ -154,6 +154,14 @@ enum rc os_fsync(int fd, struct err *err)
     return os->fsync(fd) == 0 ? RC_OK : err_sys(err, errno, "fsync failed");
 }
 
+enum rc os_write_start(int fd, uint64_t at, uint64_t len, struct err *err)
+{
+    if (sync_file_range(fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE) == 0 || errno == ENOSYS ||
+        errno == EINVAL || errno == ESPIPE || errno == EOPNOTSUPP)
+        return RC_OK;
+    return err_sys(err, errno, "cannot write back");
+}
+
 enum rc os_truncate(int fd, uint64_t size, struct err *err)
 {
     int r;
@@ -238,6 +246,15 @@ enum rc os_rename_durable(const char *from, const char *to, struct err *err)
         return err_sys(err, errno, "cannot rename %s to %s", from, to);
     parent_of(to, dir);
     return os_sync_dir(dir, err);
+}
+
+enum rc os_link(const char *from, const char *to, struct err *err)
+{
+    if (link(from, to) == 0)
+        return RC_OK;
+    if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)
+        return err_set(err, RC_UNSUPPORTED, "%s cannot be linked to %s", from, to);
+    return err_sys(err, errno, "cannot link %s to %s", from, to);
 }
 
 enum rc os_unlink_durable(const char *path, struct err *err)

@@ -61,6 +61,9 @@ enum rc os_pwritev_all(int fd, struct iovec *iov, int n, uint64_t at, uint64_t *
 enum rc os_write_all(int fd, const void *from, size_t n, struct err *err) MUST_CHECK;
 enum rc os_fdatasync(int fd, struct err *err) MUST_CHECK;
 enum rc os_fsync(int fd, struct err *err) MUST_CHECK;
+/* Starts writing the range back without waiting: before syncing several files one after the other.
+ * Says nothing about durability. RC_OK where the kernel or the file system has no such call. */
+enum rc os_write_start(int fd, uint64_t at, uint64_t len, struct err *err) MUST_CHECK;
 enum rc os_truncate(int fd, uint64_t size, struct err *err) MUST_CHECK;
 /* Reserve blocks without changing the visible size. RC_UNSUPPORTED if the file system cannot. */
 enum rc os_reserve(int fd, uint64_t at, uint64_t len, struct err *err) MUST_CHECK;
@@ -70,6 +73,9 @@ enum rc os_sync_dir(const char *dir, struct err *err) MUST_CHECK;
 /* Every missing folder of the path, each made durable in its parent. Mode 0750. */
 enum rc os_mkdirs(const char *dir, struct err *err) MUST_CHECK;
 enum rc os_rename_durable(const char *from, const char *to, struct err *err) MUST_CHECK;
+/* A second name for the file. RC_NOTFOUND; RC_UNSUPPORTED: not here (another file system, no
+ * links). */
+enum rc os_link(const char *from, const char *to, struct err *err) MUST_CHECK;
 enum rc os_unlink_durable(const char *path, struct err *err) MUST_CHECK; /* RC_OK if it was gone */
 /* Replace the file's content in one step: temp file beside it, synced, renamed, folder synced.
  * After RC_OK the new content survives a power loss; after a failure the old one is whole (or the

@@ -1,76 +1,139 @@
 #include "http/framing.h"
 
-#include <stdio.h>
-
 #include "base/attr.h"
-#include "base/clock.h"
 
-static bool is_token_char(unsigned char c)
+#define REJECT(code, text)          \
+    return (struct framing_verdict) \
+    {                               \
+        code, text                  \
+    }
+
+/* ---- characters ---- */
+
+enum { TOKEN = 1, VALUE = 2, TARGET = 4 };
+#define IN_TOKEN TOKEN | VALUE | TARGET
+#define OUTSIDE_TOKEN VALUE | TARGET
+/* RFC 9110 5.6.2 token; 5.5 field content with obs-text; any visible ASCII in a target (llhttp is
+ * narrower about it). */
+/* clang-format off */
+static const unsigned char char_kinds[256] = {
+    ['\t'] = VALUE,
+    [' '] = VALUE,
+    ['!'] = IN_TOKEN,
+    ['"'] = OUTSIDE_TOKEN,
+    ['#' ... '\''] = IN_TOKEN,
+    ['(' ... ')'] = OUTSIDE_TOKEN,
+    ['*' ... '+'] = IN_TOKEN,
+    [','] = OUTSIDE_TOKEN,
+    ['-' ... '.'] = IN_TOKEN,
+    ['/'] = OUTSIDE_TOKEN,
+    ['0' ... '9'] = IN_TOKEN,
+    [':' ... '@'] = OUTSIDE_TOKEN,
+    ['A' ... 'Z'] = IN_TOKEN,
+    ['[' ... ']'] = OUTSIDE_TOKEN,
+    ['^' ... 'z'] = IN_TOKEN,
+    ['{'] = OUTSIDE_TOKEN,
+    ['|'] = IN_TOKEN,
+    ['}'] = OUTSIDE_TOKEN,
+    ['~'] = IN_TOKEN,
+    [0x80 ... 0xff] = VALUE,
+};
+/* clang-format on */
+
+static size_t count_of_kind(struct slice text, unsigned kind)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
+    size_t n = 0;
+    while (n < text.len && (char_kinds[(unsigned char)text.data[n]] & kind))
+        n++;
+    return n;
 }
 
-static const char *check_field_line(struct slice line)
+/* ---- lines ---- */
+
+static struct framing_verdict split_request_line(struct slice line, struct framing_line *ret)
 {
-    size_t name = 0;
+    size_t method = count_of_kind(line, TOKEN);
+    if (method == 0 || method == line.len || line.data[method] != ' ')
+        REJECT(400, "The request line does not begin with a method and one space.");
+    struct slice rest = slice_sub(line, method + 1);
+    size_t target = count_of_kind(rest, TARGET);
+    if (target == 0 || target == rest.len || rest.data[target] != ' ')
+        REJECT(400, "The request line is not 'METHOD target HTTP/1.1' with single spaces.");
+    struct slice version = slice_sub(rest, target + 1);
+    if (version.len != 8 || memcmp(version.data, "HTTP/", 5) != 0 || version.data[5] < '0' ||
+        version.data[5] > '9' || version.data[6] != '.' || version.data[7] < '0' ||
+        version.data[7] > '9')
+        REJECT(400, "The request line does not end with HTTP/1.1 or HTTP/1.0.");
+    if (version.data[5] != '1' || version.data[7] > '1')
+        REJECT(505, "HTTP/1.1 and HTTP/1.0 are spoken here.");
+    ret->method = slice_of(line.data, method);
+    ret->target = slice_of(rest.data, target);
+    ret->minor = (unsigned)(version.data[7] - '0');
+    return FRAMING_FINE;
+}
+
+static struct framing_verdict split_field_line(struct slice line, struct framing_header *ret)
+{
     if (line.data[0] == ' ' || line.data[0] == '\t')
-        return "A header line begins with a space (obsolete line folding).";
-    while (name < line.len && is_token_char((unsigned char)line.data[name]))
-        name++;
+        REJECT(400, "A header line begins with a space (obsolete line folding).");
+    size_t name = count_of_kind(line, TOKEN);
     if (name == 0 || name == line.len || line.data[name] != ':')
-        return "A header line is not 'name: value' (no space may stand before the colon).";
-    for (size_t i = name; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.data[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return "A header value has a control character.";
-    }
-    return NULL;
+        REJECT(400, "A header line is not 'name: value' (no space may stand before the colon).");
+    struct slice value = slice_sub(line, name + 1);
+    if (count_of_kind(value, VALUE) != value.len)
+        REJECT(400, "A header value has a control character.");
+    ret->name = slice_of(line.data, name);
+    ret->value = slice_trim(value);
+    return FRAMING_FINE;
 }
 
-static const char *check_request_line(struct slice line)
+/* Cuts one line off the front, without its CRLF. */
+static struct framing_verdict next_line(struct slice *rest, struct slice *ret_line)
 {
-    unsigned spaces = 0;
-    for (size_t i = 0; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.data[i];
-        if (c == ' ')
-            spaces++;
-        else if (c < 0x21 || c == 0x7f)
-            return "The request line has a control character.";
-    }
-    return spaces == 2 ? NULL
-                       : "The request line is not 'METHOD target HTTP/1.1' with single spaces.";
+    const char *lf = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
+    if (!lf)
+        REJECT(400, "The head does not end with an empty line.");
+    size_t len = (size_t)(lf - rest->data);
+    if (len == 0 || rest->data[len - 1] != '\r')
+        REJECT(400, "A line ends with LF alone; CRLF is needed.");
+    *ret_line = slice_of(rest->data, len - 1);
+    *rest = slice_sub(*rest, len + 1);
+    return FRAMING_FINE;
 }
 
-const char *framing_check_raw(struct slice head)
+struct framing_verdict framing_split(struct slice head, struct framing_line *ret_line,
+                                     struct framing_header *headers, uint32_t header_max,
+                                     uint32_t *ret_count)
 {
-    bool is_first = true;
-    while (head.len) {
-        const char *lf = memchr(head.data, '\n', head.len);
-        if (!lf)
-            return "The head does not end with an empty line.";
-        size_t len = (size_t)(lf - head.data);
-        if (len == 0 || head.data[len - 1] != '\r')
-            return "A line ends with LF alone; CRLF is needed.";
-        struct slice line = slice_of(head.data, len - 1);
-        if (line.len && memchr(line.data, '\r', line.len))
-            return "A line holds a CR that does not end it.";
-        if (line.len && memchr(line.data, '\0', line.len))
-            return "The head holds a NUL byte.";
-        head = slice_sub(head, len + 1);
+    struct slice line;
+    struct framing_verdict v = next_line(&head, &line);
+    if (v.status == 0)
+        v = split_request_line(line, ret_line);
+    uint32_t count = 0;
+    while (v.status == 0) {
+        v = next_line(&head, &line);
+        if (v.status)
+            return v;
         if (line.len == 0)
-            return head.len || is_first ? "The head has an empty line inside." : NULL;
-        const char *wrong = is_first ? check_request_line(line) : check_field_line(line);
-        if (wrong)
-            return wrong;
-        is_first = false;
+            break;
+        if (count == header_max)
+            REJECT(431, "There are too many header fields.");
+        v = split_field_line(line, &headers[count]);
+        count++;
     }
-    return "The head does not end with an empty line.";
+    if (v.status == 0 && head.len)
+        REJECT(400, "The head has an empty line inside.");
+    *ret_count = count;
+    return v;
 }
 
+/* ---- fields ---- */
+
+/* uri-host [":" port], or an address in brackets: by its characters (RFC 9110 7.2). Empty is
+ * refused: every http request has a host. */
 static bool is_host(struct slice value)
 {
-    if (value.len > 255)
+    if (value.len == 0 || value.len > 255)
         return false;
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.data[i];
@@ -80,12 +143,6 @@ static bool is_host(struct slice value)
     return true;
 }
 
-#define REJECT(code, text)          \
-    return (struct framing_verdict) \
-    {                               \
-        code, text                  \
-    }
-
 struct framing_verdict framing_check_fields(const struct framing_header *headers, uint32_t count,
                                             unsigned http_minor, struct framing_body *ret_body)
 {
@@ -93,18 +150,18 @@ struct framing_verdict framing_check_fields(const struct framing_header *headers
     struct framing_body body = {.is_chunked = false};
     for (uint32_t i = 0; i < count; i++) {
         struct slice name = headers[i].name, value = headers[i].value;
-        if (slice_eq_nocase(name, SLICE_LIT("host"))) {
+        if (name.len == 4 && slice_eq_nocase(name, SLICE_LIT("host"))) {
             if (++hosts > 1)
                 REJECT(400, "There are two Host fields.");
             if (!is_host(value))
                 REJECT(400, "The Host field is not a host and port.");
-        } else if (slice_eq_nocase(name, SLICE_LIT("content-length"))) {
+        } else if (name.len == 14 && slice_eq_nocase(name, SLICE_LIT("content-length"))) {
             if (++lengths > 1)
                 REJECT(400, "There are two Content-Length fields.");
             if (!slice_to_u64(value, &body.length) || body.length > (uint64_t)INT64_MAX)
                 REJECT(400, "Content-Length is not a decimal number.");
             body.has_length = true;
-        } else if (slice_eq_nocase(name, SLICE_LIT("transfer-encoding"))) {
+        } else if (name.len == 17 && slice_eq_nocase(name, SLICE_LIT("transfer-encoding"))) {
             if (++codings > 1)
                 REJECT(400, "There are two Transfer-Encoding fields.");
             if (!slice_eq_nocase(value, SLICE_LIT("chunked")))
@@ -119,57 +176,58 @@ struct framing_verdict framing_check_fields(const struct framing_header *headers
     if (body.is_chunked && http_minor == 0)
         REJECT(400, "HTTP/1.0 has no Transfer-Encoding.");
     *ret_body = body;
-    return (struct framing_verdict){0, NULL};
+    return FRAMING_FINE;
 }
 
-const char *http_status_text(int status)
+/* ---- target ---- */
+
+static bool take_prefix_nocase(struct slice *text, struct slice prefix)
 {
-    static const struct {
-        int status;
-        const char *text;
-    } texts[] = {
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {204, "No Content"},
-        {304, "Not Modified"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {410, "Gone"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},
-        {422, "Unprocessable Content"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-    };
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (texts[i].status == status)
-            return texts[i].text;
-    return "";
+    if (text->len < prefix.len || !slice_eq_nocase(slice_of(text->data, prefix.len), prefix))
+        return false;
+    *text = slice_sub(*text, prefix.len);
+    return true;
 }
 
-void http_date(int64_t unix_s, char ret_text[HTTP_DATE_BYTES])
+/* The authority of an absolute-form target counts, not the Host field (RFC 9112 3.2.2): were they
+ * allowed to differ, a proxy and we could mean different hosts. */
+static struct framing_verdict check_absolute(struct slice host, struct slice *target)
 {
-    static const char days_of_week[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    int64_t days = unix_s / 86400, year;
-    unsigned in_day = (unsigned)(unix_s % 86400), month, day;
-    civil_from_days(days, &year, &month, &day);
-    snprintf(ret_text, HTTP_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT",
-             days_of_week[days % 7], day % 100U, months[month - 1], (unsigned)year % 10000U,
-             in_day / 3600U % 100U, in_day / 60U % 60U, in_day % 60U);
+    if (!take_prefix_nocase(target, SLICE_LIT("http://")) &&
+        !take_prefix_nocase(target, SLICE_LIT("https://")))
+        REJECT(400, "The target is neither a path nor an http URL.");
+    size_t len = 0;
+    while (len < target->len && target->data[len] != '/' && target->data[len] != '?')
+        len++;
+    struct slice authority = slice_of(target->data, len);
+    if (!is_host(authority))
+        REJECT(400, "The host of the target is malformed.");
+    if (host.len && !slice_eq_nocase(host, authority))
+        REJECT(400, "The host of the target and the Host field differ.");
+    *target = slice_sub(*target, len);
+    return FRAMING_FINE;
+}
+
+struct framing_verdict framing_check_target(struct slice method, struct slice target,
+                                            struct slice host, struct slice *ret_path,
+                                            struct slice *ret_query)
+{
+    if (target.len == 0)
+        REJECT(400, "The target is empty.");
+    if (memchr(target.data, '#', target.len))
+        REJECT(400, "The target has a fragment ('#').");
+    if (slice_eq_str(target, "*")) {
+        if (!slice_eq_str(method, "OPTIONS"))
+            REJECT(400, "The target * belongs to OPTIONS alone.");
+    } else if (target.data[0] != '/') {
+        struct framing_verdict v = check_absolute(host, &target);
+        if (v.status)
+            return v;
+    }
+    struct slice rest = target;
+    *ret_path = slice_cut(&rest, '?');
+    if (ret_path->len == 0)
+        *ret_path = SLICE_LIT("/");
+    *ret_query = rest;
+    return FRAMING_FINE;
 }

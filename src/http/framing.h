@@ -1,20 +1,16 @@
 #ifndef WEIR_HTTP_FRAMING_H
 #define WEIR_HTTP_FRAMING_H
 /* The framing law: what a request head must be before anything else is believed of it (RFC
- * 9112 2.2, 3.2, 5, 6; reject, never repair). llhttp parses; this decides what llhttp is allowed to
- * see. Pure. */
+ * 9112 2.2, 3.2, 5, 6; reject, never repair). One reading of a head is lawful; whatever two parsers
+ * could read differently is refused. Pure. */
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/rc.h"
 #include "base/slice.h"
 
-/* The raw bytes of a head, up to and including the empty line: every line ends CRLF; no bare CR or
- * LF, no NUL, no obsolete folding, no space before a colon, a field name in every line. NULL if
- * fine, else what is wrong. */
-const char *framing_check_raw(struct slice head);
-
 struct framing_header {
-    struct slice name, value;
+    struct slice name, value; /* value without the space around it */
 };
 struct framing_body {
     bool is_chunked;
@@ -25,14 +21,31 @@ struct framing_verdict {
     int status;         /* 0 = fine */
     const char *detail; /* what to fix */
 };
-/* The parsed fields: exactly one valid Host on 1.1 (at most one on 1.0), at most one Content-Length
- * of digits only, no Content-Length beside Transfer-Encoding, no Transfer-Encoding but "chunked",
- * none on 1.0. */
-struct framing_verdict framing_check_fields(const struct framing_header *headers, uint32_t count,
-                                            unsigned http_minor, struct framing_body *ret_body);
+#define FRAMING_FINE ((struct framing_verdict){0, NULL})
 
-const char *http_status_text(int status); /* "OK"; "" if unknown */
-/* IMF-fixdate (RFC 9110 5.6.7) of a unix time in seconds: 29 characters and a NUL. */
-enum { HTTP_DATE_BYTES = 30 };
-void http_date(int64_t unix_s, char ret_text[HTTP_DATE_BYTES]);
+struct framing_line {
+    struct slice method, target;
+    unsigned minor; /* HTTP/1.minor */
+};
+
+/* Splits a head, up to and including its empty line, into request line and fields. Every line ends
+ * CRLF; no bare CR or LF, no NUL or other control byte, no obsolete folding, no space before a
+ * colon; single spaces in the request line; HTTP/1.0 or 1.1 (505 otherwise). More than header_max
+ * fields: 431. The slices point into head. */
+struct framing_verdict framing_split(struct slice head, struct framing_line *ret_line,
+                                     struct framing_header *headers, uint32_t header_max,
+                                     uint32_t *ret_count) MUST_CHECK;
+
+/* The fields: exactly one valid Host on 1.1 (at most one on 1.0), at most one Content-Length of
+ * digits only, no Content-Length beside Transfer-Encoding, no Transfer-Encoding but "chunked", none
+ * on 1.0. *ret_body is written only if the verdict is fine. */
+struct framing_verdict framing_check_fields(const struct framing_header *headers, uint32_t count,
+                                            unsigned http_minor,
+                                            struct framing_body *ret_body) MUST_CHECK;
+
+/* origin-form; absolute-form of http and https whose authority is the Host field's value (empty =
+ * there was none); "*" of OPTIONS. No fragment, no user name. Path and query stay encoded. */
+struct framing_verdict framing_check_target(struct slice method, struct slice target,
+                                            struct slice host, struct slice *ret_path,
+                                            struct slice *ret_query) MUST_CHECK;
 #endif

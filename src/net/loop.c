@@ -1,4 +1,4 @@
-/* Loops: a thread, a libuv loop, an intrusive queue of posted tasks, one timer that sweeps all
+/* Loops: a thread, a libuv loop, an intrusive queue of posted tasks, one timer for all
  * deadlines. */
 #include <signal.h>
 #include <stdio.h>
@@ -26,11 +26,18 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
-static void on_sweep(uv_timer_t *timer)
+static void on_tick(uv_timer_t *timer)
 {
     struct net_loop *loop = timer->data;
     loop->now = mono_now();
-    conn_sweep(loop);
+    loop_tick(loop);
+}
+
+/* With the first connection; an idle loop sleeps. */
+void loop_ticker_start(struct net_loop *loop)
+{
+    loop->tick = loop->now.ns / (NET_TICK_MS * INT64_C(1000000));
+    must(uv_timer_start(&loop->ticker, on_tick, NET_TICK_MS, NET_TICK_MS) == 0);
 }
 
 static void *loop_main(void *arg)
@@ -43,6 +50,16 @@ static void *loop_main(void *arg)
     return NULL;
 }
 
+static enum rc loop_abandon(struct net_loop *loop, const char *name, struct err *err)
+{
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->ticker, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    must(uv_loop_close(&loop->uv) == 0);
+    heap_free(loop);
+    return err_set(err, RC_NOMEM, "cannot start the thread of loop %s", name);
+}
+
 enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err *err)
 {
     struct net_loop *loop = heap_alloc(HEAP_NET, sizeof(*loop));
@@ -50,13 +67,12 @@ enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err 
     snprintf(loop->name, sizeof(loop->name), "%.15s", name);
     must(uv_loop_init(&loop->uv) == 0);
     must(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
-    must(uv_timer_init(&loop->uv, &loop->sweep) == 0);
-    loop->wake.data = loop->sweep.data = loop;
+    must(uv_timer_init(&loop->uv, &loop->ticker) == 0);
+    loop->wake.data = loop->ticker.data = loop;
     loop->now = mono_now();
-    must(uv_timer_start(&loop->sweep, on_sweep, NET_SWEEP_MS, NET_SWEEP_MS) == 0);
-    uv_unref((uv_handle_t *)&loop->sweep);
+    uv_unref((uv_handle_t *)&loop->ticker);
     if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0)
-        return err_set(err, RC_NOMEM, "cannot start the thread of loop %s", name);
+        return loop_abandon(loop, name, err);
     *ret_loop = loop;
     return RC_OK;
 }
@@ -107,6 +123,7 @@ struct net_timer {
 static void on_timer(uv_timer_t *uv)
 {
     struct net_timer *t = uv->data;
+    current->now = mono_now();
     t->fire(t->ctx);
 }
 
@@ -175,9 +192,8 @@ void loop_run_sync(struct net_loop *loop, void (*run)(void *ctx), void *ctx)
 static void close_loop(void *ctx)
 {
     struct net_loop *loop = ctx;
-    loop->is_stopping = true;
     uv_close((uv_handle_t *)&loop->wake, NULL);
-    uv_close((uv_handle_t *)&loop->sweep, NULL);
+    uv_close((uv_handle_t *)&loop->ticker, NULL);
 }
 
 struct stop_call {

@@ -134,7 +134,8 @@ struct net_limits {            /* 0 = the default in parentheses */
     uint64_t body_bytes_max;   /* 10 MiB */
     uint32_t connections_max;  /* per server, all loops: 10,000, cut to RLIMIT_NOFILE - reserve */
     uint32_t head_deadline_ms; /* 10,000: from the first byte to the end of the head, absolute */
-    uint32_t body_bytes_per_s_min;        /* 512: average over the body after a grace of 5 s */
+    uint32_t body_bytes_per_s_min;        /* 512: average over the body, after */
+    uint32_t body_grace_ms;               /* 5,000 */
     uint32_t write_deadline_ms;           /* 30,000 without progress of the peer's reading */
     uint32_t idle_deadline_ms;            /* 60,000 between requests */
     uint32_t requests_per_connection_max; /* 0 = no limit */

@@ -1,5 +1,6 @@
 /* Servers: one listening socket per loop on the same address (SO_REUSEPORT spreads connections in
- * the kernel), or one Unix socket. */
+ * the kernel), or one Unix socket. start, drain and stop come from outside the loops and reach into
+ * them with loop_run_sync(). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -13,60 +14,7 @@
 #include "base/must.h"
 #include "net/net_int.h"
 
-enum { BACKLOG = 1024, FD_RESERVE = 128, STOP_WAIT_MS = 10000 };
-
-/* ---- metrics ---- */
-
-static void metric_init(struct net_server *s, struct metric *m, const char *name, const char *help,
-                        enum metric_kind kind)
-{
-    *m = (struct metric){.name = name, .help = help, .labels = s->metrics.labels[0], .kind = kind};
-    metrics_register(m);
-}
-
-void net_metrics_init(struct net_server *s)
-{
-    struct net_metrics *m = &s->metrics;
-    snprintf(m->labels[0], sizeof(m->labels[0]), "server=\"%s\"", s->name);
-    metric_init(s, &m->connections, "weir_http_connections", "Open connections.", METRIC_GAUGE);
-    metric_init(s, &m->accepted, "weir_http_accepted_total", "Connections accepted.",
-                METRIC_COUNTER);
-    metric_init(s, &m->framing_errors, "weir_http_refused_requests_total",
-                "Requests the server refused before any handler saw them.", METRIC_COUNTER);
-    metric_init(s, &m->deadlines, "weir_http_deadlines_total",
-                "Deadlines that cut a slow client off.", METRIC_COUNTER);
-    metric_init(s, &m->refused, "weir_http_refused_connections_total",
-                "Connections over the limit.", METRIC_COUNTER);
-    metric_init(s, &m->bytes_in, "weir_http_received_bytes_total", "Bytes received.",
-                METRIC_COUNTER);
-    metric_init(s, &m->bytes_out, "weir_http_sent_bytes_total", "Bytes sent.", METRIC_COUNTER);
-    for (unsigned i = 0; i < COUNT_OF(m->requests); i++) {
-        snprintf(m->labels[i + 1], sizeof(m->labels[0]), "server=\"%s\",status=\"%uxx\"", s->name,
-                 i + 1);
-        m->requests[i] = (struct metric){.name = "weir_http_requests_total",
-                                         .help = "Answers by status class.",
-                                         .labels = m->labels[i + 1],
-                                         .kind = METRIC_COUNTER};
-        metrics_register(&m->requests[i]);
-    }
-    m->latency = (struct metric){.name = "weir_http_request_seconds",
-                                 .help = "From the head of a request to its answer.",
-                                 .labels = m->labels[0],
-                                 .kind = METRIC_HISTOGRAM,
-                                 .hist = &m->latency_us};
-    metrics_register(&m->latency);
-}
-
-void net_metrics_done(struct net_server *s)
-{
-    struct net_metrics *m = &s->metrics;
-    struct metric *all[] = {&m->connections, &m->accepted, &m->framing_errors, &m->deadlines,
-                            &m->refused,     &m->bytes_in, &m->bytes_out,      &m->latency};
-    for (unsigned i = 0; i < COUNT_OF(all); i++)
-        metrics_unregister(all[i]);
-    for (unsigned i = 0; i < COUNT_OF(m->requests); i++)
-        metrics_unregister(&m->requests[i]);
-}
+enum { FD_RESERVE = 128, STOP_WAIT_MS = 10000 };
 
 /* ---- addresses ---- */
 
@@ -155,6 +103,27 @@ static void format_address(const struct sockaddr_storage *address, char *ret, si
     }
 }
 
+/* Only a socket that nobody listens on is removed: never a file, never a living server's. */
+static enum rc remove_stale(const struct sockaddr_un *address, struct err *err)
+{
+    const char *path = address->sun_path;
+    struct stat found;
+    if (lstat(path, &found) != 0)
+        return RC_OK; /* bind() tells what is wrong, if anything */
+    if (!S_ISSOCK(found.st_mode))
+        return err_set(err, RC_EXISTS, "%s exists and is no socket", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_sys(err, errno, "cannot make a socket");
+    int r = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+    int failed = errno;
+    close(fd);
+    if (r == 0 || failed == EAGAIN)
+        return err_set(err, RC_BUSY, "another process listens on %s", path);
+    unlink(path);
+    return RC_OK;
+}
+
 static enum rc bind_unix(struct net_server *s, const char *path, int *ret_fd, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -163,61 +132,33 @@ static enum rc bind_unix(struct net_server *s, const char *path, int *ret_fd, st
                        "the socket path %s is longer than %zu bytes: use a shorter data folder",
                        path, sizeof(address.sun_path) - 1);
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    snprintf(s->unix_path, sizeof(s->unix_path), "%s", path);
-    unlink(path); /* of a process that died; the data folder's lock says that it is ours */
+    TRY(remove_stale(&address, err));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_sys(err, errno, "cannot make a socket");
-    mode_t old_mask = umask(0177);
-    int r = bind(fd, (struct sockaddr *)&address, sizeof(address));
-    int failed = errno;
-    umask(old_mask);
-    if (r != 0) {
+    /* Linux gives the name the mode of the unbound socket: no moment in which others may connect,
+     * and no change of the umask, which all threads share. */
+    if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        int failed = errno;
         close(fd);
         return err_sys(err, failed, "cannot listen on %s", path);
     }
+    snprintf(s->unix_path, sizeof(s->unix_path), "%s", path); /* ours: removed at the stop */
     *ret_fd = fd;
     return RC_OK;
 }
 
 /* ---- listening ---- */
 
-static void on_connection(uv_stream_t *stream, int status)
+static void close_idle(void *ctx)
 {
-    struct listener *l = CONTAINER_OF(stream, struct listener, stream);
-    l->loop->now = mono_now();
-    if (status == 0) {
-        conn_accept(l);
-        return;
-    }
-    /* EMFILE: libuv has already closed the connection with its spare descriptor. Make room. */
-    metric_add(&l->server->metrics.refused, 1);
+    struct listener *l = ctx;
+    listener_close(l);
     for (struct conn *c = l->loop->conns, *next; c; c = next) {
         next = c->next;
-        if (c->state == CONN_HEAD && c->is_idle)
+        if (c->server == l->server && c->state == CONN_HEAD && c->is_idle && !conn_unsent(c))
             conn_close(c);
     }
-}
-
-static void open_listener(void *ctx)
-{
-    struct listener *l = ctx;
-    if (l->server->is_unix) {
-        must(uv_pipe_init(&l->loop->uv, &l->pipe, 0) == 0);
-        must(uv_pipe_open(&l->pipe, l->fd) == 0);
-    } else {
-        must(uv_tcp_init(&l->loop->uv, &l->tcp) == 0);
-        must(uv_tcp_open(&l->tcp, l->fd) == 0);
-    }
-    l->is_open = uv_listen(&l->stream, BACKLOG, on_connection) == 0;
-}
-
-static void close_listener(void *ctx)
-{
-    struct listener *l = ctx;
-    if (l->is_open)
-        uv_close(&l->handle, NULL);
-    l->is_open = false;
 }
 
 static void drop_connections(void *ctx)
@@ -251,15 +192,19 @@ static void set_limits(struct net_server *s, const struct net_limits *given)
     DEFAULT(connections_max, 10000);
     DEFAULT(head_deadline_ms, 10000);
     DEFAULT(body_bytes_per_s_min, 512);
+    DEFAULT(body_grace_ms, 5000);
     DEFAULT(write_deadline_ms, 30000);
     DEFAULT(idle_deadline_ms, 60000);
 #undef DEFAULT
     if (l->header_count_max > NET_HEADERS_HARD_MAX)
         l->header_count_max = NET_HEADERS_HARD_MAX;
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > FD_RESERVE &&
-        files.rlim_cur - FD_RESERVE < l->connections_max)
-        l->connections_max = (uint32_t)(files.rlim_cur - FD_RESERVE);
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    /* Segments, databases and children need descriptors too. */
+    uint64_t reserve = files.rlim_cur > 2 * FD_RESERVE ? FD_RESERVE : files.rlim_cur / 2;
+    if (files.rlim_cur - reserve < l->connections_max)
+        l->connections_max = (uint32_t)(files.rlim_cur - reserve);
 }
 
 static enum rc bind_all(struct net_server *s, const struct net_server_cfg *cfg, struct err *err)
@@ -324,8 +269,7 @@ enum rc net_server_start(const struct net_server_cfg *cfg, struct net_server **r
     net_metrics_init(s);
     for (uint32_t i = 0; i < s->listener_count; i++) {
         struct listener *l = &s->listeners[i];
-        loop_run_sync(l->loop, open_listener, l);
-        l->fd = -1; /* libuv's now */
+        loop_run_sync(l->loop, listener_open, l);
         if (!l->is_open) {
             err_set(err, RC_IO, "cannot listen on %s", cfg->listen);
             net_server_stop(s);
@@ -357,9 +301,9 @@ enum rc net_server_reload_tls(struct net_server *s, struct err *err)
 
 void net_server_drain(struct net_server *s)
 {
-    atomic_store(&s->is_draining, true); /* the sweep closes what is idle */
+    atomic_store(&s->is_draining, true);
     for (uint32_t i = 0; i < s->listener_count; i++)
-        loop_run_sync(s->listeners[i].loop, close_listener, &s->listeners[i]);
+        loop_run_sync(s->listeners[i].loop, close_idle, &s->listeners[i]);
 }
 
 uint32_t net_server_connections(const struct net_server *s)
@@ -381,7 +325,7 @@ void net_server_stop(struct net_server *s)
         sleep_ms(2);
     for (uint32_t i = 0; i < s->listener_count; i++)
         loop_run_sync(s->listeners[i].loop, next_turn, NULL);
-    if (s->is_unix)
+    if (s->unix_path[0])
         unlink(s->unix_path);
     net_metrics_done(s);
     if (net_server_connections(s) == 0)

@@ -4,6 +4,8 @@
 #include "base/must.h"
 #include "net/net_int.h"
 
+enum { RECORD_BYTES = 16 << 10 };
+
 static const unsigned char alpn[] = "\x08http/1.1";
 
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -32,7 +34,7 @@ enum rc tls_context_new(const char *certificate, const char *key, SSL_CTX **ret,
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     enum rc rc = RC_OK;
     if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
@@ -55,7 +57,9 @@ enum rc tls_conn_init(struct conn *c)
     c->tls = SSL_new(c->server->tls); /* takes its own reference: a reload does not pull it away */
     pthread_mutex_unlock(&c->server->tls_lock);
     ENSURE(c->tls, RC_NOMEM);
-    SSL_set_bio(c->tls, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    SSL_set_bio(c->tls, in, out); /* owns them, also one alone */
+    ENSURE(in && out, RC_NOMEM);
     SSL_set_accept_state(c->tls);
     return RC_OK;
 }
@@ -82,26 +86,48 @@ static bool take_records(struct conn *c)
     return true;
 }
 
+/* A record at a time, each taken away at once: neither the BIO nor a memmove grows with the answer.
+ */
 bool tls_output(struct conn *c)
 {
-    while (c->out.len && SSL_is_init_finished(c->tls)) {
-        int n =
-            SSL_write(c->tls, c->out.data, c->out.len > INT32_MAX ? INT32_MAX : (int)c->out.len);
+    size_t at = 0;
+    while (at < c->out.len && SSL_is_init_finished(c->tls)) {
+        size_t left = c->out.len - at;
+        ERR_clear_error();
+        int n = SSL_write(c->tls, c->out.data + at, left < RECORD_BYTES ? (int)left : RECORD_BYTES);
         if (n <= 0) {
             ERR_clear_error();
             return false; /* a memory BIO takes everything: this is a broken connection */
         }
-        buf_drop_front(&c->out, (size_t)n);
+        at += (size_t)n;
+        if (!take_records(c))
+            return false;
+    }
+    if (at) {
+        buf_drop_front(&c->out, at);
+        if (c->out.len == 0 && c->out.cap > NET_KEEP_BYTES)
+            buf_done(&c->out);
     }
     return take_records(c);
 }
 
+void tls_notify(struct conn *c)
+{
+    c->is_tls_notified = true;
+    ERR_clear_error();
+    if (SSL_is_init_finished(c->tls))
+        IGNORE(SSL_shutdown(c->tls) < 0, "the connection ends either way");
+    ERR_clear_error();
+    IGNORE(!take_records(c), "the connection ends either way");
+}
+
 bool tls_input(struct conn *c, struct slice raw)
 {
-    if (raw.len && BIO_write(SSL_get_rbio(c->tls), raw.data, (int)raw.len) != (int)raw.len)
+    if (BIO_write(SSL_get_rbio(c->tls), raw.data, (int)raw.len) != (int)raw.len)
         return false;
-    char plain[16 << 10];
+    char plain[RECORD_BYTES];
     for (;;) {
+        ERR_clear_error();
         int n = SSL_read(c->tls, plain, sizeof(plain));
         if (n > 0) {
             conn_feed(c, slice_of(plain, (size_t)n));
@@ -112,6 +138,13 @@ bool tls_input(struct conn *c, struct slice raw)
         int error = SSL_get_error(c->tls, n);
         ERR_clear_error();
         conn_flush(c); /* handshake records, alerts */
+        if (c->state == CONN_CLOSED)
+            return true;
+        if (error == SSL_ERROR_ZERO_RETURN) {
+            conn_end(c);
+            return true;
+        }
+        conn_schedule(c); /* the end of the handshake changes the deadline */
         return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
     }
 }

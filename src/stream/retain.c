@@ -3,11 +3,9 @@
  * in the middle can leave too much, never a hole in the chain of offsets. THREADS  stream_retain:
  * the committer or any one caller; s->mutex covers the list, files are removed outside of it.
  * Readers keep the descriptor they have. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/heap.h"
 #include "base/must.h"
@@ -167,11 +165,9 @@ static enum rc backup_segment(const struct stream *s, uint32_t partition, const 
     segment_path(from, s->dir, partition, seg->base);
     segment_path(to, to_dir, partition, seg->base);
     if (seg->is_sealed) {
-        if (link(from, to) == 0)
-            return RC_OK;
-        if (errno == ENOENT)
-            return RC_NOTFOUND; /* retention was quicker */
-        /* Another file system, or one without links: copy. */
+        enum rc rc = os_link(from, to, err);
+        if (rc != RC_UNSUPPORTED)
+            return rc; /* RC_NOTFOUND: retention was quicker */
     }
     return copy_file(from, to, seg->bytes, err);
 }

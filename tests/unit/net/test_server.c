@@ -291,7 +291,7 @@ static void refuses_ambiguous_framing(void **state)
         SLICE_LIT(
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
         "400");
-    refused_with(SLICE_LIT("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"), "400");
+    refused_with(SLICE_LIT("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"), "501");
     refused_with(SLICE_LIT("GET / HTTP/1.1\r\n\r\n"), "400");
     refused_with(SLICE_LIT("GET / HTTP/1.1\nHost: a\n\n"), "400");
     refused_with(SLICE_LIT("GET / HTTP/1.1\r\nHost: a\r\n fold\r\n\r\n"), "400");

@@ -1,0 +1,112 @@
+#include "http/answer.h"
+
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/clock.h"
+
+const char *http_status_text(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } texts[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {206, "Partial Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (texts[i].status == status)
+            return texts[i].text;
+    return "";
+}
+
+void http_date(int64_t unix_s, char ret_text[HTTP_DATE_BYTES])
+{
+    static const char days_of_week[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    if (unix_s < 0)
+        unix_s = 0; /* a clock that is not set yet */
+    int64_t days = unix_s / 86400, year;
+    unsigned in_day = (unsigned)(unix_s % 86400), month, day;
+    civil_from_days(days, &year, &month, &day);
+    snprintf(ret_text, HTTP_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+             days_of_week[days % 7], day % 100U, months[month - 1], (unsigned)year % 10000U,
+             in_day / 3600U % 100U, in_day / 60U % 60U, in_day % 60U);
+}
+
+static void add_header(struct buf *out, struct slice name, struct slice value)
+{
+    size_t len = 0;
+    while (len < value.len && value.data[len] != '\r' && value.data[len] != '\n' &&
+           value.data[len] != '\0')
+        len++;
+    buf_add_slice(out, name);
+    buf_add(out, ": ", 2);
+    buf_add(out, value.data, len);
+    buf_add(out, "\r\n", 2);
+}
+
+void http_answer_head(struct buf *out, const struct http_answer *a)
+{
+    buf_add_slice(out, SLICE_LIT("HTTP/1.1 "));
+    buf_add_u64(out, (uint64_t)a->status);
+    buf_add_char(out, ' ');
+    buf_add_str(out, http_status_text(a->status));
+    buf_add_slice(out, SLICE_LIT("\r\nDate: "));
+    buf_add_slice(out, a->date);
+    buf_add_slice(out, SLICE_LIT("\r\n"));
+    if (a->content_type.len)
+        add_header(out, SLICE_LIT("Content-Type"), a->content_type);
+    for (uint32_t i = 0; i < a->header_count; i++)
+        add_header(out, a->headers[i].name, a->headers[i].value);
+    if (a->request_id.len)
+        add_header(out, SLICE_LIT("X-Request-Id"), a->request_id);
+    if (a->length_kind == HTTP_LENGTH_CHUNKED) {
+        buf_add_slice(out, SLICE_LIT("Transfer-Encoding: chunked\r\n"));
+    } else if (a->length_kind == HTTP_LENGTH_KNOWN && a->status != 204 && a->status != 304) {
+        buf_add_slice(out, SLICE_LIT("Content-Length: "));
+        buf_add_u64(out, a->length);
+        buf_add(out, "\r\n", 2);
+    }
+    if (a->connection == HTTP_CONNECTION_CLOSE)
+        buf_add_slice(out, SLICE_LIT("Connection: close\r\n"));
+    else if (a->connection == HTTP_CONNECTION_KEEP)
+        buf_add_slice(out, SLICE_LIT("Connection: keep-alive\r\n"));
+    buf_add(out, "\r\n", 2);
+}
