@@ -176,8 +176,8 @@ static enum rc backup_partition(const struct stream *s, uint32_t partition, cons
                                 struct err *err)
 {
     char dir[OS_PATH_MAX];
-    struct segment *list;
-    size_t n;
+    struct segment *list = NULL;
+    size_t n = 0;
     TRY(os_mkdirs(partition_path(dir, to, partition), err));
     TRY(copy_segments(s, partition, &list, &n, err));
     enum rc rc = RC_OK;
