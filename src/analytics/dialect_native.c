@@ -5,55 +5,89 @@
 static const char *const context_skip[] = {"page",   "screen",      "user_agent", "userAgent",
                                            "locale", "traceparent", "ip",         NULL};
 
-static struct slice text(yyjson_val *object, const char *name, size_t bytes_max,
-                         struct event_notes *n)
-{
-    return event_field_text(json_get(object, name), name, bytes_max, n);
-}
+/* Each object is gone through once; of a member that is sent twice the last one holds. */
+enum { ID, EVENT, TIMESTAMP, USER_ID, ANONYMOUS_ID, SESSION_ID, PROPERTIES, CONTEXT, ROOT_MEMBERS };
+static const struct slice root_names[ROOT_MEMBERS] = {
+    [ID] = SLICE_CONST("id"),
+    [EVENT] = SLICE_CONST("event"),
+    [TIMESTAMP] = SLICE_CONST("timestamp"),
+    [USER_ID] = SLICE_CONST("user_id"),
+    [ANONYMOUS_ID] = SLICE_CONST("anonymous_id"),
+    [SESSION_ID] = SLICE_CONST("session_id"),
+    [PROPERTIES] = SLICE_CONST("properties"),
+    [CONTEXT] = SLICE_CONST("context"),
+};
+enum { PAGE, SCREEN, LOCALE, USER_AGENT, USER_AGENT_CAMEL, CONTEXT_MEMBERS };
+static const struct slice context_names[CONTEXT_MEMBERS] = {
+    [PAGE] = SLICE_CONST("page"),
+    [SCREEN] = SLICE_CONST("screen"),
+    [LOCALE] = SLICE_CONST("locale"),
+    [USER_AGENT] = SLICE_CONST("user_agent"),
+    [USER_AGENT_CAMEL] = SLICE_CONST("userAgent"),
+};
+enum { URL, PATH, TITLE, REFERRER, PAGE_MEMBERS };
+static const struct slice page_names[PAGE_MEMBERS] = {
+    [URL] = SLICE_CONST("url"),
+    [PATH] = SLICE_CONST("path"),
+    [TITLE] = SLICE_CONST("title"),
+    [REFERRER] = SLICE_CONST("referrer"),
+};
 
-static void read_page(yyjson_val *context, yyjson_val *properties, struct event *e,
+/* What is not in context.page is taken from the properties: many send it there. */
+static void read_page(yyjson_val *page, yyjson_val *properties, struct event *e,
                       struct event_notes *n)
 {
-    yyjson_val *page = event_field_object(json_get(context, "page"), "context.page", n);
-    const struct {
-        const char *name;
-        struct slice *to;
-        size_t max;
-    } fields[] = {{"url", &e->url, EVENT_URL_BYTES_MAX},
-                  {"path", &e->path, EVENT_URL_BYTES_MAX},
-                  {"title", &e->title, EVENT_TITLE_BYTES_MAX},
-                  {"referrer", &e->referrer, EVENT_URL_BYTES_MAX}};
-    for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        yyjson_val *v = json_get(page, fields[i].name);
-        if (!v)
-            v = json_get(properties, fields[i].name); /* what many send without a context */
+    static const size_t bytes_max[PAGE_MEMBERS] = {
+        [URL] = EVENT_URL_BYTES_MAX,
+        [PATH] = EVENT_URL_BYTES_MAX,
+        [TITLE] = EVENT_TITLE_BYTES_MAX,
+        [REFERRER] = EVENT_URL_BYTES_MAX,
+    };
+    struct slice *const to[PAGE_MEMBERS] = {
+        [URL] = &e->url, [PATH] = &e->path, [TITLE] = &e->title, [REFERRER] = &e->referrer};
+    yyjson_val *of_page[PAGE_MEMBERS], *of_properties[PAGE_MEMBERS];
+    json_get_all(page, page_names, PAGE_MEMBERS, of_page);
+    json_get_all(properties, page_names, PAGE_MEMBERS, of_properties);
+    for (unsigned i = 0; i < PAGE_MEMBERS; i++) {
+        yyjson_val *v = of_page[i] ? of_page[i] : of_properties[i];
         if (v && yyjson_is_str(v))
-            *fields[i].to = event_field_text(v, fields[i].name, fields[i].max, n);
+            *to[i] = event_field_text(v, page_names[i].data, bytes_max[i], n);
     }
     if (!e->path.len && e->url.len)
         e->path = event_url_path(e->url);
 }
 
+static void read_context(yyjson_val *context, struct event *e, struct event_notes *n)
+{
+    yyjson_val *member[CONTEXT_MEMBERS];
+    json_get_all(context, context_names, CONTEXT_MEMBERS, member);
+    read_page(event_field_object(member[PAGE], "context.page", n), e->properties, e, n);
+    yyjson_val *screen = event_field_object(member[SCREEN], "context.screen", n);
+    e->screen_width = event_field_pixels(json_get(screen, "width"), "width", n);
+    e->screen_height = event_field_pixels(json_get(screen, "height"), "height", n);
+    e->locale = event_field_text(member[LOCALE], "locale", EVENT_LOCALE_BYTES_MAX, n);
+    e->user_agent =
+        event_field_text(member[USER_AGENT], "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
+    if (!e->user_agent.len)
+        e->user_agent =
+            event_field_text(member[USER_AGENT_CAMEL], "userAgent", EVENT_USER_AGENT_BYTES_MAX, n);
+}
+
 static void read_native(yyjson_val *root, const struct event_env *env, struct event *e,
                         struct event_notes *n)
 {
-    event_take_id(e, json_get(root, "id"), "id", env, n);
-    event_take_name(e, json_get(root, "event"), "event", n);
-    event_take_time(e, json_get(root, "timestamp"), "timestamp", env, n);
-    e->user_id = text(root, "user_id", EVENT_ID_BYTES_MAX, n);
-    e->anonymous_id = text(root, "anonymous_id", EVENT_ID_BYTES_MAX, n);
-    e->session_id = text(root, "session_id", EVENT_ID_BYTES_MAX, n);
-    e->properties = event_field_object(json_get(root, "properties"), "properties", n);
-    e->context = event_field_object(json_get(root, "context"), "context", n);
+    yyjson_val *member[ROOT_MEMBERS];
+    json_get_all(root, root_names, ROOT_MEMBERS, member);
+    event_take_id(e, member[ID], "id", env, n);
+    event_take_name(e, member[EVENT], "event", n);
+    event_take_time(e, member[TIMESTAMP], "timestamp", env, n);
+    e->user_id = event_field_text(member[USER_ID], "user_id", EVENT_ID_BYTES_MAX, n);
+    e->anonymous_id = event_field_text(member[ANONYMOUS_ID], "anonymous_id", EVENT_ID_BYTES_MAX, n);
+    e->session_id = event_field_text(member[SESSION_ID], "session_id", EVENT_ID_BYTES_MAX, n);
+    e->properties = event_field_object(member[PROPERTIES], "properties", n);
+    e->context = event_field_object(member[CONTEXT], "context", n);
     e->context_skip = context_skip;
-    read_page(e->context, e->properties, e, n);
-    yyjson_val *screen = event_field_object(json_get(e->context, "screen"), "context.screen", n);
-    e->screen_width = event_field_pixels(json_get(screen, "width"), "width", n);
-    e->screen_height = event_field_pixels(json_get(screen, "height"), "height", n);
-    e->locale = text(e->context, "locale", EVENT_LOCALE_BYTES_MAX, n);
-    e->user_agent = text(e->context, "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
-    if (!e->user_agent.len)
-        e->user_agent = text(e->context, "userAgent", EVENT_USER_AGENT_BYTES_MAX, n);
+    read_context(e->context, e, n);
 }
 
 static void answer_native(struct ingest_call *call)

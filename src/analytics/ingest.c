@@ -25,15 +25,15 @@ enum {
     BODY_BYTES_DEFAULT = 10 << 20,
     INLINE_BYTES_MAX = 64 << 10,       /* about 0.2 ms of work; more goes to the worker pool */
     INLINE_PACKED_BYTES_MAX = 4 << 10, /* the same for compressed bodies */
-    POOL_BUFS = 64,
+    POOLS = 16,
+    POOL_BUFS = 32,
     POOL_BUF_BYTES_MAX = 128 << 10, /* larger ones are not kept */
     POOL_DECODERS = 4,
 };
 
-struct ingest {
-    struct ingest_cfg cfg;
-    struct metric events[SOURCES][EVENT_REASON_COUNT];
-    char labels[SOURCES][EVENT_REASON_COUNT][64];
+/* Buffers and decoders that wait to be used again. Threads are dealt over the pools, so that two
+ * loops seldom meet at one. */
+struct pool {
     pthread_mutex_t lock; /* guards what follows */
     struct buf bufs[POOL_BUFS];
     uint32_t buf_count;
@@ -41,57 +41,78 @@ struct ingest {
     uint32_t decoder_count;
 };
 
+struct ingest {
+    struct ingest_cfg cfg;
+    struct metric events[SOURCES][EVENT_REASON_COUNT];
+    char labels[SOURCES][EVENT_REASON_COUNT][64];
+    struct pool pools[POOLS];
+};
+
 static const struct dialect *const dialects[SOURCES] = {&dialect_native, &dialect_posthog,
                                                         &dialect_article};
 
-void ingest_count(struct ingest *in, const struct dialect *dialect, enum event_reason reason)
+static void count_outcomes(struct ingest_call *call)
 {
-    for (unsigned i = 0; i < SOURCES; i++)
-        if (dialects[i] == dialect)
-            metric_add(&in->events[i][reason], 1);
+    for (unsigned s = 0; s < SOURCES; s++)
+        for (unsigned r = 0; r < EVENT_REASON_COUNT && dialects[s] == call->dialect; r++)
+            if (call->outcomes[r])
+                metric_add(&call->ingest->events[s][r], call->outcomes[r]);
 }
 
 /* ---- the pool ---- */
 
+static struct pool *pool_of_thread(struct ingest *in)
+{
+    static _Atomic unsigned threads;
+    static _Thread_local unsigned number; /* 0 = not dealt yet */
+    if (!number)
+        number = 1 + atomic_fetch_add(&threads, 1);
+    return &in->pools[number % POOLS];
+}
+
 void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf)
 {
+    struct pool *p = pool_of_thread(in);
     buf_init(ret_buf, bytes_max);
-    pthread_mutex_lock(&in->lock);
-    if (in->buf_count)
-        *ret_buf = in->bufs[--in->buf_count];
-    pthread_mutex_unlock(&in->lock);
+    pthread_mutex_lock(&p->lock);
+    if (p->buf_count)
+        *ret_buf = p->bufs[--p->buf_count];
+    pthread_mutex_unlock(&p->lock);
     ret_buf->bytes_max = bytes_max;
 }
 
 void ingest_buf_give(struct ingest *in, struct buf *b)
 {
+    struct pool *p = pool_of_thread(in);
     if (b->cap > POOL_BUF_BYTES_MAX)
         buf_done(b);
     buf_clear(b);
-    pthread_mutex_lock(&in->lock);
-    bool is_kept = b->cap && in->buf_count < POOL_BUFS;
+    pthread_mutex_lock(&p->lock);
+    bool is_kept = b->cap && p->buf_count < POOL_BUFS;
     if (is_kept)
-        in->bufs[in->buf_count++] = *b;
-    pthread_mutex_unlock(&in->lock);
+        p->bufs[p->buf_count++] = *b;
+    pthread_mutex_unlock(&p->lock);
     if (!is_kept)
         buf_done(b);
 }
 
 static struct decoder *decoder_take(struct ingest *in)
 {
-    pthread_mutex_lock(&in->lock);
-    struct decoder *d = in->decoder_count ? in->decoders[--in->decoder_count] : NULL;
-    pthread_mutex_unlock(&in->lock);
+    struct pool *p = pool_of_thread(in);
+    pthread_mutex_lock(&p->lock);
+    struct decoder *d = p->decoder_count ? p->decoders[--p->decoder_count] : NULL;
+    pthread_mutex_unlock(&p->lock);
     return d ? d : decoder_new();
 }
 
 static void decoder_give(struct ingest *in, struct decoder *d)
 {
-    pthread_mutex_lock(&in->lock);
-    bool is_kept = in->decoder_count < POOL_DECODERS;
+    struct pool *p = pool_of_thread(in);
+    pthread_mutex_lock(&p->lock);
+    bool is_kept = p->decoder_count < POOL_DECODERS;
     if (is_kept)
-        in->decoders[in->decoder_count++] = d;
-    pthread_mutex_unlock(&in->lock);
+        p->decoders[p->decoder_count++] = d;
+    pthread_mutex_unlock(&p->lock);
     if (!is_kept)
         decoder_free(d);
 }
@@ -187,7 +208,7 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span, str
         .details = n.details[0] ? arena_strndup(call->req->net->arena, n.details, strlen(n.details))
                                 : NULL,
     };
-    ingest_count(call->ingest, call->dialect, n.reason);
+    call->outcomes[n.reason]++;
     return RC_OK;
 }
 
@@ -213,7 +234,8 @@ static bool find_batch(struct slice object, struct slice *ret_array)
     struct json_span span;
     struct slice key;
     bool is_found = false;
-    if (!memmem(object.data, object.len, "\"batch\"", 7) ||
+    if (!memchr(object.data, '[', object.len) || /* most events hold no array: quicker to see */
+        !memmem(object.data, object.len, "\"batch\"", 7) ||
         json_members_begin(&members, object) != RC_OK)
         return false;
     while (json_members_next(&members, &key, &span) == RC_OK) {
@@ -292,6 +314,7 @@ static void answer(struct net_task *task)
         refuse(call, call->rc, "Nothing of this request was kept; send it again.");
         return;
     }
+    count_outcomes(call);
     struct buf out = call->out; /* lives until the answer is copied */
     bool has_scratch = call->has_scratch;
     struct arena scratch = call->scratch;
@@ -562,7 +585,8 @@ enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest, str
     (void)err;
     struct ingest *in = heap_alloc(HEAP_ANALYTICS, sizeof(*in));
     in->cfg = *cfg;
-    pthread_mutex_init(&in->lock, NULL);
+    for (unsigned i = 0; i < POOLS; i++)
+        pthread_mutex_init(&in->pools[i].lock, NULL);
     if (in->cfg.body_bytes_max == 0)
         in->cfg.body_bytes_max = BODY_BYTES_DEFAULT;
     for (unsigned s = 0; s < SOURCES; s++) {
@@ -589,10 +613,13 @@ void ingest_free(struct ingest *in)
     for (unsigned s = 0; s < SOURCES; s++)
         for (unsigned r = 0; r < EVENT_REASON_COUNT; r++)
             metrics_unregister(&in->events[s][r]);
-    for (uint32_t i = 0; i < in->buf_count; i++)
-        buf_done(&in->bufs[i]);
-    for (uint32_t i = 0; i < in->decoder_count; i++)
-        decoder_free(in->decoders[i]);
-    pthread_mutex_destroy(&in->lock);
+    for (unsigned i = 0; i < POOLS; i++) {
+        struct pool *p = &in->pools[i];
+        while (p->buf_count)
+            buf_done(&p->bufs[--p->buf_count]);
+        while (p->decoder_count)
+            decoder_free(p->decoders[--p->decoder_count]);
+        pthread_mutex_destroy(&p->lock);
+    }
     heap_free(in);
 }

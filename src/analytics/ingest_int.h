@@ -32,6 +32,7 @@ struct ingest_call { /* in the request's arena until the answer */
     uint32_t result_count, result_cap;
     uint32_t *lengths; /* key and value length of each kept event */
     uint32_t kept;
+    uint32_t outcomes[EVENT_REASON_COUNT]; /* told to the metrics when the request is answered */
 };
 /* How a client's event becomes ours, and how it is told the outcome. One file per dialect. */
 struct dialect {
@@ -58,7 +59,6 @@ void ingest_run(struct ingest *in, struct api_request *req, const struct dialect
  */
 void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf);
 void ingest_buf_give(struct ingest *in, struct buf *b);
-void ingest_count(struct ingest *in, const struct dialect *dialect, enum event_reason reason);
 /* The answer of the native and PostHog dialects; X-Weir-Ack added. */
 void ingest_answer(struct ingest_call *call, int status, const char *content_type,
                    struct slice body);

@@ -4,6 +4,7 @@
 
 #include "base/heap.h"
 #include "base/must.h"
+#include "base/swar.h"
 
 enum { FIRST_CAPACITY = 256 };
 
@@ -43,7 +44,7 @@ static bool grow(struct buf *b, size_t need)
     return true;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_reserve_slow(struct buf *b, size_t n)
 {
     must(b->bytes_max > 0);
     if (UNLIKELY(b->is_failed || n > b->bytes_max - b->len || !grow(b, b->len + n))) {
@@ -65,32 +66,6 @@ void buf_drop_front(struct buf *b, size_t n)
     if (n && n < b->len)
         memmove(b->data, b->data + n, b->len - n);
     b->len -= n;
-}
-
-void buf_add(struct buf *b, const void *data, size_t len)
-{
-    if (len == 0)
-        return;
-    char *to = buf_reserve(b, len);
-    if (!to)
-        return;
-    memcpy(to, data, len);
-    b->len += len;
-}
-
-void buf_add_slice(struct buf *b, struct slice s)
-{
-    buf_add(b, s.data, s.len);
-}
-
-void buf_add_str(struct buf *b, const char *cstr)
-{
-    buf_add(b, cstr, strlen(cstr));
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
 }
 
 void buf_add_u64(struct buf *b, uint64_t value)
@@ -139,6 +114,13 @@ void buf_add_json(struct buf *b, struct slice s)
     buf_add_char(b, '"');
     size_t from = 0;
     for (size_t i = 0; i < s.len;) {
+        if (s.len - i >= SWAR_BYTES) {
+            uint64_t word = swar_load(s.data + i);
+            if (!(swar_has_json_special(word) | swar_has_high(word))) {
+                i += SWAR_BYTES;
+                continue;
+            }
+        }
         unsigned char c = (unsigned char)s.data[i];
         if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
             i++;

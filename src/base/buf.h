@@ -25,20 +25,42 @@ void buf_init(struct buf *b, size_t bytes_max);
 void buf_done(struct buf *b);  /* frees; the buffer may be used again with the same maximum */
 void buf_clear(struct buf *b); /* len = 0, not failed; keeps the memory */
 
-void buf_add(struct buf *b, const void *data, size_t len);
-void buf_add_slice(struct buf *b, struct slice s);
-void buf_add_str(struct buf *b, const char *cstr);
-void buf_add_char(struct buf *b, char c);
+/* n writable bytes at the end (then counted in len by buf_commit), NULL if they cannot be had. */
+char *buf_reserve_slow(struct buf *b, size_t n);
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    if (LIKELY(n <= b->cap - b->len && n <= b->bytes_max - b->len && !b->is_failed))
+        return b->data + b->len;
+    return buf_reserve_slow(b, n);
+}
+void buf_commit(struct buf *b, size_t n);
+void buf_drop_front(struct buf *b, size_t n); /* memmove of the rest */
+
+static inline void buf_add(struct buf *b, const void *data, size_t len)
+{
+    char *to = len ? buf_reserve(b, len) : NULL;
+    if (!to)
+        return;
+    memcpy(to, data, len);
+    b->len += len;
+}
+static inline void buf_add_slice(struct buf *b, struct slice s)
+{
+    buf_add(b, s.data, s.len);
+}
+static inline void buf_add_str(struct buf *b, const char *cstr)
+{
+    buf_add(b, cstr, strlen(cstr));
+}
+static inline void buf_add_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
 void buf_add_u64(struct buf *b, uint64_t value); /* decimal */
 void buf_add_i64(struct buf *b, int64_t value);  /* decimal */
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* s as a JSON string with quotes; bytes are taken as UTF-8, an invalid byte becomes U+FFFD. */
 void buf_add_json(struct buf *b, struct slice s);
-
-/* n writable bytes at the end (then counted in len by buf_commit), NULL if they cannot be had. */
-char *buf_reserve(struct buf *b, size_t n);
-void buf_commit(struct buf *b, size_t n);
-void buf_drop_front(struct buf *b, size_t n); /* memmove of the rest */
 
 static inline bool buf_ok(const struct buf *b)
 {

@@ -5,10 +5,8 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-bool slice_eq_nocase(struct slice a, struct slice b)
+bool slice_eq_nocase_same_len(struct slice a, struct slice b)
 {
-    if (a.len != b.len)
-        return false;
     for (size_t i = 0; i < a.len; i++)
         if (lower(a.data[i]) != lower(b.data[i]))
             return false;

@@ -14,6 +14,10 @@ struct slice {
 
 #define SLICE_EMPTY ((struct slice){NULL, 0})
 #define SLICE_LIT(lit) ((struct slice){"" lit, sizeof(lit) - 1})
+#define SLICE_CONST(lit)        \
+    {                           \
+        "" lit, sizeof(lit) - 1 \
+    }                                       /* the same in a static initializer */
 #define SLICE_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
 
 static inline struct slice slice_of(const char *data, size_t len)
@@ -46,8 +50,12 @@ static inline struct slice slice_sub(struct slice a, size_t from)
     return from >= a.len ? SLICE_EMPTY : (struct slice){a.data + from, a.len - from};
 }
 
-bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
-struct slice slice_trim(struct slice a);              /* space and tab at both ends */
+bool slice_eq_nocase_same_len(struct slice a, struct slice b);
+static inline bool slice_eq_nocase(struct slice a, struct slice b) /* ASCII only */
+{
+    return a.len == b.len && slice_eq_nocase_same_len(a, b);
+}
+struct slice slice_trim(struct slice a); /* space and tab at both ends */
 /* Cut *rest at the first sep: returns the part before it, *rest becomes what follows (empty at the
  * end). */
 struct slice slice_cut(struct slice *rest, char sep);

@@ -51,31 +51,34 @@ struct uuid uuid_v8_from_hash(const uint8_t hash[16])
     return u;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* One more than the digit's value; 0 = no digit. */
+static const unsigned char hex_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+/* Where the text of each byte begins in 8-4-4-4-12. */
+static const unsigned char places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 
 bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 {
-    if (text.len != UUID_TEXT_LEN && text.len != 32)
+    bool is_dashed = text.len == UUID_TEXT_LEN;
+    if (!is_dashed && text.len != 32)
+        return false;
+    const char *d = text.data;
+    if (is_dashed && (d[8] != '-' || d[13] != '-' || d[18] != '-' || d[23] != '-'))
         return false;
     struct uuid u;
-    size_t at = 0;
+    bool is_hex = true;
     for (size_t i = 0; i < 16; i++) {
-        if (text.len == UUID_TEXT_LEN && (at == 8 || at == 13 || at == 18 || at == 23))
-            if (text.data[at++] != '-')
-                return false;
-        int high = hex_value(text.data[at]);
-        int low = hex_value(text.data[at + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        u.bytes[i] = (uint8_t)(high << 4 | low);
-        at += 2;
+        const char *pair = d + (is_dashed ? places[i] : 2 * i);
+        unsigned high = hex_values[(unsigned char)pair[0]];
+        unsigned low = hex_values[(unsigned char)pair[1]];
+        is_hex &= high && low;
+        u.bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
     }
+    if (!is_hex)
+        return false;
     *ret_uuid = u;
     return true;
 }
@@ -83,13 +86,11 @@ bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 char *uuid_format(const struct uuid *u, char ret_text[UUID_TEXT_LEN + 1])
 {
     static const char hex[] = "0123456789abcdef";
-    char *p = ret_text;
     for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *p++ = '-';
-        *p++ = hex[u->bytes[i] >> 4];
-        *p++ = hex[u->bytes[i] & 15];
+        ret_text[places[i]] = hex[u->bytes[i] >> 4];
+        ret_text[places[i] + 1] = hex[u->bytes[i] & 15];
     }
-    *p = '\0';
+    ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
+    ret_text[UUID_TEXT_LEN] = '\0';
     return ret_text;
 }

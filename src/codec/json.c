@@ -75,6 +75,23 @@ yyjson_val *json_get(yyjson_val *object, const char *name)
     return found;
 }
 
+void json_get_all(yyjson_val *object, const struct slice *names, uint32_t count, yyjson_val **ret)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+    for (uint32_t k = 0; k < count; k++)
+        ret[k] = NULL;
+    if (!yyjson_is_obj(object))
+        return;
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        struct slice name = json_text(key);
+        for (uint32_t k = 0; k < count; k++)
+            if (slice_eq(names[k], name))
+                ret[k] = value;
+    }
+}
+
 bool json_to_i64(const yyjson_val *v, int64_t *ret_value)
 {
     return v && json_is_number(v) && slice_to_i64(json_text(v), ret_value);

@@ -79,6 +79,8 @@ static inline struct slice json_text(const yyjson_val *v) /* of a string or a nu
 }
 /* The last member of that name, NULL if absent (also if object is no object). */
 yyjson_val *json_get(yyjson_val *object, const char *name);
+/* The same for count names in one pass over the members: ret[i] for names[i]. */
+void json_get_all(yyjson_val *object, const struct slice *names, uint32_t count, yyjson_val **ret);
 /* Numbers as sent. Integer only if the text is one ("1.0" and "1e3" are not). */
 static inline bool json_is_number(const yyjson_val *v)
 {

@@ -7,6 +7,7 @@
 
 #include "base/must.h"
 #include "base/random.h"
+#include "base/swar.h"
 
 /* What stands behind the backslash; 0 = plain, 'u' = \u00XX. */
 static const char escapes[256] = {
@@ -29,15 +30,19 @@ bool json_put_string(struct json_out *o, struct slice s)
 {
     size_t from = 0;
     json_put_char(o, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
+    for (size_t i = 0; i < s.len;) {
+        if (s.len - i >= SWAR_BYTES && !swar_has_json_special(swar_load(s.data + i))) {
+            i += SWAR_BYTES;
+            continue;
+        }
+        unsigned char c = (unsigned char)s.data[i++];
         if (LIKELY(!escapes[c]))
             continue;
         if (c == 0)
             return false;
-        json_put(o, s.data + from, i - from);
+        json_put(o, s.data + from, i - 1 - from);
         put_escape(o, c);
-        from = i + 1;
+        from = i;
     }
     json_put(o, s.data + from, s.len - from);
     json_put_char(o, '"');

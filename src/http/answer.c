@@ -70,43 +70,81 @@ void http_date(int64_t unix_s, char ret_text[HTTP_DATE_BYTES])
              in_day / 3600U % 100U, in_day / 60U % 60U, in_day % 60U);
 }
 
-static void add_header(struct buf *out, struct slice name, struct slice value)
+/* ---- the head: its length is bounded first, so that it is written without further tests ---- */
+
+enum { LINE_EXTRA = 4, /* ": " and CRLF */ FIXED_BYTES = 256 };
+
+static size_t head_bytes_max(const struct http_answer *a)
+{
+    size_t n = FIXED_BYTES + a->date.len + a->content_type.len + a->request_id.len;
+    for (uint32_t i = 0; i < a->header_count; i++)
+        n += a->headers[i].name.len + a->headers[i].value.len + LINE_EXTRA;
+    return n;
+}
+
+static char *put(char *to, struct slice s)
+{
+    if (s.len)
+        memcpy(to, s.data, s.len);
+    return to + s.len;
+}
+
+static char *put_u64(char *to, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    return put(to, slice_of(digits + at, sizeof(digits) - at));
+}
+
+static bool ends_value(char c)
+{
+    return c == '\r' || c == '\n' || c == '\0';
+}
+
+static char *put_header(char *to, struct slice name, struct slice value)
 {
     size_t len = 0;
-    while (len < value.len && value.data[len] != '\r' && value.data[len] != '\n' &&
-           value.data[len] != '\0')
+    while (len < value.len && !ends_value(value.data[len]))
         len++;
-    buf_add_slice(out, name);
-    buf_add(out, ": ", 2);
-    buf_add(out, value.data, len);
-    buf_add(out, "\r\n", 2);
+    to = put(to, name);
+    to = put(to, SLICE_LIT(": "));
+    to = put(to, slice_of(value.data, len));
+    return put(to, SLICE_LIT("\r\n"));
 }
 
 void http_answer_head(struct buf *out, const struct http_answer *a)
 {
-    buf_add_slice(out, SLICE_LIT("HTTP/1.1 "));
-    buf_add_u64(out, (uint64_t)a->status);
-    buf_add_char(out, ' ');
-    buf_add_str(out, http_status_text(a->status));
-    buf_add_slice(out, SLICE_LIT("\r\nDate: "));
-    buf_add_slice(out, a->date);
-    buf_add_slice(out, SLICE_LIT("\r\n"));
+    char *start = buf_reserve(out, head_bytes_max(a));
+    if (!start)
+        return;
+    char *to = put(start, SLICE_LIT("HTTP/1.1 "));
+    to = put_u64(to, (uint64_t)a->status);
+    to = put(to, SLICE_LIT(" "));
+    to = put(to, slice_str(http_status_text(a->status)));
+    to = put(to, SLICE_LIT("\r\nDate: "));
+    to = put(to, a->date);
+    to = put(to, SLICE_LIT("\r\n"));
     if (a->content_type.len)
-        add_header(out, SLICE_LIT("Content-Type"), a->content_type);
+        to = put_header(to, SLICE_LIT("Content-Type"), a->content_type);
     for (uint32_t i = 0; i < a->header_count; i++)
-        add_header(out, a->headers[i].name, a->headers[i].value);
+        to = put_header(to, a->headers[i].name, a->headers[i].value);
     if (a->request_id.len)
-        add_header(out, SLICE_LIT("X-Request-Id"), a->request_id);
+        to = put_header(to, SLICE_LIT("X-Request-Id"), a->request_id);
     if (a->length_kind == HTTP_LENGTH_CHUNKED) {
-        buf_add_slice(out, SLICE_LIT("Transfer-Encoding: chunked\r\n"));
+        to = put(to, SLICE_LIT("Transfer-Encoding: chunked\r\n"));
     } else if (a->length_kind == HTTP_LENGTH_KNOWN && a->status != 204 && a->status != 304) {
-        buf_add_slice(out, SLICE_LIT("Content-Length: "));
-        buf_add_u64(out, a->length);
-        buf_add(out, "\r\n", 2);
+        to = put(to, SLICE_LIT("Content-Length: "));
+        to = put_u64(to, a->length);
+        to = put(to, SLICE_LIT("\r\n"));
     }
     if (a->connection == HTTP_CONNECTION_CLOSE)
-        buf_add_slice(out, SLICE_LIT("Connection: close\r\n"));
+        to = put(to, SLICE_LIT("Connection: close\r\n"));
     else if (a->connection == HTTP_CONNECTION_KEEP)
-        buf_add_slice(out, SLICE_LIT("Connection: keep-alive\r\n"));
-    buf_add(out, "\r\n", 2);
+        to = put(to, SLICE_LIT("Connection: keep-alive\r\n"));
+    to = put(to, SLICE_LIT("\r\n"));
+    buf_commit(out, (size_t)(to - start));
 }

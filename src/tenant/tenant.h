@@ -30,7 +30,8 @@ struct tenant;      /* the whole; one per process */
 struct tenant_view; /* one immutable picture; reference-counted */
 struct tenant_view *tenant_view_take(struct tenant *t);
 void tenant_view_give(struct tenant_view *v);
-/* NULL if the key is unknown, revoked, or of the other kind. About 1 µs (one SHA-256). */
+/* NULL if the key is unknown, revoked, or of the other kind. About 1 µs (one SHA-256); less for a
+ * write key that this thread has looked up in this view before. */
 const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
                                            enum tenant_key_kind kind);
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project);

@@ -23,7 +23,8 @@ struct key_slot {
 
 struct tenant_view {
     _Atomic uint32_t refs;
-    struct arena arena; /* everything below */
+    uint64_t generation; /* no two views of a process have the same */
+    struct arena arena;  /* everything below */
     struct key_slot *keys;
     uint64_t key_mask;
     const struct tenant_project **projects;
@@ -85,12 +86,25 @@ const struct tenant_project *tenant_by_id(const struct tenant_view *v, const str
     return NULL;
 }
 
-const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
-                                           enum tenant_key_kind kind)
+/* Write keys that this thread has found, by their text: the hash of the same few keys was a tenth
+ * of an ingest request's instructions. Secret keys are not kept: their text is to be nowhere. */
+enum { MEMOS_BITS = 6, MEMO_KEY_BYTES = 3 + 32 };
+struct key_memo {
+    uint64_t generation; /* of the view it was found in; 0 = unused */
+    char key[MEMO_KEY_BYTES];
+    const struct tenant_project *project;
+};
+
+static struct key_memo *memo_of(struct slice key)
 {
-    struct slice prefix = kind == TENANT_KEY_WRITE ? SLICE_LIT("wk_") : SLICE_LIT("sk_");
-    if (key.len > 64 || !slice_has_prefix(key, prefix))
-        return NULL;
+    static _Thread_local struct key_memo memos[1 << MEMOS_BITS];
+    uint64_t mixed = word_of((const uint8_t *)key.data + 3) * UINT64_C(0x9e3779b97f4a7c15);
+    return &memos[mixed >> (64 - MEMOS_BITS)];
+}
+
+static const struct tenant_project *find_by_hash(const struct tenant_view *v, struct slice key,
+                                                 enum tenant_key_kind kind)
+{
     uint8_t hash[TENANT_HASH_BYTES];
     tenant_hash_key(key, hash);
     /* Comparing hashes of a secret leaks nothing usable by its timing: the attacker cannot steer
@@ -100,6 +114,25 @@ const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct s
         if (v->keys[at].kind == kind && memcmp(v->keys[at].hash, hash, sizeof(hash)) == 0)
             return v->keys[at].project;
     return NULL;
+}
+
+const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
+                                           enum tenant_key_kind kind)
+{
+    struct slice prefix = kind == TENANT_KEY_WRITE ? SLICE_LIT("wk_") : SLICE_LIT("sk_");
+    if (key.len > 64 || !slice_has_prefix(key, prefix))
+        return NULL;
+    if (kind != TENANT_KEY_WRITE || key.len != MEMO_KEY_BYTES)
+        return find_by_hash(v, key, kind);
+    struct key_memo *memo = memo_of(key);
+    if (memo->generation == v->generation && memcmp(memo->key, key.data, sizeof(memo->key)) == 0)
+        return memo->project;
+    const struct tenant_project *project = find_by_hash(v, key, kind);
+    if (project) {
+        *memo = (struct key_memo){.generation = v->generation, .project = project};
+        memcpy(memo->key, key.data, sizeof(memo->key));
+    }
+    return project;
 }
 
 static uint64_t table_size(int64_t entries)
@@ -183,7 +216,9 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
 enum rc tenant_view_load(struct state *state, struct tenant_view **ret_view, struct err *err)
 {
     struct tenant_view *v = heap_alloc(HEAP_TENANT, sizeof(*v));
+    static _Atomic uint64_t views;
     atomic_init(&v->refs, 1);
+    v->generation = 1 + atomic_fetch_add(&views, 1);
     arena_init(&v->arena, ARENA_CHUNK, ARENA_MAX);
     enum rc rc = state_transaction(state, load_all, v, err);
     if (rc != RC_OK) {
