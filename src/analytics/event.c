@@ -215,10 +215,12 @@ enum rc event_encode(const struct event *e, const struct event_env *env, size_t 
                      struct buf *out, struct arena *scratch, struct event_notes *n,
                      size_t *ret_key_len, size_t *ret_value_len)
 {
-    enum { FIXED = 1024 + 6 * (EVENT_ID_BYTES_MAX * 2 + EVENT_USER_AGENT_BYTES_MAX) };
+    enum { FIXED = 1024 };
     if (n->reason != EVENT_FINE)
         return RC_OK;
-    size_t cap = FIXED + 3 * sent_bytes;
+    size_t cap = FIXED + 3 * sent_bytes +
+                 6 * (2 * env->default_user_id.len +
+                      event_cut(env->default_user_agent, EVENT_USER_AGENT_BYTES_MAX).len);
     char *to = buf_reserve(out, cap);
     ENSURE(to, RC_NOMEM);
     struct json_out o = {.p = to, .end = to + cap};

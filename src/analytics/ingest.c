@@ -26,8 +26,9 @@ enum {
     INLINE_BYTES_MAX = 64 << 10,       /* about 0.2 ms of work; more goes to the worker pool */
     INLINE_PACKED_BYTES_MAX = 4 << 10, /* the same for compressed bodies */
     POOLS = 16,
-    POOL_BUFS = 32,
-    POOL_BUF_BYTES_MAX = 128 << 10, /* larger ones are not kept */
+    POOL_BUFS = 256,              /* one event each: as many as a loop may have under way */
+    POOL_BUF_BYTES_MAX = 8 << 10, /* larger ones are not kept */
+    OUT_PER_BODY = 3,             /* a batch's records are about so much larger than its body */
     POOL_DECODERS = 4,
 };
 
@@ -401,6 +402,8 @@ static void read_body(void *ctx)
     struct buf plain;
     ingest_buf_take(call->ingest, call->ingest->cfg.body_bytes_max * INGEST_DECODED_FACTOR, &plain);
     call->rc = decode_body(call, &body, &plain, &call->err);
+    if (body.len > POOL_BUF_BYTES_MAX) /* grow once */
+        IGNORE(!buf_reserve(&call->out, OUT_PER_BODY * body.len), "told by the first event");
     if (call->rc == RC_OK)
         call->rc = call->dialect->cut(call, body, &call->err);
     ingest_buf_give(call->ingest, &plain);

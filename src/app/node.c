@@ -138,7 +138,8 @@ static enum rc start_projector(struct node *n, struct err *err)
                                .dir = os_path(dir, "%s/consumers/project", n->cfg->data),
                                .ops = &project_consumer_ops,
                                .ctx = n->writer,
-                               .linger_ms_max = (uint32_t)n->cfg->consumer_linger_ms};
+                               .linger_ms_max = (uint32_t)n->cfg->consumer_linger_ms,
+                               .nice = (int)n->cfg->consumer_nice};
     TRY(consumer_start(&cfg, &project, err));
     atomic_store(&n->project, project);
     return RC_OK;
@@ -188,7 +189,8 @@ static enum rc start_archiver(struct node *n, struct err *err)
                                .dead = n->dead,
                                .dir = os_path(dir, "%s/consumers/archive", n->cfg->data),
                                .ops = &archive_consumer_ops,
-                               .ctx = n->archive};
+                               .ctx = n->archive,
+                               .nice = (int)n->cfg->consumer_nice};
     return consumer_start(&cfg, &n->archiver, err);
 }
 

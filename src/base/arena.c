@@ -39,9 +39,11 @@ void arena_init(struct arena *a, size_t chunk_bytes, size_t bytes_max)
 
 static struct arena_chunk *chunk_new(size_t cap)
 {
-    struct arena_chunk *c = heap_try_alloc(HEAP_ARENA, sizeof(*c) + cap);
+    struct arena_chunk *c = heap_try_resize(NULL, HEAP_ARENA, sizeof(*c) + cap);
     if (!c)
         return NULL;
+    c->next = NULL;
+    c->used = 0;
     c->cap = cap;
     POISON(c->data, cap);
     return c;

@@ -74,12 +74,14 @@ void *heap_alloc(enum heap_tag tag, size_t bytes)
 
 void *heap_try_resize(void *block, enum heap_tag tag, size_t bytes)
 {
-    if (!block)
-        return heap_try_alloc(tag, bytes);
-    struct header *h = (struct header *)block - 1;
-    must(h->magic == MAGIC_LIVE);
+    struct header *h = block ? (struct header *)block - 1 : NULL;
+    must(tag < HEAP_TAG_COUNT && (!h || h->magic == MAGIC_LIVE));
     if (bytes > SIZE_MAX - sizeof(*h) || is_failing())
         return NULL;
+    if (!h) {
+        h = malloc(sizeof(*h) + bytes);
+        return h ? take(h, tag, bytes) : NULL;
+    }
     enum heap_tag old_tag = (enum heap_tag)h->tag;
     uint64_t old_bytes = h->bytes;
     struct header *moved = realloc(h, sizeof(*h) + bytes);

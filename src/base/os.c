@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -435,4 +437,17 @@ char *os_path(char ret_path[OS_PATH_MAX], const char *fmt, ...)
     va_end(ap);
     must(n >= 0 && n < OS_PATH_MAX);
     return ret_path;
+}
+
+void os_thread_name(const char *name)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%s", name);
+    pthread_setname_np(pthread_self(), text);
+}
+
+void os_thread_nice(int nice)
+{
+    if (nice > 0) /* lowering the own priority is always allowed */
+        IGNORE(setpriority(PRIO_PROCESS, (id_t)gettid(), nice) != 0, "a wish");
 }

@@ -98,4 +98,10 @@ enum rc os_lock(const char *path, int *ret_fd, struct err *err) MUST_CHECK;
 enum { OS_PATH_MAX = 1024 };
 /* snprintf for paths that must fit: aborts on truncation of a path we built ourselves. */
 char *os_path(char ret_path[OS_PATH_MAX], const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The calling thread's name (cut at 15 bytes), as top, perf and gdb show it. */
+void os_thread_name(const char *name);
+/* How far the calling thread steps back when others want the cores: 0 (not at all) to 19. Linux
+ * keeps this per thread. */
+void os_thread_nice(int nice);
 #endif

@@ -7,6 +7,8 @@ static char lower(char c)
 
 bool slice_eq_nocase_same_len(struct slice a, struct slice b)
 {
+    if (a.len == 0 || memcmp(a.data, b.data, a.len) == 0)
+        return true; /* most write a name the usual way */
     for (size_t i = 0; i < a.len; i++)
         if (lower(a.data[i]) != lower(b.data[i]))
             return false;

@@ -5,6 +5,7 @@
 
 #include "base/heap.h"
 #include "base/must.h"
+#include "base/os.h"
 #include "net/net_int.h"
 
 static _Thread_local struct net_loop *current;
@@ -44,7 +45,7 @@ static void *loop_main(void *arg)
 {
     struct net_loop *loop = arg;
     current = loop;
-    pthread_setname_np(pthread_self(), loop->name);
+    os_thread_name(loop->name);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     current = NULL;
     return NULL;

@@ -62,7 +62,7 @@ static void *worker(void *ctx)
 {
     struct child *child = ctx;
     struct job *job;
-    pthread_setname_np(pthread_self(), "store-worker");
+    os_thread_name("store-worker");
     while ((job = next_job(child)))
         job_run(job);
     return NULL;
@@ -133,7 +133,7 @@ static void *watch_stdin(void *ctx)
 {
     (void)ctx;
     char c;
-    pthread_setname_np(pthread_self(), "store-parent");
+    os_thread_name("store-parent");
     while (os_calls_real.read(STDIN_FILENO, &c, 1) > 0 || errno == EINTR) {
         errno = 0;
     }

@@ -345,7 +345,7 @@ static void *supervise(void *ctx)
 {
     struct store_supervisor *s = ctx;
     struct err err = ERR_INIT;
-    pthread_setname_np(pthread_self(), "store-watch");
+    os_thread_name("store-watch");
     for (;;) {
         if (spawn(s, &err) != RC_OK)
             log_error("store child does not start", LOG_ERR(&err));

@@ -820,6 +820,9 @@ void *committer_run(void *stream)
 {
     struct stream *s = stream;
     struct mpsc_node *waiting = NULL;
+    char name[STREAM_NAME_MAX + 16];
+    snprintf(name, sizeof(name), "commit-%s", s->name);
+    os_thread_name(name);
     check_floor(s);
     for (;;) {
         bool is_closing = atomic_load(&s->is_closing); /* read before the queue */

@@ -353,6 +353,8 @@ static void rest(struct consumer *c)
 void *consumer_run(void *consumer)
 {
     struct consumer *c = consumer;
+    os_thread_name(c->cfg.ops->name);
+    os_thread_nice(c->cfg.nice);
     mono_ns next_idle = mono_add_ms(mono_now(), IDLE_EVERY_MS);
     while (!atomic_load(&c->is_stopping)) {
         uint64_t backlog;
