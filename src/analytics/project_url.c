@@ -41,7 +41,7 @@ static bool has_scheme(struct slice s, size_t *ret_behind)
 
 static struct slice host_of(struct slice authority)
 {
-    const char *at = authority.len ? memrchr(authority.data, '@', authority.len) : NULL;
+    const char *at = memrchr(authority.data, '@', authority.len);
     if (at)
         authority = slice_sub(authority, (size_t)(at - authority.data) + 1);
     if (authority.len && authority.data[0] == '[') { /* IPv6: the port follows the bracket */

@@ -108,6 +108,7 @@ static enum rc folder_put(struct object_store *s, const char *key, struct slice 
 {
     struct object_upload *u = NULL;
     TRY(folder_upload_begin(s, key, &u, err));
+    must(u);
     enum rc rc = os_write_all(u->fd, content.data, content.len, err);
     if (rc != RC_OK) {
         folder_upload_abort(s, u);

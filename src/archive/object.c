@@ -3,6 +3,7 @@
  * means that no implementation can be talked out of its root. */
 #include "archive/object.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/heap.h"
@@ -49,8 +50,7 @@ static enum rc check_prefix(const char *prefix, struct err *err)
     char probe[OBJECT_KEY_MAX + 2];
     size_t len = strlen(prefix);
     if (len < OBJECT_KEY_MAX) {
-        memcpy(probe, prefix, len);
-        probe[len] = 'x';
+        snprintf(probe, sizeof(probe), "%sx", prefix);
         if (object_key_is_valid(slice_of(probe, len + 1)))
             return RC_OK;
     }

@@ -88,7 +88,7 @@ static enum rc look_at_key(void *ctx, const struct object_info *info, struct err
         return RC_OK;
     n->is_found = true;
     n->first = first;
-    memcpy(n->key, info->key, sizeof(n->key));
+    snprintf(n->key, sizeof(n->key), "%s", info->key);
     return RC_OK;
 }
 

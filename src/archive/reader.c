@@ -164,7 +164,7 @@ enum rc archive_offset_at(const struct archive_index *index, uint32_t partition,
     uint32_t i, to;
     uint64_t first, next;
     TRY(archive_bounds(index, partition, &first, &next, err));
-    IGNORE(!find_partition(index, partition, &i, &to), "archive_bounds() found it");
+    must(find_partition(index, partition, &i, &to)); /* archive_bounds() found it */
     while (i < to && index->keys[i].hour.ms < archive_hour_of(t))
         i++;
     if (i == to) {
@@ -264,6 +264,7 @@ enum rc archive_reader_next(struct archive_reader *r, struct stream_record *ret,
         struct stream_record record = {0};
         if (!r->lines)
             TRY(open_part(r, err));
+        must(r->lines);
         enum rc rc = lines_next(r->lines, &line, err);
         if (rc == RC_END) {
             lines_close(r->lines);

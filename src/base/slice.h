@@ -8,11 +8,11 @@
 #include <string.h>
 
 struct slice {
-    const char *data; /* may be NULL if len is 0 */
+    const char *data; /* may be NULL if len is 0 (a zeroed struct) */
     size_t len;
 };
 
-#define SLICE_EMPTY ((struct slice){NULL, 0})
+#define SLICE_EMPTY ((struct slice){"", 0}) /* not NULL: memchr and memcpy want none, even for 0 */
 #define SLICE_LIT(lit) ((struct slice){"" lit, sizeof(lit) - 1})
 #define SLICE_CONST(lit)        \
     {                           \
@@ -27,7 +27,7 @@ static inline struct slice slice_of(const char *data, size_t len)
 
 static inline struct slice slice_str(const char *cstr)
 {
-    return (struct slice){cstr, cstr ? strlen(cstr) : 0};
+    return cstr ? (struct slice){cstr, strlen(cstr)} : SLICE_EMPTY;
 }
 
 static inline bool slice_eq(struct slice a, struct slice b)

@@ -167,6 +167,7 @@ static bool last_table_fill(struct last_table *t, yyjson_val *object, struct are
         cap *= 2;
     t->seed = seed;
     t->mask = cap - 1;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
     t->slots = arena_zalloc(scratch, cap * sizeof(*t->slots));
     if (!t->slots)
         return false;

@@ -55,7 +55,7 @@ void fake_stream_free(struct stream *s)
 
 static struct slice copy(struct slice s)
 {
-    return s.len ? slice_of(heap_strndup(HEAP_MISC, s.data, s.len), s.len) : SLICE_EMPTY;
+    return slice_of(heap_strndup(HEAP_MISC, s.data, s.len), s.len);
 }
 
 uint64_t fake_stream_add(struct stream *s, uint32_t partition, unix_ms time, struct slice key,
