@@ -1,12 +1,15 @@
-/* WHAT    The projector's writer: a batch of records into the table, exactly once (project.h).
- * WHY     Each record is decoded once, encoded at once, and what turns out to be there already is
- *         taken out of the encoded rows afterwards: holding decoded records of a whole batch would
- *         cost several times its bytes.
- * LAYOUT  one call: decode all → mark what a repeat finds present → mark duplicates → insert what
- * is left, month by month if there are many → look again if it is a repeat → note ids. INVARIANTS
- * The tokens and the split by months depend on the batch alone, never on what was found, so that a
- * repeat uses the same ones. An id enters the filter only behind a successful write. The filter
- * alone never drops a row. THREADS one at a time. */
+/* WHAT        The projector's writer: a batch of records into the table, exactly once
+ *             (project.h).
+ * WHY         Each record is decoded once, encoded at once, and what turns out to be there
+ *             already is taken out of the encoded rows afterwards: holding decoded records of a
+ *             whole batch would cost several times its bytes.
+ * LAYOUT      one call: decode all → mark what a repeat finds present → mark duplicates → insert
+ *             what is left, month by month if there are many → look again if it is a repeat →
+ *             note ids.
+ * INVARIANTS  The tokens and the split by months depend on the batch alone, never on what was
+ *             found, so that a repeat uses the same ones. An id enters the filter only behind a
+ *             successful write. The filter alone never drops a row.
+ * THREADS     one at a time. */
 #include "analytics/project_int.h"
 
 #include <stdio.h>

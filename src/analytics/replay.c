@@ -1,11 +1,13 @@
-/* WHAT  The job: phases in order, each from where the state file says.
- * WHY   A rebuilt table must never be half seen, and hours of work must never be lost or done
- * twice. So the new table grows beside the old one, the state file moves after each step, every
- * step can be repeated, and one EXCHANGE makes it the live one. Whether that happened is asked of
- * the engine (the new table's uuid), because a crash can fall between the exchange and the state
- * file. INVARIANTS  A batch is a function of its first offset and the source's content (a fixed
- * number of records or bytes), so a repeated batch has the same token. Only the batch at `next` can
- * be a repeat. THREADS  One; the live consumer is stopped through the callbacks handed in. */
+/* WHAT        The job: phases in order, each from where the state file says.
+ * WHY         A rebuilt table must never be half seen, and hours of work must never be lost or
+ *             done twice. So the new table grows beside the old one, the state file moves after
+ *             each step, every step can be repeated, and one EXCHANGE makes it the live one.
+ *             Whether that happened is asked of the engine (the new table's uuid), because a
+ *             crash can fall between the exchange and the state file.
+ * INVARIANTS  A batch is a function of its first offset and the source's content (a fixed number
+ *             of records or bytes), so a repeated batch has the same token. Only the batch at
+ *             `next` can be a repeat.
+ * THREADS     One; the live consumer is stopped through the callbacks handed in. */
 #include "analytics/replay.h"
 
 #include <inttypes.h>

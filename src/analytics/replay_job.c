@@ -1,8 +1,8 @@
-/* WHAT  The state of a replay in <dir>/events.json.
- * WHY   A replay runs for hours; what it has done must outlive the program. The file is replaced
- * whole and durably before the next step begins, so it is at most one step behind, and steps are
- * repeatable. INVARIANTS  What was read must print as what stands in the file; a CRC-32C closes it.
- */
+/* WHAT        The state of a replay in <dir>/events.json.
+ * WHY         A replay runs for hours; what it has done must outlive the program. The file is
+ *             replaced whole and durably before the next step begins, so it is at most one step
+ *             behind, and steps are repeatable.
+ * INVARIANTS  What was read must print as what stands in the file; a CRC-32C closes it. */
 #include "analytics/replay_int.h"
 
 #include <inttypes.h>

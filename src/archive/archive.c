@@ -1,7 +1,9 @@
-/* WHAT  The archive as a consumer: what drives the runs (run.c) and the Parquet work (parquet.c).
- * WHY   Records come in through process(), so that the stream is read once; time comes in through
- * tick(), because a quiet partition has an hour that ends without a record. THREADS  One lock
- * around everything; uploads happen under it, so that a flush waits for the one under way. */
+/* WHAT     The archive as a consumer: what drives the runs (run.c) and the Parquet work
+ *          (parquet.c).
+ * WHY      Records come in through process(), so that the stream is read once; time comes in
+ *          through tick(), because a quiet partition has an hour that ends without a record.
+ * THREADS  One lock around everything; uploads happen under it, so that a flush waits for the
+ *          one under way. */
 #include "archive/archive.h"
 
 #include <inttypes.h>

@@ -1,10 +1,13 @@
-/* WHAT  The object store that is a folder.
- * WHY   The default of one machine; also what tests and `weir archive verify` of a copied archive
- * use. LAYOUT  <dir>/<key>, and <dir>/.tmp/<random> while an object is written. No key can begin
- * with '.', so the two never meet. A name appears by rename of a synced file, then its folder is
- * synced. INVARIANTS  Listing is in byte order of whole keys although it walks folders: a folder
- * sorts as its name followed by '/', which is how its keys compare with their siblings ("a-b" <
- * "a/b" < "a0"). THREADS  One. A second process may read at any time. */
+/* WHAT        The object store that is a folder.
+ * WHY         The default of one machine; also what tests and `weir archive verify` of a copied
+ *             archive use.
+ * LAYOUT      <dir>/<key>, and <dir>/.tmp/<random> while an object is written. No key can begin
+ *             with '.', so the two never meet. A name appears by rename of a synced file, then
+ *             its folder is synced.
+ * INVARIANTS  Listing is in byte order of whole keys although it walks folders: a folder sorts
+ *             as its name followed by '/', which is how its keys compare with their siblings
+ *             ("a-b" < "a/b" < "a0").
+ * THREADS     One. A second process may read at any time. */
 #include "archive/object.h"
 
 #include <errno.h>

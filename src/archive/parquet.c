@@ -1,12 +1,13 @@
-/* WHAT  Parquet for archived runs, made by the store out of the NDJSON object.
- * WHY   The archive must not depend on the store, so Parquet comes second: a run waits in
- * <dir>/pending until its Parquet is made. It is made from the object, not from the events table,
- * because the archive tells what was received (doubles included) and must be makeable for an hour
- * the tables no longer hold. No part of it asks for a file or a server's disk: lines go in as rows
- * of a work table, Parquet comes out as the answer of a SELECT, so an embedded child and a cluster
- * behave alike. LAYOUT  <dir>/pending/p0000-<first>, content: key of the manifest. INVARIANTS  Rows
- * in offset order, row groups and compression fixed: the same engine version gives the same bytes.
- * A part's rows are counted before its Parquet is believed. */
+/* WHAT        Parquet for archived runs, made by the store out of the NDJSON object.
+ * WHY         The archive must not depend on the store, so Parquet comes second: a run waits in
+ *             <dir>/pending until its Parquet is made. It is made from the object, not from the
+ *             events table, because the archive tells what was received (doubles included) and
+ *             must be makeable for an hour the tables no longer hold. No part of it asks for a
+ *             file or a server's disk: lines go in as rows of a work table, Parquet comes out as
+ *             the answer of a SELECT, so an embedded child and a cluster behave alike.
+ * LAYOUT      <dir>/pending/p0000-<first>, content: key of the manifest.
+ * INVARIANTS  Rows in offset order, row groups and compression fixed: the same engine version
+ *             gives the same bytes. A part's rows are counted before its Parquet is believed. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
-/* WHAT  The index of an archive's manifests, and its records in offset order.
- * WHY   Keys tell partition, hour and first offset, so one listing finds what a range needs; a
- * manifest is fetched when its turn comes, an object is read once. INVARIANTS  Offsets given out
- * grow. Where two runs overlap (an archive that two data folders wrote), the run that began earlier
- * wins, as the first manifest was the first promise. */
+/* WHAT        The index of an archive's manifests, and its records in offset order.
+ * WHY         Keys tell partition, hour and first offset, so one listing finds what a range
+ *             needs; a manifest is fetched when its turn comes, an object is read once.
+ * INVARIANTS  Offsets given out grow. Where two runs overlap (an archive that two data folders
+ *             wrote), the run that began earlier wins, as the first manifest was the first
+ *             promise. */
 #include "archive/reader.h"
 
 #include <inttypes.h>

@@ -1,9 +1,10 @@
-/* WHAT  Lines -> one zstd frame -> temporary file -> object store.
- * WHY   An hour may be far larger than memory, so it goes through a file in the data folder. The
- * file is never synced: after a crash it is thrown away and made again from the stream, which is
- * the same work. INVARIANTS  The bytes are a function of the records alone: fixed level and window,
- * one thread, a checksum, no time, and the compressor is fed in pieces of exactly FEED_BYTES
- * however the lines fall, because zstd promises equal output for equal calls only. */
+/* WHAT        Lines -> one zstd frame -> temporary file -> object store.
+ * WHY         An hour may be far larger than memory, so it goes through a file in the data
+ *             folder. The file is never synced: after a crash it is thrown away and made again
+ *             from the stream, which is the same work.
+ * INVARIANTS  The bytes are a function of the records alone: fixed level and window, one thread,
+ *             a checksum, no time, and the compressor is fed in pieces of exactly FEED_BYTES
+ *             however the lines fall, because zstd promises equal output for equal calls only. */
 #include "archive/spool_int.h"
 
 #include <fcntl.h>

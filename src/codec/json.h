@@ -6,11 +6,11 @@
  *                 into events, so that one bad event cannot spoil the others and memory is bounded
  *                 by one event instead of by the body.
  *  json_parse     reads a value (yyjson) out of an arena. yyjson 0.10 has no depth limit of its
- * own, so depth is checked before. Numbers stay as the text that was sent: a 20-digit id is not
- * rounded. Invalid UTF-8 and lone surrogates are refused. json_write     a value as compact text,
- * never longer than the text it was read from. Of duplicate keys the last one holds. U+0000, keys
- * that are too long and numbers outside a double's range are refused, because something behind us
- * would choke.
+ *                 own, so depth is checked before. Numbers stay as the text that was sent: a
+ *                 20-digit id is not rounded. Invalid UTF-8 and lone surrogates are refused.
+ *  json_write     a value as compact text, never longer than the text it was read from. Of
+ *                 duplicate keys the last one holds. U+0000, keys that are too long and numbers
+ *                 outside a double's range are refused, because something behind us would choke.
  */
 #include <stdbool.h>
 #include <stdint.h>

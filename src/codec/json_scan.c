@@ -1,8 +1,11 @@
-/* WHAT   Cutting JSON text into values by its strings and brackets alone (json.h, "structure").
- * WHY    A batch of 10,000 events must neither be held as one tree (16 bytes per 6 of text) nor
- * fail as a whole because one event in it is malformed. HOW    One pass over the bytes. Inside a
- * string only '"' and '\' matter; outside only quotes and brackets. Kinds of brackets are not
- * matched here: yyjson does that for each piece. THREADS none. */
+/* WHAT     Cutting JSON text into values by its strings and brackets alone (json.h,
+ *          "structure").
+ * WHY      A batch of 10,000 events must neither be held as one tree (16 bytes per 6 of text)
+ *          nor fail as a whole because one event in it is malformed.
+ * HOW      One pass over the bytes. Inside a string only '"' and '\' matter; outside only quotes
+ *          and brackets. Kinds of brackets are not matched here: yyjson does that for each
+ *          piece.
+ * THREADS  none. */
 #include "codec/json.h"
 
 static bool is_space(char c)

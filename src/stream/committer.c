@@ -1,13 +1,15 @@
-/* WHAT  The one thread that writes: takes every waiting append, puts one run of batches per
- * partition together, writes and syncs each touched file once, publishes, and calls done(). WHY One
- * fdatasync serves everybody who waited. The writer is single-threaded so that offsets, checksum
- *       chains and file ends need no lock at all.
- * FAILURES (docs/internals/stream.md has the table)
- *       no space, before the sync   every file of the group is cut back and synced: RC_NOSPACE
- * means "certainly not stored"; the stream goes on anything else on write, cut or sync   the stream
- * halts: nothing is tried again (fsyncgate) INVARIANTS  Readers see a record only after the sync
- * that covers it, under every ack mode. p->out is empty between groups. a.synced <= a.size. THREADS
- * Everything here runs on the committer, but stream_append() and committer_wake(). */
+/* WHAT        The one thread that writes: takes every waiting append, puts one run of batches
+ *             per partition together, writes and syncs each touched file once, publishes, and
+ *             calls done().
+ * WHY         One fdatasync serves everybody who waited. The writer is single-threaded so that
+ *             offsets, checksum chains and file ends need no lock at all.
+ * FAILURES    No space, before the sync: every file of the group is cut back and synced;
+ *             RC_NOSPACE means "certainly not stored", and the stream goes on. Anything else on
+ *             write, cut or sync: the stream halts, nothing is tried again (fsyncgate). The whole
+ *             table is in docs/internals/stream.md.
+ * INVARIANTS  Readers see a record only after the sync that covers it, under every ack mode.
+ *             p->out is empty between groups. a.synced <= a.size.
+ * THREADS     Everything here runs on the committer, but stream_append() and committer_wake(). */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>

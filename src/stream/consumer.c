@@ -1,6 +1,7 @@
-/* WHAT   A consumer's life and its face to other threads: start, stop, pause, seek, status,
- * metrics. THREADS  lock guards the checkpoints that others read, the counters and the handshakes.
- * The flags that the thread looks at are atomics; poke() wakes it wherever it sleeps. */
+/* WHAT     A consumer's life and its face to other threads: start, stop, pause, seek, status,
+ *          metrics.
+ * THREADS  lock guards the checkpoints that others read, the counters and the handshakes. The
+ *          flags that the thread looks at are atomics; poke() wakes it wherever it sleeps. */
 #include "stream/consumer_int.h"
 
 #include <stdio.h>

@@ -1,10 +1,13 @@
-/* WHAT   The consumer's thread: which partition next, collecting a batch, handing it out, moving
- * on. WHY    A batch is: intent written durably → handler → checkpoint written durably. The
- * handler's token names the range, so a range that may have taken effect must come again exactly as
- * it was: the intent stands until the checkpoint replaces it, and while it stands nothing else of
- * its partition is handed out. Two durable writes per batch are the price; batches are large. A
- * partition whose handler fails waits by itself (backoff); the others go on. INVARIANTS  cp.next
- * only grows (but for consumer_seek). cp.first == the first record handed out. */
+/* WHAT        The consumer's thread: which partition next, collecting a batch, handing it out,
+ *             moving on.
+ * WHY         A batch is: intent written durably → handler → checkpoint written durably. The
+ *             handler's token names the range, so a range that may have taken effect must come
+ *             again exactly as it was: the intent stands until the checkpoint replaces it, and
+ *             while it stands nothing else of its partition is handed out. Two durable writes
+ *             per batch are the price; batches are large. A partition whose handler fails waits
+ *             by itself (backoff); the others go on.
+ * INVARIANTS  cp.next only grows (but for consumer_seek). cp.first == the first record handed
+ *             out. */
 #include "stream/consumer_int.h"
 
 #include <errno.h>

@@ -1,8 +1,10 @@
-/* WHAT   Dead letters: a rejected record goes, with its key, headers and value, to the dead-letter
- * stream; more headers say why and where it came from. WHY    Once only: between the append here
- * and the checkpoint lies a crash. So the intent of the batch remembers where the dead-letter
- * stream stood before; when the same range comes again, what was appended there since is looked
- * through for letters of this very origin. THREADS  The consumer's. */
+/* WHAT     Dead letters: a rejected record goes, with its key, headers and value, to the
+ *          dead-letter stream; more headers say why and where it came from.
+ * WHY      Once only: between the append here and the checkpoint lies a crash. So the intent of
+ *          the batch remembers where the dead-letter stream stood before; when the same range
+ *          comes again, what was appended there since is looked through for letters of this very
+ *          origin.
+ * THREADS  The consumer's. */
 #include "stream/consumer_int.h"
 
 #include <stdio.h>

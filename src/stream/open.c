@@ -1,14 +1,18 @@
-/* WHAT  Opening a stream folder: its meta file, the segment lists, recovery of the last segment.
- * WHY   Everything found after a crash is either kept because it was (or now is) on stable storage,
- * cut because it provably belongs to a commit that was never acknowledged, or refused.
- *       1. A sealed segment is trusted by its seal; the chain of base offsets must be without a
- * hole.
- *       2. Only the last segment may be unsealed. It is walked batch by batch; what follows the
- * last good one is cut unless a later batch proves it had been acknowledged (segment.c).
- *       3. The file is synced before any of it is believed: what we read may have come from the
- * page cache of a kernel that has not written it yet. A segment gets its name only after its header
- * is on stable storage, so a bad header is damage, never a torn creation. THREADS  Single-threaded
- * until the committer starts, which is the last step. */
+/* WHAT     Opening a stream folder: its meta file, the segment lists, recovery of the last
+ *          segment.
+ * WHY      Everything found after a crash is either kept because it was (or now is) on stable
+ *          storage, cut because it provably belongs to a commit that was never acknowledged, or
+ *          refused.
+ *          1. A sealed segment is trusted by its seal; the chain of base offsets must be without a
+ *             hole.
+ *          2. Only the last segment may be unsealed. It is walked batch by batch; what follows the
+ *             last good one is cut unless a later batch proves it had been acknowledged
+ *             (segment.c).
+ *          3. The file is synced before any of it is believed: what we read may have come from the
+ *             page cache of a kernel that has not written it yet. A segment gets its name only
+ *             after its header is on stable storage, so a bad header is damage, never a torn
+ *             creation.
+ * THREADS  Single-threaded until the committer starts, which is the last step. */
 #include <fcntl.h>
 #include <string.h>
 

@@ -1,10 +1,11 @@
-/* WHAT  Readers, bounds, waiting, the look-up by time.
- * WHY   A reader has a descriptor of its own for the segment it is in: retention may delete the
- * file beside it, and thousands of sealed segments cost no descriptor. It asks under the mutex how
- * far the segment is readable, once per batch at the end of what it knows, never per record.
+/* WHAT        Readers, bounds, waiting, the look-up by time.
+ * WHY         A reader has a descriptor of its own for the segment it is in: retention may
+ *             delete the file beside it, and thousands of sealed segments cost no descriptor. It
+ *             asks under the mutex how far the segment is readable, once per batch at the end of
+ *             what it knows, never per record.
  * INVARIANTS  Nothing is returned that is not synced; every batch is checked (checksum, chain,
- * offset) before a record of it is handed out. THREADS  A reader belongs to one thread; any number
- * of readers run beside the committer. */
+ *             offset) before a record of it is handed out.
+ * THREADS     A reader belongs to one thread; any number of readers run beside the committer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* WHAT  Retention, the segment list for tools, and the consistent copy of a running stream.
- * WHY   Only whole sealed segments go, oldest first and each made durable before the next: a crash
- * in the middle can leave too much, never a hole in the chain of offsets. THREADS  stream_retain:
- * the committer or any one caller; s->mutex covers the list, files are removed outside of it.
- * Readers keep the descriptor they have. */
+/* WHAT     Retention, the segment list for tools, and the consistent copy of a running stream.
+ * WHY      Only whole sealed segments go, oldest first and each made durable before the next: a
+ *          crash in the middle can leave too much, never a hole in the chain of offsets.
+ * THREADS  stream_retain: the committer or any one caller; s->mutex covers the list, files are
+ *          removed outside of it. Readers keep the descriptor they have. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,10 @@
-/* WHAT  For the operator: read every byte of a stream folder, and cut a damaged one.
- * WHY   Opening trusts the seals of finished segments; this does not. truncate-tail never throws
- * bytes away (they stay beside it as *.cut), and never lets an offset be used twice: the records
- * that were there may have been processed, so the next segment begins behind the highest offset
- * that any surviving header tells, and readers step over the gap. THREADS  None. */
+/* WHAT     For the operator: read every byte of a stream folder, and cut a damaged one.
+ * WHY      Opening trusts the seals of finished segments; this does not. truncate-tail never
+ *          throws bytes away (they stay beside it as *.cut), and never lets an offset be used
+ *          twice: the records that were there may have been processed, so the next segment
+ *          begins behind the highest offset that any surviving header tells, and readers step
+ *          over the gap.
+ * THREADS  None. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
