@@ -47,6 +47,11 @@ build/release/build.ninja: | setup-build
 	@rm -rf build/release
 	@$(meson_setup) $(MESON_FLAGS) build/release
 
+# "make" and "make run" need none of the tests' tools, so a folder that they made knows no tests: it has to look again.
+build/release/.tests: | setup-test build/release/build.ninja
+	@meson setup --reconfigure build/release
+	@touch $@
+
 build/asan/build.ninja: | setup-test
 	@rm -rf build/asan
 	@CC=clang $(meson_setup) -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true $(MESON_FLAGS) build/asan
@@ -61,10 +66,10 @@ asan tsan: %: setup-test build/%/build.ninja
 run: setup-run build/weir
 	@exec build/weir serve --data '$(DATA)' --listen '$(LISTEN)'
 
-test: setup-test build/weir build/asan/build.ninja build/tsan/build.ninja
+test: setup-test build/release/.tests build/weir build/asan/build.ninja build/tsan/build.ninja
 	@tools/run-tests $(TESTS)
 
-test-long: setup-test build/weir build/asan/build.ninja build/tsan/build.ninja
+test-long: setup-test build/release/.tests build/weir build/asan/build.ninja build/tsan/build.ninja
 	@tools/run-tests --long $(TESTS)
 
 bench: setup-bench build/weir
