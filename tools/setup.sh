@@ -2,8 +2,8 @@
 # Installs what one kind of work on weir needs, on Debian 12 or 13 (x86-64, arm64), and nothing that is already there.
 #
 #   tools/setup.sh build       compiler, Meson, the C libraries
-#   tools/setup.sh run         build + Node.js and npm, which fetches the embedded ClickHouse engine into node_modules
-#   tools/setup.sh test        run + cmocka, clang with sanitizers and libFuzzer, linters, strace, curl, the SDKs
+#   tools/setup.sh run         build + curl, Node.js and npm, which fetches the embedded ClickHouse engine into node_modules
+#   tools/setup.sh test        run + cmocka, clang with sanitizers and libFuzzer, linters, strace, the SDKs
 #   tools/setup.sh bench       run + the peers that the benches compare with (started by hand, never as services)
 #   tools/setup.sh list LEVEL  print LEVEL's Debian packages for this system, one a line
 #
@@ -27,8 +27,8 @@ pkgs_build="gcc libc6-dev pkg-config meson ninja-build python3 ca-certificates
  libuv1-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libzstd-dev zlib1g-dev"
 pkgs_new="libyyjson-dev libllhttp-dev" # from Debian 13 on
 pkgs_new_runtime="libyyjson0"          # yyjson comes without a static archive
-pkgs_test="libcmocka-dev clang clang-tidy clang-format llvm cppcheck strace curl"
-pkgs_bench="wrk nginx-light postgresql redis-server nats-server curl"
+pkgs_test="libcmocka-dev clang clang-tidy clang-format llvm cppcheck strace"
+pkgs_bench="wrk nginx-light postgresql redis-server nats-server"
 
 level_packages() {
         printf '%s\n' $pkgs_build
@@ -38,6 +38,7 @@ level_packages() {
                 # A node and npm from elsewhere (a vendor's package, a version manager) are kept.
                 if ! command -v node >/dev/null 2>&1; then echo nodejs; fi
                 if ! command -v npm >/dev/null 2>&1; then echo npm; fi
+                echo curl # "make run" prints a line for it
                 ;;
         esac
         case $1 in
@@ -293,7 +294,7 @@ script_sum=$(cksum <"$here/tools/setup.sh")
 lock_sum=$(cat "$here/package.json" "$here/package-lock.json" 2>/dev/null | cksum)
 case $level in
 build) tools="gcc pkg-config meson ninja python3" npm_part="" ;;
-run) tools="gcc pkg-config meson ninja python3 node npm" npm_part=engine ;;
+run) tools="gcc pkg-config meson ninja python3 node npm curl" npm_part=engine ;;
 test) tools="gcc meson ninja python3 node npm clang clang-tidy clang-format cppcheck strace curl" npm_part=all ;;
 bench) tools="gcc meson ninja python3 node npm wrk curl" npm_part=engine ;;
 esac

@@ -291,20 +291,18 @@ enum rc query_shape_wrap(struct query_call *call, struct slice result, struct bu
 }
 
 static const struct api_route routes[] = {
-#define ROUTE(m, path, handler, body, text)                                            \
-    {                                                                                  \
-        .method = m, .pattern = "/projects/{projectId}" path, .auth = API_AUTH_SECRET, \
-        .body_bytes_max = body, .handle = handler, .openapi = text                     \
-    }
-    ROUTE(NET_GET, "/analytics/overview", query_overview, 0, query_openapi_overview),
-    ROUTE(NET_GET, "/analytics/timeseries", query_timeseries, 0, query_openapi_timeseries),
-    ROUTE(NET_GET, "/pages", query_pages, 0, query_openapi_pages),
-    ROUTE(NET_GET, "/pages/top-referrers", query_referrers, 0, query_openapi_referrers),
-    ROUTE(NET_GET, "/events", query_events, 0, query_openapi_events),
-    ROUTE(NET_GET, "/events/{eventId}", query_event, 0, query_openapi_event),
-    ROUTE(NET_GET, "/users/active", query_users_active, 0, query_openapi_users_active),
-    ROUTE(NET_GET, "/users/{userId}/events", query_user_events, 0, query_openapi_user_events),
-    ROUTE(NET_POST, "/funnels", query_funnel, 64 * 1024, query_openapi_funnel),
+#define ROUTE(m, path, handler, body, text)                                        \
+    .method = m, .pattern = "/projects/{projectId}" path, .auth = API_AUTH_SECRET, \
+    .body_bytes_max = body, .handle = handler, .openapi = text
+    {ROUTE(NET_GET, "/analytics/overview", query_overview, 0, query_openapi_overview)},
+    {ROUTE(NET_GET, "/analytics/timeseries", query_timeseries, 0, query_openapi_timeseries)},
+    {ROUTE(NET_GET, "/pages", query_pages, 0, query_openapi_pages)},
+    {ROUTE(NET_GET, "/pages/top-referrers", query_referrers, 0, query_openapi_referrers)},
+    {ROUTE(NET_GET, "/events", query_events, 0, query_openapi_events)},
+    {ROUTE(NET_GET, "/events/{eventId}", query_event, 0, query_openapi_event)},
+    {ROUTE(NET_GET, "/users/active", query_users_active, 0, query_openapi_users_active)},
+    {ROUTE(NET_GET, "/users/{userId}/events", query_user_events, 0, query_openapi_user_events)},
+    {ROUTE(NET_POST, "/funnels", query_funnel, 64 * 1024, query_openapi_funnel)},
 #undef ROUTE
 };
 

@@ -98,7 +98,7 @@ void query_timeseries(void *service, struct api_request *req)
         bucket, has_event ? " AND event = {eventType:String}" : "", fill);
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
-    call->user = (void *)(uintptr_t) "timeseries";
+    call->user = UNCONST("timeseries");
     query_run(call, sql);
 }
 
@@ -119,7 +119,7 @@ void query_pages(void *service, struct api_request *req)
     query_param_u64(call, "limit", call->limit);
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
-    call->user = (void *)(uintptr_t) "pageviews";
+    call->user = UNCONST("pageviews");
     query_run(call, sql);
 }
 
@@ -131,7 +131,7 @@ void query_referrers(void *service, struct api_request *req)
     query_param_u64(call, "limit", call->limit);
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
-    call->user = (void *)(uintptr_t) "referrers";
+    call->user = UNCONST("referrers");
     query_run(call, "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
                     " AS uniqueSessions FROM $EVENTS$RANGE AND event = 'pageview' AND "
                     "referrer_domain != '' AND referrer_domain != hostname "
@@ -147,7 +147,7 @@ void query_users_active(void *service, struct api_request *req)
     query_param_u64(call, "limit", call->limit);
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
-    call->user = (void *)(uintptr_t) "users";
+    call->user = UNCONST("users");
     query_run(call, "SELECT user_id AS userId, max(timestamp) AS lastSeen, count() AS eventCount "
                     "FROM $EVENTS$RANGE AND user_id != '' GROUP BY userId "
                     "ORDER BY lastSeen DESC, userId LIMIT {limit:UInt32}");

@@ -7,6 +7,7 @@
  *     *ret_segment = take_ptr(&seg);      // hand over: the cleanup sees NULL
  */
 #include <stddef.h>
+#include <stdint.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -16,7 +17,9 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)(((char *)(ptr)) - offsetof(type, member)))
+/* Takes const away for an interface that has no const but does not write either. */
+#define UNCONST(ptr) ((void *)(uintptr_t)(ptr))
 
 /* Drop a must-check result on purpose, with the reason beside it. */
 #define IGNORE(expr, why) \

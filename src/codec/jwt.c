@@ -56,16 +56,16 @@ enum jwt_result jwt_parse(struct arena *a, struct slice token, struct jwt *ret_j
 enum jwt_result jwt_verify(const struct jwt *jwt, struct slice secret, unix_ms now)
 {
     uint8_t mac[SHA256_BYTES];
-    double now_s = (double)now.ms / 1000.0;
+    double now_s = (double)now.ms / 1000.0, skew_s = (double)JWT_CLOCK_SKEW_S;
     if (secret.len == 0)
         return JWT_BAD_SIGNATURE;
     hmac_sha256(secret, jwt->signed_part, mac);
     if (!slice_eq_const_time(slice_of((const char *)mac, sizeof(mac)),
                              slice_of((const char *)jwt->signature, sizeof(jwt->signature))))
         return JWT_BAD_SIGNATURE;
-    if (jwt->has_exp && now_s >= jwt->exp_s + JWT_CLOCK_SKEW_S)
+    if (jwt->has_exp && now_s >= jwt->exp_s + skew_s)
         return JWT_EXPIRED;
-    if (jwt->has_nbf && now_s < jwt->nbf_s - JWT_CLOCK_SKEW_S)
+    if (jwt->has_nbf && now_s < jwt->nbf_s - skew_s)
         return JWT_NOT_YET;
     return JWT_OK;
 }

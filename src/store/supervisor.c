@@ -159,7 +159,7 @@ static void build_args(const struct store_supervisor *s, struct args *a)
     const struct store_child_cfg *cfg = &s->cfg;
     *a = (struct args){.count = 2};
     a->argv[0] = (char *)(uintptr_t)cfg->executable;
-    a->argv[1] = (char *)(uintptr_t) "store";
+    a->argv[1] = UNCONST("store");
     add_text(a, "--data", cfg->data_dir);
     add_text(a, "--socket", cfg->socket_path);
     add_text(a, "--listen", cfg->tcp_listen);

@@ -44,7 +44,7 @@ static void quantiles_are_at_most_a_thirty_second_too_high(void **state)
         }
         qsort(values, N, sizeof(values[0]), compare);
         for (size_t q = 0; q < sizeof(quantiles) / sizeof(quantiles[0]); q++) {
-            double exact = quantiles[q] * N;
+            double exact = quantiles[q] * (double)N;
             size_t rank = (size_t)exact;
             if ((double)rank < exact)
                 rank++;

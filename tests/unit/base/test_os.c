@@ -181,8 +181,7 @@ static void short_and_interrupted_calls_are_carried_on(void **state)
     assert_content("a", "0123456789");
     int fd;
     assert_int_equal(os_open(in_dir("a"), O_RDWR, &fd, &err), RC_OK);
-    struct iovec iov[] = {
-        {NULL, 0}, {(void *)(uintptr_t) "abcdefgh", 8}, {NULL, 0}, {(void *)(uintptr_t) "XY", 2}};
+    struct iovec iov[] = {{NULL, 0}, {UNCONST("abcdefgh"), 8}, {NULL, 0}, {UNCONST("XY"), 2}};
     uint64_t written = 99, size;
     assert_int_equal(os_pwritev_all(fd, iov, 4, 5, &written, &err), RC_OK);
     assert_int_equal(written, 10);
@@ -212,7 +211,7 @@ static void a_failing_vectored_write_tells_how_far_it_came(void **state)
     fault.is_short = true;
     t->pwritev = bad_pwritev;
     os_calls_set(t);
-    struct iovec iov[] = {{(void *)(uintptr_t) "abcd", 4}, {(void *)(uintptr_t) "efghij", 6}};
+    struct iovec iov[] = {{UNCONST("abcd"), 4}, {UNCONST("efghij"), 6}};
     uint64_t written = 99;
     assert_int_equal(os_pwritev_all(fd, iov, 2, 0, &written, &err), RC_NOSPACE);
     assert_int_equal(err.sys_errno, ENOSPC);
