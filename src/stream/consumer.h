@@ -46,8 +46,8 @@ struct consumer_cfg {
     uint32_t batch_records_max; /* 50,000 */
     uint64_t batch_bytes_max;   /* 32 MiB */
     uint32_t linger_ms_max;     /* 200: how long a batch may wait to fill */
-    int nice; /* of its thread, 0-19: bursts are for the stream to absorb, not for the edge */
-    bool start_at_newest;       /* when there is no checkpoint yet; default oldest */
+    int nice;             /* of its thread, 0-19: a burst waits in the stream, not at the edge */
+    bool start_at_newest; /* when there is no checkpoint yet; default oldest */
 };
 enum rc consumer_start(const struct consumer_cfg *cfg, struct consumer **ret_consumer,
                        struct err *err) MUST_CHECK;
