@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/cli.h"
+#include "base/heap.h"
 
 static const struct {
     const char *name;
@@ -38,6 +39,7 @@ static int print_usage(FILE *to, int code)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    heap_configure();
     if (argc < 2)
         return print_usage(stderr, CLI_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
