@@ -1,9 +1,12 @@
 #ifndef WEIR_BASE_SWAR_H
 #define WEIR_BASE_SWAR_H
 /* Eight bytes at once in one register (SIMD within a register; after "Bit Twiddling Hacks", hasless
- * and haszero). Pure; exact for the question "is there any such byte", on either byte order. */
+ * and haszero). Pure. A borrow can mark bytes behind a true find, never before it: "is there any"
+ * and "where is the first" are exact. */
 #include <stdint.h>
 #include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest one");
 
 enum { SWAR_BYTES = 8 };
 
@@ -26,6 +29,11 @@ static inline uint64_t swar_has_below(uint64_t word, unsigned char n)
 static inline uint64_t swar_has(uint64_t word, unsigned char byte)
 {
     return swar_has_below(word ^ swar_of(byte), 1);
+}
+/* Of what one of the above found: the place of the first such byte in memory. */
+static inline unsigned swar_first(uint64_t found)
+{
+    return (unsigned)__builtin_ctzll(found) / 8;
 }
 /* Not zero if a byte must be escaped inside a JSON string (RFC 8259 7). */
 static inline uint64_t swar_has_json_special(uint64_t word)

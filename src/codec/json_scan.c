@@ -8,6 +8,8 @@
  * THREADS  none. */
 #include "codec/json.h"
 
+#include "base/swar.h"
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -24,15 +26,18 @@ char json_peek(struct slice text, size_t *at)
 static size_t string_end(struct slice text, size_t at)
 {
     while (at < text.len) {
-        const char *quote = memchr(text.data + at, '"', text.len - at);
-        if (!quote)
-            return 0;
-        size_t end = (size_t)(quote - text.data), back = end;
-        while (back > at && text.data[back - 1] == '\\')
-            back--;
-        at = end + 1;
-        if ((end - back) % 2 == 0)
-            return at;
+        if (text.len - at >= SWAR_BYTES) {
+            uint64_t word = swar_load(text.data + at);
+            uint64_t found = swar_has(word, '"') | swar_has(word, '\\');
+            if (!found) {
+                at += SWAR_BYTES;
+                continue;
+            }
+            at += swar_first(found);
+        }
+        if (text.data[at] == '"')
+            return at + 1;
+        at += text.data[at] == '\\' ? 2 : 1;
     }
     return 0;
 }
@@ -46,30 +51,30 @@ static bool skip_container(struct slice text, size_t *at, uint32_t *ret_depth)
 {
     uint32_t depth = 0, deepest = 0;
     size_t i = *at;
-    while (i < text.len) {
-        switch (kinds[(unsigned char)text.data[i]]) {
+    for (;;) {
+        while (i < text.len && kinds[(unsigned char)text.data[i]] == OTHER)
+            i++;
+        if (i >= text.len)
+            return false;
+        switch (kinds[(unsigned char)text.data[i++]]) {
         case QUOTE:
-            i = string_end(text, i + 1);
+            i = string_end(text, i);
             if (i == 0)
                 return false;
-            continue;
+            break;
         case OPEN:
             if (++depth > deepest)
                 deepest = depth;
             break;
-        case CLOSE:
+        default: /* CLOSE: the first byte was an OPEN */
             if (--depth == 0) {
-                *at = i + 1;
+                *at = i;
                 *ret_depth = deepest;
                 return true;
             }
             break;
-        default:
-            break;
         }
-        i++;
     }
-    return false;
 }
 
 static bool skip_scalar(struct slice text, size_t *at)
