@@ -131,7 +131,8 @@ void http_answer_head(struct buf *out, const struct http_answer *a)
     if (a->content_type.len)
         to = put_header(to, SLICE_LIT("Content-Type"), a->content_type);
     for (uint32_t i = 0; i < a->header_count; i++)
-        to = put_header(to, a->headers[i].name, a->headers[i].value);
+        if (framing_is_token(a->headers[i].name))
+            to = put_header(to, a->headers[i].name, a->headers[i].value);
     if (a->request_id.len)
         to = put_header(to, SLICE_LIT("X-Request-Id"), a->request_id);
     if (a->length_kind == HTTP_LENGTH_CHUNKED) {

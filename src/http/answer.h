@@ -22,6 +22,7 @@ struct http_answer {
     uint64_t length; /* not sent with 204 and 304 */
     enum http_connection connection;
 };
-/* A value is cut at its first CR, LF or NUL: no handler can be made to write a second header. */
+/* A value is cut at its first CR, LF or NUL, and a field whose name is no token is left out: no
+ * handler can be made to write a second header. */
 void http_answer_head(struct buf *out, const struct http_answer *answer);
 #endif

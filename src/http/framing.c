@@ -48,6 +48,11 @@ static size_t count_of_kind(struct slice text, unsigned kind)
     return n;
 }
 
+bool framing_is_token(struct slice text)
+{
+    return text.len && count_of_kind(text, TOKEN) == text.len;
+}
+
 /* ---- lines ---- */
 
 static struct framing_verdict split_request_line(struct slice line, struct framing_line *ret)

@@ -28,6 +28,8 @@ struct framing_line {
     unsigned minor; /* HTTP/1.minor */
 };
 
+bool framing_is_token(struct slice text); /* RFC 9110 5.6.2: what a field may be called */
+
 /* Splits a head, up to and including its empty line, into request line and fields. Every line ends
  * CRLF; no bare CR or LF, no NUL or other control byte, no obsolete folding, no space before a
  * colon; single spaces in the request line; HTTP/1.0 or 1.1 (505 otherwise). More than header_max

@@ -2,7 +2,9 @@
 
 #include "base/attr.h"
 
-enum { EXTENSION_BYTES_MAX = 256, TRAILER_BYTES_MAX = 4096 };
+/* The first two count names and values; the third everything that is no data, such as the
+ * leading zeros of a size, for which llhttp has no callback. */
+enum { EXTENSION_BYTES_MAX = 256, TRAILER_BYTES_MAX = 4096, GAP_BYTES_MAX = 8192 };
 
 /* ---- finding the head ---- */
 
@@ -72,9 +74,23 @@ static int on_message_complete(llhttp_t *ll)
     return HPE_PAUSED;
 }
 
+/* Counts what lies between the data and `at`. */
+static bool is_gap_bounded(struct http_parser *p, const char *at)
+{
+    p->gap_bytes += (size_t)(at - p->gap_from);
+    p->gap_from = at;
+    if (p->gap_bytes > GAP_BYTES_MAX)
+        p->is_too_long = true;
+    return !p->is_too_long;
+}
+
 static int on_body(llhttp_t *ll, const char *at, size_t len)
 {
     struct http_parser *p = CONTAINER_OF(ll, struct http_parser, ll);
+    if (!is_gap_bounded(p, at))
+        return -1;
+    p->gap_bytes = 0;
+    p->gap_from = at + len;
     if (p->take(p->ctx, slice_of(at, len)))
         return 0;
     p->is_sink_full = true;
@@ -84,9 +100,10 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
 static int on_extra(llhttp_t *ll, size_t len, uint32_t bytes_max)
 {
     struct http_parser *p = CONTAINER_OF(ll, struct http_parser, ll);
-    p->is_too_long = len > bytes_max - p->extra_bytes;
-    if (p->is_too_long)
+    if (len > bytes_max - p->extra_bytes) {
+        p->is_too_long = true;
         return -1;
+    }
     p->extra_bytes += (uint32_t)len;
     return 0;
 }
@@ -229,19 +246,20 @@ enum http_body_step http_parse_body(struct http_parser *p, struct slice bytes,
         return take_counted(p, bytes, ret_used);
     if (bytes.len == 0)
         return HTTP_BODY_MORE;
+    p->gap_from = bytes.data;
     llhttp_errno_t error = llhttp_execute(&p->ll, bytes.data, bytes.len);
-    if (error == HPE_OK) {
+    if (error == HPE_OK && is_gap_bounded(p, bytes.data + bytes.len)) {
         *ret_used = bytes.len;
         return HTTP_BODY_MORE;
     }
-    if (error == HPE_PAUSED) {
-        *ret_used = (size_t)(llhttp_get_error_pos(&p->ll) - bytes.data);
+    if (error == HPE_PAUSED && is_gap_bounded(p, llhttp_get_error_pos(&p->ll))) {
+        *ret_used = (size_t)(p->gap_from - bytes.data);
         return HTTP_BODY_END;
     }
     if (p->is_sink_full)
         return HTTP_BODY_REFUSED;
     *ret_verdict = (struct framing_verdict){
-        400, p->is_too_long ? "The chunk extensions or trailers are too long."
+        400, p->is_too_long ? "The chunk extensions, sizes or trailers are too long."
                             : "The chunked body is malformed."};
     return HTTP_BODY_BAD;
 }

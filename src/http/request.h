@@ -49,8 +49,10 @@ struct http_parser {
     llhttp_t ll;
     uint64_t left;        /* of a body with a length */
     uint32_t extra_bytes; /* chunk extensions and trailers so far */
+    size_t gap_bytes;     /* since the last piece of data, of earlier calls */
+    const char *gap_from; /* and of this call: from here */
     bool is_chunked;
-    bool is_too_long; /* extra_bytes went past its bound */
+    bool is_too_long; /* extra_bytes or gap_bytes went past its bound */
     bool is_sink_full;
     bool (*take)(void *ctx, struct slice piece);
     void *ctx;
@@ -65,8 +67,9 @@ struct framing_verdict http_parse_head(struct http_parser *p, struct slice head,
 /* ---- the body ---- */
 enum http_body_step { HTTP_BODY_MORE, HTTP_BODY_END, HTTP_BODY_BAD, HTTP_BODY_REFUSED };
 /* Gives the body's own bytes to take(), in order. *ret_used bytes belonged to the body; after END
- * the next request begins there. REFUSED: take() said false. BAD: malformed chunks, or more than
- * 256 bytes of chunk extensions and 4 KiB of trailers (*ret_verdict). Trailers are dropped. */
+ * the next request begins there. REFUSED: take() said false. BAD: malformed chunks, more than 256
+ * bytes of chunk extensions, 4 KiB of trailers, or 8 KiB of anything between two pieces of data
+ * (*ret_verdict). Trailers are dropped. */
 enum http_body_step http_parse_body(struct http_parser *p, struct slice bytes,
                                     bool (*take)(void *ctx, struct slice piece), void *ctx,
                                     size_t *ret_used,

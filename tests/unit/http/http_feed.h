@@ -2,7 +2,8 @@
 #define WEIR_TEST_HTTP_FEED_H
 /* Takes one request after the other out of bytes that come in pieces, as net does; for the unit
  * test and the fuzzer, which compare what different pieces lead to. Small limits, so that a fuzzer
- * reaches them. */
+ * reaches them. What is shown to a parser lies in memory of just that size, so that a sanitizer
+ * sees a look past its end. */
 #include <string.h>
 
 #include "base/crc32c.h"
@@ -61,11 +62,9 @@ static inline void feed_end(struct feed *f, size_t used)
     f->is_over = ++f->result.requests == FEED_REQUESTS;
 }
 
-/* One step over bytes from *at on, `known` of which have arrived; false: more are needed, or the
- * end of it all. */
-static inline bool feed_step(struct feed *f, struct slice bytes, size_t known, size_t *at)
+/* One step over the window, which begins at *at; false: more is needed, or the end of it all. */
+static inline bool feed_window(struct feed *f, struct slice window, size_t *at)
 {
-    struct slice window = slice_of(bytes.data + *at, known - *at);
     struct framing_verdict v = FRAMING_FINE;
     if (f->is_in_body) {
         size_t used = 0;
@@ -109,17 +108,36 @@ static inline bool feed_step(struct feed *f, struct slice bytes, size_t known, s
     return false;
 }
 
-/* In pieces of piece bytes each; every piece is handed over in memory of its own size. */
-static inline struct feed_result feed_all(struct slice bytes, size_t piece)
+static inline bool feed_step(struct feed *f, struct slice bytes, size_t known, size_t *at)
+{
+    size_t len = known - *at;
+    char *copy = heap_alloc(HEAP_MISC, len + 1); /* not of no bytes: that would be NULL */
+    memcpy(copy + 1, bytes.data + *at, len);
+    bool is_going_on = feed_window(f, slice_of(copy + 1, len), at);
+    heap_free(copy);
+    return is_going_on;
+}
+
+/* Piece i has sizes[i % size_count] + 1 bytes. */
+static inline struct feed_result feed_cut(struct slice bytes, const uint8_t *sizes,
+                                          size_t size_count)
 {
     struct feed f = {.is_in_body = false};
     size_t at = 0, known = 0;
-    while (known < bytes.len && !f.is_over) {
+    for (size_t i = 0; known < bytes.len && !f.is_over; i++) {
+        size_t piece = size_count ? (size_t)sizes[i % size_count] + 1 : bytes.len;
         known += piece < bytes.len - known ? piece : bytes.len - known;
         while (!f.is_over && at <= known && feed_step(&f, bytes, known, &at))
             ;
     }
     return f.result;
+}
+
+/* In pieces of `piece` bytes each, at most 256; 0: all at once. */
+static inline struct feed_result feed_all(struct slice bytes, size_t piece)
+{
+    const uint8_t size = (uint8_t)(piece - 1);
+    return feed_cut(bytes, &size, piece != 0);
 }
 
 static inline bool feed_equal(const struct feed_result *a, const struct feed_result *b)

@@ -14,7 +14,7 @@
 
 static void assert_verdict(struct slice bytes, int status, const char *what)
 {
-    struct feed_result whole = feed_all(bytes, bytes.len);
+    struct feed_result whole = feed_all(bytes, 0);
     if (whole.status != status)
         fail_msg("%s: %d instead of %d", what, whole.status, status);
     for (size_t piece = 1; piece <= 7; piece++) {
@@ -79,12 +79,15 @@ static void judges_the_same_in_any_pieces(void **state)
 static void bounds_extensions_and_trailers(void **state)
 {
     (void)state;
-    char text[8192];
+    char text[9000];
     for (int over = 0; over <= 1; over++) {
         snprintf(text, sizeof(text), CH "1;%0*d\r\nx\r\n0\r\n\r\n", 256 + over, 0);
         assert_verdict(slice_str(text), over ? 400 : 200, "extension");
         snprintf(text, sizeof(text), CH "1\r\nx\r\n0\r\nT: %0*d\r\n\r\n", over ? 5000 : 4000, 0);
         assert_verdict(slice_str(text), over ? 400 : 200, "trailer");
+        /* What llhttp has no word for: CRLF after the data before, zeros, the size, CRLF. */
+        snprintf(text, sizeof(text), CH "1\r\nx\r\n%0*d\r\ny\r\n0\r\n\r\n", 8192 - 4 + over, 1);
+        assert_verdict(slice_str(text), over ? 400 : 200, "zeros before a size");
     }
 }
 
