@@ -43,9 +43,8 @@ static void flush(struct net_task *task)
     pthread_mutex_lock(&job->lock);
     job->is_posted = false;
     bool is_done = job->is_done;
-    if (job->lines.len)
-        IGNORE(net_stream_write(job->net, buf_slice(&job->lines)),
-               "progress for an asker that left or is slow");
+    if (job->lines.len && net_stream_write(job->net, buf_slice(&job->lines)) == RC_CLOSED)
+        atomic_store(&job->is_cancelled, true);
     buf_clear(&job->lines);
     pthread_mutex_unlock(&job->lock);
     if (!is_done)

@@ -110,6 +110,7 @@ static enum rc start_control(struct server *s, struct err *err)
                                 .loops = s->loops,
                                 .loop_count = 1,
                                 .app = api_app(s->control_api),
+                                .is_end_gone = true, /* a verb that was interrupted */
                                 .name = "control"};
     return net_server_start(&sc, &s->control_server, err);
 }
