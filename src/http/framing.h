@@ -1,7 +1,7 @@
 #ifndef WEIR_HTTP_FRAMING_H
 #define WEIR_HTTP_FRAMING_H
-/* The framing law: what a request head must be before anything else is believed of it (RFC
- * 9112 2.2, 3.2, 5, 6; reject, never repair). One reading of a head is lawful; whatever two parsers
+/* The framing law: what a request head must be before anything else is believed of it (RFC 9112
+ * 2.2, 3.2, 5, 6; reject, never repair). One reading of a head is lawful; whatever two parsers
  * could read differently is refused. Pure. */
 #include <stdbool.h>
 #include <stdint.h>

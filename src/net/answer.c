@@ -1,5 +1,10 @@
-/* Answers: whole, streamed, and the server's own refusals; and what becomes of the connection then.
- */
+/* Answers: whole, streamed, and the server's own refusals.
+ *
+ * ONE      conn_of() aborts on a second answer to a request, and on one from another thread.
+ * AFTER    The next head (keep-alive), or the end. FINISH: closed when the answer has been written.
+ *          LINGER: the client may be sending (a refused body, a pipelined request, a next one because
+ *          it could not know that we close): its answer must not be destroyed by a reset.
+ * GONE     When the connection broke before the answer, the answer only frees the request. */
 #include "base/heap.h"
 #include "base/must.h"
 #include "base/uuid.h"
@@ -49,6 +54,7 @@ static void finish_request(struct conn *c)
     c->is_over_high_water = false;
     c->serial++;
     conn_release_request(c);
+    c->req.request_id[0] = '\0'; /* a later refusal must not carry it */
     if (c->state == CONN_CLOSED) {
         conn_free_if_done(c);
         return;
@@ -60,7 +66,8 @@ static void finish_request(struct conn *c)
         c->since = c->loop->now;
     } else {
         bool has_waiting = c->is_processing ? c->window.len > 0 : c->in.len > c->in_at;
-        conn_begin_finish(c, !c->is_ended && (c->has_unread_body || has_waiting));
+        conn_begin_finish(c,
+                          !c->is_ended && (c->has_unread_body || c->is_close_ours || has_waiting));
     }
     conn_resume(c); /* not inside process(): that goes on by itself */
 }
@@ -69,8 +76,11 @@ static void decide_keep_alive(struct conn *c)
 {
     const struct net_limits *limits = &c->server->limits;
     if (atomic_load_explicit(&c->server->is_draining, memory_order_relaxed) || c->has_unread_body ||
-        (limits->requests_per_connection_max && c->requests >= limits->requests_per_connection_max))
+        (limits->requests_per_connection_max &&
+         c->requests >= limits->requests_per_connection_max)) {
+        c->is_close_ours = c->is_keep_alive;
         c->is_keep_alive = false;
+    }
 }
 
 void net_respond(struct net_request *req, const struct net_response *response)
@@ -105,7 +115,9 @@ void net_stream_begin(struct net_request *req, const struct net_response *head,
         c->is_keep_alive = false; /* no chunks on 1.0: the end of the connection ends the body */
     conn_append_head(c, head, is_chunked ? HTTP_LENGTH_CHUNKED : HTTP_LENGTH_TO_END, 0);
     if (!c->is_processing) {
+        c->is_in_stream = true;
         conn_flush(c);
+        c->is_in_stream = false;
         conn_schedule(c);
     }
 }
@@ -135,7 +147,7 @@ enum rc net_stream_write(struct net_request *req, struct slice bytes)
         return RC_CLOSED;
     if (bytes.len == 0 || req->method == NET_HEAD)
         return RC_OK;
-    c->is_in_write = true;
+    c->is_in_stream = true;
     if (conn_unsent(c) > NET_STREAM_BYTES_MAX) {
         conn_close(c); /* the handler does not wait for on_drain: memory is not the place for it */
     } else {
@@ -143,7 +155,7 @@ enum rc net_stream_write(struct net_request *req, struct slice bytes)
         c->bytes_sent += bytes.len;
         conn_flush(c);
     }
-    c->is_in_write = false;
+    c->is_in_stream = false;
     if (c->state == CONN_CLOSED)
         return RC_CLOSED;
     conn_schedule(c);
@@ -206,6 +218,7 @@ void conn_error(struct conn *c, int status, const char *detail)
     c->bytes_sent = c->out.len - before;
     count_answer(c, status);
     conn_tell_done(c);
+    conn_release_request(c); /* a large body does not wait for a slow reader */
     conn_begin_finish(c, !c->is_ended);
     conn_resume(c);
 }

@@ -48,6 +48,8 @@ void conn_release(struct conn *c)
     conn_release_request(c);
     arena_done(&c->arena);
     buf_done(&c->body);
+    if (c->tls)
+        tls_conn_cool(c);
     if (c->in.len == c->in_at) {
         buf_done(&c->in);
         c->in_at = 0;
@@ -103,7 +105,7 @@ void conn_close(struct conn *c)
     uv_close(&c->handle, on_closed);
     if (!c->is_pending)
         conn_tell_done(c); /* the head was seen, the body never came whole */
-    else if (c->req.on_gone && !c->is_in_write)
+    else if (c->req.on_gone && !c->is_in_stream)
         c->req.on_gone(&c->req); /* inside net_stream_write() its RC_CLOSED tells */
 }
 
@@ -118,7 +120,7 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *ret)
 
 static bool is_reading_wanted(const struct conn *c)
 {
-    if (c->is_ended)
+    if (c->is_ended || c->raw_out.len > NET_HIGH_WATER_BYTES) /* alerts that it asked for */
         return false;
     if (c->state == CONN_LINGER)
         return c->lingered <= NET_LINGER_BYTES_MAX; /* then its window may fill: it will notice */
@@ -146,7 +148,7 @@ void conn_end(struct conn *c)
     if (c->state == CONN_CLOSED)
         return;
     c->is_ended = true;
-    if (c->state == CONN_HANDLING && (c->is_streaming || c->server->is_end_gone))
+    if (c->state == CONN_HANDLING && c->server->is_end_gone)
         conn_close(c);
     else if (c->state == CONN_LINGER && conn_unsent(c) == 0)
         conn_close(c);
@@ -177,6 +179,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
         conn_feed(c, raw);
     } else if (!tls_input(c, raw)) {
         conn_close(c);
+    } else {
+        set_reading(c); /* it may have asked for more alerts than it reads */
     }
 }
 
@@ -373,7 +377,7 @@ static void begin_request(struct conn *c, const struct http_head *h)
     if (h->is_continue_expected && c->window.len == 0)
         buf_add_slice(&c->out, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
     c->state = CONN_BODY;
-    c->since = c->loop->now;
+    c->since = c->body_since = c->loop->now;
 }
 
 static bool step_head(struct conn *c)
@@ -384,12 +388,14 @@ static bool step_head(struct conn *c)
     c->is_blocked = conn_unsent(c) > NET_HIGH_WATER_BYTES;
     if (c->is_blocked || c->window.len == 0)
         return false;
+    enum http_front front =
+        http_find_head(c->window, limits->head_bytes_max, &c->scanned, &skip, &len, &v);
+    if (front == HTTP_FRONT_MORE && c->scanned == 0)
+        return false; /* an empty line behind the request before: still idle */
     if (c->is_idle) {
         c->is_idle = c->is_cool = false;
         c->since = c->loop->now;
     }
-    enum http_front front =
-        http_find_head(c->window, limits->head_bytes_max, &c->scanned, &skip, &len, &v);
     if (front == HTTP_FRONT_MORE)
         return false;
     c->req.request_id[0] = '\0'; /* an error answer must not carry that of the one before */
@@ -421,6 +427,7 @@ static bool take_piece(void *ctx, struct slice piece)
     if (c->is_body_too_large)
         return false;
     c->req.body_bytes += piece.len;
+    c->body_since = c->loop->now;
     if (c->plan.mode == NET_BODY_FD)
         return os_write_all(c->req.body_fd, piece.data, piece.len, NULL) == RC_OK;
     buf_add_slice(&c->body, piece);

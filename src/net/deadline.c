@@ -1,10 +1,11 @@
 /* Deadlines: when each connection has to be looked at, and what is wrong with it then.
  *
- * WHY A LAZY WHEEL  Four deadlines per connection, and nearly none ever passes. A request moves
- * nothing: it changes the times that due_at() looks at, and the connection stays in its slot until
- * that comes round; only then is it put where its deadline is now. Only a deadline that came nearer
- * (idle → head) moves it at once. One timer per loop; none while there is no connection.
- * PRECISION  NET_TICK_MS, always late, never early. */
+ * WHAT       A wheel per loop, lazily kept: a connection stays in its slot until that comes round, and
+ *            only then is it put where its deadline is now.
+ * WHY        Four deadlines per connection, and nearly none ever passes. A request moves nothing: it
+ *            changes the times that look_at() adds up. Only a deadline that came nearer (idle → head)
+ *            moves it at once.
+ * PRECISION  NET_TICK_MS, always late, never early. One timer per loop; none without connections. */
 #include "base/must.h"
 #include "net/net_int.h"
 
@@ -20,13 +21,23 @@ static int64_t min_of(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* The moment at which the average would be below the minimum if no byte came any more. */
+/* The moment at which the average would be below the minimum if no byte came any more; but a fast
+ * start buys no long rest. */
 static int64_t body_due_at(const struct conn *c)
 {
     const struct net_limits *limits = &c->server->limits;
     uint64_t paid_ms = c->req.body_bytes / limits->body_bytes_per_s_min * 1000;
     uint64_t grace_ms = limits->body_grace_ms;
-    return after(c->since, paid_ms > grace_ms ? paid_ms : grace_ms);
+    return min_of(after(c->since, paid_ms > grace_ms ? paid_ms : grace_ms),
+                  after(c->body_since, limits->body_stall_ms));
+}
+
+static int64_t idle_due_at(const struct conn *c)
+{
+    bool is_draining = atomic_load_explicit(&c->server->is_draining, memory_order_relaxed);
+    if (is_draining) /* one that never asked may be about to, and would not try again */
+        return after(c->since, c->requests ? 0 : NET_FRESH_MS);
+    return after(c->since, c->server->limits.idle_deadline_ms);
 }
 
 static int64_t state_due_at(const struct conn *c)
@@ -38,7 +49,7 @@ static int64_t state_due_at(const struct conn *c)
             return far_away; /* the write deadline counts */
         if (!c->is_idle || (c->tls && !SSL_is_init_finished(c->tls)))
             return after(c->since, limits->head_deadline_ms);
-        return after(c->since, limits->idle_deadline_ms);
+        return idle_due_at(c);
     case CONN_BODY:
         return body_due_at(c);
     case CONN_LINGER:

@@ -1,6 +1,10 @@
-/* Accepting: our own accept4() under uv_poll, because what has to happen when the process runs out
- * of descriptors is ours to decide (libuv's answer is to close what comes, and it is unreliable
- * with several loops). */
+/* Accepting.
+ *
+ * WHAT  One listening socket per loop, our own accept4() under uv_poll.
+ * WHY   What has to happen when the process runs out of descriptors is ours to decide: libuv closes
+ *       what comes, with a spare descriptor that several loops take from each other. Here accepting
+ *       pauses; who waits in the backlog is served later, and nothing spins.
+ * END   Draining takes what waits in the backlog before the socket is closed. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,17 +23,37 @@ static void on_resume(uv_timer_t *timer)
         must(uv_poll_start(&l->poll, UV_READABLE, on_readable) == 0);
 }
 
-/* No descriptor left: those who wait in the backlog wait half a second more, and whoever holds a
- * connection without using it makes room. */
+/* No descriptor left: those who wait in the backlog wait half a second more, and whoever has held a
+ * connection without using it for a while makes room. (Not the idle ones that have just come: what
+ * they ask may lie unread in the kernel.) */
 static void pause_accepting(struct listener *l)
 {
     uv_poll_stop(&l->poll);
     must(uv_timer_start(&l->resume, on_resume, NET_ACCEPT_PAUSE_MS, 0) == 0);
     count(&l->counters.refused_connections, 1);
-    for (struct conn *c = l->loop->conns, *next; c; c = next) {
-        next = c->next; /* closing frees on a later turn */
-        if (c->state == CONN_HEAD && c->is_idle && conn_unsent(c) == 0)
+    for (struct conn *c = l->loop->conns; c; c = c->next) /* closing frees on a later turn */
+        if (c->state == CONN_HEAD && c->is_cool)
             conn_close(c);
+}
+
+/* Of the connection that was to be accepted, which is gone; the next may be fine (accept(2)). */
+static bool is_of_one(int failed)
+{
+    switch (failed) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM: /* a firewall */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -43,7 +67,7 @@ static void accept_some(struct listener *l, int batch)
             conn_accept(l, fd, &peer);
             continue;
         }
-        if (errno == EINTR || errno == ECONNABORTED)
+        if (is_of_one(errno))
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             pause_accepting(l); /* EMFILE, ENFILE, ENOBUFS, ENOMEM */
@@ -58,6 +82,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     l->loop->now = mono_now();
     if (status == 0)
         accept_some(l, ACCEPT_BATCH);
+    else
+        pause_accepting(l); /* libuv has stopped the poll */
 }
 
 void listener_open(void *listener)

@@ -1,5 +1,6 @@
-/* Loops: a thread, a libuv loop, an intrusive queue of posted tasks, one timer for all
- * deadlines. */
+/* Loops: a thread, a libuv loop, an intrusive queue of posted tasks, one timer for all deadlines.
+ *
+ * THREADS  Other threads reach a loop through net_loop_post() alone. */
 #include <signal.h>
 #include <stdio.h>
 

@@ -29,16 +29,15 @@ struct net_task { /* intrusive; owned by the poster until run() is entered */
     void (*run)(struct net_task *task);
 };
 enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err *err) MUST_CHECK;
-/* Runs task->run on the loop's thread, in order of posting. Any thread. Many posts = one wake-up.
- */
+/* Runs task->run on the loop's thread, in order of posting. Any thread. Many posts, one wake-up. */
 void net_loop_post(struct net_loop *loop, struct net_task *task);
 /* work() on the worker pool, then done() on the loop. Call on the loop's thread only. */
 void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
                    void *ctx);
 struct net_timer;
+/* Loop's thread; every_ms 0 = once. */
 struct net_timer *net_timer_start(struct net_loop *loop, uint64_t after_ms, uint64_t every_ms,
-                                  void (*fire)(void *ctx),
-                                  void *ctx); /* loop's thread; every 0 = once */
+                                  void (*fire)(void *ctx), void *ctx);
 void net_timer_stop(struct net_timer *timer); /* loop's thread; frees */
 struct net_loop *net_loop_current(void);      /* of this thread; NULL elsewhere */
 /* Ends the loop when everything on it is closed; joins the thread. */
@@ -72,23 +71,23 @@ struct net_request {
     struct slice body; /* whole body (BODY_MEMORY); valid until the answer */
     int body_fd;       /* BODY_FD: a memfd holding it, positioned at 0; closed after the answer */
     uint64_t body_bytes;
-    char
-        request_id[NET_REQUEST_ID_LEN + 1]; /* client's X-Request-Id if it is sane, else a UUIDv7 */
-    struct sockaddr_storage peer;           /* ss_family AF_UNIX on a Unix socket */
+    /* The client's X-Request-Id if it is sane, else a UUIDv7. */
+    char request_id[NET_REQUEST_ID_LEN + 1];
+    struct sockaddr_storage peer; /* ss_family AF_UNIX on a Unix socket */
     bool is_tls;
     mono_ns started;
     const void *route; /* free for on_head to leave its decision in */
     void *user;        /* free for the handler */
     /* Optional: called once on the loop if the client goes away before the answer was complete.
      * The handler still has to finish the request (its answer goes nowhere). Never called from
-     * inside net_stream_write(): there RC_CLOSED tells the same. */
+     * inside net_stream_begin() and net_stream_write(): RC_CLOSED of the latter tells the same. */
     void (*on_gone)(struct net_request *req);
 };
-struct slice net_header_get(const struct net_request *req,
-                            const char *name); /* first; empty if none */
+/* The first one's value; empty if there is none. */
+struct slice net_header_get(const struct net_request *req, const char *name);
 bool net_header_has(const struct net_request *req, const char *name);
-/* First value of a query parameter, percent- and '+'-decoded into the arena; false if it is absent.
- */
+/* First value of a query parameter, percent- and '+'-decoded into the arena; false if it is absent
+ * or malformed. */
 bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value);
 
 enum net_body_mode { NET_BODY_MEMORY, NET_BODY_FD };
@@ -136,6 +135,7 @@ struct net_limits {            /* 0 = the default in parentheses */
     uint32_t head_deadline_ms; /* 10,000: from the first byte to the end of the head, absolute */
     uint32_t body_bytes_per_s_min;        /* 512: average over the body, after */
     uint32_t body_grace_ms;               /* 5,000 */
+    uint32_t body_stall_ms;               /* 30,000: between two pieces, whatever the average */
     uint32_t write_deadline_ms;           /* 30,000 without progress of the peer's reading */
     uint32_t idle_deadline_ms;            /* 60,000 between requests */
     uint32_t requests_per_connection_max; /* 0 = no limit */
@@ -151,19 +151,21 @@ struct net_server_cfg {
     struct net_limits limits;
     const struct net_tls *tls; /* NULL = plain */
     struct net_app app;
-    /* A client that ends its side while it waits for an answer has gone (it cannot want one any
-     * more); default: it is only half-closed and still gets the answer. */
+    /* A client that ends its side while it waits for an answer has gone (on_gone; for long work
+     * that nobody would wait for); default: it is only half-closed and still gets the answer. */
     bool is_end_gone;
     const char *name; /* label of its metrics: weir_http_…{server="…"} */
 };
 struct net_server;
 enum rc net_server_start(const struct net_server_cfg *cfg, struct net_server **ret_server,
                          struct err *err) MUST_CHECK;
-const char *
-net_server_address(const struct net_server *s); /* with the real port: "127.0.0.1:41234" */
-enum rc net_server_reload_tls(struct net_server *s,
-                              struct err *err) MUST_CHECK; /* old one stays on failure */
-/* Stop accepting, close idle connections, let running requests finish with Connection: close. */
+/* With the real port: "127.0.0.1:41234". */
+const char *net_server_address(const struct net_server *s);
+/* Reads the files again, for new connections; on failure the old ones stay. */
+enum rc net_server_reload_tls(struct net_server *s, struct err *err) MUST_CHECK;
+/* Stop accepting, close idle connections, let running requests finish with Connection: close. What
+ * has already connected may still ask for a moment, so that no request is lost unanswered. Returns
+ * at once; net_server_connections() tells how far it is. */
 void net_server_drain(struct net_server *s);
 uint32_t net_server_connections(const struct net_server *s);
 /* Cuts what is left, frees. Any thread but a loop's. */

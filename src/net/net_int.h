@@ -21,6 +21,7 @@ enum {
     NET_COOL_MS = 2000,         /* an idle connection gives all its buffers back */
     NET_TICK_MS = 100,          /* precision of every deadline */
     NET_WHEEL_SLOTS = 1024,     /* 102 s; what is further away is looked at once on the way */
+    NET_FRESH_MS = 1000,        /* while draining, a new connection may take so long to ask */
     NET_LINGER_MS = 1000,
     NET_LINGER_BYTES_MAX = 256 << 10,
     NET_ACCEPT_PAUSE_MS = 500,
@@ -132,11 +133,12 @@ struct conn {
     bool is_reading;
     bool is_processing; /* conn_process is on the stack: answers do not recurse into it */
     bool is_keep_alive;
-    bool is_ended;   /* the peer has said all it will */
-    bool is_idle;    /* between requests */
-    bool is_cool;    /* idle, and its buffers were given back */
-    bool is_shut;    /* our half is closed */
-    bool is_blocked; /* the next request waits until the peer reads */
+    bool is_close_ours; /* the client would have gone on */
+    bool is_ended;      /* the peer has said all it will */
+    bool is_idle;       /* between requests */
+    bool is_cool;       /* idle, and its buffers were given back */
+    bool is_shut;       /* our half is closed */
+    bool is_blocked;    /* the next request waits until the peer reads */
     bool is_tls_notified;
     uint32_t requests;
     SSL *tls;
@@ -154,6 +156,7 @@ struct conn {
     size_t unsent_seen;  /* at the last look; less of it later is progress */
     mono_ns write_since; /* last progress of the peer's reading */
     mono_ns since;       /* start of what the other deadlines count: head, body, idle, linger */
+    mono_ns body_since;  /* the last piece of a body */
     size_t lingered;
 
     struct http_parser parser;
@@ -169,7 +172,7 @@ struct conn {
     bool is_body_too_large; /* else: no memory for it */
     bool is_streaming;
     bool is_over_high_water;
-    bool is_in_write; /* net_stream_write() is on the stack */
+    bool is_in_stream; /* net_stream_begin() or _write() is on the stack */
     void (*on_drain)(struct net_request *req);
     int status;
     uint64_t bytes_sent;
@@ -213,6 +216,7 @@ enum rc tls_context_new(const char *certificate, const char *key, SSL_CTX **ret,
                         struct err *err) MUST_CHECK;
 enum rc tls_conn_init(struct conn *c) MUST_CHECK;
 void tls_conn_done(struct conn *c);
+void tls_conn_cool(struct conn *c);               /* gives back what the largest read needed */
 bool tls_input(struct conn *c, struct slice raw); /* false: broken, close */
 bool tls_output(struct conn *c);                  /* out → raw_out; false: broken */
 void tls_notify(struct conn *c);                  /* close_notify → raw_out */

@@ -1,6 +1,8 @@
 /* Servers: one listening socket per loop on the same address (SO_REUSEPORT spreads connections in
- * the kernel), or one Unix socket. start, drain and stop come from outside the loops and reach into
- * them with loop_run_sync(). */
+ * the kernel), or one Unix socket.
+ *
+ * THREADS  start, drain and stop come from outside the loops and reach into them with
+ *          loop_run_sync(). A server is freed when its last connection is. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -18,8 +20,7 @@ enum { FD_RESERVE = 128, STOP_WAIT_MS = 10000 };
 
 /* ---- addresses ---- */
 
-/* "127.0.0.1:8080", "[::1]:0", "localhost:80" → numeric address only: no DNS for what we listen on.
- */
+/* "127.0.0.1:8080", "[::1]:0", "localhost:80"; else numeric only: no DNS for what we listen on. */
 static enum rc parse_address(const char *listen, struct sockaddr_storage *ret, socklen_t *ret_len,
                              struct err *err)
 {
@@ -150,15 +151,15 @@ static enum rc bind_unix(struct net_server *s, const char *path, int *ret_fd, st
 
 /* ---- listening ---- */
 
-static void close_idle(void *ctx)
+/* Draining brought the deadline of the idle ones nearer. They are not closed here: what they have
+ * sent may lie unread in the kernel, and is read before the next tick. */
+static void drain_loop(void *ctx)
 {
     struct listener *l = ctx;
     listener_close(l);
-    for (struct conn *c = l->loop->conns, *next; c; c = next) {
-        next = c->next;
-        if (c->server == l->server && c->state == CONN_HEAD && c->is_idle && !conn_unsent(c))
-            conn_close(c);
-    }
+    for (struct conn *c = l->loop->conns; c; c = c->next)
+        if (c->server == l->server)
+            conn_schedule(c);
 }
 
 static void drop_connections(void *ctx)
@@ -193,6 +194,7 @@ static void set_limits(struct net_server *s, const struct net_limits *given)
     DEFAULT(head_deadline_ms, 10000);
     DEFAULT(body_bytes_per_s_min, 512);
     DEFAULT(body_grace_ms, 5000);
+    DEFAULT(body_stall_ms, 30000);
     DEFAULT(write_deadline_ms, 30000);
     DEFAULT(idle_deadline_ms, 60000);
 #undef DEFAULT
@@ -303,7 +305,7 @@ void net_server_drain(struct net_server *s)
 {
     atomic_store(&s->is_draining, true);
     for (uint32_t i = 0; i < s->listener_count; i++)
-        loop_run_sync(s->listeners[i].loop, close_idle, &s->listeners[i]);
+        loop_run_sync(s->listeners[i].loop, drain_loop, &s->listeners[i]);
 }
 
 uint32_t net_server_connections(const struct net_server *s)
@@ -318,8 +320,7 @@ void net_server_stop(struct net_server *s)
     net_server_drain(s);
     for (uint32_t i = 0; i < s->listener_count; i++)
         loop_run_sync(s->listeners[i].loop, drop_connections, &s->listeners[i]);
-    /* A handler that still owes an answer keeps its connection's memory: wait for it, with an end.
-     */
+    /* A handler that still owes an answer keeps its connection's memory: wait, with an end. */
     mono_ns deadline = mono_add_ms(mono_now(), STOP_WAIT_MS);
     while (net_server_connections(s) > 0 && mono_is_before(mono_now(), deadline))
         sleep_ms(2);

@@ -1,4 +1,10 @@
-/* TLS over memory BIOs: libuv moves the records, OpenSSL makes and reads them. TLS 1.2 and up. */
+/* TLS over memory BIOs: libuv moves the records, OpenSSL makes and reads them. TLS 1.2 and up.
+ *
+ * RELOAD   A connection holds the context that it began with; only new ones see the new files.
+ * CLOSING  Every orderly end says close_notify first. A client that ends its TCP side without one
+ *          is treated as half-closed: a body cut short is not taken for whole, as it has a length.
+ * BOUNDS   No renegotiation, no session cache. Nothing is read while the alerts that a client
+ *          provoked wait for it to read them (conn.c). */
 #include <openssl/err.h>
 
 #include "base/must.h"
@@ -35,6 +41,8 @@ enum rc tls_context_new(const char *certificate, const char *key, SSL_CTX **ret,
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    /* Tickets resume sessions; a cache would be memory that clients fill, behind one lock. */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     enum rc rc = RC_OK;
     if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
@@ -70,6 +78,21 @@ void tls_conn_done(struct conn *c)
         SSL_free(take_ptr(&c->tls));
 }
 
+/* A memory BIO keeps the size that it once had. */
+void tls_conn_cool(struct conn *c)
+{
+    if (!SSL_is_init_finished(c->tls) || BIO_ctrl_pending(SSL_get_rbio(c->tls)) ||
+        BIO_ctrl_pending(SSL_get_wbio(c->tls)))
+        return;
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    if (in && out) {
+        SSL_set_bio(c->tls, in, out);
+    } else {
+        BIO_free(in);
+        BIO_free(out);
+    }
+}
+
 static bool take_records(struct conn *c)
 {
     BIO *bio = SSL_get_wbio(c->tls);
@@ -86,8 +109,7 @@ static bool take_records(struct conn *c)
     return true;
 }
 
-/* A record at a time, each taken away at once: neither the BIO nor a memmove grows with the answer.
- */
+/* A record at a time, each taken away at once: the BIO does not grow with the answer. */
 bool tls_output(struct conn *c)
 {
     size_t at = 0;

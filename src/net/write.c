@@ -1,5 +1,12 @@
-/* What goes out: one write per turn; what the kernel does not take at once is handed to libuv whole
- * (the buffer changes hands, nothing is copied) while the next bytes gather in the other one. */
+/* What goes out.
+ *
+ * WHAT      One write per turn of the loop. What the kernel does not take at once is handed to libuv
+ *           whole (the buffer changes hands, nothing is copied) while the next bytes gather in the
+ *           other one.
+ * PROGRESS  At most one uv_write() at a time, so its queue only shrinks: deadline.c sees a reader that
+ *           is stuck by that. The kernel wakes us when a good part of its buffer is free, so a
+ *           reader that takes a byte now and then makes no progress.
+ * CALLS     on_drain comes from the loop only, never from inside the handler's own call. */
 #include <sys/socket.h>
 
 #include "base/must.h"
@@ -43,7 +50,6 @@ static void shut(struct conn *c)
     conn_schedule(c);
 }
 
-/* on_drain is called from the loop only, never from inside the handler's own net_stream_write(). */
 static void after_write(struct conn *c, bool may_drain)
 {
     if (conn_unsent(c)) {
@@ -67,8 +73,8 @@ static void after_write(struct conn *c, bool may_drain)
         } else {
             shut(c);
         }
-    } else if (may_drain && c->state == CONN_HEAD) {
-        conn_resume(c); /* requests may have waited for this */
+    } else if (may_drain) {
+        conn_resume(c); /* requests, or reading, may have waited for this */
     }
 }
 
