@@ -69,9 +69,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_date((int64_t)number < 0 ? (int64_t)number : -1);
     a.content_type = take(&rest);
     a.request_id = take(&rest);
-    uint32_t lines = 2 + (a.content_type.len > 0) + (a.request_id.len > 0) +
-                     (a.connection != HTTP_CONNECTION_SILENT) +
-                     (a.length_kind == HTTP_LENGTH_CHUNKED);
+    uint32_t lines = 2; /* status line, date */
+    lines += a.content_type.len > 0;
+    lines += a.request_id.len > 0;
+    lines += a.connection != HTTP_CONNECTION_SILENT;
+    lines += a.length_kind == HTTP_LENGTH_CHUNKED;
     if (a.length_kind == HTTP_LENGTH_KNOWN && a.status != 204 && a.status != 304)
         lines++;
     while (rest.len && a.header_count < HEADERS) {
