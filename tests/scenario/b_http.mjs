@@ -1,10 +1,11 @@
 // b: HTTP as it comes from outside. After every hostile request a good one on a new connection must be served.
 import { gzipSync } from 'node:zlib';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { Server, SLOW, assert, event, results, sleep, test, until } from './harness.mjs';
 
 const s = await Server.start({ args: ['--http.head_deadline_ms', '700', '--http.idle_deadline_ms', '1500',
-  '--http.body_bytes_per_s_min', '4096', '--archive', 'false'] });
+  '--http.body_bytes_per_s_min', '4096', '--http.write_deadline_ms', '2000', '--archive', 'false'] });
 test.after(() => s.killNow());
 const auth = `Authorization: Bearer ${s.keys.write_key}\r\n`;
 const good = JSON.stringify(event());
@@ -145,6 +146,32 @@ test('a client that leaves in the middle', async () => {
     sock.resetAndDestroy();
   }
   await goodOne();
+});
+
+test('a client that asks for much and never reads is cut off, and costs little meanwhile', async () => {
+  const rss = () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${s.pid}/status`, 'utf8'))[1]) * 1024;
+  const ask = Buffer.from('GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500));
+  await goodOne();
+  const before = rss();
+  const open = Array.from({ length: 20 }, () => {
+    const sock = net.connect(s.port, s.host);
+    sock.pause();
+    const state = { sock, closed: false, taken: 0 };
+    sock.on('error', () => { state.closed = true; });
+    sock.on('close', () => { state.closed = true; });
+    const more = () => { while (!state.closed && state.taken < 4000 && sock.write(ask)) state.taken++; };
+    sock.on('drain', more);
+    sock.on('connect', more);
+    return state;
+  });
+  let most = 0;
+  await until('all of them to be cut off', async () => {
+    most = Math.max(most, rss());
+    await goodOne();
+    return open.every((c) => c.closed);
+  }, 30000);
+  assert.ok(most - before < 20 * (4 << 20), `${(most - before) >> 20} MiB for 20 of them`);
+  for (const c of open) assert.ok(c.taken < 4000, 'it stopped taking requests');
 });
 
 test('gzip bombs and cut gzip', async () => {

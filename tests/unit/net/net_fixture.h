@@ -195,17 +195,22 @@ static inline void echo_held(void *ctx)
 
 /* ---- clients ---- */
 
-static inline int dial(void)
+static inline void dial_on(int fd)
 {
     uint64_t port;
     must(slice_to_u64(slice_str(strchr(net_server_address(server), ':') + 1), &port));
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(fd >= 0);
     const int small = 4096; /* so that a reader that does not read is soon felt */
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     must(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+}
+
+static inline int dial(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(fd >= 0);
+    dial_on(fd);
     return fd;
 }
 

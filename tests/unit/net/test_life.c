@@ -72,6 +72,31 @@ static void without_descriptors_accepting_pauses_and_nothing_is_lost(void **stat
     close_server();
 }
 
+static void without_descriptors_the_long_idle_make_room(void **state)
+{
+    (void)state;
+    int fds[FULL_FDS];
+    struct rlimit before;
+    open_with((struct net_limits){.connections_max = 100});
+    uint64_t buffers = heap_bytes(HEAP_BUF);
+    int idle = dial();
+    say(idle, "GET /idle HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(idle, "/idle 0 ", "HTTP/1.1 200 ", NULL, NULL);
+    WAIT_FOR(heap_bytes(HEAP_BUF) == buffers); /* idle for so long that it gave its buffers back */
+    int fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int n = take_descriptors(fds, &before);
+    dial_on(fresh);
+    say(fresh, "GET /fresh HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(fresh, "/fresh 0 ", "HTTP/1.1 200 ", NULL, NULL);
+    expect(idle, NULL, "", NULL, "HTTP");
+    while (n > 0)
+        close(fds[--n]);
+    must(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    close(fresh);
+    close(idle);
+    close_server();
+}
+
 /* ---- draining ---- */
 
 static void drain(void *ctx)
@@ -403,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_connection_too_many_is_told_so),
         cmocka_unit_test(without_descriptors_accepting_pauses_and_nothing_is_lost),
+        cmocka_unit_test(without_descriptors_the_long_idle_make_room),
         cmocka_unit_test(draining_answers_what_is_under_way_and_no_more),
         cmocka_unit_test(draining_serves_who_has_just_come),
         cmocka_unit_test(a_next_request_does_not_destroy_the_last_answer),
