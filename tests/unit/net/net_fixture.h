@@ -46,12 +46,10 @@ static _Atomic uint64_t buffers_seen; /* the most that was ever in buffers when 
 
 static inline void echo(struct net_request *req)
 {
-    char *text =
-        arena_printf(req->arena, "%.*s %.*s %zu ",
-                     SLICE_ARG(req->method == NET_HEAD ? SLICE_LIT("HEAD") : SLICE_LIT("-")),
+    const char *text =
+        arena_printf(req->arena, "%s %.*s %zu ", req->method == NET_HEAD ? "HEAD" : "-",
                      SLICE_ARG(req->path), req->body.len);
-    must(text);
-    net_respond(req, &(struct net_response){.status = 200,
+    net_respond(req, &(struct net_response){.status = text ? 200 : 503,
                                             .content_type = SLICE_LIT("text/plain"),
                                             .body = slice_str(text)});
 }

@@ -28,6 +28,31 @@ static void one_connection_too_many_is_told_so(void **state)
     close_server();
 }
 
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    open_with((struct net_limits){0});
+    for (uint64_t k = 1; k <= 30; k++) {
+        int error;
+        heap_fail_after(k);
+        int fd = dial();
+        say(fd, "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+        say(fd, "0\r\n\r\nPOST /file HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+                "GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        char *answer = hear_or(fd, NULL, &error); /* whole answers, a refusal, or an end */
+        if (answer[0] && strncmp(answer, "HTTP/1.1 200 OK\r\n", 17) != 0 &&
+            strncmp(answer, "HTTP/1.1 503 ", 13) != 0)
+            fail_msg("allocation %d: %.300s", (int)k, answer);
+        heap_free(answer);
+        close(fd);
+        WAIT_FOR(net_server_connections(server) == 0);
+        heap_fail_after(0);
+        assert_served();
+        WAIT_FOR(net_server_connections(server) == 0);
+    }
+    close_server();
+}
+
 enum { FULL_CLIENTS = 20, FULL_FDS = 512 };
 
 /* Every descriptor below a low limit is taken. */
@@ -427,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_connection_too_many_is_told_so),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(without_descriptors_accepting_pauses_and_nothing_is_lost),
         cmocka_unit_test(without_descriptors_the_long_idle_make_room),
         cmocka_unit_test(draining_answers_what_is_under_way_and_no_more),
