@@ -62,7 +62,7 @@ static struct framing_verdict split_request_line(struct slice line, struct frami
         REJECT(400, "The request line does not begin with a method and one space.");
     struct slice rest = slice_sub(line, method + 1);
     size_t target = count_of_kind(rest, TARGET);
-    if (target == 0 || target == rest.len || rest.data[target] != ' ')
+    if (target == 0 || target >= rest.len || rest.data[target] != ' ')
         REJECT(400, "The request line is not 'METHOD target HTTP/1.1' with single spaces.");
     struct slice version = slice_sub(rest, target + 1);
     if (version.len != 8 || memcmp(version.data, "HTTP/", 5) != 0 || version.data[5] < '0' ||

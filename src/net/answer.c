@@ -1,10 +1,10 @@
 /* Answers: whole, streamed, and the server's own refusals.
  *
- * ONE      conn_of() aborts on a second answer to a request, and on one from another thread.
- * AFTER    The next head (keep-alive), or the end. FINISH: closed when the answer has been written.
- *          LINGER: the client may be sending (a refused body, a pipelined request, a next one because
- *          it could not know that we close): its answer must not be destroyed by a reset.
- * GONE     When the connection broke before the answer, the answer only frees the request. */
+ * ONE    conn_of() aborts on a second answer to a request, and on one from another thread.
+ * AFTER  The next head (keep-alive), or the end. FINISH: closed when the answer has been written.
+ *        LINGER: the client may be sending (a refused body, a pipelined request, one that was on
+ *        its way when we decided to close): its answer must not be destroyed by a reset.
+ * GONE   When the connection broke before the answer, the answer only frees the request. */
 #include "base/heap.h"
 #include "base/must.h"
 #include "base/uuid.h"

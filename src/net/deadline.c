@@ -1,11 +1,12 @@
 /* Deadlines: when each connection has to be looked at, and what is wrong with it then.
  *
- * WHAT       A wheel per loop, lazily kept: a connection stays in its slot until that comes round, and
- *            only then is it put where its deadline is now.
- * WHY        Four deadlines per connection, and nearly none ever passes. A request moves nothing: it
- *            changes the times that look_at() adds up. Only a deadline that came nearer (idle → head)
- *            moves it at once.
- * PRECISION  NET_TICK_MS, always late, never early. One timer per loop; none without connections. */
+ * WHAT       A wheel per loop, lazily kept: a connection stays in its slot until that comes round,
+ *            and only then is it put where its deadline is now.
+ * WHY        Four deadlines per connection, and nearly none ever passes. A request moves nothing:
+ *            it changes the times that look_at() adds up. Only a deadline that came nearer, as from
+ *            idle to head, moves it at once.
+ * PRECISION  NET_TICK_MS, always late, never early. One timer per loop; none without connections.
+ */
 #include "base/must.h"
 #include "net/net_int.h"
 

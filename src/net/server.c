@@ -222,6 +222,7 @@ static enum rc bind_all(struct net_server *s, const struct net_server_cfg *cfg, 
     }
     struct sockaddr_storage address;
     socklen_t len = 0;
+    memset(&address, 0, sizeof(address));
     TRY(parse_address(cfg->listen, &address, &len, err));
     TRY(check_unused(&address, len, cfg->listen, err));
     for (uint32_t i = 0; i < s->listener_count; i++)

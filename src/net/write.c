@@ -1,11 +1,11 @@
 /* What goes out.
  *
- * WHAT      One write per turn of the loop. What the kernel does not take at once is handed to libuv
- *           whole (the buffer changes hands, nothing is copied) while the next bytes gather in the
- *           other one.
- * PROGRESS  At most one uv_write() at a time, so its queue only shrinks: deadline.c sees a reader that
- *           is stuck by that. The kernel wakes us when a good part of its buffer is free, so a
- *           reader that takes a byte now and then makes no progress.
+ * WHAT      One write per turn of the loop. What the kernel does not take at once is handed to
+ *           libuv whole (the buffer changes hands, nothing is copied) while the next bytes gather
+ *           in the other one.
+ * PROGRESS  At most one uv_write() at a time, so its queue only shrinks: deadline.c sees by that
+ *           whether a reader is stuck. The kernel wakes us when a good part of its buffer is free,
+ *           so a reader that takes a byte now and then makes no progress.
  * CALLS     on_drain comes from the loop only, never from inside the handler's own call. */
 #include <sys/socket.h>
 

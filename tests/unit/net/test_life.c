@@ -28,6 +28,32 @@ static void one_connection_too_many_is_told_so(void **state)
     close_server();
 }
 
+enum { CROWD = 70, TOLD = 64 };
+
+static void a_crowd_over_the_limit_is_not_even_told(void **state)
+{
+    (void)state;
+    int fds[CROWD], told = 0, silent = 0;
+    struct call gate;
+    open_with((struct net_limits){.connections_max = 2});
+    call_begin(&gate, NULL, NULL, true); /* so that they all come at once */
+    for (int i = 0; i < CROWD; i++)
+        fds[i] = dial();
+    call_end(&gate);
+    for (int i = 2; i < CROWD; i++) {
+        int error;
+        char *answer = hear_or(fds[i], NULL, &error);
+        told += strncmp(answer, "HTTP/1.1 503 ", 13) == 0;
+        silent += answer[0] == '\0';
+        heap_free(answer);
+    }
+    assert_int_equal(told, TOLD);
+    assert_int_equal(silent, CROWD - 2 - TOLD);
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+    close_server();
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -452,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_connection_too_many_is_told_so),
+        cmocka_unit_test(a_crowd_over_the_limit_is_not_even_told),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(without_descriptors_accepting_pauses_and_nothing_is_lost),
         cmocka_unit_test(without_descriptors_the_long_idle_make_room),
