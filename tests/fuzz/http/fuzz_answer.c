@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice rest = slice_of((const char *)data, size), numbers = take(&rest);
     struct http_answer a = {.status = 200, .date = SLICE_LIT("D"), .headers = headers};
     uint64_t number = 0;
-    memcpy(&number, numbers.data, numbers.len < sizeof(number) ? numbers.len : sizeof(number));
+    if (numbers.len)
+        memcpy(&number, numbers.data, numbers.len < sizeof(number) ? numbers.len : sizeof(number));
     a.status = (int)(200 + number % 400);
     a.length_kind = (enum http_length)(number / 400 % 3);
     a.connection = (enum http_connection)(number / 1200 % 3);
