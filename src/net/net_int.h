@@ -21,7 +21,7 @@ enum {
     NET_COOL_MS = 2000,         /* an idle connection gives all its buffers back */
     NET_TICK_MS = 100,          /* precision of every deadline */
     NET_WHEEL_SLOTS = 1024,     /* 102 s; what is further away is looked at once on the way */
-    NET_FRESH_MS = 1000,        /* while draining, a new connection may take so long to ask */
+    NET_FRESH_MS = 2000,        /* while draining, a new connection may take so long to ask */
     NET_LINGER_MS = 1000,
     NET_LINGER_BYTES_MAX = 256 << 10,
     NET_ACCEPT_PAUSE_MS = 500,

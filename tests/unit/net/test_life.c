@@ -198,6 +198,24 @@ static void draining_serves_who_has_just_come(void **state)
     close_server();
 }
 
+static void draining_waits_for_who_has_not_asked_yet(void **state)
+{
+    (void)state;
+    open_with((struct net_limits){0});
+    int idle = dial();
+    say(idle, "GET /idle HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(idle, "/idle 0 ", "HTTP/1.1 200 ", NULL, NULL);
+    int fresh = dial();
+    WAIT_FOR(net_server_connections(server) == 2);
+    net_server_drain(server);
+    expect(idle, NULL, "", NULL, "HTTP"); /* a tick has passed */
+    say(fresh, "GET /fresh HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(fresh, NULL, "HTTP/1.1 200 ", "Connection: close\r\n", NULL);
+    close(idle);
+    close(fresh);
+    close_server();
+}
+
 static void a_next_request_does_not_destroy_the_last_answer(void **state)
 {
     (void)state;
@@ -238,11 +256,16 @@ static void a_half_closed_client_gets_its_answers(void **state)
     close_server();
 }
 
+static void stream_begin(void *ctx)
+{
+    (void)ctx;
+    net_stream_begin(held[0], &(struct net_response){.status = 200}, NULL);
+}
+
 static void stream_three(void *ctx)
 {
     struct net_request *req = held[0];
     (void)ctx;
-    net_stream_begin(req, &(struct net_response){.status = 200}, NULL);
     for (int i = 0; i < 3; i++)
         must(net_stream_write(req, SLICE_LIT("abc")) == RC_OK);
     net_stream_end(req);
@@ -255,6 +278,7 @@ static void a_half_closed_client_gets_its_stream(void **state)
     int fd = dial();
     say(fd, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
     WAIT_FOR(atomic_load(&held_count) == 1);
+    on_loop(stream_begin, NULL);
     shutdown(fd, SHUT_WR);
     assert_served();
     on_loop(stream_three, NULL);
@@ -440,6 +464,7 @@ static void head_and_options_keep_the_connection_in_step(void **state)
     say(fd, "HEAD /h HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
             "HEAD /hold HTTP/1.1\r\nHost: a\r\n\r\nGET /last HTTP/1.1\r\nHost: a\r\n\r\n");
     WAIT_FOR(atomic_load(&held_count) == 1);
+    on_loop(stream_begin, NULL);
     on_loop(stream_three, NULL);
     char *answer = hear(fd, "/last 0 ");
     int answers = 0;
@@ -484,6 +509,7 @@ int main(void)
         cmocka_unit_test(without_descriptors_the_long_idle_make_room),
         cmocka_unit_test(draining_answers_what_is_under_way_and_no_more),
         cmocka_unit_test(draining_serves_who_has_just_come),
+        cmocka_unit_test(draining_waits_for_who_has_not_asked_yet),
         cmocka_unit_test(a_next_request_does_not_destroy_the_last_answer),
         cmocka_unit_test(a_half_closed_client_gets_its_answers),
         cmocka_unit_test(a_half_closed_client_gets_its_stream),
