@@ -11,6 +11,7 @@
 #include "net/net_int.h"
 
 static const int64_t far_away = INT64_MAX;
+enum { PAID_MS_MAX = 1 << 30 }; /* 12 days, so that the product cannot overflow */
 
 static int64_t after(mono_ns since, uint64_t ms)
 {
@@ -29,6 +30,8 @@ static int64_t body_due_at(const struct conn *c)
     const struct net_limits *limits = &c->server->limits;
     uint64_t paid_ms = c->req.body_bytes / limits->body_bytes_per_s_min * 1000;
     uint64_t grace_ms = limits->body_grace_ms;
+    if (paid_ms > PAID_MS_MAX)
+        paid_ms = PAID_MS_MAX;
     return min_of(after(c->since, paid_ms > grace_ms ? paid_ms : grace_ms),
                   after(c->body_since, limits->body_stall_ms));
 }
