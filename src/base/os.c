@@ -429,6 +429,28 @@ enum rc os_lock(const char *path, int *ret_fd, struct err *err)
     return RC_OK;
 }
 
+enum rc os_socket_name(const char *path, struct os_socket_name *ret, struct err *err)
+{
+    *ret = (struct os_socket_name){.dir_fd = -1};
+    if (strlen(path) < sizeof(ret->text)) {
+        snprintf(ret->text, sizeof(ret->text), "%s", path);
+        return RC_OK;
+    }
+    char dir[OS_PATH_MAX];
+    const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
+    if (strlen(path) >= OS_PATH_MAX || strlen(last) > sizeof(ret->text) / 2)
+        return err_set(err, RC_LIMIT, "the socket's path is too long: %.100s...", path);
+    parent_of(path, dir);
+    TRY(os_open(dir, O_PATH | O_DIRECTORY, &ret->dir_fd, err));
+    snprintf(ret->text, sizeof(ret->text), "/proc/self/fd/%d/%s", ret->dir_fd, last);
+    return RC_OK;
+}
+
+void os_socket_name_done(struct os_socket_name *name)
+{
+    os_closep(&name->dir_fd);
+}
+
 char *os_path(char ret_path[OS_PATH_MAX], const char *fmt, ...)
 {
     va_list ap;

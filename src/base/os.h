@@ -90,10 +90,34 @@ enum rc os_free_bytes(const char *path, uint64_t *ret_bytes, struct err *err) MU
 enum rc os_list(const char *dir, char ***ret_names, size_t *ret_n, struct err *err) MUST_CHECK;
 void os_list_free(char **names, size_t n);
 enum rc os_remove_tree(const char *dir, struct err *err) MUST_CHECK; /* RC_OK if it was not there */
+/* A new file `to` with the first `bytes` bytes of `from` (UINT64_MAX: all of it) and its mode,
+ * synced. RC_EXISTS; RC_CORRUPT if `from` is shorter than that. */
+enum rc os_copy_file(const char *from, const char *to, uint64_t bytes, struct err *err) MUST_CHECK;
+/* A second name for a file that nobody writes any more; a copy where the file system has no such
+ * thing. RC_NOTFOUND, RC_EXISTS. */
+enum rc os_link_or_copy(const char *from, const char *to, struct err *err) MUST_CHECK;
+/* Every file below `from` by copy_one, folders made and synced. Sockets, symbolic links and
+ * temporary files (".tmp" in the name) stay behind, and so does what vanishes meanwhile. RC_OK if
+ * `from` does not exist. */
+typedef enum rc os_copy_fn(const char *from, const char *to, struct err *err);
+enum rc os_copy_tree(const char *from, const char *to, os_copy_fn *copy_one,
+                     struct err *err) MUST_CHECK;
+enum rc os_copy_whole(const char *from, const char *to, struct err *err) MUST_CHECK; /* copy_one */
 
 /* Exclusive advisory lock on path (created); RC_BUSY with the holder's pid in the text if held.
  * Held until os_close(*ret_fd) or the death of the process. */
 enum rc os_lock(const char *path, int *ret_fd, struct err *err) MUST_CHECK;
+
+/* A Unix socket's address holds 107 bytes, a path may be longer: then the name goes through a
+ * descriptor of its folder, which stays open as long as the name is used (bind, connect, unlink).
+ * RC_NOTFOUND: no such folder; RC_LIMIT: the last part alone is too long. */
+enum { OS_SOCKET_NAME_MAX = 108 };
+struct os_socket_name {
+    char text[OS_SOCKET_NAME_MAX];
+    int dir_fd; /* -1: text is the path */
+};
+enum rc os_socket_name(const char *path, struct os_socket_name *ret, struct err *err) MUST_CHECK;
+void os_socket_name_done(struct os_socket_name *name);
 
 enum { OS_PATH_MAX = 1024 };
 /* snprintf for paths that must fit: aborts on truncation of a path we built ourselves. */

@@ -3,6 +3,8 @@
 #include "base_test.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/os.h"
 
@@ -379,6 +381,89 @@ static void folders_and_lists(void **state)
     assert_int_equal(os_mkdirs(big, &err), RC_LIMIT);
 }
 
+static void a_copied_tree_is_whole_and_leaves_out_what_is_passing(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    char from[OS_PATH_MAX], to[OS_PATH_MAX], name[OS_PATH_MAX];
+    os_path(from, "%s/from", dir);
+    os_path(to, "%s/to", dir);
+    assert_int_equal(os_mkdirs(os_path(name, "%s/a/b", from), &err), RC_OK);
+    os_path(name, "%s/a/b/f", from);
+    assert_int_equal(os_write_file_durable(name, SLICE_LIT("content"), &err), RC_OK);
+    os_path(name, "%s/f.tmp123", from);
+    assert_int_equal(os_write_file_durable(name, SLICE_LIT("passing"), &err), RC_OK);
+    os_path(name, "%s/link", from);
+    assert_int_equal(symlink("/etc/passwd", name), 0);
+    assert_int_equal(os_copy_tree(from, to, os_copy_whole, &err), RC_OK);
+    assert_content("to/a/b/f", "content");
+    assert_false(os_exists(in_dir("to/f.tmp123")));
+    assert_false(os_exists(in_dir("to/link")));
+    assert_int_equal(os_copy_tree(from, to, os_copy_whole, &err), RC_EXISTS);
+    os_path(to, "%s/linked", dir);
+    assert_int_equal(os_copy_tree(from, to, os_link_or_copy, &err), RC_OK);
+    assert_content("linked/a/b/f", "content");
+    struct stat one, two;
+    assert_int_equal(stat(in_dir("from/a/b/f"), &one), 0);
+    assert_int_equal(stat(in_dir("linked/a/b/f"), &two), 0);
+    assert_true(one.st_ino == two.st_ino);
+    os_path(from, "%s/none", dir);
+    assert_int_equal(os_copy_tree(from, to, os_copy_whole, &err), RC_OK);
+}
+
+static void a_copy_of_the_first_bytes_says_when_there_are_fewer(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    char from[OS_PATH_MAX], to[OS_PATH_MAX];
+    os_path(from, "%s/from", dir);
+    assert_int_equal(os_write_file_durable(from, SLICE_LIT("0123456789"), &err), RC_OK);
+    assert_int_equal(os_copy_file(from, os_path(to, "%s/a", dir), 4, &err), RC_OK);
+    assert_content("a", "0123");
+    assert_int_equal(os_copy_file(from, os_path(to, "%s/b", dir), 10, &err), RC_OK);
+    assert_content("b", "0123456789");
+    assert_int_equal(os_copy_file(from, os_path(to, "%s/c", dir), 11, &err), RC_CORRUPT);
+    assert_non_null(strstr(err.text, from));
+    assert_int_equal(os_copy_file(from, os_path(to, "%s/b", dir), 10, &err), RC_EXISTS);
+    assert_int_equal(os_copy_file(in_dir("none"), os_path(to, "%s/d", dir), 1, &err), RC_NOTFOUND);
+}
+
+static void a_socket_has_a_short_name_however_long_its_path_is(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct os_socket_name name;
+    char path_of_it[OS_PATH_MAX], long_dir[OS_PATH_MAX];
+    os_path(path_of_it, "%s/s", dir);
+    assert_int_equal(os_socket_name(path_of_it, &name, &err), RC_OK);
+    assert_string_equal(name.text, path_of_it);
+    os_socket_name_done(&name);
+
+    char part[201];
+    memset(part, 'd', 200);
+    part[200] = '\0';
+    os_path(long_dir, "%s/%s/%s", dir, part, part);
+    assert_int_equal(os_mkdirs(long_dir, &err), RC_OK);
+    os_path(path_of_it, "%s/s", long_dir);
+    assert_int_equal(os_socket_name(path_of_it, &name, &err), RC_OK);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_true(strlen(name.text) < sizeof(address.sun_path));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", name.text);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    struct stat st;
+    assert_int_equal(stat(path_of_it, &st), 0);
+    assert_true(S_ISSOCK(st.st_mode));
+    close(fd);
+    os_socket_name_done(&name);
+    assert_int_equal(name.dir_fd, -1);
+
+    os_path(path_of_it, "%s/%s", long_dir, part);
+    assert_int_equal(os_socket_name(path_of_it, &name, &err), RC_LIMIT);
+    os_path(path_of_it, "%s/none/s", long_dir);
+    assert_int_equal(os_socket_name(path_of_it, &name, &err), RC_NOTFOUND);
+}
+
 static void a_lock_has_one_holder_and_names_it(void **state)
 {
     (void)state;
@@ -422,6 +507,9 @@ int main(void)
         TEST(a_failed_durable_write_keeps_the_old_content),
         TEST(other_calls_report_their_errors),
         TEST(folders_and_lists),
+        TEST(a_copied_tree_is_whole_and_leaves_out_what_is_passing),
+        TEST(a_copy_of_the_first_bytes_says_when_there_are_fewer),
+        TEST(a_socket_has_a_short_name_however_long_its_path_is),
         TEST(a_lock_has_one_holder_and_names_it),
         TEST(descriptors_are_not_inherited),
     };
