@@ -3,7 +3,6 @@
  *          crash in the middle can leave too much, never a hole in the chain of offsets.
  * THREADS  stream_retain: the committer or any one caller; s->mutex covers the list, files are
  *          removed outside of it. Readers keep the descriptor they have. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 #include "base/must.h"
 #include "stream/stream_int.h"
 
-enum { RETAIN_EVERY_MS = 10000, COPY_BYTES = 1 << 20, CLOCK_SLACK_MS = 3600 * 1000 };
+enum { RETAIN_EVERY_MS = 10000, BACKUP_TRIES_MAX = 10, CLOCK_SLACK_MS = 3600 * 1000 };
 
 /* Wall time, but never far ahead of what the monotonic clock allows since the start: a clock that
  * jumps years ahead must not empty the stream. */
@@ -131,66 +130,48 @@ enum rc stream_segments(const struct stream *s,
 
 /* ---- backup ---- */
 
-static enum rc copy_bytes(int from, int to, uint64_t bytes, struct err *err)
-{
-    CLEANUP(heap_freep) char *block = heap_try_alloc(HEAP_STREAM, COPY_BYTES);
-    if (!block)
-        return err_set(err, RC_NOMEM, "no memory to copy a segment");
-    for (uint64_t at = 0; at < bytes;) {
-        size_t want = bytes - at < COPY_BYTES ? (size_t)(bytes - at) : COPY_BYTES, got;
-        TRY(os_pread(from, block, want, at, &got, err));
-        if (got == 0)
-            return err_set(err, RC_CORRUPT, "a segment is shorter than what was synced");
-        TRY(os_write_all(to, block, got, err));
-        at += got;
-    }
-    return os_fsync(to, err);
-}
-
-static enum rc copy_file(const char *from, const char *to, uint64_t bytes, struct err *err)
-{
-    CLEANUP(os_closep) int in = -1;
-    CLEANUP(os_closep) int out = -1;
-    TRY(os_open(from, O_RDONLY, &in, err));
-    if (bytes == UINT64_MAX)
-        TRY(os_size(in, &bytes, err));
-    TRY(os_open(to, O_WRONLY | O_CREAT | O_EXCL, &out, err));
-    return copy_bytes(in, out, bytes, err);
-}
-
 static enum rc backup_segment(const struct stream *s, uint32_t partition, const struct segment *seg,
                               const char *to_dir, struct err *err)
 {
     char from[OS_PATH_MAX], to[OS_PATH_MAX];
     segment_path(from, s->dir, partition, seg->base);
     segment_path(to, to_dir, partition, seg->base);
-    if (seg->is_sealed) {
-        enum rc rc = os_link(from, to, err);
-        if (rc != RC_UNSUPPORTED)
-            return rc; /* RC_NOTFOUND: retention was quicker */
+    return seg->is_sealed ? os_link_or_copy(from, to, err)
+                          : os_copy_file(from, to, seg->bytes, err);
+}
+
+/* Newest first: retention removes the oldest first, so the first one that is gone ends the copy and
+ * there is no hole in it. RC_NOTFOUND: even the newest is gone, look again. */
+static enum rc backup_list(const struct stream *s, uint32_t partition, const struct segment *list,
+                           size_t n, const char *to, struct err *err)
+{
+    for (size_t i = n; i > 0; i--) {
+        struct err why = ERR_INIT;
+        enum rc rc = backup_segment(s, partition, &list[i - 1], to, &why);
+        if (rc == RC_NOTFOUND && i < n)
+            return RC_OK;
+        if (rc != RC_OK && err)
+            *err = why;
+        TRY(rc);
     }
-    return copy_file(from, to, seg->bytes, err);
+    return RC_OK;
 }
 
 static enum rc backup_partition(const struct stream *s, uint32_t partition, const char *to,
                                 struct err *err)
 {
     char dir[OS_PATH_MAX];
-    struct segment *list = NULL;
-    size_t n = 0;
     TRY(os_mkdirs(partition_path(dir, to, partition), err));
-    TRY(copy_segments(s, partition, &list, &n, err));
-    enum rc rc = RC_OK;
-    bool is_first = true;
-    for (size_t i = 0; i < n && rc == RC_OK; i++) {
-        rc = backup_segment(s, partition, &list[i], to, err);
-        if (rc == RC_NOTFOUND && is_first)
-            rc = RC_OK;
-        else
-            is_first = false;
+    enum rc rc = RC_NOTFOUND;
+    for (int tries = 0; rc == RC_NOTFOUND && tries < BACKUP_TRIES_MAX; tries++) {
+        struct segment *list = NULL;
+        size_t n = 0;
+        TRY(copy_segments(s, partition, &list, &n, err));
+        rc = backup_list(s, partition, list, n, to, err);
+        heap_free(list);
     }
-    heap_free(list);
-    return rc == RC_OK ? os_sync_dir(dir, err) : rc;
+    TRY(rc);
+    return os_sync_dir(dir, err);
 }
 
 enum rc stream_backup(struct stream *s, const char *to, struct err *err)
@@ -201,6 +182,6 @@ enum rc stream_backup(struct stream *s, const char *to, struct err *err)
         TRY(backup_partition(s, i, to, err));
     os_path(from, "%s/stream.meta", s->dir);
     os_path(path, "%s/stream.meta", to);
-    TRY(copy_file(from, path, UINT64_MAX, err));
+    TRY(os_copy_whole(from, path, err));
     return os_sync_dir(to, err);
 }

@@ -115,7 +115,7 @@ void stream_reader_close(struct stream_reader *r);
  * consumer lost is counted and logged by the consumer. */
 enum rc stream_retain(struct stream *s, struct err *err) MUST_CHECK;
 struct stream_segment_info {
-    char path[512];
+    char path[1024];
     uint32_t partition;
     uint64_t first_offset, next_offset, bytes;
     unix_ms first_time, last_time;
