@@ -189,7 +189,7 @@ int verb_stream(int argc, char **argv)
     if (code != 0)
         return code;
     buf_init(&v.out, 64 << 20);
-    os_path(v.dir, "%s/stream/%s", v.cli.cfg.data, v.name);
+    os_path(v.dir, "%s/stream/%.64s", v.cli.cfg.data, v.name);
     const char *what = v.cli.arg_count > 0 ? v.cli.args[0] : "ls";
     enum rc rc;
     if (strcmp(what, "ls") == 0)

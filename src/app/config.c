@@ -141,6 +141,9 @@ static enum rc set(struct config *cfg, const struct setting *s, struct slice val
     case KIND_STR:
         if (value.len && memchr(value.data, '\0', value.len))
             return err_set(err, RC_INVALID, "%s: %s holds a NUL byte", where, s->name);
+        if (value.len > CONFIG_TEXT_BYTES_MAX)
+            return err_set(err, RC_LIMIT, "%s is %zu bytes long; at most %d are possible", s->name,
+                           value.len, CONFIG_TEXT_BYTES_MAX);
         *(const char **)to = own(cfg, s, value);
         return RC_OK;
     case KIND_INT: {

@@ -11,6 +11,9 @@
 
 enum { CONFIG_SECRET = 1, CONFIG_RELOAD = 2 };
 
+/* Of a text setting. Paths below the data folder need up to 580 bytes more (an object of the
+ * archive), and OS_PATH_MAX holds both. */
+enum { CONFIG_TEXT_BYTES_MAX = 440 };
 struct config {
 #define STR const char *
 #define CHOICE const char *

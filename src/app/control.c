@@ -245,7 +245,7 @@ static enum rc run_backup(void *arg, struct job *job, struct err *err)
 static void post_backup(void *ctx, struct api_request *req)
 {
     struct slice to;
-    if (!net_query_get(req->net, "to", &to) || to.len == 0 || to.len >= OS_PATH_MAX ||
+    if (!net_query_get(req->net, "to", &to) || to.len == 0 || to.len > CONFIG_TEXT_BYTES_MAX ||
         to.data[0] != '/') {
         api_problem(req, RC_INVALID,
                     "to= is the absolute path of a folder that does not exist yet.");

@@ -56,10 +56,12 @@ enum rc control_call(const char *data_dir, const char *path, const struct slice 
     char socket_path[OS_PATH_MAX], url[OS_PATH_MAX];
     os_path(socket_path, "%s/run/control.sock", data_dir);
     os_path(url, "http://localhost/control/%s", path);
+    struct os_socket_name name;
+    TRY(os_socket_name(socket_path, &name, err));
     struct call c = {.curl = curl_easy_init(), .piece = piece, .ctx = ctx, .out = out};
     must(c.curl);
     buf_init(&c.problem, PROBLEM_BYTES_MAX);
-    curl_easy_setopt(c.curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+    curl_easy_setopt(c.curl, CURLOPT_UNIX_SOCKET_PATH, name.text);
     curl_easy_setopt(c.curl, CURLOPT_URL, url);
     curl_easy_setopt(c.curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c.curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
@@ -86,6 +88,7 @@ enum rc control_call(const char *data_dir, const char *path, const struct slice 
                      curl_easy_strerror(code));
     curl_slist_free_all(headers);
     curl_easy_cleanup(c.curl);
+    os_socket_name_done(&name);
     buf_done(&c.problem);
     return rc;
 }

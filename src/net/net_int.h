@@ -91,7 +91,7 @@ struct net_server {
     struct listener *listeners;
     uint32_t listener_count;
     char address[128];
-    char unix_path[108];
+    char *unix_path; /* NULL, or the socket file that is ours */
     bool is_unix;
     bool is_end_gone;
     char name[32];

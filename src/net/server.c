@@ -14,6 +14,7 @@
 
 #include "base/heap.h"
 #include "base/must.h"
+#include "base/os.h"
 #include "net/net_int.h"
 
 enum { FD_RESERVE = 128, STOP_WAIT_MS = 10000 };
@@ -105,9 +106,8 @@ static void format_address(const struct sockaddr_storage *address, char *ret, si
 }
 
 /* Only a socket that nobody listens on is removed: never a file, never a living server's. */
-static enum rc remove_stale(const struct sockaddr_un *address, struct err *err)
+static enum rc remove_stale(const struct sockaddr_un *address, const char *path, struct err *err)
 {
-    const char *path = address->sun_path;
     struct stat found;
     if (lstat(path, &found) != 0)
         return RC_OK; /* bind() tells what is wrong, if anything */
@@ -125,27 +125,35 @@ static enum rc remove_stale(const struct sockaddr_un *address, struct err *err)
     return RC_OK;
 }
 
-static enum rc bind_unix(struct net_server *s, const char *path, int *ret_fd, struct err *err)
+static enum rc bind_name(const struct sockaddr_un *address, const char *path, int *ret_fd,
+                         struct err *err)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path))
-        return err_set(err, RC_LIMIT,
-                       "the socket path %s is longer than %zu bytes: use a shorter data folder",
-                       path, sizeof(address.sun_path) - 1);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    TRY(remove_stale(&address, err));
+    TRY(remove_stale(address, path, err));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_sys(err, errno, "cannot make a socket");
     /* Linux gives the name the mode of the unbound socket: no moment in which others may connect,
      * and no change of the umask, which all threads share. */
-    if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    if (fchmod(fd, 0600) != 0 ||
+        bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
         int failed = errno;
         close(fd);
         return err_sys(err, failed, "cannot listen on %s", path);
     }
-    snprintf(s->unix_path, sizeof(s->unix_path), "%s", path); /* ours: removed at the stop */
     *ret_fd = fd;
+    return RC_OK;
+}
+
+static enum rc bind_unix(struct net_server *s, const char *path, int *ret_fd, struct err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct os_socket_name name;
+    TRY(os_socket_name(path, &name, err));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", name.text);
+    enum rc rc = bind_name(&address, path, ret_fd, err);
+    os_socket_name_done(&name);
+    TRY(rc);
+    s->unix_path = heap_strdup(HEAP_NET, path); /* ours: removed at the stop */
     return RC_OK;
 }
 
@@ -250,6 +258,7 @@ static void server_free(struct net_server *s)
         SSL_CTX_free(s->tls);
     pthread_mutex_destroy(&s->tls_lock);
     heap_free(s->listeners);
+    heap_free(s->unix_path);
     heap_free(s);
 }
 
@@ -327,7 +336,7 @@ void net_server_stop(struct net_server *s)
         sleep_ms(2);
     for (uint32_t i = 0; i < s->listener_count; i++)
         loop_run_sync(s->listeners[i].loop, next_turn, NULL);
-    if (s->unix_path[0])
+    if (s->unix_path)
         unlink(s->unix_path);
     net_metrics_done(s);
     if (net_server_connections(s) == 0)

@@ -45,6 +45,7 @@ void store_client_free(struct store_client *c)
     if (c->curl)
         curl_easy_cleanup(c->curl);
     curl_slist_free_all(c->headers);
+    os_socket_name_done(&c->socket);
     free_const(c->cfg.url);
     free_const(c->cfg.unix_socket);
     free_const(c->cfg.database);
@@ -92,6 +93,7 @@ enum rc store_client_new(const struct store_cfg *cfg, struct store_client **ret_
     ENSURE(cfg->url, err_set(err, RC_INVALID, "the store has no URL"));
     CLEANUP(store_client_freep) struct store_client *c = heap_alloc(HEAP_STORE, sizeof(*c));
     cfg_copy(&c->cfg, cfg);
+    c->socket.dir_fd = -1;
     buf_init(&c->url, STORE_URL_BYTES_MAX);
     TRY(set_headers(c, err));
     c->curl = curl_easy_init();
@@ -100,8 +102,10 @@ enum rc store_client_new(const struct store_cfg *cfg, struct store_client **ret_
     CURL *curl = c->curl;
     long connect_ms = cfg->connect_timeout_ms ? (long)cfg->connect_timeout_ms : 2000;
     long total_ms = cfg->timeout_ms ? (long)cfg->timeout_ms : 60000;
-    if (cfg->unix_socket)
-        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, cfg->unix_socket);
+    if (cfg->unix_socket) {
+        TRY(os_socket_name(cfg->unix_socket, &c->socket, err));
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->socket.text);
+    }
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* never one from the environment */
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

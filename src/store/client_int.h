@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include "base/buf.h"
+#include "base/os.h"
 #include "store/store.h"
 
 enum {
@@ -17,6 +18,7 @@ struct store_client {
     CURL *curl;
     struct curl_slist *headers;
     struct store_cfg cfg; /* strings owned */
+    struct os_socket_name socket;
     struct buf url;
 };
 

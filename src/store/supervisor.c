@@ -66,7 +66,7 @@ static char *dup_or_null(const char *text)
 /* The child changes its folder, so paths are made absolute here. */
 static char *absolute(const char *path)
 {
-    char here[OS_PATH_MAX / 2], full[OS_PATH_MAX];
+    char here[OS_PATH_MAX], full[OS_PATH_MAX];
     if (!path || path[0] == '/' || !getcwd(here, sizeof(here)))
         return dup_or_null(path);
     return heap_strdup(HEAP_STORE, os_path(full, "%s/%s", here, path));
