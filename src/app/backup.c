@@ -2,70 +2,21 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "app/cli.h"
 #include "app/control_client.h"
 #include "app/version.h"
-#include "base/heap.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "store/freeze.h"
 
-enum { PAUSE_MS = 60000, COPY_BYTES = 1 << 20, MANIFEST_BYTES_MAX = 4096 };
-
-static enum rc copy_file(const char *from, const char *to, struct err *err)
-{
-    CLEANUP(os_closep) int in = -1;
-    CLEANUP(os_closep) int out = -1;
-    TRY(os_open(from, O_RDONLY, &in, err));
-    TRY(os_open(to, O_WRONLY | O_CREAT | O_EXCL, &out, err));
-    struct stat st;
-    if (fstat(in, &st) == 0)
-        IGNORE(fchmod(out, st.st_mode & 0777) != 0, "a stricter mode is no harm");
-    CLEANUP(heap_freep) char *piece = heap_alloc(HEAP_APP, COPY_BYTES);
-    for (uint64_t at = 0;;) {
-        size_t n;
-        TRY(os_pread(in, piece, COPY_BYTES, at, &n, err));
-        if (n == 0)
-            break;
-        TRY(os_write_all(out, piece, n, err));
-        at += n;
-    }
-    return os_fsync(out, err);
-}
-
-/* Folder by folder; sockets, locks and temporary files stay behind. */
-static enum rc copy_tree(const char *from, const char *to, struct err *err)
-{
-    char **names;
-    size_t count;
-    if (!os_is_dir(from))
-        return RC_OK;
-    TRY(os_mkdirs(to, err));
-    TRY(os_list(from, &names, &count, err));
-    enum rc rc = RC_OK;
-    for (size_t i = 0; i < count && rc == RC_OK; i++) {
-        char source[OS_PATH_MAX], target[OS_PATH_MAX];
-        struct stat st;
-        os_path(source, "%s/%s", from, names[i]);
-        os_path(target, "%s/%s", to, names[i]);
-        if (lstat(source, &st) != 0)
-            continue; /* merged away or renamed meanwhile */
-        if (S_ISDIR(st.st_mode))
-            rc = copy_tree(source, target, err);
-        else if (S_ISREG(st.st_mode) && !strstr(names[i], ".tmp"))
-            rc = copy_file(source, target, err);
-        /* Parts that a merge has replaced are taken away in the background: their successor is in
-         * the list. */
-        if (rc == RC_NOTFOUND && !os_exists(source))
-            rc = RC_OK;
-    }
-    os_list_free(names, count);
-    TRY(rc);
-    return os_sync_dir(to, err);
-}
+enum {
+    PAUSE_MS = 60000,
+    STORE_UP_MS = 60000,
+    FREEZE_TRIES_MAX = 5, /* the store's child may die under it */
+    MANIFEST_BYTES_MAX = 4096
+};
 
 static void tell(struct job *job, const char *what)
 {
@@ -73,44 +24,74 @@ static void tell(struct job *job, const char *what)
         job_line(job, "{\"step\":\"%s\"}", what);
 }
 
-/* Parts of a MergeTree never change; only a merge could take one away while it is copied. */
-static enum rc copy_store(struct node *n, const char *to, struct err *err)
+/* The store needs seconds to come up. The projector starts when it is up, so waiting for the
+ * projector also keeps it from starting in the middle. */
+static enum rc wait_for_store(struct node *n, struct err *err)
+{
+    if (!n->has_bring_up)
+        return node_store_ready(n, STORE_UP_MS, err);
+    mono_ns deadline = mono_add_ms(mono_now(), STORE_UP_MS);
+    while (!atomic_load(&n->project)) {
+        if (atomic_load(&n->is_closing) || !mono_is_before(mono_now(), deadline))
+            return err_set(err, RC_UNAVAILABLE,
+                           "the store is not up, and a backup needs it: see the log");
+        sleep_ms(20);
+    }
+    return n->supervisor ? store_supervisor_wait(n->supervisor, STORE_UP_MS, err) : RC_OK;
+}
+
+/* ---- what has to be of one moment ---- */
+
+static enum rc copy_folder(const struct node *n, const char *name, const char *to,
+                           os_copy_fn *copy_one, struct err *err)
+{
+    char from[OS_PATH_MAX], path[OS_PATH_MAX];
+    os_path(from, "%s/%s", n->cfg->data, name);
+    return os_copy_tree(from, os_path(path, "%s/%s", to, name), copy_one, err);
+}
+
+static enum rc freeze_store(struct node *n, const char *to, struct err *err)
 {
     char path[OS_PATH_MAX];
-    struct store_client *client = store_pool_take(n->pool);
-    enum rc rc = store_exec(client, "SYSTEM STOP MERGES", err);
-    if (rc == RC_OK) {
-        rc = copy_tree(n->store_dir, os_path(path, "%s/store", to), err);
-        struct err start_err = ERR_INIT;
-        if (store_exec(client, "SYSTEM START MERGES", &start_err) != RC_OK)
-            log_error("merges stay stopped until the store restarts", LOG_ERR(&start_err));
+    enum rc rc = RC_UNAVAILABLE;
+    os_path(path, "%s/store", to);
+    for (int tries = 0; tries < FREEZE_TRIES_MAX; tries++) {
+        if (err)
+            *err = ERR_INIT;
+        TRY(store_supervisor_wait(n->supervisor, STORE_UP_MS, err));
+        TRY(os_remove_tree(path, err));
+        struct store_client *client = store_pool_take(n->pool);
+        rc = store_freeze(client, n->store_dir, path, err);
+        store_pool_give(n->pool, client);
+        if (rc != RC_UNAVAILABLE && rc != RC_TIMEOUT)
+            break;
+        sleep_ms(200); /* so that the supervisor sees a dead child as dead */
     }
-    store_pool_give(n->pool, client);
     return rc;
 }
 
-static enum rc copy_consumers_and_store(struct node *n, const char *to, struct err *err)
+static enum rc copy_moment(struct node *n, const char *to, struct err *err)
 {
-    char from[OS_PATH_MAX], path[OS_PATH_MAX];
-    os_path(from, "%s/consumers", n->cfg->data);
-    TRY(copy_tree(from, os_path(path, "%s/consumers", to), err));
-    os_path(from, "%s/archive-state", n->cfg->data);
-    TRY(copy_tree(from, os_path(path, "%s/archive-state", to), err));
-    if (!n->supervisor)
-        return RC_OK; /* a ClickHouse server has its own backups; said in docs/operations.md */
-    return copy_store(n, to, err);
+    if (n->supervisor) /* a ClickHouse server has its own backups; said in docs/operations.md */
+        TRY(freeze_store(n, to, err));
+    TRY(copy_folder(n, "consumers", to, os_copy_whole, err));
+    TRY(copy_folder(n, "archive-state", to, os_copy_whole, err));
+    /* Objects are replaced by renaming, never written to. */
+    return copy_folder(n, "archive", to, os_link_or_copy, err);
 }
 
 static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
 {
     struct consumer *project = atomic_load(&n->project);
-    if (project)
-        TRY(consumer_pause(project, PAUSE_MS));
-    enum rc rc = RC_OK;
+    enum rc rc = project ? consumer_pause(project, PAUSE_MS) : RC_OK;
+    if (rc != RC_OK)
+        return err_set(err, rc, "the projector does not come to rest: its batch takes too long");
     if (n->archiver)
         rc = consumer_pause(n->archiver, PAUSE_MS);
     if (rc == RC_OK)
-        rc = copy_consumers_and_store(n, to, err);
+        rc = copy_moment(n, to, err);
+    else
+        IGNORE(err_set(err, rc, "the archiver does not come to rest"), "rc is returned");
     if (n->archiver)
         consumer_resume(n->archiver);
     if (project)
@@ -118,28 +99,56 @@ static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
     return rc;
 }
 
-enum rc backup_run(struct node *n, const char *to, struct job *job, struct err *err)
+/* ---- the whole ---- */
+
+static enum rc copy_parts(struct node *n, const char *to, struct err *err)
 {
-    char from[OS_PATH_MAX], path[OS_PATH_MAX], when[TIME_TEXT_BYTES];
-    if (os_exists(to))
-        return err_set(err, RC_EXISTS, "%s exists already; name a folder that does not", to);
-    TRY(os_mkdirs(to, err));
-    tell(job, "state");
+    char path[OS_PATH_MAX];
+    return n->supervisor ? store_freeze_copy(n->store_dir, os_path(path, "%s/store", to), err)
+                         : RC_OK;
+}
+
+static enum rc copy_state(struct node *n, const char *to, struct err *err)
+{
+    char from[OS_PATH_MAX], path[OS_PATH_MAX];
     TRY(state_backup(n->state, os_path(path, "%s/state.db", to), err));
     os_path(from, "%s/credentials.json", n->cfg->data);
-    if (os_exists(from))
-        TRY(copy_file(from, os_path(path, "%s/credentials.json", to), err));
+    if (!os_exists(from))
+        return RC_OK;
+    return os_copy_whole(from, os_path(path, "%s/credentials.json", to), err);
+}
+
+static enum rc copy_all(struct node *n, const char *to, struct job *job, struct err *err)
+{
+    char path[OS_PATH_MAX], when[TIME_TEXT_BYTES], text[MANIFEST_BYTES_MAX];
     tell(job, "store");
+    TRY(wait_for_store(n, err));
     TRY(copy_at_rest(n, to, err));
+    TRY(copy_parts(n, to, err));
     tell(job, "stream");
     TRY(stream_backup(n->events, os_path(path, "%s/stream/events", to), err));
     TRY(stream_backup(n->dead, os_path(path, "%s/stream/events-dead", to), err));
+    tell(job, "state");
+    TRY(copy_state(n, to, err));
     /* Written last: a folder without it is no whole backup, and restore refuses it. */
-    char text[MANIFEST_BYTES_MAX];
     int len = snprintf(text, sizeof(text), "{\"weir\":\"%s\",\"time\":\"%s\"}\n", WEIR_VERSION,
                        time_format(unix_now(), when));
     return os_write_file_durable(os_path(path, "%s/backup.json", to), slice_of(text, (size_t)len),
                                  err);
+}
+
+enum rc backup_run(struct node *n, const char *to, struct job *job, struct err *err)
+{
+    if (os_exists(to))
+        return err_set(err, RC_EXISTS, "%s exists already; name a folder that does not", to);
+    TRY(os_mkdirs(to, err));
+    enum rc rc = copy_all(n, to, job, err);
+    struct err end_err = ERR_INIT;
+    if (n->supervisor && store_freeze_end(n->store_dir, &end_err) != RC_OK)
+        log_warn("frozen parts stay until the next backup or start", LOG_ERR(&end_err));
+    if (rc != RC_OK) /* ours alone, and of no use to anyone */
+        IGNORE(os_remove_tree(to, NULL), "a folder without backup.json is no backup");
+    return rc;
 }
 
 /* ---- verbs ---- */
@@ -185,7 +194,9 @@ int verb_backup(int argc, char **argv)
         "usage: weir backup --to FOLDER [--data DIR]\n\n"
         "A consistent copy of state, stream, checkpoints and embedded store, also while the "
         "server\n"
-        "runs. FOLDER must not exist. The archive is not copied: it is plain files already.\n");
+        "runs. FOLDER must not exist. On the same file system, files that never change are hard\n"
+        "links: quick and small; copy the folder to another disk. An archive outside of the data\n"
+        "folder (archive.dir) and a ClickHouse server (store.url) are not in it.\n");
     if (code != 0)
         return code;
     char absolute[OS_PATH_MAX], cwd[OS_PATH_MAX];
@@ -194,7 +205,10 @@ int verb_backup(int argc, char **argv)
         rc = err_set(&err, RC_INVALID,
                      "--to FOLDER is needed (without any of %% & + # ? and space)");
     else if (!getcwd(cwd, sizeof(cwd)))
-        rc = err_set(&err, RC_IO, "the current folder is gone");
+        rc = err_set(&err, RC_IO, "the current folder is gone, or its path is too long");
+    else if (strlen(to) + (to[0] == '/' ? 0 : strlen(cwd) + 1) > CONFIG_TEXT_BYTES_MAX)
+        rc = err_set(&err, RC_LIMIT, "--to: the path is longer than %d bytes",
+                     CONFIG_TEXT_BYTES_MAX);
     if (rc == RC_OK && to) {
         os_path(absolute, to[0] == '/' ? "%s%s" : "%s/%s", to[0] == '/' ? "" : cwd, to);
         if (control_is_running(cli.cfg.data))
@@ -214,6 +228,9 @@ static enum rc restore(const struct config *cfg, const char *from, struct err *e
 {
     char path[OS_PATH_MAX], **names;
     size_t count;
+    ENSURE(
+        strlen(from) <= CONFIG_TEXT_BYTES_MAX,
+        err_set(err, RC_LIMIT, "--from: the path is longer than %d bytes", CONFIG_TEXT_BYTES_MAX));
     if (!os_exists(os_path(path, "%s/backup.json", from)))
         return err_set(err, RC_INVALID, "%s is no whole backup (no backup.json in it)", from);
     if (os_is_dir(cfg->data)) {
@@ -224,7 +241,7 @@ static enum rc restore(const struct config *cfg, const char *from, struct err *e
                            "%s is not empty; move it away first, nothing is overwritten",
                            cfg->data);
     }
-    TRY(copy_tree(from, cfg->data, err));
+    TRY(os_copy_tree(from, cfg->data, os_copy_whole, err));
     return os_unlink_durable(os_path(path, "%s/backup.json", cfg->data), err);
 }
 

@@ -2,9 +2,11 @@
 #define WEIR_APP_BACKUP_H
 /* A consistent copy of the data folder while it is in use, and putting it back.
  *
- * ORDER  The projector rests while its checkpoint and the store are copied, so that both are of one
- * moment; the stream is copied after them and therefore holds everything that they have not seen
- * yet. Restored, the projector goes on at its checkpoint and no event is missing or doubled. */
+ * ORDER  Projector and archiver rest while the store's parts are frozen and their checkpoints and
+ * the archive are copied, so that these are of one moment; the frozen parts follow at leisure, and
+ * then the stream, which therefore holds everything that they have not seen yet. Restored, they go
+ * on at their checkpoints and no event is missing or doubled. A backup that fails removes what it
+ * made. */
 #include "app/job.h"
 #include "app/node.h"
 

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/must.h"
 #include "base/os.h"
+#include "store/freeze.h"
 
 enum {
     STORE_CLIENTS_MAX = 8,
@@ -78,6 +79,7 @@ static enum rc start_child(struct node *n, struct err *err)
         .query_seconds_max = (uint32_t)cfg->store_query_seconds_max,
     };
     TRY(os_mkdirs(n->store_dir, err));
+    TRY(store_freeze_end(n->store_dir, err)); /* of a backup that was killed */
     n->store_cfg = (struct store_cfg){
         .url = "http://localhost", .unix_socket = n->store_socket, .database = cfg->store_database};
     return store_supervisor_start(&n->child_cfg, &n->supervisor, err);
@@ -204,10 +206,24 @@ static enum rc start_consumers(struct node *n, struct err *err)
     return RC_OK;
 }
 
+/* The child and the verbs use it as an absolute path, below a folder that may be deep itself. */
+static enum rc check_length(const char *data, struct err *err)
+{
+    char here[OS_PATH_MAX];
+    if (data[0] == '/')
+        return RC_OK; /* config.c has seen to it */
+    if (!getcwd(here, sizeof(here)) || strlen(here) + 1 + strlen(data) > CONFIG_TEXT_BYTES_MAX)
+        return err_set(err, RC_LIMIT,
+                       "the data folder %s has an absolute path of more than %d bytes here", data,
+                       CONFIG_TEXT_BYTES_MAX);
+    return RC_OK;
+}
+
 static enum rc open_parts(struct node *n, unsigned parts, struct err *err)
 {
     char path[OS_PATH_MAX];
     const char *data = n->cfg->data;
+    TRY(check_length(data, err));
     TRY(os_mkdirs(data, err));
     TRY(os_lock(os_path(path, "%s/weir.lock", data), &n->lock_fd, err));
     TRY(os_mkdirs(os_path(path, "%s/run", data), err));

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { mkdtempSync, rmSync, existsSync, readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import http from 'node:http';
 import net from 'node:net';
 import { randomUUID } from 'node:crypto';
 import assert from 'node:assert/strict';
@@ -163,6 +164,18 @@ export class Server {
     const r = await weir(['store', 'query', `${sql} FORMAT JSONEachRow`, '--data', this.data]);
     assert.equal(r.code, 0, r.err);
     return r.out.split('\n').filter(Boolean).map((l) => JSON.parse(l));
+  }
+  /** A statement that changes something, on the store's own socket. */
+  storeExec(sql) {
+    return new Promise((done, fail) => {
+      const req = http.request({ socketPath: path.join(this.data, 'run/store.sock'), method: 'POST', path: '/?database=weir', agent: false }, (res) => {
+        let text = '';
+        res.on('data', (d) => { text += d; });
+        res.on('end', () => done({ status: res.statusCode, text }));
+      });
+      req.on('error', fail);
+      req.end(sql);
+    });
   }
   async count(where = '1') {
     const [row] = await this.rows(`SELECT count() AS n, uniqExact(id) AS ids FROM events WHERE ${where}`);
