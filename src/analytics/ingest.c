@@ -22,6 +22,7 @@ enum {
     FIRST_RESULTS = 8,
     KEY_TEXT_MAX = 256,
     SOURCES = 3,
+    REFUSALS = 6,
     BODY_BYTES_DEFAULT = 10 << 20,
     INLINE_BYTES_MAX = 64 << 10,       /* about 0.2 ms of work; more goes to the worker pool */
     INLINE_PACKED_BYTES_MAX = 4 << 10, /* the same for compressed bodies */
@@ -46,6 +47,7 @@ struct ingest {
     struct ingest_cfg cfg;
     struct metric events[SOURCES][EVENT_REASON_COUNT];
     char labels[SOURCES][EVENT_REASON_COUNT][64];
+    struct metric refused[REFUSALS];
     struct pool pools[POOLS];
 };
 
@@ -570,6 +572,38 @@ static const char schemas[] =
     "\"string\"},\"sw\":{\"type\":\"integer\"},\"sh\":{\"type\":\"integer\"},\"ed\":{\"type\":"
     "\"object\"}}}";
 
+/* Whole requests; a bad event among others is counted in weir_ingest_events_total. */
+static const struct {
+    int status; /* 0: any other */
+    const char *labels;
+} refusals[REFUSALS] = {
+    {400, "status=\"400\",reason=\"invalid\""},    {401, "status=\"401\",reason=\"unauthorized\""},
+    {408, "status=\"408\",reason=\"too_slow\""},   {413, "status=\"413\",reason=\"too_large\""},
+    {503, "status=\"503\",reason=\"unavailable\""}, {0, "status=\"other\",reason=\"other\""},
+};
+
+static void count_refusal(void *ctx, int status)
+{
+    struct ingest *in = ctx;
+    if (status < 400)
+        return;
+    unsigned i = 0;
+    while (refusals[i].status && refusals[i].status != status)
+        i++;
+    metric_add(&in->refused[i], 1);
+}
+
+static void register_refusals(struct ingest *in)
+{
+    for (unsigned i = 0; i < REFUSALS; i++) {
+        in->refused[i] = (struct metric){.name = "weir_ingest_refused_requests_total",
+                                         .help = "Whole requests of which nothing was taken.",
+                                         .labels = refusals[i].labels,
+                                         .kind = METRIC_COUNTER};
+        metrics_register(&in->refused[i]);
+    }
+}
+
 struct api_service ingest_service(struct ingest *in)
 {
     memcpy(routes, templates, sizeof(routes));
@@ -579,6 +613,7 @@ struct api_service ingest_service(struct ingest *in)
                                 .ctx = in,
                                 .routes = routes,
                                 .route_count = COUNT_OF(routes),
+                                .on_answer = count_refusal,
                                 .openapi_schemas = schemas};
 }
 
@@ -605,6 +640,7 @@ enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest, str
             metrics_register(&in->events[s][r]);
         }
     }
+    register_refusals(in);
     *ret_ingest = in;
     return RC_OK;
 }
@@ -616,6 +652,8 @@ void ingest_free(struct ingest *in)
     for (unsigned s = 0; s < SOURCES; s++)
         for (unsigned r = 0; r < EVENT_REASON_COUNT; r++)
             metrics_unregister(&in->events[s][r]);
+    for (unsigned i = 0; i < REFUSALS; i++)
+        metrics_unregister(&in->refused[i]);
     for (unsigned i = 0; i < POOLS; i++) {
         struct pool *p = &in->pools[i];
         while (p->buf_count)

@@ -35,6 +35,12 @@ uint32_t api_cors_headers(struct net_request *req, bool is_preflight,
     return n;
 }
 
+static void tell_service(const struct api_request *req, int status)
+{
+    if (req->service && req->service->on_answer)
+        req->service->on_answer(req->service->ctx, status);
+}
+
 void api_answer(struct api_request *req, int status, const char *content_type, struct slice body,
                 const struct net_header *headers, uint32_t header_count)
 {
@@ -43,6 +49,7 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     if (req->route->is_browser)
         n = api_cors_headers(req->net, false, all);
     must(header_count <= HEADERS_MAX - n);
+    tell_service(req, status);
     for (uint32_t i = 0; i < header_count; i++)
         all[n++] = headers[i];
     struct tenant_view *view = take_ptr(&req->view);
@@ -60,6 +67,7 @@ void api_stream_begin(struct api_request *req, int status, const char *content_t
 {
     struct tenant_view *view = take_ptr(&req->view);
     req->project = NULL;
+    tell_service(req, status);
     net_stream_begin(
         req->net, &(struct net_response){.status = status, .content_type = slice_str(content_type)},
         on_drain);

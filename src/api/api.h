@@ -20,6 +20,7 @@ struct api_request { /* lives in the request's arena until the answer */
     const struct tenant_project *project; /* set for API_AUTH_SECRET; NULL otherwise */
     struct slice params[API_PARAMS_MAX];  /* percent-decoded {…} of the pattern, in order */
     const struct api_route *route;
+    const struct api_service *service; /* NULL before a route is found */
 };
 struct api_route {
     enum net_method method; /* HEAD is served by GET; OPTIONS (CORS) by the router itself */
@@ -37,6 +38,9 @@ struct api_service {
     void *ctx; /* first argument of every handle */
     const struct api_route *routes;
     uint32_t route_count;
+    /* For counting: the status of each answer to a request of one of its routes, also of those that
+     * the server gave before the handler saw them (413, 408 …). On any loop; may be NULL. */
+    void (*on_answer)(void *ctx, int status);
     const char *openapi_schemas; /* JSON members for components/schemas: "\"Event\":{…},\"X\":{…}",
                                     or NULL */
 };

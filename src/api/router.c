@@ -120,6 +120,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         return;
     }
     struct api_request *req = request_new(net, e->route);
+    req->service = e->service;
     memcpy(req->params, params, sizeof(params));
     if (e->route->auth == API_AUTH_CONTROL && !api->is_control) {
         api_problem(req, RC_NOTFOUND, "There is nothing here.");
@@ -184,8 +185,11 @@ static void on_done(void *ctx, const struct net_request *net, int status, uint64
 {
     (void)ctx;
     struct api_request *req = net->route ? net->user : NULL;
-    if (req)
+    if (req) {
         tenant_view_give(take_ptr(&req->view));
+        if (req->service->on_answer && status > 0)
+            req->service->on_answer(req->service->ctx, status);
+    }
     log_debug("request", LOG_SLICE("path", net->path), LOG_I64("status", status),
               LOG_U64("bytes", bytes_sent), LOG_STR("id", net->request_id),
               LOG_I64("us", mono_diff_us(net->started, mono_now())));
