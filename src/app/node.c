@@ -196,8 +196,39 @@ static enum rc start_archiver(struct node *n, struct err *err)
     return consumer_start(&cfg, &n->archiver, err);
 }
 
+/* A stream that is shorter than what was processed has lost acknowledged records (a file was cut or
+ * put back from elsewhere). Going on would give their offsets to new events, which the consumers
+ * would then pass over. */
+static enum rc check_progress(const struct node *n, const char *consumer, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    os_path(dir, "%s/consumers/%s", n->cfg->data, consumer);
+    for (uint32_t p = 0; p < stream_partitions(n->events); p++) {
+        struct stream_bounds b;
+        struct err why = ERR_INIT;
+        uint64_t done = 0;
+        enum rc rc = consumer_checkpoint_read(dir, p, &done, &why);
+        if (rc == RC_NOTFOUND)
+            continue;
+        if (rc != RC_OK && err)
+            *err = why;
+        TRY(rc);
+        stream_bounds(n->events, p, &b);
+        if (done > b.next)
+            return err_set(err, RC_CORRUPT,
+                           "%s/stream/events: partition %u ends at offset %llu, but %s has "
+                           "processed up to %llu: acknowledged records are gone; put the folder "
+                           "back from a backup (weir restore)",
+                           n->cfg->data, p, (unsigned long long)b.next, consumer,
+                           (unsigned long long)done);
+    }
+    return RC_OK;
+}
+
 static enum rc start_consumers(struct node *n, struct err *err)
 {
+    TRY(check_progress(n, "project", err));
+    TRY(check_progress(n, "archive", err));
     if (n->cfg->archive)
         TRY(start_archiver(n, err));
     if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
