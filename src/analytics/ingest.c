@@ -577,8 +577,8 @@ static const struct {
     int status; /* 0: any other */
     const char *labels;
 } refusals[REFUSALS] = {
-    {400, "status=\"400\",reason=\"invalid\""},    {401, "status=\"401\",reason=\"unauthorized\""},
-    {408, "status=\"408\",reason=\"too_slow\""},   {413, "status=\"413\",reason=\"too_large\""},
+    {400, "status=\"400\",reason=\"invalid\""},     {401, "status=\"401\",reason=\"unauthorized\""},
+    {408, "status=\"408\",reason=\"too_slow\""},    {413, "status=\"413\",reason=\"too_large\""},
     {503, "status=\"503\",reason=\"unavailable\""}, {0, "status=\"other\",reason=\"other\""},
 };
 

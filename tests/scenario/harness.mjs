@@ -2,7 +2,7 @@
 // waits for, it polls a condition with a deadline. WEIR_BIN names the binary (given by Meson).
 import { spawn, execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { mkdtempSync, rmSync, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, existsSync, readFileSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import http from 'node:http';
@@ -177,6 +177,12 @@ export class Server {
       req.end(sql);
     });
   }
+  /** Ids in the stream, in order of partition and offset. */
+  async streamIds() {
+    const cat = await weir(['stream', 'cat', '--data', this.data], { timeout: 120000 });
+    assert.equal(cat.code, 0, cat.err);
+    return cat.out.split('\n').filter(Boolean).map((l) => JSON.parse(l).value.id);
+  }
   async count(where = '1') {
     const [row] = await this.rows(`SELECT count() AS n, uniqExact(id) AS ids FROM events WHERE ${where}`);
     return { n: Number(row.n), ids: Number(row.ids) };
@@ -206,6 +212,31 @@ export class Server {
       sock.on('error', () => { closed = true; finish(); });
       sock.on('close', () => { closed = true; finish(); });
     });
+  }
+}
+
+/** Faults under the running binary (faults.c): env for Server.start, set() while it runs. */
+export class Faults {
+  static rules = ['clock', 'pwritev', 'pwritevs', 'openSegment', 'openSegments', 'sync', 'syncs', 'storeRename', 'storeRenames'];
+  static short = 1;
+  static interrupted = 2;
+  static get missing() {
+    return !process.env.WEIR_FAULTS_LIBRARY && 'WEIR_FAULTS_LIBRARY does not name the library';
+  }
+  constructor(t) {
+    this.file = path.join(tempFolder(t), 'faults');
+    writeFileSync(this.file, Buffer.alloc(8 * Faults.rules.length));
+    this.env = { WEIR_FAULTS: this.file, LD_PRELOAD: process.env.WEIR_FAULTS_LIBRARY };
+  }
+  set(rule, value) {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(BigInt(value));
+    const fd = openSync(this.file, 'r+');
+    writeSync(fd, bytes, 0, 8, 8 * Faults.rules.indexOf(rule));
+    closeSync(fd);
+  }
+  get(rule) {
+    return Number(readFileSync(this.file).readBigInt64LE(8 * Faults.rules.indexOf(rule)));
   }
 }
 
