@@ -105,8 +105,8 @@ enum rc stream_segments(const struct stream *s,
                         struct err *err)
 {
     for (uint32_t i = 0; i < s->cfg.partitions; i++) {
-        struct segment *list;
-        size_t n;
+        struct segment *list = NULL;
+        size_t n = 0;
         TRY(copy_segments(s, i, &list, &n, err));
         for (size_t k = 0; k < n; k++) {
             char path[OS_PATH_MAX];
