@@ -228,7 +228,7 @@ static enum rc bind_all(struct net_server *s, const struct net_server_cfg *cfg, 
         snprintf(s->address, sizeof(s->address), "%s", cfg->listen);
         return bind_unix(s, cfg->listen + 5, &s->listeners[0].fd, err);
     }
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t len = 0;
     memset(&address, 0, sizeof(address));
     TRY(parse_address(cfg->listen, &address, &len, err));
