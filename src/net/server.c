@@ -228,10 +228,11 @@ static enum rc bind_all(struct net_server *s, const struct net_server_cfg *cfg, 
         snprintf(s->address, sizeof(s->address), "%s", cfg->listen);
         return bind_unix(s, cfg->listen + 5, &s->listeners[0].fd, err);
     }
-    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    struct sockaddr_storage address;
     socklen_t len = 0;
     memset(&address, 0, sizeof(address));
     TRY(parse_address(cfg->listen, &address, &len, err));
+    must(len > 0);
     TRY(check_unused(&address, len, cfg->listen, err));
     for (uint32_t i = 0; i < s->listener_count; i++)
         TRY(bind_tcp(&address, &len, cfg->listen, &s->listeners[i].fd, err));
