@@ -70,9 +70,8 @@ test('a full disk: 503 with Retry-After, and it goes on when there is room',
     execFileSync('mount', ['-o', 'remount,size=128m', mnt]);
     const e = event();
     await until('it takes events again', async () => (await s.send(e)).status === 200, 30000);
-    const cat = await weir(['stream', 'cat', '--data', s.data]);
-    assert.equal(cat.code, 0, cat.err);
-    for (const id of acked) assert.ok(cat.out.includes(id), `${id} was acknowledged`);
+    const have = new Set(await s.streamIds());
+    for (const id of acked) assert.ok(have.has(id), `${id} was acknowledged`);
     await s.stop();
   });
 
