@@ -30,9 +30,10 @@ static void print_help(const struct cli *cli, const char *help)
     (void)cli;
 }
 
-static int usage(const struct cli *cli, const struct err *err)
+static int usage(struct cli *cli, const struct err *err)
 {
     fprintf(stderr, "weir %s: %s\nTry: weir %s --help\n", cli->verb, err->text, cli->verb);
+    config_done(&cli->cfg);
     return CLI_USAGE;
 }
 
