@@ -1,15 +1,13 @@
-/* WHAT        The projector's writer: a batch of records into the table, exactly once
- *             (project.h).
- * WHY         Each record is decoded once, encoded at once, and what turns out to be there
- *             already is taken out of the encoded rows afterwards: holding decoded records of a
- *             whole batch would cost several times its bytes.
- * LAYOUT      one call: decode all → mark what a repeat finds present → mark duplicates → insert
- *             what is left, month by month if there are many → look again if it is a repeat →
- *             note ids.
+/* WHAT    The projector's writer: a batch of records into the table, exactly once (project.h).
+ * WHY     Each record is decoded once and put into columns at once; what turns out to be there
+ *         already is left out when the columns are made a block: holding decoded records of a whole
+ *         batch would cost several times its bytes.
+ * LAYOUT  one call: decode all → mark what a repeat finds present → mark duplicates → insert what
+ *         is left, month by month if there are many → look again if it is a repeat → note ids.
  * INVARIANTS  The tokens and the split by months depend on the batch alone, never on what was
- *             found, so that a repeat uses the same ones. An id enters the filter only behind a
- *             successful write. The filter alone never drops a row.
- * THREADS     one at a time. */
+ *         found, so that a repeat uses the same ones. An id enters the filter only behind a
+ *         successful write. The filter alone never drops a row.
+ * THREADS one at a time. */
 #include "analytics/project_int.h"
 
 #include <stdio.h>
@@ -34,8 +32,7 @@ enum row_state { ROW_KEEP, ROW_REJECTED, ROW_PRESENT, ROW_DUPLICATE };
 struct row { /* what stays of a record while its batch is under way */
     struct project_seen seen;
     uint64_t offset, hash;
-    size_t at, len; /* its RowBinary in `encoded` */
-    uint32_t next;  /* index + 1 of the next row in the same bucket */
+    uint32_t next; /* index + 1 of the next row in the same bucket */
     uint16_t month;
     uint8_t state;
     bool is_dedupe, is_historical, is_asked;
@@ -52,11 +49,14 @@ struct project_writer {
     bool is_filter_built;
     bool is_filter_blind; /* an id could not be noted: everything is asked */
     struct arena arena;
-    struct buf encoded, body;
+    struct native_column columns[PROJECT_COLUMN_COUNT]; /* rows but for rejected ones, in order */
+    uint64_t insert_bytes_max;
+    struct buf block;
     struct row *rows;
     uint32_t *buckets;          /* index + 1 of the first row, by hash */
     uint32_t bucket_count;      /* a power of two */
     struct project_seen *asked; /* as many as rows */
+    uint8_t *keep;              /* as many as rows */
     uint32_t row_cap;
     struct attempt attempts[PARTITIONS_MAX];
     struct project_counts totals;
@@ -67,7 +67,7 @@ struct write {
     struct project_writer *w;
     const struct consumer_batch *batch;
     struct row *rows;
-    uint32_t count;
+    uint32_t count, encoded; /* records, and rows of theirs in the columns */
     bool is_repeat;
     uint16_t month_piece[MONTHS]; /* piece + 1 of each month in the batch */
     uint32_t pieces;
@@ -84,9 +84,9 @@ enum rc project_writer_new_over(const struct project_cfg *cfg, const struct proj
     w->filter =
         project_filter_new(cfg->filter_bytes_max ? cfg->filter_bytes_max : default_filter_bytes);
     arena_init(&w->arena, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
-    uint64_t insert_max = cfg->insert_bytes_max ? cfg->insert_bytes_max : default_insert_bytes;
-    buf_init(&w->encoded, insert_max);
-    buf_init(&w->body, insert_max);
+    w->insert_bytes_max = cfg->insert_bytes_max ? cfg->insert_bytes_max : default_insert_bytes;
+    project_columns_init(w->columns, w->insert_bytes_max);
+    buf_init(&w->block, w->insert_bytes_max + 4096); /* and names and types */
     *ret_writer = w;
     return RC_OK;
 }
@@ -107,12 +107,14 @@ enum rc project_writer_new(const struct project_cfg *cfg, struct project_writer 
 /* Gives the memory of a large batch back. */
 static void writer_shrink(struct project_writer *w)
 {
-    buf_done(&w->encoded);
-    buf_done(&w->body);
+    for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
+        buf_done(&w->columns[i].data);
+    buf_done(&w->block);
     arena_done(&w->arena);
     arena_init(&w->arena, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
     heap_free(take_ptr(&w->rows));
     heap_free(take_ptr(&w->asked));
+    heap_free(take_ptr(&w->keep));
     heap_free(take_ptr(&w->buckets));
     w->row_cap = w->bucket_count = 0;
 }
@@ -130,7 +132,10 @@ void project_writer_free(struct project_writer *w)
 
 void project_writer_idle(struct project_writer *w)
 {
-    if (w->encoded.cap + w->body.cap + w->row_cap * sizeof(w->rows[0]) > idle_bytes_max)
+    size_t bytes = w->block.cap + w->row_cap * sizeof(w->rows[0]);
+    for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
+        bytes += w->columns[i].data.cap;
+    if (bytes > idle_bytes_max)
         writer_shrink(w);
 }
 
@@ -161,8 +166,9 @@ static enum rc rows_reserve(struct project_writer *w, uint32_t count, struct err
         buckets *= 2;
     w->rows = heap_try_alloc(HEAP_ANALYTICS, (size_t)count * sizeof(w->rows[0]));
     w->asked = heap_try_alloc(HEAP_ANALYTICS, (size_t)count * sizeof(w->asked[0]));
+    w->keep = heap_try_alloc(HEAP_ANALYTICS, count);
     w->buckets = heap_try_alloc(HEAP_ANALYTICS, (size_t)buckets * sizeof(w->buckets[0]));
-    ENSURE(w->rows && w->asked && w->buckets,
+    ENSURE(w->rows && w->asked && w->keep && w->buckets,
            err_set(err, RC_NOMEM, "no memory for a batch of %u records", count));
     w->row_cap = count;
     w->bucket_count = buckets;
@@ -176,7 +182,7 @@ static enum rc decode_one(struct write *x, uint32_t i, project_reject_fn *reject
     struct project_row decoded;
     const char *reason;
     struct row *row = &x->rows[i];
-    *row = (struct row){.offset = record->offset, .at = w->encoded.len};
+    *row = (struct row){.offset = record->offset};
     arena_reset(&w->arena);
     enum rc rc = project_row_decode(record->value, &w->arena, &decoded, &reason);
     if (rc == RC_INVALID) {
@@ -187,8 +193,8 @@ static enum rc decode_one(struct write *x, uint32_t i, project_reject_fn *reject
         return RC_OK;
     }
     TRY(rc);
-    project_row_encode(&w->encoded, &decoded, x->batch->partition, record->offset);
-    row->len = w->encoded.len - row->at;
+    project_row_encode(w->columns, &decoded, x->batch->partition, record->offset);
+    x->encoded++;
     row->seen = (struct project_seen){decoded.project, decoded.id, decoded.received_at};
     row->month = (uint16_t)project_month(decoded.timestamp);
     row->is_dedupe = decoded.is_dedupe;
@@ -208,17 +214,30 @@ static void number_pieces(struct write *x)
     x->pieces = (months + PROJECT_MONTHS_PER_INSERT_MAX - 1) / PROJECT_MONTHS_PER_INSERT_MAX;
 }
 
+static enum rc check_size(const struct project_writer *w, struct err *err)
+{
+    uint64_t bytes = 0;
+    bool ok = true;
+    for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++) {
+        bytes += w->columns[i].data.len;
+        ok &= buf_ok(&w->columns[i].data);
+    }
+    ENSURE(ok && bytes <= w->insert_bytes_max,
+           err_set(err, RC_LIMIT, "the rows of one batch are more than %llu bytes",
+                   (unsigned long long)w->insert_bytes_max));
+    return RC_OK;
+}
+
 static enum rc decode(struct write *x, project_reject_fn *reject, void *reject_ctx, struct err *err)
 {
-    buf_clear(&x->w->encoded);
+    for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
+        buf_clear(&x->w->columns[i].data);
     for (uint32_t i = 0; i < x->count; i++) {
         enum rc rc = decode_one(x, i, reject, reject_ctx);
         ENSURE(rc == RC_OK, err_set(err, rc, "no memory to read the record at offset %llu",
                                     (unsigned long long)x->rows[i].offset));
     }
-    ENSURE(buf_ok(&x->w->encoded),
-           err_set(err, RC_LIMIT, "the rows of one batch are more than %llu bytes",
-                   (unsigned long long)x->w->encoded.bytes_max));
+    TRY(check_size(x->w, err));
     number_pieces(x);
     return RC_OK;
 }
@@ -359,42 +378,34 @@ static enum rc drop_duplicates(struct write *x, struct err *err)
 }
 
 /* ---- inserting ---- */
-/* Rows of one piece that are kept, one behind the other. A single piece is moved together where it
- * lies, and the places of its rows move along (so it can be gathered a second time). */
+/* The rows of one piece that are kept, as a block; empty if there are none. */
 static struct slice gather(struct write *x, uint32_t piece)
 {
     struct project_writer *w = x->w;
-    bool is_in_place = x->pieces == 1;
-    size_t at = 0;
-    buf_clear(&w->body);
-    for (uint32_t i = 0; i < x->count; i++) {
-        struct row *row = &x->rows[i];
-        if (row->state != ROW_KEEP || x->month_piece[row->month] != piece)
-            continue;
-        if (!is_in_place) {
-            buf_add(&w->body, w->encoded.data + row->at, row->len);
-        } else if (row->at != at) {
-            memmove(w->encoded.data + at, w->encoded.data + row->at, row->len);
-            row->at = at;
-        }
-        at += row->len;
-    }
-    return slice_of(is_in_place ? w->encoded.data : w->body.data, at);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < x->count; i++)
+        if (x->rows[i].state != ROW_REJECTED)
+            w->keep[n++] =
+                x->rows[i].state == ROW_KEEP && x->month_piece[x->rows[i].month] == piece;
+    must(n == x->encoded);
+    buf_clear(&w->block);
+    native_block(&w->block, w->columns, PROJECT_COLUMN_COUNT, n, w->keep);
+    return buf_slice(&w->block);
 }
 
 static enum rc insert_kept(struct write *x, const char *suffix, struct err *err)
 {
     for (uint32_t piece = 1; piece <= x->pieces; piece++) {
         char token[TOKEN_BYTES];
-        struct slice rows = gather(x, piece);
-        ENSURE(buf_ok(&x->w->body), err_set(err, RC_NOMEM, "no memory for the rows of a batch"));
-        if (rows.len == 0)
+        struct slice block = gather(x, piece);
+        ENSURE(buf_ok(&x->w->block), err_set(err, RC_NOMEM, "no memory for the rows of a batch"));
+        if (block.len == 0)
             continue;
         if (x->pieces == 1)
             snprintf(token, sizeof(token), "%s%s", x->batch->token, suffix);
         else
             snprintf(token, sizeof(token), "%s%s/%u", x->batch->token, suffix, piece);
-        TRY(x->w->ops->insert(x->w->table, rows, token, err));
+        TRY(x->w->ops->insert(x->w->table, block, token, err));
     }
     return RC_OK;
 }

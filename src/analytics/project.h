@@ -27,7 +27,7 @@ struct project_cfg {
     struct store_cfg store;    /* strings are borrowed for the writer's life */
     const char *table;         /* NULL = "events"; [a-z0-9_]+ */
     uint64_t filter_bytes_max; /* 256 MiB: beyond it more questions are asked, none left out */
-    uint64_t insert_bytes_max; /* 0 = 256 MiB: RowBinary of one batch */
+    uint64_t insert_bytes_max; /* 0 = 256 MiB: the encoded rows of one batch */
 };
 struct project_writer;
 /* Does not talk to the store yet. RC_INVALID: bad table name. */

@@ -220,10 +220,10 @@ static enum rc table_recent(void *ctx, void (*each)(void *ctx, const struct proj
     return ask(t, NULL, 0, &cutter, err);
 }
 
-static enum rc table_insert(void *ctx, struct slice rows, const char *token, struct err *err)
+static enum rc table_insert(void *ctx, struct slice block, const char *token, struct err *err)
 {
     struct project_table *t = ctx;
-    return store_insert(t->client, t->name, project_columns, "RowBinary", rows, token, NULL, NULL,
+    return store_insert(t->client, t->name, project_columns, "Native", block, token, NULL, NULL,
                         err);
 }
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/uuid.h"
+#include "codec/native.h"
 
 /* ---- a record, decoded; slices point into the record or into the arena of the decoding ---- */
 struct project_row {
@@ -27,10 +28,12 @@ enum { PROJECT_UTM_COUNT = 5, PROJECT_DOMAIN_BYTES_MAX = 255 };
 /* RC_INVALID: poison, *ret_reason says why (static text). RC_NOMEM: the arena is full. */
 enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
                            const char **ret_reason) MUST_CHECK;
-/* The columns of one RowBinary row, in this order; the rest are defaults of the table. */
-extern const char project_columns[];
-void project_row_encode(struct buf *out, const struct project_row *row, uint32_t partition,
-                        uint64_t offset);
+/* The columns that a row fills; the rest are defaults of the table. */
+enum { PROJECT_COLUMN_COUNT = 29 };
+extern const char *const project_columns; /* their names, for INSERT */
+void project_columns_init(struct native_column *columns, uint64_t bytes_max);
+void project_row_encode(struct native_column *columns, const struct project_row *row,
+                        uint32_t partition, uint64_t offset);
 
 /* ---- pieces of a URL: lower-case host without port and user, path without query ---- */
 struct project_url {
@@ -76,7 +79,8 @@ struct project_table_ops {
     /* Calls each() for every row marked dedupe of the last days before the newest row. */
     enum rc (*recent)(void *ctx, void (*each)(void *each_ctx, const struct project_seen *row),
                       void *each_ctx, struct err *err);
-    enum rc (*insert)(void *ctx, struct slice rows, const char *token, struct err *err);
+    /* block: Native. */
+    enum rc (*insert)(void *ctx, struct slice block, const char *token, struct err *err);
 };
 struct project_table; /* the real one: a store client and a table name */
 enum rc project_table_new(const struct project_cfg *cfg, struct project_table **ret,

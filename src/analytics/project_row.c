@@ -1,4 +1,4 @@
-/* WHAT    One event record (docs/format/event.md) to one RowBinary row.
+/* WHAT    One event record (docs/format/event.md) to one row of columns.
  * WHY     The record was checked when it was taken in, but years may lie between: nothing of its
  *         shape is trusted. What makes a row impossible (no JSON, no project, no time) is poison;
  *         what is merely odd (a number where a text belongs) is left out.
@@ -8,13 +8,54 @@
 #include "analytics/project_int.h"
 
 #include "codec/json.h"
-#include "codec/rowbinary.h"
 
-const char project_columns[] =
-    "project_id, event, timestamp, id, user_id, anonymous_id, session_id, page_url, page_path, "
-    "page_title, page_referrer, referrer_domain, hostname, utm_source, utm_medium, utm_campaign, "
-    "utm_term, utm_content, user_agent, screen_width, screen_height, locale, source, properties, "
-    "context, received_at, dedupe, stream_partition, stream_offset";
+/* In the order in which project_row_encode fills them. */
+#define STRING "String", 0
+#define COLUMNS(C)                            \
+    C(project_id, "UUID", 16)                 \
+    C(id, "UUID", 16)                         \
+    C(timestamp, "DateTime64(3, 'UTC')", 8)   \
+    C(received_at, "DateTime64(3, 'UTC')", 8) \
+    C(screen_width, "UInt32", 4)              \
+    C(screen_height, "UInt32", 4)             \
+    C(dedupe, "UInt8", 1)                     \
+    C(stream_partition, "UInt16", 2)          \
+    C(stream_offset, "UInt64", 8)             \
+    C(event, STRING)                          \
+    C(user_id, STRING)                        \
+    C(anonymous_id, STRING)                   \
+    C(session_id, STRING)                     \
+    C(page_url, STRING)                       \
+    C(page_path, STRING)                      \
+    C(page_title, STRING)                     \
+    C(page_referrer, STRING)                  \
+    C(referrer_domain, STRING)                \
+    C(hostname, STRING)                       \
+    C(utm_source, STRING)                     \
+    C(utm_medium, STRING)                     \
+    C(utm_campaign, STRING)                   \
+    C(utm_term, STRING)                       \
+    C(utm_content, STRING)                    \
+    C(user_agent, STRING)                     \
+    C(locale, STRING)                         \
+    C(source, STRING)                         \
+    C(properties, STRING)                     \
+    C(context, STRING)
+#define AS_PLACE(column, ...) AT_##column,
+#define AS_LIST(column, ...) ", " #column
+#define AS_COLUMN(column, ...) {#column, __VA_ARGS__, {0}},
+enum { COLUMNS(AS_PLACE) AT_END };
+_Static_assert((int)AT_END == (int)PROJECT_COLUMN_COUNT, "project_int.h");
+static const char list[] = COLUMNS(AS_LIST);
+const char *const project_columns = list + 2;
+
+void project_columns_init(struct native_column *columns, uint64_t bytes_max)
+{
+    static const struct native_column table[] = {COLUMNS(AS_COLUMN)};
+    memcpy(columns, table, sizeof(table));
+    for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
+        buf_init(&columns[i].data, bytes_max);
+}
 
 /* Date, in which the table's key counts days, ends in June 2149. */
 static const int64_t time_ms_max = INT64_C(5662310400000);
@@ -185,69 +226,29 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
     return RC_OK;
 }
 
-/* ---- encoding: one reservation per row, then plain stores ---- */
-static char *put_text(char *p, struct slice s)
-{
-    uint64_t n = s.len;
-    while (n >= 0x80) {
-        *p++ = (char)(n | 0x80);
-        n >>= 7;
-    }
-    *p++ = (char)n;
-    if (s.len)
-        memcpy(p, s.data, s.len);
-    return p + s.len;
-}
-
-static char *put(char *p, const void *value, size_t n)
-{
-    memcpy(p, value, n);
-    return p + n;
-}
-
-static char *put_uuid(char *p, const struct uuid *u)
-{
-    for (size_t i = 0; i < 8; i++) {
-        p[i] = (char)u->bytes[7 - i];
-        p[8 + i] = (char)u->bytes[15 - i];
-    }
-    return p + 16;
-}
-
-void project_row_encode(struct buf *out, const struct project_row *row, uint32_t partition,
-                        uint64_t offset)
+void project_row_encode(struct native_column *columns, const struct project_row *row,
+                        uint32_t partition, uint64_t offset)
 {
     const struct slice texts[] = {
-        row->user_id,    row->anonymous_id,  row->session_id,      row->page_url, row->page_path,
-        row->page_title, row->page_referrer, row->referrer_domain, row->hostname, row->utm[0],
-        row->utm[1],     row->utm[2],        row->utm[3],          row->utm[4],   row->user_agent,
+        row->event,      row->user_id,    row->anonymous_id,  row->session_id,      row->page_url,
+        row->page_path,  row->page_title, row->page_referrer, row->referrer_domain, row->hostname,
+        row->utm[0],     row->utm[1],     row->utm[2],        row->utm[3],          row->utm[4],
+        row->user_agent, row->locale,     row->source,        row->properties,      row->context,
     };
-    size_t bytes = 128 + 10 * (COUNT_OF(texts) + 5) + row->event.len + row->locale.len +
-                   row->source.len + row->properties.len + row->context.len;
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        bytes += texts[i].len;
-    char *from = buf_reserve(out, bytes), *p = from;
-    if (!p)
-        return;
+    _Static_assert(AT_event + COUNT_OF(texts) == (size_t)AT_END, "the texts are the last columns");
     uint8_t dedupe = row->is_dedupe;
     uint16_t partition16 = (uint16_t)partition;
-    p = put_uuid(p, &row->project);
-    p = put_text(p, row->event);
-    p = put(p, &row->timestamp.ms, 8);
-    p = put_uuid(p, &row->id);
+    native_uuid(&columns[AT_project_id], &row->project);
+    native_uuid(&columns[AT_id], &row->id);
+    native_fixed(&columns[AT_timestamp], &row->timestamp.ms, 8);
+    native_fixed(&columns[AT_received_at], &row->received_at.ms, 8);
+    native_fixed(&columns[AT_screen_width], &row->screen_width, 4);
+    native_fixed(&columns[AT_screen_height], &row->screen_height, 4);
+    native_fixed(&columns[AT_dedupe], &dedupe, 1);
+    native_fixed(&columns[AT_stream_partition], &partition16, 2);
+    native_fixed(&columns[AT_stream_offset], &offset, 8);
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        p = put_text(p, texts[i]);
-    p = put(p, &row->screen_width, 4);
-    p = put(p, &row->screen_height, 4);
-    p = put_text(p, row->locale);
-    p = put_text(p, row->source);
-    p = put_text(p, row->properties);
-    p = put_text(p, row->context);
-    p = put(p, &row->received_at.ms, 8);
-    p = put(p, &dedupe, 1);
-    p = put(p, &partition16, 2);
-    p = put(p, &offset, 8);
-    buf_commit(out, (size_t)(p - from));
+        native_text(&columns[AT_event + i], texts[i]);
 }
 
 uint32_t project_month(unix_ms t)

@@ -1,6 +1,6 @@
 #ifndef WEIR_TEST_PROJECT_FAKE_H
 #define WEIR_TEST_PROJECT_FAKE_H
-/* A table in memory behind struct project_table_ops. It reads RowBinary with a decoder of its own
+/* A table in memory behind struct project_table_ops. It reads Native with a decoder of its own
  * (the reference for the encoder), keeps insert tokens as the engine does, and fails on command. */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -73,23 +73,70 @@ static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
     for (int i = 0; i < 16; i++)
         to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
 }
-static inline void fake_take_row(struct fake_reader *r, struct fake_row *row)
+enum { FAKE_COLUMNS = 29, FAKE_BLOCK_MAX = 1000 };
+/* Where the values of a column go. */
+static inline void fake_take_value(struct fake_reader *r, const char *column, const char *type,
+                                   struct fake_row *row)
 {
-    int n = 0;
-    fake_take_uuid(r, &row->seen.project);
-    row->texts[n++] = fake_take_text(r); /* event */
-    fake_take(r, &row->timestamp_ms, 8);
-    fake_take_uuid(r, &row->seen.id);
-    for (int i = 0; i < 15; i++)
-        row->texts[n++] = fake_take_text(r);
-    fake_take(r, &row->width, 4);
-    fake_take(r, &row->height, 4);
-    for (int i = 0; i < 4; i++)
-        row->texts[n++] = fake_take_text(r);
-    fake_take(r, &row->seen.received_at.ms, 8);
-    fake_take(r, &row->dedupe, 1);
-    fake_take(r, &row->partition, 2);
-    fake_take(r, &row->offset, 8);
+    static const char *const texts[FAKE_TEXTS - 1] = {
+        "event",      "user_id",    "anonymous_id",  "session_id",      "page_url",
+        "page_path",  "page_title", "page_referrer", "referrer_domain", "hostname",
+        "utm_source", "utm_medium", "utm_campaign",  "utm_term",        "utm_content",
+        "user_agent", "locale",     "source",        "properties",      "context"};
+    const struct {
+        const char *column, *type;
+        void *to;
+        size_t bytes;
+    } fixed[] = {
+        {"timestamp", "DateTime64(3, 'UTC')", &row->timestamp_ms, 8},
+        {"received_at", "DateTime64(3, 'UTC')", &row->seen.received_at.ms, 8},
+        {"screen_width", "UInt32", &row->width, 4},
+        {"screen_height", "UInt32", &row->height, 4},
+        {"dedupe", "UInt8", &row->dedupe, 1},
+        {"stream_partition", "UInt16", &row->partition, 2},
+        {"stream_offset", "UInt64", &row->offset, 8},
+    };
+    if (strcmp(type, "UUID") == 0) {
+        assert_true(strcmp(column, "id") == 0 || strcmp(column, "project_id") == 0);
+        fake_take_uuid(r, column[0] == 'i' ? &row->seen.id : &row->seen.project);
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(fixed); i++)
+        if (strcmp(column, fixed[i].column) == 0) {
+            assert_string_equal(type, fixed[i].type);
+            fake_take(r, fixed[i].to, fixed[i].bytes);
+            return;
+        }
+    assert_string_equal(type, "String");
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (strcmp(column, texts[i]) == 0) {
+            assert_null(row->texts[i]);
+            row->texts[i] = fake_take_text(r);
+            return;
+        }
+    fail_msg("no column %s", column);
+}
+/* One block; the rows are the caller's to free. Returns how many. */
+static inline uint32_t fake_take_block(struct fake_reader *r, struct fake_row *rows)
+{
+    uint8_t columns, low, high = 0;
+    fake_take(r, &columns, 1);
+    assert_int_equal(columns, FAKE_COLUMNS);
+    fake_take(r, &low, 1);
+    if (low & 0x80)
+        fake_take(r, &high, 1);
+    uint32_t n = (low & 0x7fU) | (uint32_t)high << 7;
+    assert_true(n > 0 && n <= FAKE_BLOCK_MAX);
+    memset(rows, 0, n * sizeof(*rows));
+    for (int c = 0; c < columns; c++) {
+        char *name = fake_take_text(r), *type = fake_take_text(r);
+        for (uint32_t i = 0; i < n; i++)
+            fake_take_value(r, name, type, &rows[i]);
+        free(name);
+        free(type);
+    }
+    assert_ptr_equal(r->p, r->end);
+    return n;
 }
 enum { /* places in texts[] */
        FAKE_EVENT,
@@ -131,7 +178,7 @@ static inline bool fake_knows(const struct fake_table *t, const char *token)
     return false;
 }
 
-static inline enum rc fake_insert(void *ctx, struct slice rows, const char *token, struct err *err)
+static inline enum rc fake_insert(void *ctx, struct slice block, const char *token, struct err *err)
 {
     struct fake_table *t = ctx;
     enum fake_fault fault = t->fault;
@@ -144,16 +191,15 @@ static inline enum rc fake_insert(void *ctx, struct slice rows, const char *toke
         assert_true(t->token_count < FAKE_TOKENS_MAX && strlen(token) < 256);
         snprintf(t->tokens[t->token_count++], 256, "%s", token);
     }
-    struct fake_reader r = {rows.data, rows.data + rows.len};
-    t->rows_of_last_insert = 0;
-    while (r.p < r.end) {
+    struct fake_reader r = {block.data, block.data + block.len};
+    struct fake_row rows[FAKE_BLOCK_MAX];
+    t->rows_of_last_insert = fake_take_block(&r, rows);
+    for (uint32_t i = 0; i < t->rows_of_last_insert; i++) {
         assert_true(t->count < FAKE_ROWS_MAX);
-        fake_take_row(&r, &t->rows[t->count]);
-        t->rows_of_last_insert++;
         if (is_known || fault == FAKE_LOST_ROWS)
-            fake_row_done(&t->rows[t->count]);
+            fake_row_done(&rows[i]);
         else
-            t->count++;
+            t->rows[t->count++] = rows[i];
     }
     return fault == FAKE_FINE ? RC_OK : err_set(err, RC_TIMEOUT, "the answer was lost");
 }

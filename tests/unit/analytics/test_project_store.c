@@ -1,6 +1,6 @@
 /* The projector's own statements over the real engine: what is there is found, what is not goes in,
  * once, whatever happened to the first try. The states in between are the business of
- * test_project_write.c; here it is about the SQL, the RowBinary and the tokens. */
+ * test_project_write.c; here it is about the SQL, the columns and the tokens. */
 #include "test_query_bed.h"
 
 #include "base/arena.h"
