@@ -2,14 +2,19 @@
  * WHY     Each record is decoded once and put into columns at once; what turns out to be there
  *         already is left out when the columns are made a block: holding decoded records of a whole
  *         batch would cost several times its bytes.
- * LAYOUT  one call: decode all → mark what a repeat finds present → mark duplicates → insert what
- *         is left, month by month if there are many → look again if it is a repeat → note ids.
- * INVARIANTS  The tokens and the split by months depend on the batch alone, never on what was
- *         found, so that a repeat uses the same ones. An id enters the filter only behind a
- *         successful write. The filter alone never drops a row.
- * THREADS one at a time. */
+ *         A large batch goes in in chunks: while the store takes one, the next is decoded.
+ * LAYOUT  per chunk: decode → mark what a repeat finds present → mark duplicates → insert what is
+ *         left, month by month if there are many → look again if it is a repeat. In the end: note
+ *         ids.
+ * INVARIANTS  The tokens and the split into chunks and months depend on the batch alone, never on
+ *         what was found, so that a repeat uses the same ones. An id enters the filter only behind
+ *         a successful write. The filter alone never drops a row. One call to the table at a time:
+ *         a question or an insert waits for the insert under way. A repeat does not overlap
+ *         anything.
+ * THREADS the owner's, one at a time; one that only calls ops->insert (struct inserter). */
 #include "analytics/project_int.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/heap.h"
@@ -20,7 +25,8 @@ enum {
     ROW_ARENA_BYTES = 256 * 1024,
     ROW_ARENA_BYTES_MAX = 64 << 20, /* the tree of one record of 4 MiB */
     MONTHS = 180 * 12,              /* 1970 to 2149 */
-    TOKEN_BYTES = 224,
+    TOKEN_BYTES = 256,
+    CHUNK_RECORDS = 50000,
     PARTITIONS_MAX = STREAM_PARTITIONS_MAX,
 };
 static const uint64_t default_filter_bytes = UINT64_C(256) << 20;
@@ -41,6 +47,18 @@ struct attempt { /* a range whose last write did not end well */
     bool is_set;
     uint64_t first, last;
 };
+/* The insert under way, taken over by a thread of its own. That thread is there from the first
+ * batch of several chunks on and inherits the owner's priority. */
+struct inserter {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool has_thread, is_busy, is_ending; /* is_busy, is_ending under lock */
+    struct slice block;
+    char token[TOKEN_BYTES];
+    enum rc rc; /* of the last one, not asked for yet */
+    struct err err;
+};
 struct project_writer {
     const struct project_table_ops *ops;
     void *table;
@@ -51,7 +69,9 @@ struct project_writer {
     struct arena arena;
     struct native_column columns[PROJECT_COLUMN_COUNT]; /* rows but for rejected ones, in order */
     uint64_t insert_bytes_max;
-    struct buf block;
+    uint32_t chunk_records;
+    struct buf block; /* the inserter's while it is busy */
+    struct inserter inserter;
     struct row *rows;
     uint32_t *buckets;          /* index + 1 of the first row, by hash */
     uint32_t bucket_count;      /* a power of two */
@@ -67,9 +87,14 @@ struct write {
     struct project_writer *w;
     const struct consumer_batch *batch;
     struct row *rows;
-    uint32_t count, encoded; /* records, and rows of theirs in the columns */
+    uint32_t count;
     bool is_repeat;
-    uint16_t month_piece[MONTHS]; /* piece + 1 of each month in the batch */
+    /* the chunk: rows[from] to rows[to - 1] */
+    uint64_t chunk;
+    uint32_t from, to;
+    bool is_split;                /* there are several */
+    uint32_t encoded;             /* rows of it in the columns */
+    uint16_t month_piece[MONTHS]; /* piece + 1 of each month in it */
     uint32_t pieces;
     struct project_counts counts;
 };
@@ -84,6 +109,9 @@ enum rc project_writer_new_over(const struct project_cfg *cfg, const struct proj
     w->filter =
         project_filter_new(cfg->filter_bytes_max ? cfg->filter_bytes_max : default_filter_bytes);
     arena_init(&w->arena, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
+    w->chunk_records = cfg->chunk_records ? cfg->chunk_records : CHUNK_RECORDS;
+    pthread_mutex_init(&w->inserter.lock, NULL);
+    pthread_cond_init(&w->inserter.changed, NULL);
     w->insert_bytes_max = cfg->insert_bytes_max ? cfg->insert_bytes_max : default_insert_bytes;
     project_columns_init(w->columns, w->insert_bytes_max);
     buf_init(&w->block, w->insert_bytes_max + 4096); /* and names and types */
@@ -119,10 +147,82 @@ static void writer_shrink(struct project_writer *w)
     w->row_cap = w->bucket_count = 0;
 }
 
+/* ---- the inserter ---- */
+static void *inserter_run(void *ctx)
+{
+    struct project_writer *w = ctx;
+    struct inserter *in = &w->inserter;
+    pthread_setname_np(pthread_self(), "project-insert");
+    pthread_mutex_lock(&in->lock);
+    while (!in->is_ending) {
+        if (!in->is_busy) {
+            pthread_cond_wait(&in->changed, &in->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&in->lock);
+        struct err err = ERR_INIT;
+        enum rc rc = w->ops->insert(w->table, in->block, in->token, &err);
+        pthread_mutex_lock(&in->lock);
+        in->rc = rc;
+        in->err = err;
+        in->is_busy = false;
+        pthread_cond_broadcast(&in->changed);
+    }
+    pthread_mutex_unlock(&in->lock);
+    return NULL;
+}
+
+/* Waits for the insert under way, if there is one. */
+static enum rc inserter_finish(struct project_writer *w, struct err *err)
+{
+    struct inserter *in = &w->inserter;
+    pthread_mutex_lock(&in->lock);
+    while (in->is_busy)
+        pthread_cond_wait(&in->changed, &in->lock);
+    enum rc rc = in->rc;
+    if (rc != RC_OK && err)
+        *err = in->err;
+    in->rc = RC_OK;
+    pthread_mutex_unlock(&in->lock);
+    return rc;
+}
+
+/* Hands w->block over; nothing may be under way. */
+static enum rc inserter_begin(struct project_writer *w, struct slice block, const char *token,
+                              struct err *err)
+{
+    struct inserter *in = &w->inserter;
+    if (!in->has_thread && pthread_create(&in->thread, NULL, inserter_run, w) != 0)
+        return w->ops->insert(w->table, block, token, err); /* no thread: one after the other */
+    in->has_thread = true;
+    pthread_mutex_lock(&in->lock);
+    must(!in->is_busy);
+    in->block = block;
+    snprintf(in->token, sizeof(in->token), "%s", token);
+    in->is_busy = true;
+    pthread_cond_broadcast(&in->changed);
+    pthread_mutex_unlock(&in->lock);
+    return RC_OK;
+}
+
+static void inserter_end(struct project_writer *w)
+{
+    struct inserter *in = &w->inserter;
+    pthread_mutex_lock(&in->lock);
+    in->is_ending = true;
+    pthread_cond_broadcast(&in->changed);
+    pthread_mutex_unlock(&in->lock);
+    if (in->has_thread)
+        pthread_join(in->thread, NULL);
+    pthread_cond_destroy(&in->changed);
+    pthread_mutex_destroy(&in->lock);
+}
+
 void project_writer_free(struct project_writer *w)
 {
     if (!w)
         return;
+    inserter_end(w);
     writer_shrink(w);
     arena_done(&w->arena);
     project_filter_free(w->filter);
@@ -228,11 +328,14 @@ static enum rc check_size(const struct project_writer *w, struct err *err)
     return RC_OK;
 }
 
-static enum rc decode(struct write *x, project_reject_fn *reject, void *reject_ctx, struct err *err)
+static enum rc decode_chunk(struct write *x, project_reject_fn *reject, void *reject_ctx,
+                            struct err *err)
 {
     for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
         buf_clear(&x->w->columns[i].data);
-    for (uint32_t i = 0; i < x->count; i++) {
+    memset(x->month_piece, 0, sizeof(x->month_piece));
+    x->encoded = 0;
+    for (uint32_t i = x->from; i < x->to; i++) {
         enum rc rc = decode_one(x, i, reject, reject_ctx);
         ENSURE(rc == RC_OK, err_set(err, rc, "no memory to read the record at offset %llu",
                                     (unsigned long long)x->rows[i].offset));
@@ -246,7 +349,7 @@ static enum rc decode(struct write *x, project_reject_fn *reject, void *reject_c
 static void mark_present(void *ctx, uint64_t offset)
 {
     struct write *x = ctx;
-    uint32_t low = 0, high = x->count; /* the batch's offsets grow, but may have holes */
+    uint32_t low = x->from, high = x->to; /* the batch's offsets grow, but may have holes */
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         if (x->rows[mid].offset < offset)
@@ -254,14 +357,14 @@ static void mark_present(void *ctx, uint64_t offset)
         else
             high = mid;
     }
-    if (low < x->count && x->rows[low].offset == offset && x->rows[low].state == ROW_KEEP)
+    if (low < x->to && x->rows[low].offset == offset && x->rows[low].state == ROW_KEEP)
         x->rows[low].state = ROW_PRESENT;
 }
 
 static enum rc find_present(struct write *x, struct err *err)
 {
-    return x->w->ops->offsets(x->w->table, x->batch->partition, x->batch->first, x->batch->last,
-                              mark_present, x, err);
+    return x->w->ops->offsets(x->w->table, x->batch->partition, x->rows[x->from].offset,
+                              x->rows[x->to - 1].offset, mark_present, x, err);
 }
 
 /* ---- duplicates ---- */
@@ -295,8 +398,7 @@ static bool is_in_bucket(struct write *x, const struct row *row)
 /* Within the batch the first of an id stays. */
 static void drop_same_in_batch(struct write *x)
 {
-    memset(x->w->buckets, 0, x->w->bucket_count * sizeof(x->w->buckets[0]));
-    for (uint32_t i = 0; i < x->count; i++) {
+    for (uint32_t i = x->from; i < x->to; i++) {
         struct row *row = &x->rows[i];
         if (!row->is_dedupe || row->state == ROW_REJECTED)
             continue;
@@ -357,21 +459,21 @@ static void mark_duplicate(void *ctx, const struct project_seen *seen)
 static enum rc drop_duplicates(struct write *x, struct err *err)
 {
     bool is_any = false;
-    for (uint32_t i = 0; i < x->count && !is_any; i++)
+    for (uint32_t i = x->from; i < x->to && !is_any; i++)
         is_any = x->rows[i].is_dedupe;
     if (!is_any)
         return RC_OK;
     TRY(build_filter(x->w, err));
     drop_same_in_batch(x);
     uint32_t asked = 0;
-    for (uint32_t i = 0; i < x->count; i++) {
+    for (uint32_t i = x->from; i < x->to; i++) {
         struct row *row = &x->rows[i];
         if (!row->is_dedupe || row->state != ROW_KEEP || !must_ask(x, row))
             continue;
         row->is_asked = true;
         x->w->asked[asked++] = row->seen;
     }
-    x->counts.asked = asked;
+    x->counts.asked += asked;
     if (asked == 0)
         return RC_OK;
     return x->w->ops->ids(x->w->table, x->w->asked, asked, mark_duplicate, x, err);
@@ -383,7 +485,7 @@ static struct slice gather(struct write *x, uint32_t piece)
 {
     struct project_writer *w = x->w;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < x->count; i++)
+    for (uint32_t i = x->from; i < x->to; i++)
         if (x->rows[i].state != ROW_REJECTED)
             w->keep[n++] =
                 x->rows[i].state == ROW_KEEP && x->month_piece[x->rows[i].month] == piece;
@@ -393,27 +495,39 @@ static struct slice gather(struct write *x, uint32_t piece)
     return buf_slice(&w->block);
 }
 
+static void token_of(const struct write *x, uint32_t piece, const char *suffix,
+                     char ret[TOKEN_BYTES])
+{
+    int n = snprintf(ret, TOKEN_BYTES, "%s%s", x->batch->token, suffix);
+    if (x->is_split)
+        n += snprintf(ret + n, TOKEN_BYTES - (size_t)n, "/c%llu", (unsigned long long)x->chunk);
+    if (x->pieces > 1)
+        snprintf(ret + n, TOKEN_BYTES - (size_t)n, "/%u", piece);
+}
+
 static enum rc insert_kept(struct write *x, const char *suffix, struct err *err)
 {
+    struct project_writer *w = x->w;
     for (uint32_t piece = 1; piece <= x->pieces; piece++) {
         char token[TOKEN_BYTES];
+        TRY(inserter_finish(w, err)); /* it reads the block that is filled now */
         struct slice block = gather(x, piece);
-        ENSURE(buf_ok(&x->w->block), err_set(err, RC_NOMEM, "no memory for the rows of a batch"));
+        ENSURE(buf_ok(&w->block), err_set(err, RC_NOMEM, "no memory for the rows of a batch"));
         if (block.len == 0)
             continue;
-        if (x->pieces == 1)
-            snprintf(token, sizeof(token), "%s%s", x->batch->token, suffix);
+        token_of(x, piece, suffix, token);
+        if (x->is_split && !x->is_repeat)
+            TRY(inserter_begin(w, block, token, err));
         else
-            snprintf(token, sizeof(token), "%s%s/%u", x->batch->token, suffix, piece);
-        TRY(x->w->ops->insert(x->w->table, block, token, err));
+            TRY(w->ops->insert(w->table, block, token, err));
     }
     return RC_OK;
 }
 
-static uint64_t count_state(const struct write *x, enum row_state state)
+static uint64_t count_state(const struct write *x, uint32_t from, uint32_t to, enum row_state state)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < x->count; i++)
+    for (uint32_t i = from; i < to; i++)
         n += x->rows[i].state == state;
     return n;
 }
@@ -424,7 +538,7 @@ static enum rc insert_again(struct write *x, struct err *err)
 {
     char suffix[32];
     TRY(find_present(x, err));
-    if (count_state(x, ROW_KEEP) == 0)
+    if (count_state(x, x->from, x->to, ROW_KEEP) == 0)
         return RC_OK;
     snprintf(suffix, sizeof(suffix), "/again-%016llx", (unsigned long long)random_u64());
     return insert_kept(x, suffix, err);
@@ -439,21 +553,53 @@ static void note_written(struct write *x)
     }
 }
 
+static enum rc write_chunk(struct write *x, project_reject_fn *reject, void *reject_ctx,
+                           struct err *err)
+{
+    TRY(decode_chunk(x, reject, reject_ctx, err));
+    TRY(inserter_finish(x->w, err)); /* before the table is asked */
+    if (x->is_repeat)
+        TRY(find_present(x, err));
+    x->counts.present += count_state(x, x->from, x->to, ROW_PRESENT);
+    TRY(drop_duplicates(x, err));
+    TRY(insert_kept(x, "", err));
+    if (x->is_repeat && count_state(x, x->from, x->to, ROW_KEEP))
+        TRY(insert_again(x, err));
+    return RC_OK;
+}
+
+/* Chunks are ranges of offsets: a repeat that lost its first records to retention has the others in
+ * the same chunks as before. */
+static enum rc write_chunks(struct write *x, project_reject_fn *reject, void *reject_ctx,
+                            struct err *err)
+{
+    uint64_t first = x->batch->first, size = x->w->chunk_records;
+    x->is_split = x->batch->last - first >= size;
+    for (x->from = 0; x->from < x->count; x->from = x->to) {
+        x->chunk = (x->batch->records[x->from].offset - first) / size;
+        x->to = x->from + 1;
+        while (x->to < x->count && (x->batch->records[x->to].offset - first) / size == x->chunk)
+            x->to++;
+        TRY(write_chunk(x, reject, reject_ctx, err));
+    }
+    return RC_OK;
+}
+
 static enum rc write_batch(struct write *x, project_reject_fn *reject, void *reject_ctx,
                            struct err *err)
 {
-    TRY(rows_reserve(x->w, x->count, err));
-    x->rows = x->w->rows;
-    TRY(decode(x, reject, reject_ctx, err));
-    if (x->is_repeat)
-        TRY(find_present(x, err));
-    x->counts.present = count_state(x, ROW_PRESENT);
-    TRY(drop_duplicates(x, err));
-    TRY(insert_kept(x, "", err));
-    if (x->is_repeat && count_state(x, ROW_KEEP))
-        TRY(insert_again(x, err));
-    x->counts.rows = count_state(x, ROW_KEEP) + count_state(x, ROW_PRESENT) - x->counts.present;
-    x->counts.duplicate = count_state(x, ROW_DUPLICATE);
+    struct project_writer *w = x->w;
+    TRY(rows_reserve(w, x->count, err));
+    x->rows = w->rows;
+    memset(w->buckets, 0, w->bucket_count * sizeof(w->buckets[0]));
+    enum rc rc = write_chunks(x, reject, reject_ctx, err);
+    /* Also behind an error: its block and its token are the next call's. */
+    enum rc last = inserter_finish(w, rc == RC_OK ? err : NULL);
+    TRY(rc);
+    TRY(last);
+    x->counts.rows = count_state(x, 0, x->count, ROW_KEEP) +
+                     count_state(x, 0, x->count, ROW_PRESENT) - x->counts.present;
+    x->counts.duplicate = count_state(x, 0, x->count, ROW_DUPLICATE);
     note_written(x);
     return RC_OK;
 }

@@ -2,11 +2,12 @@
 #define WEIR_ANALYTICS_PROJECT_H
 /* The projector: event records of the stream (docs/format/event.md) become rows of a table.
  *
- * A writer belongs to one table and one thread; there is no global state, so that a replay can
- * write `events_shadow` beside the live consumer.
+ * A writer belongs to one table and one thread (and has one of its own for inserts); there is no
+ * global state, so that a replay can write `events_shadow` beside the live consumer.
  *
  * EXACTLY ONCE  (reasons: docs/internals/project.md)
- *   1. A batch is inserted under its own token; the store drops a second insert of that token.
+ *   1. A batch is inserted under its own token, a large one in chunks under one each; the store
+ *      drops a second insert of a token.
  *   2. A repeated batch (is_repeat, or the last call for this range failed) first asks the table
  *      which of its offsets are there, inserts only the others, and looks again afterwards: what
  *      the token swallowed although the rows are gone goes in under a fresh one.
@@ -23,10 +24,17 @@
 
 #define PROJECT_DEDUPE_MS (INT64_C(7) * 24 * 3600 * 1000)
 
+/* For consumer_cfg: a backlog is taken in batches of several chunks, so that decoding one and
+ * inserting another overlap. */
+enum { PROJECT_BATCH_RECORDS_MAX = 200000, PROJECT_BATCH_BYTES_MAX = 96 << 20 };
+
 struct project_cfg {
     struct store_cfg store;    /* strings are borrowed for the writer's life */
     const char *table;         /* NULL = "events"; [a-z0-9_]+ */
     uint64_t filter_bytes_max; /* 256 MiB: beyond it more questions are asked, none left out */
+    uint32_t chunk_records;    /* 0 = 50,000: a larger batch goes in in pieces of so many records,
+                                  each under a token of its own, and decoded beside the insert of the
+                                  one before */
     uint64_t insert_bytes_max; /* 0 = 256 MiB: the encoded rows of one batch */
 };
 struct project_writer;

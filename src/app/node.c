@@ -140,6 +140,8 @@ static enum rc start_projector(struct node *n, struct err *err)
                                .dir = os_path(dir, "%s/consumers/project", n->cfg->data),
                                .ops = &project_consumer_ops,
                                .ctx = n->writer,
+                               .batch_records_max = PROJECT_BATCH_RECORDS_MAX,
+                               .batch_bytes_max = PROJECT_BATCH_BYTES_MAX,
                                .linger_ms_max = (uint32_t)n->cfg->consumer_linger_ms,
                                .nice = (int)n->cfg->consumer_nice};
     TRY(consumer_start(&cfg, &project, err));

@@ -38,6 +38,7 @@ struct fake_table {
     char tokens[FAKE_TOKENS_MAX][256];
     uint32_t token_count;
     enum fake_fault fault; /* of the next insert; then FINE */
+    uint32_t fault_after;  /* inserts that still go well before it */
     bool forgets_tokens;   /* as after a power loss without the log */
     uint32_t inserts, questions, ids_asked, recents;
     uint32_t rows_of_last_insert;
@@ -181,8 +182,11 @@ static inline bool fake_knows(const struct fake_table *t, const char *token)
 static inline enum rc fake_insert(void *ctx, struct slice block, const char *token, struct err *err)
 {
     struct fake_table *t = ctx;
-    enum fake_fault fault = t->fault;
-    t->fault = FAKE_FINE;
+    enum fake_fault fault = t->fault_after ? FAKE_FINE : t->fault;
+    if (t->fault_after)
+        t->fault_after--;
+    else
+        t->fault = FAKE_FINE;
     t->inserts++;
     if (fault == FAKE_LOST_REQUEST)
         return err_set(err, RC_UNAVAILABLE, "lost on the way");

@@ -404,6 +404,80 @@ static void idle_gives_the_memory_back(void **state)
     bench_free(b);
 }
 
+/* A crash between the chunks, at each of them, in each way; the repeat uses the same tokens. */
+static void chunks_that_a_crash_parted_come_together(void **state)
+{
+    (void)state;
+    static const enum fake_fault faults[] = {FAKE_LOST_REQUEST, FAKE_LOST_ANSWER, FAKE_LOST_ROWS};
+    for (size_t f = 0; f < COUNT_OF(faults); f++)
+        for (uint32_t at = 0; at < 4; at++)
+            for (int restart = 0; restart < 2; restart++) {
+                struct bench *b = bench_new();
+                b->cfg.chunk_records = 5;
+                bench_restart(b);
+                batch_begin(b, 0, 7);
+                for (uint32_t i = 0; i < 18; i++)
+                    add_event(b, i, i % 2 ? 0 : DEDUPE);
+                b->table->fault = faults[f];
+                b->table->fault_after = at;
+                assert_int_not_equal(write(b, false), RC_OK);
+                /* Nothing follows the chunk that failed. */
+                assert_int_equal(b->table->inserts, at + 1);
+                if (restart)
+                    bench_restart(b);
+                assert_int_equal(write(b, restart), RC_OK);
+                assert_int_equal(b->table->count, 18);
+                assert_int_equal(b->counts.rows + b->counts.present, 18);
+                write_ok(b, true, 0, 18, 0);
+                for (uint32_t i = 0; i < b->table->token_count; i++)
+                    assert_true(strncmp(b->table->tokens[i], "events/0/7-24/", 14) == 0);
+                bench_free(b);
+            }
+}
+
+static void an_id_of_an_earlier_chunk_is_a_duplicate(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    b->cfg.chunk_records = 2;
+    bench_restart(b);
+    batch_begin(b, 0, 0);
+    const uint32_t ids[] = {1, 2, 3, 1, 4, 2, 1};
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        add_event(b, ids[i], DEDUPE);
+    add_value(b, "poison");
+    write_ok(b, false, 4, 0, 3);
+    assert_int_equal(b->counts.rejected, 1);
+    assert_int_equal(b->table->inserts, 3); /* the last chunk has nothing left */
+    write_ok(b, true, 0, 4, 3);
+    assert_int_equal(b->table->count, 4);
+    bench_free(b);
+}
+
+/* What retention took since does not move the others into other chunks. */
+static void chunks_are_ranges_of_offsets(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    b->cfg.chunk_records = 4;
+    bench_restart(b);
+    batch_begin(b, 0, 100);
+    for (uint32_t i = 0; i < 12; i++)
+        add_event(b, i, 0);
+    b->table->fault = FAKE_LOST_REQUEST;
+    b->table->fault_after = 1;
+    assert_int_not_equal(write(b, false), RC_OK);
+    assert_int_equal(b->table->count, 4);
+    memmove(b->records, b->records + 6, 6 * sizeof(b->records[0]));
+    b->batch.count = 6;
+    write_ok(b, true, 6, 0, 0);
+    assert_int_equal(b->table->count, 10);
+    assert_int_equal(b->table->token_count, 3);
+    assert_string_equal(b->table->tokens[1], "events/0/100-111/c1");
+    assert_string_equal(b->table->tokens[2], "events/0/100-111/c2");
+    bench_free(b);
+}
+
 /* Sent: 60 ids, each one to three times, in random batches over three partitions; before every
  * batch the store may fail in any way, the process may die, the store may lose its tokens. */
 static void random_faults_never_lose_or_double(void **state)
@@ -413,6 +487,8 @@ static void random_faults_never_lose_or_double(void **state)
         struct bench *b = bench_new();
         struct prng p;
         uint64_t next[3] = {0};
+        b->cfg.chunk_records = (uint32_t)(seed % 4); /* 1 to 3, or whole batches */
+        bench_restart(b);
         bool sent[61] = {false};
         uint32_t plain = 0, plain_id = 1000;
         prng_seed(&p, seed);
@@ -434,6 +510,7 @@ static void random_faults_never_lose_or_double(void **state)
             for (;;) {
                 b->table->fault =
                     prng_below(&p, 3) ? FAKE_FINE : (enum fake_fault)prng_below(&p, 5);
+                b->table->fault_after = (uint32_t)prng_below(&p, 3);
                 b->table->forgets_tokens = prng_below(&p, 5) == 0;
                 enum rc rc = write(b, is_repeat);
                 if (b->table->fault == FAKE_NO_ANSWERS)
@@ -472,6 +549,9 @@ int main(void)
         cmocka_unit_test(months_beyond_the_limit_go_in_pieces),
         cmocka_unit_test(nothing_is_written_while_the_store_cannot_answer),
         cmocka_unit_test(idle_gives_the_memory_back),
+        cmocka_unit_test(chunks_that_a_crash_parted_come_together),
+        cmocka_unit_test(an_id_of_an_earlier_chunk_is_a_duplicate),
+        cmocka_unit_test(chunks_are_ranges_of_offsets),
         cmocka_unit_test(random_faults_never_lose_or_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
