@@ -28,6 +28,13 @@ enum { PROJECT_UTM_COUNT = 5, PROJECT_DOMAIN_BYTES_MAX = 255 };
 /* RC_INVALID: poison, *ret_reason says why (static text). RC_NOMEM: the arena is full. */
 enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
                            const char **ret_reason) MUST_CHECK;
+/* Its two ways, both without what is derived from URLs: any JSON by yyjson; and the very shape that
+ * our own writer gives a record in one pass, false for anything else (project_scan.c). */
+enum rc project_row_parse(struct slice value, struct arena *scratch, struct project_row *ret_row,
+                          const char **ret_reason) MUST_CHECK;
+bool project_row_scan(struct slice value, struct project_row *ret_row) MUST_CHECK;
+bool project_time_parse(struct slice text, unix_ms *ret_time); /* within 1970 to 2149 */
+
 /* The columns that a row fills; the rest are defaults of the table. */
 enum { PROJECT_COLUMN_COUNT = 29 };
 extern const char *const project_columns; /* their names, for INSERT */

@@ -89,7 +89,7 @@ static void take_screen(struct project_row *row, yyjson_val *screen)
     row->screen_height = u32_of(yyjson_obj_get(screen, "height"));
 }
 
-static bool take_time(struct slice text, unix_ms *ret_time)
+bool project_time_parse(struct slice text, unix_ms *ret_time)
 {
     return time_parse(text, ret_time) && ret_time->ms >= 0 && ret_time->ms < time_ms_max;
 }
@@ -137,9 +137,9 @@ static void take_member(struct project_row *row, struct found *found, struct sli
         row->event = text_of(v);
         found->event = row->event.len > 0;
     } else if (slice_eq_str(name, "timestamp")) {
-        found->timestamp = take_time(text_of(v), &row->timestamp);
+        found->timestamp = project_time_parse(text_of(v), &row->timestamp);
     } else if (slice_eq_str(name, "received_at")) {
-        found->received_at = take_time(text_of(v), &row->received_at);
+        found->received_at = project_time_parse(text_of(v), &row->received_at);
     } else {
         take_plain(row, name, v);
     }
@@ -207,8 +207,8 @@ static enum rc parse(struct arena *scratch, struct slice value, yyjson_val **ret
     return doc && yyjson_is_obj(*ret_root) ? RC_OK : RC_INVALID;
 }
 
-enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
-                           const char **ret_reason)
+enum rc project_row_parse(struct slice value, struct arena *scratch, struct project_row *ret_row,
+                          const char **ret_reason)
 {
     yyjson_val *root, *key;
     struct found found = {0};
@@ -222,6 +222,14 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
     *ret_reason = missing(&found);
     ENSURE(!*ret_reason, RC_INVALID);
     take_raw(ret_row, value);
+    return RC_OK;
+}
+
+enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
+                           const char **ret_reason)
+{
+    if (!project_row_scan(value, ret_row))
+        TRY(project_row_parse(value, scratch, ret_row, ret_reason));
     derive(ret_row, scratch);
     return RC_OK;
 }

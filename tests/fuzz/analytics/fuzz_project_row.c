@@ -1,7 +1,9 @@
 /* A record of any bytes becomes a row or is refused; its columns end where they say,
- * its JSON pieces lie inside the record, its hosts and paths inside their URLs. */
+ * both readers of it agree; its JSON pieces lie inside the record, its hosts and paths inside their
+ * URLs. */
 #include <stdlib.h>
 
+#include "../../unit/analytics/project_same.h"
 #include "analytics/project_int.h"
 #include "base/must.h"
 
@@ -34,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size)
         memcpy(copy, data, size);
     arena_init(&scratch, 64 * 1024, 16 << 20);
+    project_check_same(slice_of(copy, size), &scratch);
     enum rc rc = project_row_decode(slice_of(copy, size), &scratch, &row, &reason);
     must(rc == RC_OK || rc == RC_NOMEM || (rc == RC_INVALID && reason));
     if (rc == RC_OK) {

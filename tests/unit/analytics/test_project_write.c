@@ -3,6 +3,7 @@
 #include "test_project_fake.h"
 
 #include "base/random.h"
+#include "project_same.h"
 
 enum { BATCH_MAX = 400 };
 struct bench {
@@ -190,6 +191,83 @@ static void poison_is_named_and_the_rest_goes_in(void **state)
         assert_int_equal(b->table->count, 2);
         bench_free(b);
     }
+}
+
+static const char whole_record[] =
+    "{\"id\":\"0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071\",\"project\":"
+    "\"11111111-2222-4333-8444-555555555555\",\"event\":\"pageview\",\"timestamp\":"
+    "\"2026-01-02T03:04:05.678Z\",\"received_at\":\"2026-01-02T03:04:06.000Z\",\"source\":\"seed\","
+    "\"dedupe\":true,\"historical\":true,\"user_id\":\"u\xc3\xa9\",\"anonymous_id\":\"a\","
+    "\"session_id\":\"s\",\"page\":{\"url\":\"https://example.com/p?utm_source=x\",\"path\":\"/p\","
+    "\"title\":\"T\",\"referrer\":\"http://r.example/\"},\"screen\":{\"width\":1920,\"height\":0},"
+    "\"user_agent\":\"UA\",\"locale\":\"de\",\"properties\":{\"a\\n\":[1,-0.5e+3,[],{},\"\\\\\"],"
+    "\"b\":{\"c\":null,\"d\":[true,false]},\"e\":0},\"context\":{\"x\":\"\xf0\x9f\x8c\x8d\"}}";
+
+static void both_readers_agree_on_every_record_one_byte_away(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\"\\{}[],:0-1.eEtn/ \n\x01\x7f\x80\xc3\xff";
+    enum { LEN = sizeof(whole_record) - 1 };
+    struct arena scratch;
+    uint32_t taken = 0;
+    arena_init(&scratch, 64 << 10, 1 << 20);
+    for (size_t at = 0; at <= LEN; at++) {
+        char *text = malloc(LEN + 1); /* exactly: reading past it is seen */
+        memcpy(text, whole_record, at);
+        taken += project_check_same(slice_of(text, at), &scratch); /* cut */
+        if (at < LEN) {                                            /* one left out */
+            memcpy(text + at, whole_record + at + 1, LEN - at - 1);
+            taken += project_check_same(slice_of(text, LEN - 1), &scratch);
+        }
+        for (size_t k = 0; k < sizeof(bytes); k++) { /* one put in, the NUL too */
+            text[at] = bytes[k];
+            memcpy(text + at + 1, whole_record + at, LEN - at);
+            taken += project_check_same(slice_of(text, LEN + 1), &scratch);
+            if (at < LEN) /* and one in place of another */
+                memcpy(text + at + 1, whole_record + at + 1, LEN - at - 1);
+            taken += project_check_same(slice_of(text, LEN), &scratch);
+        }
+        free(text);
+    }
+    assert_true(taken > 1000); /* it is about both */
+    arena_done(&scratch);
+}
+
+/* What event_encode writes, members left out in every combination. */
+static void what_the_writer_writes_is_read_in_one_pass(void **state)
+{
+    (void)state;
+    static const char *const optional[] = {
+        ",\"dedupe\":true",
+        ",\"historical\":true",
+        ",\"user_id\":\"u\"",
+        ",\"anonymous_id\":\"a\"",
+        ",\"session_id\":\"s\"",
+        ",\"page\":{\"url\":\"http://h/\"}",
+        ",\"screen\":{\"height\":7}",
+        ",\"user_agent\":\"UA\"",
+        ",\"locale\":\"de\"",
+        ",\"properties\":{\"p\":{}}",
+        ",\"context\":{\"c\":[\"\\\"\"]}",
+    };
+    struct arena scratch;
+    arena_init(&scratch, 64 << 10, 1 << 20);
+    const char *from = strstr(whole_record, ",\"dedupe\"");
+    for (uint32_t set = 0; set < 1U << COUNT_OF(optional); set++) {
+        char text[1024];
+        int n = snprintf(text, sizeof(text), "%.*s", (int)(from - whole_record), whole_record);
+        for (uint32_t i = 0; i < COUNT_OF(optional); i++)
+            if (set >> i & 1)
+                n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", optional[i]);
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "}");
+        assert_true(project_check_same(slice_of(text, (size_t)n), &scratch));
+        text[n - 1] = ',';
+        assert_false(project_check_same(slice_of(text, (size_t)n), &scratch));
+    }
+    /* Not the writer's: whitespace, an escape in a text that becomes a column. The other reader's
+     * business, and the row is the same. */
+    assert_false(project_check_same(SLICE_LIT(" {}"), &scratch));
+    arena_done(&scratch);
 }
 
 static void a_repeated_batch_adds_nothing(void **state)
@@ -539,6 +617,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_becomes_the_row_it_describes),
         cmocka_unit_test(poison_is_named_and_the_rest_goes_in),
+        cmocka_unit_test(both_readers_agree_on_every_record_one_byte_away),
+        cmocka_unit_test(what_the_writer_writes_is_read_in_one_pass),
         cmocka_unit_test(a_repeated_batch_adds_nothing),
         cmocka_unit_test(a_lost_answer_is_made_good_without_doubling),
         cmocka_unit_test(an_id_goes_in_once),
