@@ -186,7 +186,10 @@ void net_stream_abort(struct net_request *req)
         if (uv_fileno(&c->handle, &fd) == 0)
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     }
-    conn_close(c);
+    /* What was written (an error's text, say) still goes out; the last chunk will be missing. */
+    c->is_keep_alive = false;
+    if (c->http_minor == 0 || conn_unsent(c) == 0)
+        conn_close(c);
     finish_request(c);
 }
 

@@ -105,8 +105,9 @@ struct net_response {
 };
 void net_respond(struct net_request *req, const struct net_response *response);
 /* Streamed answer (chunked). write: RC_OK; RC_BUSY = taken, but wait for on_drain before more;
- * RC_CLOSED = the client is gone, stop. Bytes are copied. abort: cut the connection, so that a
- * client sees a broken chunked body and not a short success. All on the request's loop. */
+ * RC_CLOSED = the client is gone, stop. Bytes are copied. abort: what was written goes out, then
+ * the connection is cut, so that a client sees a broken chunked body and not a short success. All
+ * on the request's loop. */
 void net_stream_begin(struct net_request *req, const struct net_response *head,
                       void (*on_drain)(struct net_request *req));
 enum rc net_stream_write(struct net_request *req, struct slice bytes) MUST_CHECK;
