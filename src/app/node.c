@@ -77,6 +77,7 @@ static enum rc start_child(struct node *n, struct err *err)
         .memory_bytes_max = (uint64_t)cfg->store_memory_bytes_max,
         .query_memory_bytes_max = (uint64_t)cfg->store_query_memory_bytes_max,
         .query_seconds_max = (uint32_t)cfg->store_query_seconds_max,
+        .nice = (uint32_t)cfg->store_nice,
     };
     TRY(os_mkdirs(n->store_dir, err));
     TRY(store_freeze_end(n->store_dir, err)); /* of a backup that was killed */

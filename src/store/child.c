@@ -239,6 +239,7 @@ int store_child_main(const struct store_child_cfg *given)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     mono_ns started = mono_now();
+    os_thread_nice((int)cfg->nice); /* before any other thread: they inherit it */
     if (prepare(cfg, &lock, &err) != RC_OK)
         return fail(&err);
     if (wall_in(&sealed, &err) != RC_OK)

@@ -20,6 +20,7 @@ struct store_child_cfg {
     uint64_t query_memory_bytes_max;     /* per query; 0 = default */
     uint32_t query_seconds_max;          /* 60 */
     uint32_t threads_max;                /* queries side by side; 0 = cores + 2 */
+    uint32_t nice;                       /* how far the whole process steps back, 0 … 19 */
     const char *tcp_user, *tcp_password; /* of tcp_listen; NULL password = none needed, but then no
                                             browser page is served. Travels in the environment. */
     int parent_pid; /* > 0: end when that process does, or when stdin closes; the supervisor sets it

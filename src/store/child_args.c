@@ -10,7 +10,7 @@
 const char store_child_usage[] =
     "weir store --data DIR [--socket PATH] [--listen 127.0.0.1:PORT] [--library libchdb.so]\n"
     "           [--memory-bytes N] [--query-memory-bytes N] [--query-seconds N] [--threads N]\n"
-    "           [--user NAME] (password of --listen: WEIR_STORE_PASSWORD)\n";
+    "           [--nice 0…19] [--user NAME] (password of --listen: WEIR_STORE_PASSWORD)\n";
 
 static const char **text_option(const char *name, struct store_child_cfg *cfg)
 {
@@ -38,6 +38,8 @@ static bool number_option(const char *name, uint64_t value, struct store_child_c
         cfg->query_seconds_max = (uint32_t)value;
     else if (strcmp(name, "--threads") == 0 && value <= 64)
         cfg->threads_max = (uint32_t)value;
+    else if (strcmp(name, "--nice") == 0 && value <= 19)
+        cfg->nice = (uint32_t)value;
     else if (strcmp(name, "--parent") == 0 && value <= INT32_MAX)
         cfg->parent_pid = (int)value;
     else

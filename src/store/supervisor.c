@@ -169,6 +169,7 @@ static void build_args(const struct store_supervisor *s, struct args *a)
     add_number(a, "--query-memory-bytes", cfg->query_memory_bytes_max);
     add_number(a, "--query-seconds", cfg->query_seconds_max);
     add_number(a, "--threads", cfg->threads_max);
+    add_number(a, "--nice", cfg->nice);
     add_number(a, "--parent", (uint64_t)getpid());
 }
 
