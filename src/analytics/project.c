@@ -26,7 +26,7 @@ enum {
     ROW_ARENA_BYTES_MAX = 64 << 20, /* the tree of one record of 4 MiB */
     MONTHS = 180 * 12,              /* 1970 to 2149 */
     TOKEN_BYTES = 256,
-    CHUNK_RECORDS = 50000,
+    CHUNK_RECORDS = 100000,
     PARTITIONS_MAX = STREAM_PARTITIONS_MAX,
 };
 static const uint64_t default_filter_bytes = UINT64_C(256) << 20;

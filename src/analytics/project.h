@@ -32,7 +32,7 @@ struct project_cfg {
     struct store_cfg store;    /* strings are borrowed for the writer's life */
     const char *table;         /* NULL = "events"; [a-z0-9_]+ */
     uint64_t filter_bytes_max; /* 256 MiB: beyond it more questions are asked, none left out */
-    /* 0 = 50,000: a larger batch goes in in pieces of so many offsets, each under a token of its
+    /* 0 = 100,000: a larger batch goes in in pieces of so many offsets, each under a token of its
      * own and decoded beside the insert of the one before. */
     uint32_t chunk_records;
     uint64_t insert_bytes_max; /* 0 = 256 MiB: the encoded rows of one batch */
