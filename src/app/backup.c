@@ -190,7 +190,7 @@ int verb_backup(int argc, char **argv)
     const char *to = NULL;
     const struct cli_option options[] = {{"to", NULL, &to}};
     int code = cli_parse(
-        &cli, argc, argv, options, COUNT_OF(options),
+        &cli, argc, argv, options, COUNT_OF(options), 0,
         "usage: weir backup --to FOLDER [--data DIR]\n\n"
         "A consistent copy of state, stream, checkpoints and embedded store, also while the "
         "server\n"
@@ -252,7 +252,7 @@ int verb_restore(int argc, char **argv)
     const char *from = NULL;
     const struct cli_option options[] = {{"from", NULL, &from}};
     int code =
-        cli_parse(&cli, argc, argv, options, COUNT_OF(options),
+        cli_parse(&cli, argc, argv, options, COUNT_OF(options), 0,
                   "usage: weir restore --from FOLDER [--data DIR]\n\n"
                   "Puts a backup in place as data folder DIR, which must be empty or missing.\n");
     if (code != 0)

@@ -51,6 +51,11 @@ static struct flag cut_flag(const char *arg)
     return f;
 }
 
+static bool is_truth(const char *arg)
+{
+    return strcmp(arg, "true") == 0 || strcmp(arg, "false") == 0;
+}
+
 /* One flag; *at moves past a value taken from the next argument. */
 static enum rc take_flag(struct cli *cli, int argc, char **argv, int *at,
                          const struct cli_option *options, uint32_t count, struct err *err)
@@ -61,13 +66,12 @@ static enum rc take_flag(struct cli *cli, int argc, char **argv, int *at,
         if (slice_eq_str(f.name, options[i].name))
             option = &options[i];
     bool is_flag = option ? option->flag != NULL : config_is_bool(f.name);
-    if (!f.has_value && is_flag) {
-        if (option) {
-            *option->flag = true;
-            return RC_OK;
-        }
-        return config_set(&cli->cfg, f.name, SLICE_LIT("true"), argv[*at], err);
+    if (!f.has_value && is_flag && option) {
+        *option->flag = true;
+        return RC_OK;
     }
+    if (!f.has_value && is_flag && !is_truth(*at + 1 < argc ? argv[*at + 1] : ""))
+        return config_set(&cli->cfg, f.name, SLICE_LIT("true"), argv[*at], err);
     if (option && option->flag)
         return err_set(err, RC_INVALID, "--%s takes no value", option->name);
     const char *where = argv[*at];
@@ -103,7 +107,7 @@ static const char *config_file_of(int argc, char **argv)
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options,
-              uint32_t count, const char *help)
+              uint32_t count, int args_max, const char *help)
 {
     struct err err = ERR_INIT;
     *cli = (struct cli){.verb = argv[0]};
@@ -122,7 +126,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
     }
     struct cli_option all[24];
     const char *file = NULL;
-    must(count + 2 <= COUNT_OF(all));
+    must(count + 2 <= COUNT_OF(all) && args_max <= CLI_ARGS_MAX);
     if (count)
         memcpy(all, options, count * sizeof(*options));
     all[count++] = (struct cli_option){.name = "json", .flag = &cli->is_json};
@@ -136,8 +140,9 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
         if (is_flag_arg(argv[i])) {
             if (take_flag(cli, argc, argv, &i, all, count, &err) != RC_OK)
                 return usage(cli, &err);
-        } else if (cli->arg_count == CLI_ARGS_MAX) {
-            err_set(&err, RC_INVALID, "too many arguments");
+        } else if (cli->arg_count == args_max) {
+            err_set(&err, RC_INVALID, "'%.100s' is not understood here; see weir %s --help",
+                    argv[i], cli->verb);
             return usage(cli, &err);
         } else {
             cli->args[cli->arg_count++] = argv[i];

@@ -19,11 +19,11 @@ struct cli {
     int arg_count;
     bool is_json; /* --json: for a script */
 };
-/* Prints what is wrong and returns an exit code: 0 go on, else leave with it (64 = usage, as
- * sysexits.h). */
+/* args_max: how many words the verb takes that are no flags; one more is an error, for it was meant
+ * for something. Prints what is wrong and returns an exit code: 0 go on, else leave with it. */
 enum { CLI_USAGE = 2 };
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options,
-              uint32_t count, const char *help);
+              uint32_t count, int args_max, const char *help);
 /* "weir VERB: sentence" on stderr; returns 1 (or 75 for what a retry may mend). */
 int cli_fail(const struct cli *cli, const struct err *err);
 void cli_print(struct buf *out); /* whole to stdout, then cleared */

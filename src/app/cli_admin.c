@@ -44,10 +44,10 @@ struct admin {
 };
 
 static int admin_open(struct admin *a, int argc, char **argv, const struct cli_option *options,
-                      uint32_t count, const char *help)
+                      uint32_t count, int args_max, const char *help)
 {
     *a = (struct admin){.is_first = true};
-    int code = cli_parse(&a->cli, argc, argv, options, count, help);
+    int code = cli_parse(&a->cli, argc, argv, options, count, args_max, help);
     buf_init(&a->out, 16 << 20);
     if (code == 0 && open_state(&a->cli.cfg, &a->state, &a->tenant, &a->err) != RC_OK)
         code = cli_fail(&a->cli, &a->err);
@@ -71,7 +71,7 @@ int verb_init(int argc, char **argv)
 {
     struct admin a;
     int code = admin_open(
-        &a, argc, argv, NULL, 0,
+        &a, argc, argv, NULL, 0, 0,
         "usage: weir init [--data DIR] [--json]\n\n"
         "Makes the data folder with a first organisation, project and keys. A second run changes\n"
         "nothing and prints the same (they are kept in DIR/credentials.json, mode 0600).\n");
@@ -146,7 +146,7 @@ int verb_project(int argc, char **argv)
 {
     struct admin a;
     int code = admin_open(
-        &a, argc, argv, NULL, 0,
+        &a, argc, argv, NULL, 0, 2,
         "usage: weir project ls | create NAME | jwt-secret ID   [--data DIR] [--json]\n\n"
         "jwt-secret prints the HS256 secret for tokens of POST /view and /event.\n");
     if (code != 0)
@@ -234,7 +234,7 @@ int verb_key(int argc, char **argv)
     const struct cli_option options[] = {
         {"project", NULL, &project}, {"kind", NULL, &kind}, {"name", NULL, &name}};
     int code =
-        admin_open(&a, argc, argv, options, COUNT_OF(options),
+        admin_open(&a, argc, argv, options, COUNT_OF(options), 2,
                    "usage: weir key ls --project ID\n"
                    "       weir key create --project ID [--kind write|secret] [--name TEXT]\n"
                    "       weir key revoke ID|KEY\n\n"

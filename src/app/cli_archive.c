@@ -92,7 +92,7 @@ int verb_archive(int argc, char **argv)
     struct err err = ERR_INIT;
     const char *from = NULL, *to = NULL;
     const struct cli_option options[] = {{"from", NULL, &from}, {"to", NULL, &to}};
-    int code = cli_parse(&cli, argc, argv, options, COUNT_OF(options),
+    int code = cli_parse(&cli, argc, argv, options, COUNT_OF(options), 1,
                          "usage: weir archive ls                              the archived runs\n"
                          "       weir archive verify [--from TIME] [--to TIME]   read every byte, "
                          "check every digest\n"

@@ -61,8 +61,8 @@ static int run_query(int argc, char **argv)
 {
     struct cli cli;
     struct err err = ERR_INIT;
-    int code =
-        cli_parse(&cli, argc, argv, NULL, 0, "usage: weir store query 'SELECT ...' [--data DIR]\n");
+    int code = cli_parse(&cli, argc, argv, NULL, 0, 2,
+                         "usage: weir store query 'SELECT ...' [--data DIR]\n");
     if (code != 0)
         return code;
     enum rc rc = cli.arg_count == 2 ? query(&cli.cfg, cli.args[1], &err)

@@ -177,7 +177,7 @@ int verb_stream(int argc, char **argv)
                                          {"partition", NULL, &v.partition},
                                          {"limit", NULL, &v.limit}};
     int code = cli_parse(
-        &v.cli, argc, argv, options, COUNT_OF(options),
+        &v.cli, argc, argv, options, COUNT_OF(options), 1,
         "usage: weir stream ls|cat|verify|truncate-tail [--stream NAME] [--partition N]\n"
         "                   [--from OFFSET|TIME] [--to OFFSET] [--limit N] [--json]\n\n"
         "  ls             the segments\n"

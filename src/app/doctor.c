@@ -256,7 +256,7 @@ int verb_doctor(int argc, char **argv)
 {
     static struct doctor d;
     int code = cli_parse(
-        &d.cli, argc, argv, NULL, 0,
+        &d.cli, argc, argv, NULL, 0, 0,
         "usage: weir doctor [--data DIR]\n\n"
         "Checks the disk, asks the running server how it is, and follows one probe event (in a\n"
         "project of its own) from HTTP to row.\n");
@@ -327,7 +327,7 @@ int verb_bench(int argc, char **argv)
     struct cli cli;
     struct err err = ERR_INIT;
     int code = cli_parse(
-        &cli, argc, argv, NULL, 0,
+        &cli, argc, argv, NULL, 0, 0,
         "usage: weir bench [--data DIR]\n\n"
         "Measures this disk and the stream on it, in a folder of its own that is removed again.\n"
         "The comparison with other programs is make bench in the source tree.\n");

@@ -171,7 +171,7 @@ int verb_import(int argc, char **argv)
     const char *project = NULL;
     const struct cli_option options[] = {{"project", NULL, &project}};
     int code = cli_parse(
-        &im.cli, argc, argv, options, COUNT_OF(options),
+        &im.cli, argc, argv, options, COUNT_OF(options), 2,
         "usage: weir import access-log FILE[.gz] [--project ID] [--data DIR] [--json]\n\n"
         "Reads Combined or Common log format (nginx, Apache). Works with the server running and\n"
         "stopped (then the rows appear when it starts). Importing a file twice changes nothing.\n"

@@ -358,7 +358,7 @@ int verb_replay(int argc, char **argv)
         {"keep", &keep, NULL},           {"abort", &abort_it, NULL}, {"stream", NULL, &stream},
     };
     int code = cli_parse(
-        &cli, argc, argv, options, COUNT_OF(options),
+        &cli, argc, argv, options, COUNT_OF(options), 0,
         "usage: weir replay --from TIME|OFFSET [--to TIME|OFFSET] [--source stream|archive|both]\n"
         "                   [--partition N] [--into shadow] [--force] [--keep] [--data DIR]\n"
         "       weir replay --abort\n\n"

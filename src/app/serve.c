@@ -273,7 +273,7 @@ int verb_serve(int argc, char **argv)
 {
     static struct server s;
     int code = cli_parse(
-        &s.cli, argc, argv, NULL, 0,
+        &s.cli, argc, argv, NULL, 0, 0,
         "usage: weir serve [--data DIR] [--listen ADDRESS] [--config FILE] [settings]\n\n"
         "Takes events over HTTP, keeps them in a durable stream, projects them into the store and\n"
         "answers queries. The first start makes a project and its keys.\n"
