@@ -269,6 +269,8 @@ static enum rc more_in_segment(struct stream_reader *r, struct err *err)
     }
     const struct partition *p = &s->partitions[r->partition];
     bool is_held = false;
+    /* What the window holds behind the old limit was read before it was written. */
+    piece_cut(&r->w, r->limit);
     pthread_mutex_lock(&s->mutex);
     for (size_t i = p->segments_n; i-- > 0 && !is_held;) {
         const struct segment *seg = &p->segments[i];

@@ -21,6 +21,12 @@ void piece_done(struct piece *w)
     *w = (struct piece){0};
 }
 
+void piece_cut(struct piece *w, uint64_t end)
+{
+    if (w->at + w->len > end)
+        w->len = end > w->at ? (size_t)(end - w->at) : 0;
+}
+
 static bool piece_grow(struct piece *w, size_t n)
 {
     size_t cap = n > PIECE_BYTES ? n : PIECE_BYTES;
@@ -260,6 +266,27 @@ static enum rc find_evidence(int fd, struct piece *w, uint64_t limit, struct sca
     return RC_OK;
 }
 
+/* Space that the committer filled ahead, and no more. */
+static enum rc is_zero_tail(int fd, struct piece *w, uint64_t limit, const struct scan *sc,
+                            bool *ret_is_zero, struct err *err)
+{
+    *ret_is_zero = false;
+    for (uint64_t at = sc->end; at < limit;) {
+        const char *data = NULL;
+        size_t n = limit - at < SECTOR_BYTES ? (size_t)(limit - at) : SECTOR_BYTES;
+        enum rc rc = piece_get(w, fd, at, n, &data, err);
+        if (rc == RC_END)
+            return RC_OK;
+        TRY(rc);
+        must(data);
+        if (data[0] != 0 || memcmp(data, data + 1, n - 1) != 0)
+            return RC_OK;
+        at += n;
+    }
+    *ret_is_zero = true;
+    return RC_OK;
+}
+
 static void piece_donep(struct piece *w)
 {
     piece_done(w);
@@ -285,6 +312,11 @@ enum rc segment_scan(int fd, const char *path, uint64_t bytes_max, struct scan *
     }
     if (sc->next > sc->next_known)
         sc->next_known = sc->next;
+    bool is_zero = false;
+    if (rc == RC_OK && sc->is_damaged)
+        rc = is_zero_tail(fd, &w, limit, sc, &is_zero, err);
+    if (is_zero)
+        sc->is_damaged = false;
     if (rc == RC_OK && sc->is_damaged)
         rc = find_evidence(fd, &w, limit, sc, err);
     if (rc != RC_OK)

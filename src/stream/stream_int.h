@@ -33,6 +33,7 @@ struct piece { /* a window of the file in memory */
     uint64_t at; /* file position of data[0] */
 };
 void piece_done(struct piece *w);
+void piece_cut(struct piece *w, uint64_t end); /* forgets what lies behind that position */
 /* n bytes at the position, *ret_data valid until the next call; RC_END if the file is shorter. */
 enum rc piece_get(struct piece *w, int fd, uint64_t at, size_t n, const char **ret_data,
                   struct err *err) MUST_CHECK;
@@ -60,7 +61,7 @@ struct scan {
     int64_t first_time_ms, last_time_ms; /* first 0 if there is no record */
     uint32_t prev_crc;
     bool is_sealed;
-    bool is_damaged;      /* bytes follow `end` that are no batch of this chain */
+    bool is_damaged;      /* bytes follow `end` that are no batch of this chain, nor all zero */
     bool is_damage_acked; /* … and a later batch proves that they had been on stable storage */
     uint64_t evidence_at; /* that batch */
     uint64_t next_known;  /* highest next offset that any readable batch header tells */
@@ -90,7 +91,9 @@ struct segment { /* as readers see it; under s->mutex */
 struct active { /* committer: the segment that is written */
     int fd;     /* -1: none (the last one was sealed and its successor could not be made yet) */
     struct disk_segment_header header;
-    uint64_t size, synced, reserved_to;
+    uint64_t size, synced;
+    uint64_t reserved_to; /* blocks are there up to here */
+    uint64_t filled_to;   /* zeros are there up to here: the file is so long if it is behind size */
     uint64_t data_end, claimed_to; /* an idle mark is due while claimed_to < data_end */
     uint64_t next;
     uint64_t records;

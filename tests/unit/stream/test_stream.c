@@ -556,6 +556,61 @@ static void a_torn_tail_is_cut_and_the_rest_kept(void **state)
     }
 }
 
+static void tell_damage(void *ctx, const char *line)
+{
+    if (strstr(line, "DAMAGED"))
+        *(bool *)ctx = true;
+}
+
+static uint64_t bytes_of_file(const char *dir)
+{
+    char path[OS_PATH_MAX];
+    struct stat st;
+    assert_int_equal(stat(os_path(path, "%s/p00/%020d.seg", dir, 0), &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+/* What a crash leaves: the file as it is while the stream is open. */
+static void zeros_filled_ahead_are_no_damage_and_go_with_a_clean_close(void **state)
+{
+    struct err err = ERR_INIT;
+    char live[OS_PATH_MAX], image[OS_PATH_MAX];
+    os_path(live, "%s/live", (char *)*state);
+    os_path(image, "%s/image", (char *)*state);
+    struct stream_cfg cfg = small_cfg(live, 1);
+    struct stream *s = open_stream(&cfg);
+    put_values(s, 0, 20, 100);
+    assert_true(bytes_of_file(live) > 512 * 21); /* else this test tests nothing */
+    assert_ok(os_copy_tree(live, image, os_copy_whole, &err));
+    put_values(s, 20, 5, 100);
+    stream_close(s);
+    assert_int_equal(bytes_of_file(live), 512 * 27); /* header, 25 batches, the mark of the close */
+
+    bool is_damaged = false;
+    assert_ok(stream_verify(image, tell_damage, &is_damaged, &err));
+    assert_false(is_damaged);
+    cfg.dir = image;
+    s = open_stream(&cfg);
+    assert_int_equal(bytes_of_file(image), 512 * 21);
+    assert_int_equal(read_values(s, 0, 0), 20);
+    put_values(s, 20, 1, 100);
+    stream_close(s);
+}
+
+static void a_sealed_segment_ends_with_its_seal_whatever_was_filled_ahead(void **state)
+{
+    struct err err = ERR_INIT;
+    struct stream_cfg cfg = small_cfg(*state, 1);
+    cfg.segment_bytes_max = 64 << 10;
+    struct stream *s = open_stream(&cfg);
+    put_values(s, 0, 300, 400);
+    stream_close(s);
+    assert_ok(stream_verify(*state, NULL, NULL, &err));
+    s = open_stream(&cfg);
+    assert_int_equal(read_values(s, 0, 0), 300);
+    stream_close(s);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -581,6 +636,8 @@ int main(void)
         T(damage_of_the_last_acknowledged_batch_is_seen_after_a_clean_close),
         T(damage_in_a_sealed_segment_stops_the_reader),
         T(a_torn_tail_is_cut_and_the_rest_kept),
+        T(zeros_filled_ahead_are_no_damage_and_go_with_a_clean_close),
+        T(a_sealed_segment_ends_with_its_seal_whatever_was_filled_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
