@@ -1,15 +1,17 @@
-/* WHAT  Record <-> line of NDJSON.
- * WHY   A query engine wants flat JSON, a replay wants the very bytes. The value of a weir record
- * is one JSON object, so the position is spliced in front of its first member and the rest of the
- * line *is* the value: nothing is parsed and printed again, so nothing can change. LAYOUT
+/* WHAT        Record <-> line of NDJSON.
+ * WHY         A query engine wants flat JSON, a replay wants the very bytes. The value of a weir
+ *             record is one JSON object, so the position is spliced in front of its first member
+ *             and the rest of the line *is* the value: nothing is parsed and printed again, so
+ *             nothing can change.
+ * LAYOUT
  *     {"stream_partition":P,"stream_offset":N,"append_time":"T","stream_key":"K",
  *      "stream_headers":["name","value",…],            (left out when there are none)
  *      <the value's members>}                          (value = '{' + these bytes)
  *   or, for what cannot be told so without loss:
  *      "stream_key_base64" / "stream_headers_base64" / "stream_value_base64"
  * INVARIANTS  There is one encoding per record. The decoder encodes the prefix again and compares,
- * so a line that decodes is the line this file would write: no second spelling, no hidden member.
- */
+ *             so a line that decodes is the line this file would write: no second spelling, no
+ *             hidden member. */
 #include "archive/line_int.h"
 
 #include <string.h>
@@ -18,28 +20,17 @@
 #include "base/clock.h"
 #include "codec/base64.h"
 
+enum { POOL_BYTES = 32 << 10 };
+
 /* ---- what can be spliced ---- */
 
-/* Strict UTF-8 (RFC 3629); buf_add_json() would quietly repair anything else. */
+/* buf_add_json() would quietly repair anything else. */
 static bool is_utf8(struct slice s)
 {
-    const unsigned char *p = (const unsigned char *)s.data;
-    for (size_t i = 0; i < s.len;) {
-        unsigned char c = p[i];
-        size_t n = c < 0x80                ? 1
-                   : c >= 0xc2 && c < 0xe0 ? 2
-                   : (c & 0xf0) == 0xe0    ? 3
-                   : c >= 0xf0 && c < 0xf5 ? 4
-                                           : 0;
-        if (n == 0 || n > s.len - i)
+    for (size_t n; s.len; s = slice_sub(s, n)) {
+        n = slice_utf8_len(s);
+        if (n == 0)
             return false;
-        for (size_t k = 1; k < n; k++)
-            if ((p[i + k] & 0xc0) != 0x80)
-                return false;
-        if ((c == 0xe0 && p[i + 1] < 0xa0) || (c == 0xed && p[i + 1] > 0x9f) ||
-            (c == 0xf0 && p[i + 1] < 0x90) || (c == 0xf4 && p[i + 1] > 0x8f))
-            return false;
-        i += n;
     }
     return true;
 }
@@ -66,7 +57,11 @@ static bool is_spliceable(struct slice value)
         return false;
     if (value.len > 2 && value.data[1] != '"') /* "{ }", or no JSON at all */
         return false;
-    yyjson_doc *doc = yyjson_read(value.data, value.len, 0);
+    char pool[POOL_BYTES]; /* an ordinary record is looked at without the heap */
+    yyjson_alc alc;
+    bool fits = yyjson_read_max_memory_usage(value.len, 0) <= POOL_BYTES / 2 &&
+                yyjson_alc_pool_init(&alc, pool, sizeof(pool));
+    yyjson_doc *doc = yyjson_read_opts(UNCONST(value.data), value.len, 0, fits ? &alc : NULL, NULL);
     bool is_object = doc && yyjson_is_obj(yyjson_doc_get_root(doc));
     bool ok = is_object && has_foreign_names_only(yyjson_doc_get_root(doc));
     yyjson_doc_free(doc);
@@ -106,8 +101,13 @@ static void add_header_list(struct buf *out, struct slice headers)
 static void add_prefix(struct buf *out, const struct stream_record *r)
 {
     char time[TIME_TEXT_BYTES];
-    buf_addf(out, "{\"stream_partition\":%u,\"stream_offset\":%llu,\"append_time\":\"%s\"",
-             (unsigned)r->partition, (unsigned long long)r->offset, time_format(r->time, time));
+    buf_add_str(out, "{\"stream_partition\":");
+    buf_add_u64(out, r->partition);
+    buf_add_str(out, ",\"stream_offset\":");
+    buf_add_u64(out, r->offset);
+    buf_add_str(out, ",\"append_time\":\"");
+    buf_add_str(out, time_format(r->time, time));
+    buf_add_char(out, '"');
     if (is_utf8(r->key)) {
         buf_add_str(out, ",\"stream_key\":");
         buf_add_json(out, r->key);

@@ -56,31 +56,12 @@ bool json_put_string(struct json_out *o, struct slice s)
     return true;
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629), 0 if there is none. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-    unsigned char c = p[0];
-    size_t n = c < 0x80                ? 1
-               : c >= 0xc2 && c < 0xe0 ? 2
-               : (c & 0xf0) == 0xe0    ? 3
-               : c >= 0xf0 && c < 0xf5 ? 4
-                                       : 0;
-    if (n == 0 || left < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool is_bad = (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
-                  (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f);
-    return is_bad ? 0 : n;
-}
-
 void json_put_bytes(struct json_out *o, struct slice s)
 {
     json_put_char(o, '"');
     for (size_t i = 0; i < s.len;) {
         unsigned char c = (unsigned char)s.data[i];
-        size_t n = utf8_len((const unsigned char *)s.data + i, s.len - i);
+        size_t n = slice_utf8_len(slice_sub(s, i));
         if (n == 0)
             json_put_lit(o, "\xef\xbf\xbd");
         else if (c && escapes[c])
