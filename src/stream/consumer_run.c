@@ -331,6 +331,17 @@ static void round_of_lanes(struct consumer *c)
     batch_clear(c);
 }
 
+/* A backlog's batches were large; the next one may be far away. */
+static void give_back(struct consumer *c)
+{
+    enum { KEEP_RECORDS = 8192 };
+    if (c->cap <= KEEP_RECORDS)
+        return;
+    arena_done(&c->arena);
+    heap_free(take_ptr(&c->records));
+    c->cap = c->count = 0;
+}
+
 static void call_idle(struct consumer *c, mono_ns *next_idle)
 {
     struct err err = ERR_INIT;
@@ -364,6 +375,7 @@ void *consumer_run(void *consumer)
         bool has_repeat;
         rest(c);
         if (!look(c, &backlog, &has_repeat)) {
+            give_back(c);
             call_idle(c, &next_idle);
             mono_ns far = mono_add_ms(mono_now(), 60000);
             wait_for_work(c, c->cfg.ops->idle ? next_idle : far);
