@@ -17,7 +17,13 @@
 #include "base/log.h"
 #include "base/must.h"
 
-enum { SYNC_ROUNDS = 200, SYNC_BYTES = 4096, VISIBLE_WAIT_MS = 30000, ANSWER_BYTES_MAX = 1 << 20 };
+enum {
+    SYNC_ROUNDS = 200,
+    SYNC_BYTES = 4096,
+    STORE_WAIT_MS = 10000,
+    VISIBLE_WAIT_MS = 30000,
+    ANSWER_BYTES_MAX = 1 << 20
+};
 #define DOCTOR_PROJECT "weir doctor"
 
 struct doctor {
@@ -216,17 +222,39 @@ static const char *text_of(yyjson_val *object, const char *member)
     return text ? text : "";
 }
 
+static bool is_store_ready(yyjson_val *root)
+{
+    return yyjson_get_bool(yyjson_obj_get(yyjson_obj_get(root, "store"), "ready"));
+}
+
+/* A server that has just started serves before its store is up: that is no finding yet. */
+static enum rc ask_status(struct doctor *d, yyjson_doc **ret_doc)
+{
+    mono_ns until = mono_add_ms(mono_now(), STORE_WAIT_MS);
+    for (;;) {
+        buf_clear(&d->status);
+        TRY(control_call(d->cli.cfg.data, "status", NULL, NULL, NULL, &d->status, &d->err));
+        *ret_doc = yyjson_read(d->status.data, d->status.len, 0);
+        yyjson_val *root = yyjson_doc_get_root(*ret_doc);
+        bool is_whole =
+            is_store_ready(root) && yyjson_arr_size(yyjson_obj_get(root, "consumers")) > 0;
+        if (is_whole || !mono_is_before(mono_now(), until))
+            return RC_OK;
+        yyjson_doc_free(*ret_doc);
+        sleep_ms(50);
+    }
+}
+
 static enum rc show_status(struct doctor *d)
 {
-    buf_clear(&d->status);
-    TRY(control_call(d->cli.cfg.data, "status", NULL, NULL, NULL, &d->status, &d->err));
-    yyjson_doc *doc = yyjson_read(d->status.data, d->status.len, 0);
+    yyjson_doc *doc = NULL;
+    TRY(ask_status(d, &doc));
     yyjson_val *root = yyjson_doc_get_root(doc), *store = yyjson_obj_get(root, "store"), *c;
     snprintf(d->address, sizeof(d->address), "%s", text_of(root, "address"));
     printf("server     weir %s at %s\n", text_of(root, "version"), d->address);
     printf("store      %s, %s, pid %llu, %llu restarts\n",
            yyjson_get_bool(yyjson_obj_get(store, "embedded")) ? "embedded" : "a ClickHouse server",
-           yyjson_get_bool(yyjson_obj_get(store, "ready")) ? "ready" : "NOT READY",
+           is_store_ready(root) ? "ready" : "NOT READY",
            (unsigned long long)yyjson_get_uint(yyjson_obj_get(store, "pid")),
            (unsigned long long)yyjson_get_uint(yyjson_obj_get(store, "restarts")));
     size_t i, max;
