@@ -52,7 +52,7 @@ static bool has_foreign_names_only(yyjson_val *object)
 
 static bool is_spliceable(struct slice value)
 {
-    if (value.len < 2 || value.data[0] != '{' || value.data[value.len - 1] != '}' ||
+    if (!value.data || value.len < 2 || value.data[0] != '{' || value.data[value.len - 1] != '}' ||
         memchr(value.data, '\n', value.len) || memchr(value.data, '\r', value.len))
         return false;
     if (value.len > 2 && value.data[1] != '"') /* "{ }", or no JSON at all */

@@ -388,7 +388,7 @@ enum rc stream_offset_at(const struct stream *cs, uint32_t partition, unix_ms t,
 {
     struct stream *s = unconst(cs);
     struct segment seg = {0};
-    struct stream_reader *r;
+    struct stream_reader *r = NULL;
     uint64_t position = SECTOR_BYTES, next;
     must(partition < s->cfg.partitions);
     if (!find_by_time(s, partition, t.ms, &seg, &position, &next)) {
@@ -396,6 +396,7 @@ enum rc stream_offset_at(const struct stream *cs, uint32_t partition, unix_ms t,
         return RC_OK;
     }
     TRY(stream_reader_open(s, partition, seg.base, &r, err));
+    must(r);
     enum rc rc = open_segment(r, &seg, position, err);
     if (rc == RC_OK && seg.is_sealed) {
         char path[OS_PATH_MAX];

@@ -185,7 +185,7 @@ static enum rc trailer_matches(int fd, const struct scan *sc, uint64_t seal_at, 
 static enum rc scan_batch(int fd, struct piece *w, uint64_t limit, struct scan *sc,
                           const char **ret_why, struct err *err)
 {
-    const char *data;
+    const char *data = NULL;
     struct disk_batch_header h;
     *ret_why = "a batch is cut off";
     if (limit - sc->end < sizeof(h))
@@ -193,6 +193,7 @@ static enum rc scan_batch(int fd, struct piece *w, uint64_t limit, struct scan *
     enum rc rc = piece_get(w, fd, sc->end, sizeof(h), &data, err);
     if (rc != RC_OK)
         return rc == RC_END ? RC_OK : rc;
+    must(data);
     memcpy(&h, data, sizeof(h));
     *ret_why = "no valid batch header";
     if (!batch_header_is_good(&h, sc->header.salt))
@@ -247,12 +248,13 @@ static enum rc find_evidence(int fd, struct piece *w, uint64_t limit, struct sca
 {
     for (uint64_t at = sc->end; at + sizeof(struct disk_batch_header) <= limit;
          at += SECTOR_BYTES) {
-        const char *data;
+        const char *data = NULL;
         struct disk_batch_header h;
         enum rc rc = piece_get(w, fd, at, sizeof(h), &data, err);
         if (rc == RC_END)
             break;
         TRY(rc);
+        must(data);
         memcpy(&h, data, sizeof(h));
         if (!batch_header_is_good(&h, sc->header.salt))
             continue;
@@ -327,12 +329,13 @@ enum rc segment_scan(int fd, const char *path, uint64_t bytes_max, struct scan *
 static enum rc load_seal_at(int fd, const char *path, uint64_t at, struct scan *sc, struct err *err)
 {
     CLEANUP(piece_donep) struct piece w = {0};
-    const char *data;
+    const char *data = NULL;
     struct disk_batch_header h;
     struct disk_seal seal;
     if (at < SECTOR_BYTES || at % SECTOR_BYTES || at > sc->file_bytes - sizeof(h))
         return corrupt_segment(err, path, at, "the trailer points nowhere");
     TRY(piece_get(&w, fd, at, sizeof(h), &data, err));
+    must(data);
     memcpy(&h, data, sizeof(h));
     if (!batch_header_is_good(&h, sc->header.salt) || h.kind != BATCH_SEAL ||
         at + seal_span(h.payload_bytes) != sc->file_bytes)
