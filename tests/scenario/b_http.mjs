@@ -170,7 +170,8 @@ test('a client that asks for much and never reads is cut off, and costs little m
     await goodOne();
     return open.every((c) => c.closed);
   }, 30000);
-  assert.ok(most - before < 20 * (4 << 20), `${(most - before) >> 20} MiB for 20 of them`);
+  const each = (SLOW > 1 ? 16 : 4) << 20; // a sanitizer keeps what was freed for a while
+  assert.ok(most - before < 20 * each, `${(most - before) >> 20} MiB for 20 of them`);
   for (const c of open) assert.ok(c.taken < 4000, 'it stopped taking requests');
 });
 
