@@ -150,6 +150,7 @@ static enum rc scan_for_time(const struct archive_index *x, uint32_t partition, 
     struct stream_record record = {0};
     enum rc rc;
     TRY(archive_reader_open(x, partition, first, &r, err));
+    must(r);
     while ((rc = archive_reader_next(r, &record, err)) == RC_OK && record.time.ms < t.ms) {
     }
     if (rc != RC_END)
@@ -162,8 +163,8 @@ static enum rc scan_for_time(const struct archive_index *x, uint32_t partition, 
 enum rc archive_offset_at(const struct archive_index *index, uint32_t partition, unix_ms t,
                           uint64_t *ret_offset, struct err *err)
 {
-    uint32_t i, to;
-    uint64_t first, next;
+    uint32_t i = 0, to = 0;
+    uint64_t first = 0, next = 0;
     TRY(archive_bounds(index, partition, &first, &next, err));
     must(find_partition(index, partition, &i, &to)); /* archive_bounds() found it */
     while (i < to && index->keys[i].hour.ms < archive_hour_of(t))
