@@ -42,6 +42,8 @@ void archive_object_key(char ret_key[OBJECT_KEY_MAX + 1], const struct archive_m
 
 static bool is_stream_name(struct slice name)
 {
+    if (!name.data)
+        return false;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
         if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "base/must.h"
+
 void answer_init(struct answer *a, CURL *curl, const struct store_query *query, struct buf *out)
 {
     *a = (struct answer){.curl = curl, .query = query, .out = out, .out_from = out ? out->len : 0};
@@ -110,6 +112,7 @@ static bool take_tagged(struct answer *a, struct slice piece)
     if (a->held.len <= STORE_HOLD_BYTES_MAX)
         return true;
     size_t ready = a->held.len - STORE_HOLD_BYTES_MAX;
+    must(a->held.data);
     bool ok = hand_on(a, slice_of(a->held.data, ready));
     buf_drop_front(&a->held, ready);
     return ok;

@@ -48,7 +48,7 @@ enum rc answer_result(struct answer *a, CURLcode curl_code, const char *curl_err
 /* memmem that takes an empty slice. */
 static inline const char *find_in(struct slice text, const char *what, size_t len)
 {
-    return text.len ? memmem(text.data, text.len, what, len) : NULL;
+    return text.data ? memmem(text.data, text.len, what, len) : NULL;
 }
 
 /* Without the configured database, which may not exist yet. */
