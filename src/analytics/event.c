@@ -104,13 +104,8 @@ static void put_page(struct json_out *o, const struct event *e)
 
 static void put_number(struct json_out *o, int64_t value) /* not negative */
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    json_put(o, digits + at, sizeof(digits) - at);
+    char digits[SLICE_U64_DIGITS];
+    put_known(o, slice_of_u64((uint64_t)value, digits));
 }
 
 static void put_screen(struct json_out *o, const struct event *e)

@@ -70,13 +70,8 @@ void buf_drop_front(struct buf *b, size_t n)
 
 void buf_add_u64(struct buf *b, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    buf_add(b, digits + at, sizeof(digits) - at);
+    char digits[SLICE_U64_DIGITS];
+    buf_add_slice(b, slice_of_u64(value, digits));
 }
 
 void buf_add_i64(struct buf *b, int64_t value)

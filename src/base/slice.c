@@ -55,6 +55,16 @@ bool slice_to_u64(struct slice a, uint64_t *ret_value)
     return true;
 }
 
+struct slice slice_of_u64(uint64_t value, char space[SLICE_U64_DIGITS])
+{
+    size_t at = SLICE_U64_DIGITS;
+    do {
+        space[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    return slice_of(space + at, SLICE_U64_DIGITS - at);
+}
+
 bool slice_to_i64(struct slice a, int64_t *ret_value)
 {
     bool is_negative = a.len > 1 && a.data[0] == '-';

@@ -62,6 +62,9 @@ struct slice slice_cut(struct slice *rest, char sep);
 /* Decimal digits only, no sign, no space; false on overflow or anything else. */
 bool slice_to_u64(struct slice a, uint64_t *ret_value);
 bool slice_to_i64(struct slice a, int64_t *ret_value); /* optional leading '-' */
+/* The other way: decimal digits, in the caller's space. */
+enum { SLICE_U64_DIGITS = 20 };
+struct slice slice_of_u64(uint64_t value, char space[SLICE_U64_DIGITS]);
 /* Length of the valid UTF-8 sequence that the text begins with (RFC 3629: no overlongs, no
  * surrogates, up to U+10FFFF), or 0. */
 size_t slice_utf8_len(struct slice a);

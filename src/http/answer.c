@@ -91,13 +91,8 @@ static char *put(char *to, struct slice s)
 
 static char *put_u64(char *to, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    return put(to, slice_of(digits + at, sizeof(digits) - at));
+    char digits[SLICE_U64_DIGITS];
+    return put(to, slice_of_u64(value, digits));
 }
 
 static bool ends_value(char c)
