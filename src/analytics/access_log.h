@@ -4,10 +4,12 @@
  * "%{User-agent}i", nginx's combined) as events.
  *
  *   event         pageview: GET of a 2xx or 3xx whose path does not end like a static file; else
- * request id            UUIDv8 of project, line and its ordinal among equal lines of the file: a
- * second import gives the same ids, and equal lines of one file stay as many events as there are
- * lines anonymous_id  keyed hash of address and user agent; the address itself is in nothing that
- * is written
+ *                 request
+ *   id            UUIDv8 of project, line and its ordinal among equal lines of the file: a second
+ *                 import gives the same ids, and equal lines of one file stay as many events as
+ *                 there are lines
+ *   anonymous_id  keyed hash of address and user agent; the address itself is in nothing that is
+ *                 written
  *
  * access_log_parse is pure; access_log_import blocks. */
 #include "base/clock.h"

@@ -1,12 +1,12 @@
-/* WHAT    An event record of the shape that our own writer gives it (event.c), in one pass.
- * WHY     Building a tree of a record and looking the members up by name is half of what a row
- * costs here. The shape is fixed: docs/format/event.md, members in that order, no spaces. So they
- *         are taken one after the other where they stand.
- * HOW     Everything that is not exactly so (another order, an unknown member, an escape in a text
- *         that becomes a column, deep nesting, a number too odd) ends in false, and the caller
- *         reads the record with yyjson. What is taken must be what yyjson would take: a fuzzer
- *         holds both against each other.
- * THREADS none. */
+/* WHAT     An event record of the shape that our own writer gives it (event.c), in one pass.
+ * WHY      Building a tree of a record and looking the members up by name is half of what a row
+ *          costs here. The shape is fixed: docs/format/event.md, members in that order, no
+ *          spaces. So they are taken one after the other where they stand.
+ * HOW      Everything that is not exactly so (another order, an unknown member, an escape in a
+ *          text that becomes a column, deep nesting, a number too odd) ends in false, and the
+ *          caller reads the record with yyjson. What is taken must be what yyjson would take: a
+ *          fuzzer holds both against each other.
+ * THREADS  none. */
 #include "analytics/project_int.h"
 
 struct cursor {

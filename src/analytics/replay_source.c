@@ -1,7 +1,7 @@
 /* WHAT  Sources of a replay: the stream, and two sources behind one another.
  * WHY   The archive is another module of this layer's neighbourhood and is handed in by app/ as a
- * third table of these functions; joined to the stream it makes the range of a replay as long as
- * what was ever archived. */
+ *       third table of these functions; joined to the stream it makes the range of a replay as
+ *       long as what was ever archived. */
 #include "analytics/replay.h"
 
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 /* WHAT  The statements of a replay.
  * WHY   Copies are told to the engine month by month and made so that repeating one changes
- * nothing: a month is replaced whole, or dropped and filled; the tail is "what is not there yet".
- * The engine's own deduplication is off for them: after a dropped month it would take the same rows
- * for repeats. Numbers in the statements are printed by us; names are constants or digits from the
- * engine, checked. */
+ *       nothing: a month is replaced whole, or dropped and filled; the tail is "what is not there
+ *       yet". The engine's own deduplication is off for them: after a dropped month it would take
+ *       the same rows for repeats. Numbers in the statements are printed by us; names are
+ *       constants or digits from the engine, checked. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* WHAT  Object store -> ranges -> zstd -> lines, with the digest of what came in.
  * WHY   Replay, verification and the Parquet work all read an object once, front to back; memory
- * stays at one range, one line and zstd's window (capped by the codec), whatever a hostile object
- * claims. */
+ *       stays at one range, one line and zstd's window (capped by the codec), whatever a hostile
+ *       object claims. */
 #include "archive/lines_int.h"
 
 #include <inttypes.h>

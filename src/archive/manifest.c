@@ -1,8 +1,8 @@
 /* WHAT  Manifest <-> text, and the names of all that belongs to one run.
  * WHY   Readers decide by this file alone whether an object counts, so a wrong byte in it must
- * show. The decoder prints what it understood and compares with what it got: white space, order of
- * members, digits, keys that point elsewhere, unknown members are all caught by that one
- * comparison. */
+ *       show. The decoder prints what it understood and compares with what it got: white space,
+ *       order of members, digits, keys that point elsewhere, unknown members are all caught by
+ *       that one comparison. */
 #include "archive/manifest.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* WHAT  The checked face of every object store: keys and sizes are validated here, once.
  * WHY   A key reaches a folder as a path and S3 as part of an address; one law in front of both
- * means that no implementation can be talked out of its root. */
+ *       means that no implementation can be talked out of its root. */
 #include "archive/object.h"
 
 #include <stdio.h>

@@ -3,14 +3,15 @@
 /* An object store as the archive needs it: whole objects under keys, never changed in place. A
  * folder (object_folder_new) today, S3 and compatibles behind the same table later.
  *
- * DURABLE   RC_OK of put and upload_complete means: the whole object is there under its key and
- * survives a power loss. Before that a reader sees the former object or none, never a part of one.
- * KEYS      1..OBJECT_KEY_MAX bytes of [A-Za-z0-9._=-] in segments joined by '/'; no empty segment,
- * none that starts with '.', none longer than 200 bytes. object_*() refuse anything else with
- *           RC_INVALID before the store sees it, so no implementation has to think of "..".
- * ERRORS    RC_NOTFOUND is an answer; RC_UNAVAILABLE, RC_TIMEOUT, RC_IO, RC_NOSPACE are worth a
- * retry, and every call here may simply be made again. THREADS   one at a time per store object.
- * Every call blocks: never on an edge loop. */
+ * DURABLE  RC_OK of put and upload_complete means: the whole object is there under its key and
+ *          survives a power loss. Before that a reader sees the former object or none, never a part
+ *          of one.
+ * KEYS     1..OBJECT_KEY_MAX bytes of [A-Za-z0-9._=-] in segments joined by '/'; no empty segment,
+ *          none that starts with '.', none longer than 200 bytes. object_*() refuse anything else
+ *          with RC_INVALID before the store sees it, so no implementation has to think of "..".
+ * ERRORS   RC_NOTFOUND is an answer; RC_UNAVAILABLE, RC_TIMEOUT, RC_IO, RC_NOSPACE are worth a
+ *          retry, and every call here may simply be made again.
+ * THREADS  one at a time per store object. Every call blocks: never on an edge loop. */
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* WHAT  The durable position of each partition: <dir>/p0000.position, one line of text:
- *           weir-archive 1 <stream> <partition> <next> <closing_last or -> <crc32c>
+ *         weir-archive 1 <stream> <partition> <next> <closing_last or -> <crc32c>
  * WHY   It is small, moves twice per run, and a person can read it. If it is gone (a restored data
- * folder), the manifests in the object store tell the same, so that nothing is archived under two
- * different runs. */
+ *       folder), the manifests in the object store tell the same, so that nothing is archived under
+ *       two different runs. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,17 @@
-/* WHAT  The open run of a partition: fed record by record, closed into objects and a manifest.
- * WHY   The steps are ordered so that repeating any of them, or all of them from the stream,
- * changes nothing: 1  end of the run durable (position.c)      4  manifest 2  objects of full
- * parts, then the last one  5  position durable 3  "Parquet is wanted" durable Before 4 no reader
- * looks at the objects; between 4 and 5 the whole is done once more, identically. INVARIANTS
- * run.is_open: next <= manifest.first, manifest.last + 1 == fed, records of one hour, no gap. A
- * failed upload leaves the run as it is (the caller tries again); a failed temporary file drops the
- *       run back to `next`, from where the stream is read again. */
+/* WHAT        The open run of a partition: fed record by record, closed into objects and
+ *             a manifest.
+ * WHY         The steps are ordered so that repeating any of them, or all of them from the stream,
+ *             changes nothing:
+ *               1  end of the run durable (position.c)
+ *               2  objects of full parts, then the last one
+ *               3  "Parquet is wanted" durable
+ *               4  manifest
+ *               5  position durable
+ *             Before 4 no reader looks at the objects; between 4 and 5 the whole is done once more,
+ *             identically.
+ * INVARIANTS  run.is_open: next <= manifest.first, manifest.last + 1 == fed, records of one hour,
+ *             no gap. A failed upload leaves the run as it is (the caller tries again); a failed
+ *             temporary file drops the run back to `next`, from where the stream is read again. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* WHAT  `weir archive verify`: every byte of every object against its manifest, every line against
- * its place. */
+/* WHAT  `weir archive verify`: every byte of every object against its manifest, every line
+ *       against its place. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,10 +1,13 @@
-/* WHAT    Takes ClickHouse's HTTP answers apart: summary, error, body, and an error inside the
- * body. WHY     A query can fail after its first rows went out with status 200. Since 25.11 the
- * server announces a tag in X-ClickHouse-Exception-Tag and writes CR LF __exception__ CR LF tag CR
- * LF message LF length SP tag CR LF __exception__ CR LF Older ones write the message and cut the
- * chunked body. Either must never look like a short success. INVARIANTS  no byte of a marker
- * reaches on_data: the last STORE_HOLD_BYTES_MAX bytes are kept back until more follows or the body
- * has ended well. */
+/* WHAT        Takes ClickHouse's HTTP answers apart: summary, error, body, and an error inside the
+ *             body.
+ * WHY         A query can fail after its first rows went out with status 200. Since 25.11 the
+ *             server announces a tag in X-ClickHouse-Exception-Tag and writes
+ *               CR LF __exception__ CR LF tag CR LF message LF length SP tag CR LF
+ *               __exception__ CR LF
+ *             Older ones write the message and cut the chunked body. Either must never look like a
+ *             short success.
+ * INVARIANTS  No byte of a marker reaches on_data: the last STORE_HOLD_BYTES_MAX bytes are kept
+ *             back until more follows or the body has ended well. */
 #include "store/client_int.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* WHAT    The process `weir store`: engine, loop, workers, two addresses (child.h).
- * WHY     A process of its own, so that a crash or an out-of-memory kill of the engine costs one
- * restart and not the ingestion. THREADS main waits for a signal; one loop serves HTTP; N workers
- * run statements; one thread watches stdin (the parent's end closing means that the parent is
- * gone). */
+/* WHAT     The process `weir store`: engine, loop, workers, two addresses (child.h).
+ * WHY      A process of its own, so that a crash or an out-of-memory kill of the engine costs one
+ *          restart and not the ingestion.
+ * THREADS  main waits for a signal; one loop serves HTTP; N workers run statements; one thread
+ *          watches stdin (the parent's end closing means that the parent is gone). */
 #include "store/child_int.h"
 
 #include <errno.h>

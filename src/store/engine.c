@@ -1,9 +1,11 @@
-/* WHAT    Runs one statement on a chdb connection of its own (engine_int.h).
- * WHY     chdb has three ways in, and each is right for one kind only: chdb_stream_query for SELECT
- * (rows come while the query runs), chdb_query for everything else and for formats that must be
- * made whole, chdb_stream_insert for INSERT with data (any byte, defaults, deduplication tokens).
+/* WHAT        Runs one statement on a chdb connection of its own (engine_int.h).
+ * WHY         chdb has three ways in, and each is right for one kind only: chdb_stream_query for
+ *             SELECT (rows come while the query runs), chdb_query for everything else and for
+ *             formats that must be made whole, chdb_stream_insert for INSERT with data (any byte,
+ *             defaults, deduplication tokens).
  * INVARIANTS  the boot connection stays open: the engine lives as long as one connection does.
- * THREADS engine_run from many threads; engine_kill shares the boot connection under a lock. */
+ * THREADS     engine_run from many threads; engine_kill shares the boot connection under a lock.
+ *             */
 #include "store/engine_int.h"
 
 #include <fcntl.h>

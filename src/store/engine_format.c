@@ -1,9 +1,10 @@
-/* WHAT    Which output formats can be streamed from chdb, and how.
- * WHY     chdb_stream_fetch_result gives one block at a time and begins the format anew for each:
- * with CSVWithNames every piece repeats the header, JSON counts only the last block in "rows", and
- *         Parquet's offsets are wrong (each compared byte by byte with the whole result, 300,000
- *         rows). So formats of plain rows are streamed, those with a header have it cut from every
- *         piece but the first, and all others are made whole in the engine, under a limit. */
+/* WHAT  Which output formats can be streamed from chdb, and how.
+ * WHY   chdb_stream_fetch_result gives one block at a time and begins the format anew for each:
+ *       with CSVWithNames every piece repeats the header, JSON counts only the last block in
+ *       "rows", and Parquet's offsets are wrong (each compared byte by byte with the whole
+ *       result, 300,000 rows). So formats of plain rows are streamed, those with a header have it
+ *       cut from every piece but the first, and all others are made whole in the engine, under a
+ *       limit. */
 #include "store/engine_int.h"
 
 static const struct format_info formats[] = {

@@ -1,13 +1,14 @@
-/* WHAT    Repairs deduplication_logs of MergeTree tables after a crash (heal_int.h).
- * WHY     The engine notes a block's token in its log first and renames the part to its final name
- *         second, and syncs neither the log nor the table's folder. A kill -9 between the two (or a
- * power loss that kept one of them) leaves a token without rows: the repeated insert would be taken
- *         for a duplicate and its rows would be lost. So each of the newest tokens must have its
- * part, or one that it was merged into; if not, a DROP record is added, as the engine itself does.
- * LAYOUT  one record per line: operation (1 ADD, 2 DROP) TAB part TAB block LF; the files are
- *         numbered; parts are folders PARTITION_MIN_MAX_LEVEL[_MUTATION].
- * INVARIANTS  runs while no engine has the folder (the child's lock is held); run twice it changes
- *         nothing. A line that was not written whole is cut off. */
+/* WHAT        Repairs deduplication_logs of MergeTree tables after a crash (heal_int.h).
+ * WHY         The engine notes a block's token in its log first and renames the part to its final
+ *             name second, and syncs neither the log nor the table's folder. A kill -9 between
+ *             the two (or a power loss that kept one of them) leaves a token without rows: the
+ *             repeated insert would be taken for a duplicate and its rows would be lost. So each
+ *             of the newest tokens must have its part, or one that it was merged into; if not, a
+ *             DROP record is added, as the engine itself does.
+ * LAYOUT      one record per line: operation (1 ADD, 2 DROP) TAB part TAB block LF; the files are
+ *             numbered; parts are folders PARTITION_MIN_MAX_LEVEL[_MUTATION].
+ * INVARIANTS  runs while no engine has the folder (the child's lock is held); run twice it
+ *             changes nothing. A line that was not written whole is cut off. */
 #include "store/heal_int.h"
 
 #include <fcntl.h>

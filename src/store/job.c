@@ -1,10 +1,12 @@
-/* WHAT    One request on its way: a worker runs the statement and hands pieces to the loop, the
- * loop writes them and says when there is room again. WHY     The engine blocks, the loop must not.
- * A small result is answered in one piece, with its summary in the head and any error as a status;
- * a larger one is chunked. INVARIANTS  at most CHILD_FLIGHT_BYTES_MAX of a result are between the
- * two (a slow reader stops the query, not the memory); a job is freed by the loop, after its worker
- * said is_finished. A client that goes away stops a SELECT (KILL QUERY); a write runs to its end.
- * THREADS see struct job. */
+/* WHAT        One request on its way: a worker runs the statement and hands pieces to the loop,
+ *             the loop writes them and says when there is room again.
+ * WHY         The engine blocks, the loop must not. A small result is answered in one piece, with
+ *             its summary in the head and any error as a status; a larger one is chunked.
+ * INVARIANTS  at most CHILD_FLIGHT_BYTES_MAX of a result are between the two (a slow reader stops
+ *             the query, not the memory); a job is freed by the loop, after its worker said
+ *             is_finished. A client that goes away stops a SELECT (KILL QUERY); a write runs to
+ *             its end.
+ * THREADS     see struct job. */
 #include <stdio.h>
 #include <sys/mman.h>
 

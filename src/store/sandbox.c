@@ -1,6 +1,7 @@
-/* WHAT    Limits the files of this process with Landlock (sandbox_int.h).
- * WHY     clickhouse-local, which chdb is, treats every file of the machine as a user's file, and
- * its scalar function file() asks no grant. sql.c refuses the name; this is the wall behind it.
+/* WHAT        Limits the files of this process with Landlock (sandbox_int.h).
+ * WHY         clickhouse-local, which chdb is, treats every file of the machine as a user's file,
+ *             and its scalar function file() asks no grant. sql.c refuses the name; this is the
+ *             wall behind it.
  * INVARIANTS  a path that does not exist is no error (distributions differ). */
 #include "store/sandbox_int.h"
 

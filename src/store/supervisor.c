@@ -1,9 +1,9 @@
-/* WHAT    Starts the store child, asks it /ping each second, and starts it again when it died,
- * hangs or outgrew its memory (child.h). WHY     Pings are answered by the child's loop, not by its
- * engine: a heavy query is no hang. A child that loads its tables is given START_MS_MAX before it
- * counts as one. THREADS one thread of its own, which also is the parent of the child
- * (PR_SET_PDEATHSIG follows the thread that forked); everything it shares is under the lock or
- * atomic. */
+/* WHAT     Starts the store child, asks it /ping each second, and starts it again when it died,
+ *          hangs or outgrew its memory (child.h).
+ * WHY      Pings are answered by the child's loop, not by its engine: a heavy query is no hang. A
+ *          child that loads its tables is given START_MS_MAX before it counts as one.
+ * THREADS  one thread of its own, which also is the parent of the child (PR_SET_PDEATHSIG follows
+ *          the thread that forked); everything it shares is under the lock or atomic. */
 #include "store/child.h"
 
 #include <errno.h>

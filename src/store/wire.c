@@ -1,9 +1,11 @@
-/* WHAT    ClickHouse's HTTP conventions: from a request to an engine_query, and the heads of
- * answers. WHY     Clients made for ClickHouse (the official ones, Grafana, Metabase, curl) must
- * not notice a difference; what is not there is refused with a code, never ignored in silence.
- * INVARIANTS  on the TCP address: a password if one is set; without one no browser page may come in
- *         (an Origin header, or a Host that is no loopback name, is refused).
- * THREADS the loop's. */
+/* WHAT        ClickHouse's HTTP conventions: from a request to an engine_query, and the heads of
+ *             answers.
+ * WHY         Clients made for ClickHouse (the official ones, Grafana, Metabase, curl) must not
+ *             notice a difference; what is not there is refused with a code, never ignored in
+ *             silence.
+ * INVARIANTS  on the TCP address: a password if one is set; without one no browser page may come
+ *             in (an Origin header, or a Host that is no loopback name, is refused).
+ * THREADS     the loop's. */
 #include <stdio.h>
 #include <sys/mman.h>
 

@@ -1,12 +1,13 @@
-/* WHAT   A consumer's durable state: one small text file per partition, replaced in one step.
- * LAYOUT     weir-consumer 1
- *            stream <id of the stream, 32 hex digits>
- *            next 1200                 records below it are done
- *            intent 1200 1699          only while a batch is under way
- *            dead 17                   where the dead-letter stream stood then, per partition of it
- *            crc32c 89abcdef
- * WHY    The id tells a checkpoint of a stream that was thrown away and made anew from one that
- * fits. */
+/* WHAT    A consumer's durable state: one small text file per partition, replaced in one step.
+ * WHY     The id tells a checkpoint of a stream that was thrown away and made anew from one that
+ *         fits.
+ * LAYOUT
+ *         weir-consumer 1
+ *         stream <id of the stream, 32 hex digits>
+ *         next 1200                 records below it are done
+ *         intent 1200 1699          only while a batch is under way
+ *         dead 17                   where the dead-letter stream stood then, per partition of it
+ *         crc32c 89abcdef */
 #include "stream/consumer_int.h"
 
 #include <string.h>

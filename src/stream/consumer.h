@@ -10,12 +10,11 @@
  * split.
  *
  * POISON  Handler results:
- *   RC_OK            the range took effect
- *   RC_INVALID       the range took effect but for the records listed by consumer_reject(): they
- * are poison and go to the dead letters (key, headers and value kept, then the headers reason,
- * consumer, stream, partition, offset), each once, and count as done anything else    tried again
- * with backoff (100 ms … 30 s, jitter) for ever: nothing is skipped
- */
+ *   RC_OK          the range took effect
+ *   RC_INVALID     the range took effect but for the records listed by consumer_reject(): they are
+ *                  poison and go to the dead letters (key, headers and value kept, then the headers
+ *                  reason, consumer, stream, partition, offset), each once, and count as done
+ *   anything else  tried again with backoff (100 ms … 30 s, jitter) for ever: nothing is skipped */
 #include "stream/stream.h"
 
 struct consumer_batch {

@@ -1,12 +1,13 @@
-/* WHAT  Walking over one segment file: the scan behind recovery, verify and truncate-tail, and the
- *       short way over the seal of a finished segment.
- * WHY   The question that recovery must answer at the first bad byte is: had it been acknowledged?
- *       Every batch header states how much of the file was on stable storage when it was composed
- *       (synced_to). So behind the damage we look at every sector for a header of this segment
- * (salted checksum) that claims more than the place of the damage. If there is one, acknowledged
- * bytes are damaged: RC_CORRUPT. If not, what is there belongs to a commit that was never finished.
+/* WHAT        Walking over one segment file: the scan behind recovery, verify and truncate-tail,
+ *             and the short way over the seal of a finished segment.
+ * WHY         The question that recovery must answer at the first bad byte is: had it been
+ *             acknowledged? Every batch header states how much of the file was on stable storage
+ *             when it was composed (synced_to). So behind the damage we look at every sector for
+ *             a header of this segment (salted checksum) that claims more than the place of the
+ *             damage. If there is one, acknowledged bytes are damaged: RC_CORRUPT. If not, what
+ *             is there belongs to a commit that was never finished.
  * INVARIANTS  `end` only moves over batches that are whole, chained and in offset order.
- * THREADS  None; each call works on its own structures. */
+ * THREADS     None; each call works on its own structures. */
 #include <string.h>
 
 #include "base/heap.h"
