@@ -217,7 +217,7 @@ export class Server {
 
 /** Faults under the running binary (faults.c): env for Server.start, set() while it runs. */
 export class Faults {
-  static rules = ['clock', 'pwritev', 'pwritevs', 'openSegment', 'openSegments', 'sync', 'syncs', 'storeRename', 'storeRenames'];
+  static rules = ['clock', 'pwritev', 'pwritevs', 'openSegment', 'openSegments', 'sync', 'syncs', 'storeRename', 'storeRenames', 'storeGrows'];
   static short = 1;
   static interrupted = 2;
   static get missing() {

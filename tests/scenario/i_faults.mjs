@@ -247,6 +247,20 @@ test('the store is killed in the middle of an insert: every row once', { skip },
   await keptAll(f);
 });
 
+test('the store outgrows its memory: it is killed and started again, every row comes, once', { skip }, async (t) => {
+  const f = await faulty(t, ['--consumer.linger_ms', '10', '--store.memory_bytes_max', '256M']);
+  await f.send();
+  await f.s.visible(5);
+  const pid = f.s.storePid;
+  f.faults.set('storeGrows', 700 * 2 ** 20);
+  await until('the end of the one that grew', async () => {
+    assert.equal((await f.send()).status, 200, 'ingestion does not notice');
+    return f.s.storePid !== pid;
+  });
+  assert.match(f.s.log, new RegExp(`store child is killed.*outgrew its memory.*pid=${pid}`));
+  await keptAll(f);
+});
+
 test('the store runs out of memory: ingestion goes on, every row comes, once', async (t) => {
   const s = await Server.start({ args: [...noStore, '--consumer.linger_ms', '10', '--store.query_memory_bytes_max', '64M'] });
   t.after(() => s.killNow());
