@@ -146,9 +146,7 @@ static void on_request(void *ctx, struct net_request *net)
     struct api_request *req = net->user;
     net->route = NULL; /* from here on the request and net->user are the handler's (see on_done) */
     net->user = NULL;
-    log_context_set(net->request_id);
     e->route->handle(e->service->ctx, req);
-    log_context_set(NULL);
 }
 
 static void render_problem(void *ctx, int status, const char *detail, const char *request_id,

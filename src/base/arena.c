@@ -7,20 +7,7 @@
 
 #include "base/heap.h"
 #include "base/must.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* clang's way to say it */
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
-#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
-#else
-#define POISON(p, n) ((void)(p), (void)(n))
-#define UNPOISON(p, n) ((void)(p), (void)(n))
-#endif
+#include "base/poison.h"
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -34,12 +21,12 @@ _Static_assert(offsetof(struct arena_chunk, data) % 16 == 0, "data is aligned");
 void arena_init(struct arena *a, size_t chunk_bytes, size_t bytes_max)
 {
     must(chunk_bytes > 0 && bytes_max >= chunk_bytes);
-    *a = (struct arena){.chunk_bytes = chunk_bytes, .bytes_max = bytes_max};
+    *a = (struct arena){.chunk_bytes = chunk_bytes, .bytes_max = bytes_max, .tag = HEAP_ARENA};
 }
 
-static struct arena_chunk *chunk_new(size_t cap)
+static struct arena_chunk *chunk_new(enum heap_tag tag, size_t cap)
 {
-    struct arena_chunk *c = heap_try_resize(NULL, HEAP_ARENA, sizeof(*c) + cap);
+    struct arena_chunk *c = heap_try_resize(NULL, tag, sizeof(*c) + cap);
     if (!c)
         return NULL;
     c->next = NULL;
@@ -49,8 +36,9 @@ static struct arena_chunk *chunk_new(size_t cap)
     return c;
 }
 
-static void chunk_free(struct arena_chunk *c)
+static void chunk_free(struct arena *a, struct arena_chunk *c)
 {
+    a->bytes_held -= c->cap;
     UNPOISON(c->data, c->cap);
     heap_free(c);
 }
@@ -62,7 +50,7 @@ void arena_reset(struct arena *a)
         while (next) {
             struct arena_chunk *c = next;
             next = c->next;
-            chunk_free(c);
+            chunk_free(a, c);
         }
         a->first->next = NULL;
         POISON(a->first->data, a->first->cap);
@@ -73,11 +61,20 @@ void arena_reset(struct arena *a)
     a->is_failed = false;
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_chunk *c = a->first; c; c = c->next) {
+        UNPOISON(c->data, c->used);
+        memset(c->data, POISON_BYTE, c->used);
+    }
+    arena_reset(a);
+}
+
 void arena_done(struct arena *a)
 {
     arena_reset(a);
     if (a->first)
-        chunk_free(a->first);
+        chunk_free(a, a->first);
     a->first = a->current = NULL;
 }
 
@@ -90,7 +87,7 @@ void *arena_alloc(struct arena *a, size_t bytes)
     size_t rounded = (bytes + 15) & ~(size_t)15;
     struct arena_chunk *c = a->current;
     if (UNLIKELY(!c || rounded > c->cap - c->used)) {
-        c = chunk_new(rounded > a->chunk_bytes ? rounded : a->chunk_bytes);
+        c = chunk_new(a->tag, rounded > a->chunk_bytes ? rounded : a->chunk_bytes);
         if (!c) {
             a->is_failed = true;
             return NULL;
@@ -100,6 +97,7 @@ void *arena_alloc(struct arena *a, size_t bytes)
         else
             a->first = c;
         a->current = c;
+        a->bytes_held += c->cap;
     }
     void *p = c->data + c->used;
     UNPOISON(p, bytes);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/attr.h"
+#include "base/heap.h"
 #include "base/slice.h"
 
 struct arena_chunk;
@@ -17,11 +18,16 @@ struct arena {
     size_t chunk_bytes; /* size of the first chunk; larger requests get their own */
     size_t bytes_max;
     size_t bytes_used; /* given out since the reset */
+    size_t bytes_held; /* of the heap */
     bool is_failed;
+    enum heap_tag tag; /* HEAP_ARENA unless it is set after arena_init() */
 };
 
 void arena_init(struct arena *a, size_t chunk_bytes, size_t bytes_max);
 void arena_reset(struct arena *a); /* keeps the first chunk */
+/* The same, and what was given out is overwritten (POISON_BYTE): for memory of one tenant that the
+ * next may get. */
+void arena_wipe(struct arena *a);
 void arena_done(struct arena *a);
 
 void *arena_alloc(struct arena *a,

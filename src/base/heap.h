@@ -12,6 +12,7 @@ enum heap_tag {
     HEAP_MISC,
     HEAP_BUF,
     HEAP_ARENA,
+    HEAP_CTX,
     HEAP_NET,
     HEAP_STREAM,
     HEAP_STORE,

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/ctx.h"
 
 enum { LINE_MAX_BYTES = 8192 };
 
 static _Atomic int level_min = LOG_INFO;
 static _Atomic int line_format = LOG_LOGFMT;
-static _Thread_local const char *request_id;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -26,14 +26,10 @@ bool log_is_on(enum log_level level)
     return (int)level >= atomic_load_explicit(&level_min, memory_order_relaxed);
 }
 
-void log_context_set(const char *id)
-{
-    request_id = id;
-}
-
 const char *log_context(void)
 {
-    return request_id ? request_id : "-";
+    const struct ctx *ctx = ctx_current();
+    return ctx && ctx->request_id[0] ? ctx->request_id : "-";
 }
 
 /* A line under construction. A field that does not fit is left out whole, so that what is printed
@@ -129,6 +125,17 @@ static void put_field(struct line *l, const struct log_field *f, bool is_json)
     put_str(l, digits);
 }
 
+static void put_context(struct line *l, bool is_json)
+{
+    const struct ctx *ctx = ctx_current();
+    char trace[2 * sizeof(ctx->trace_id)];
+    if (!ctx)
+        return;
+    put_text(l, "request_id", slice_str(ctx->request_id), is_json);
+    slice_hex(ctx->trace_id, sizeof(ctx->trace_id), trace);
+    put_text(l, "trace_id", slice_of(trace, sizeof(trace)), is_json);
+}
+
 void log_fields(enum log_level level, const char *message, const struct log_field *fields)
 {
     bool is_json = atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_JSON;
@@ -140,8 +147,7 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
     put_text(to, "time", slice_str(time_format(unix_now(), when)), is_json);
     put_text(to, "level", slice_str(level_names[level]), is_json);
     put_text(to, "msg", slice_str(message), is_json);
-    if (request_id)
-        put_text(to, "request_id", slice_str(request_id), is_json);
+    put_context(to, is_json);
     for (; fields->name; fields++) {
         size_t before = to->len;
         put_field(to, fields, is_json);

@@ -49,10 +49,9 @@ bool log_is_on(enum log_level level);
 #define log_warn(message, ...) LOG_AT(LOG_WARN, message, ##__VA_ARGS__)
 #define log_error(message, ...) LOG_AT(LOG_ERROR, message, ##__VA_ARGS__)
 
-/* The request id on every line this thread logs; set and cleared in one place (net's dispatch).
- * id is borrowed until cleared with NULL. */
-void log_context_set(const char *request_id);
-const char *log_context(void); /* "-" if none */
+/* Every line carries the request id and the trace id of the thread's current context
+ * (base/ctx.h). For must(): the request id, "-" if there is none. */
+const char *log_context(void);
 
 /* Lets one line per second through per call site: static struct log_limit l; if (log_allowed(&l)) …
  */

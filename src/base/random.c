@@ -1,6 +1,7 @@
 #include "base/random.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
 
@@ -24,6 +25,20 @@ uint64_t random_u64(void)
     uint64_t value;
     random_bytes(&value, sizeof(value));
     return value;
+}
+
+void random_draw(void *to, size_t len)
+{
+    enum { POOL_BYTES = 2048 };
+    static _Thread_local uint8_t pool[POOL_BYTES];
+    static _Thread_local size_t left;
+    must(len <= POOL_BYTES);
+    if (left < len) {
+        random_bytes(pool, sizeof(pool));
+        left = sizeof(pool);
+    }
+    left -= len;
+    memcpy(to, pool + left, len);
 }
 
 /* splitmix64 spreads a small seed over the state, as the authors of xoshiro advise. */

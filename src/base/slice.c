@@ -77,6 +77,33 @@ bool slice_to_i64(struct slice a, int64_t *ret_value)
     return true;
 }
 
+#define ROW(h) \
+    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
+static const char hex_pairs[] = ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6")
+    ROW("7") ROW("8") ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
+
+void slice_hex(const uint8_t *bytes, size_t n, char *ret_digits)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(ret_digits + 2 * i, hex_pairs + (size_t)2 * bytes[i], 2);
+}
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool slice_unhex(const char *digits, size_t n, uint8_t *ret_bytes)
+{
+    for (size_t i = 0; i < n; i++) {
+        int high = hex_value(digits[2 * i]), low = hex_value(digits[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
 size_t slice_utf8_len(struct slice a)
 {
     const unsigned char *p = (const unsigned char *)a.data;

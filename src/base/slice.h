@@ -65,6 +65,10 @@ bool slice_to_i64(struct slice a, int64_t *ret_value); /* optional leading '-' *
 /* The other way: decimal digits, in the caller's space. */
 enum { SLICE_U64_DIGITS = 20 };
 struct slice slice_of_u64(uint64_t value, char space[SLICE_U64_DIGITS]);
+/* 2 * n lower-case hex digits to ret_digits; no NUL. */
+void slice_hex(const uint8_t *bytes, size_t n, char *ret_digits);
+/* The way back; false at anything but a lower-case digit (ret_bytes is then undefined). */
+bool slice_unhex(const char *digits, size_t n, uint8_t *ret_bytes);
 /* Length of the valid UTF-8 sequence that the text begins with (RFC 3629: no overlongs, no
  * surrogates, up to U+10FFFF), or 0. */
 size_t slice_utf8_len(struct slice a);

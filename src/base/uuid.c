@@ -4,31 +4,19 @@
 
 #include "base/random.h"
 
-/* getrandom(2) costs about 300 ns a call: draw for many ids at once. */
-enum { POOL_BYTES = 1024, RANDOM_PER_ID = 8 };
-static _Thread_local uint8_t pool[POOL_BYTES];
-static _Thread_local size_t pool_left;
+enum { RANDOM_PER_ID = 8 };
 static _Thread_local int64_t last_ms;
 static _Thread_local unsigned counter; /* 12 bits; starts at random below half */
-
-static const uint8_t *draw(void)
-{
-    if (pool_left < RANDOM_PER_ID) {
-        random_bytes(pool, sizeof(pool));
-        pool_left = sizeof(pool);
-    }
-    pool_left -= RANDOM_PER_ID;
-    return pool + pool_left;
-}
 
 struct uuid uuid_v7(unix_ms now)
 {
     struct uuid u;
-    const uint8_t *r = draw();
+    uint8_t r[RANDOM_PER_ID];
+    random_draw(r, sizeof(r));
     if (now.ms > last_ms) {
         last_ms = now.ms;
         counter = ((unsigned)r[0] << 8 | r[1]) & 0x7ff;
-        r = draw();
+        random_draw(r, sizeof(r));
     } else if (++counter > 0xfff) {
         last_ms++; /* RFC 9562 6.2: run ahead of the clock rather than repeat */
         counter = 0;
@@ -57,10 +45,6 @@ static const unsigned char hex_values[256] = {
     ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
     ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
-#define ROW(h) \
-    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
-static const char hex_pairs[] = ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6")
-    ROW("7") ROW("8") ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
 /* Where the text of each byte begins in 8-4-4-4-12. */
 static const unsigned char places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 
@@ -90,7 +74,7 @@ bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 char *uuid_format(const struct uuid *u, char ret_text[UUID_TEXT_LEN + 1])
 {
     for (size_t i = 0; i < 16; i++)
-        memcpy(ret_text + places[i], hex_pairs + 2 * u->bytes[i], 2);
+        slice_hex(&u->bytes[i], 1, ret_text + places[i]);
     ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
     ret_text[UUID_TEXT_LEN] = '\0';
     return ret_text;

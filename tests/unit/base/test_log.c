@@ -174,9 +174,21 @@ static void the_context_is_on_every_line(void **state)
     (void)state;
     log_setup(LOG_INFO, LOG_LOGFMT);
     assert_string_equal(log_context(), "-");
-    log_context_set("req\n1");
-    assert_non_null(strstr(logged(say_plain, NULL), " request_id=\"req\\u000a1\" stream=events"));
-    log_context_set(NULL);
+    struct ctx_pool *pool = ctx_pool_new();
+    struct ctx *ctx = ctx_new(pool, 1 << 20);
+    assert_non_null(ctx);
+    snprintf(ctx->request_id, sizeof(ctx->request_id), "req\n1");
+    memset(ctx->trace_id, 0xab, sizeof(ctx->trace_id));
+    struct ctx *entered = ctx_enter(ctx_ref(ctx));
+    assert_ptr_equal(entered, ctx);
+    assert_string_equal(log_context(), "req\n1");
+    assert_non_null(strstr(logged(say_plain, NULL),
+                           " request_id=\"req\\u000a1\" "
+                           "trace_id=abababababababababababababababab stream=events"));
+    ctx_leave(entered);
+    assert_null(strstr(logged(say_plain, NULL), "request_id"));
+    ctx_release(ctx);
+    ctx_pool_free(pool);
     assert_null(strstr(logged(say_plain, NULL), "request_id"));
 }
 
