@@ -7,17 +7,19 @@
 #include "net/net.h"
 #include "tenant/tenant.h"
 
-enum api_auth {
-    API_AUTH_NONE,
-    API_AUTH_SECRET, /* X-API-Key or Authorization: Bearer sk_…; {projectId} in the path must be the
-                        key's */
-    API_AUTH_CONTROL, /* only over the control socket (data/run/control.sock, mode 0600) */
+/* What a route asks of its caller. Every route says it: api_new() refuses one that does not. */
+enum api_access {
+    API_UNDECLARED,
+    API_PUBLIC,     /* anybody */
+    API_CONTROL,    /* only over the control socket (data/run/control.sock, mode 0600) */
+    API_PERMISSION, /* + enum tenant_permission: API_NEEDS(STATS_READ) */
 };
+#define API_NEEDS(permission) (API_PERMISSION + TENANT_##permission)
 enum { API_PARAMS_MAX = 4 };
 struct api_request { /* lives in the request's arena until the answer */
     struct net_request *net;
     struct tenant_view *view;             /* given back after the answer */
-    const struct tenant_project *project; /* set for API_AUTH_SECRET; NULL otherwise */
+    const struct tenant_project *project; /* the caller's; NULL for API_PUBLIC and ingest */
     struct slice params[API_PARAMS_MAX];  /* percent-decoded {…} of the pattern, in order */
     const struct api_route *route;
     const struct api_service *service; /* NULL before a route is found */
@@ -26,8 +28,10 @@ struct api_route {
     enum net_method method; /* HEAD is served by GET; OPTIONS (CORS) by the router itself */
     const char *pattern; /* "/projects/{projectId}/events/{eventId}"; a leading "*" segment matches
                             any prefix */
-    enum api_auth auth;
-    bool is_browser;         /* CORS for any origin; body read whatever its Content-Type */
+    int access;          /* enum api_access; {projectId} in the path must be the caller's */
+    bool is_ingest;      /* the key is where the dialect has it: the handler hands it to
+                        api_ingest_project() */
+    bool is_browser;     /* CORS for any origin; body read whatever its Content-Type */
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
     void (*handle)(void *service, struct api_request *req);
     const char
@@ -44,6 +48,10 @@ struct api_service {
     const char *openapi_schemas; /* JSON members for components/schemas: "\"Event\":{…},\"X\":{…}",
                                     or NULL */
 };
+
+/* The project of the key that a request of an ingest route carries, if the key has the route's
+ * permission and may be used on the page's origin; NULL: answered. */
+const struct tenant_project *api_ingest_project(struct api_request *req, struct slice key);
 
 /* ---- answering ---- */
 /* Copied; any number of further headers. */

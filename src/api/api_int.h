@@ -25,6 +25,9 @@ struct api {
     uint32_t entry_count;
 };
 
+/* True if the request may go on; otherwise it was answered. */
+bool api_authenticate(struct api_request *req, const struct api_entry *e);
+
 enum api_match { API_MATCH_NONE, API_MATCH_METHOD, API_MATCH_FULL };
 /* Finds the route of method and raw path. API_MATCH_METHOD: the path exists, the method does not.
  * Raw (still percent-encoded) parameters in ret_params. */

@@ -1,8 +1,4 @@
-/* From a request to its handler: find the route, authenticate, bind the tenant, hand over.
- *
- * WHY HERE  A handler of an API_AUTH_SECRET route gets its project from this place and from nowhere
- * else; the {projectId} of the path must be the key's own, otherwise the answer is the same 404
- * that a project which does not exist would get (nobody learns which ids exist). */
+/* From a request to its handler: find the route, authenticate, bind the tenant, hand over. */
 #include "api/api_int.h"
 
 #include <sys/socket.h>
@@ -15,7 +11,7 @@
 enum { EMPTY_BODY_BYTES_MAX = 64 << 10 };
 
 static const struct api_route unrouted = {
-    .pattern = ""}; /* so that api_problem() works before a route is known */
+    .pattern = "", .access = API_PUBLIC}; /* so that api_problem() works before a route is known */
 
 static struct api_request *request_new(struct net_request *net, const struct api_route *route)
 {
@@ -35,50 +31,6 @@ static void answer_preflight(struct net_request *net)
                                             .headers = headers,
                                             .header_count = n,
                                             .body = SLICE_LIT("{}")});
-}
-
-static struct slice credential(struct net_request *net)
-{
-    struct slice key = net_header_get(net, "X-API-Key");
-    if (key.len)
-        return key;
-    struct slice auth = net_header_get(net, "Authorization");
-    if (auth.len > 7 && slice_eq_nocase(slice_of(auth.data, 7), SLICE_LIT("Bearer ")))
-        return slice_trim(slice_sub(auth, 7));
-    return SLICE_EMPTY;
-}
-
-/* True if the request may go on; otherwise it was answered. */
-static bool authenticate_secret(struct api_request *req, const struct api_entry *e)
-{
-    struct slice key = credential(req->net);
-    if (key.len == 0) {
-        api_problem(req, RC_UNAUTHORIZED,
-                    "Send a secret key: X-API-Key: sk_... or Authorization: Bearer sk_...");
-        return false;
-    }
-    req->project = tenant_by_key(req->view, key, TENANT_KEY_SECRET);
-    if (!req->project) {
-        bool is_write_key = tenant_by_key(req->view, key, TENANT_KEY_WRITE) != NULL;
-        api_problem(req, is_write_key ? RC_FORBIDDEN : RC_UNAUTHORIZED,
-                    is_write_key ? "This is a write key; reading needs a secret key (sk_...)."
-                                 : "This key is unknown or was revoked.");
-        return false;
-    }
-    for (uint32_t i = 0, p = 0; i < e->segment_count; i++) {
-        if (e->segments[i].data[0] != '{')
-            continue;
-        struct slice value = req->params[p++];
-        struct uuid id;
-        if (!slice_eq_str(e->segments[i], "{projectId}"))
-            continue;
-        if (!uuid_parse(value, &id) || memcmp(&id, &req->project->id, sizeof(id)) != 0) {
-            api_problem(req, RC_NOTFOUND, "There is no project %.*s that this key can read.",
-                        (int)(value.len > 64 ? 64 : value.len), value.data);
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool decode_params(struct api_request *req)
@@ -122,7 +74,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
     struct api_request *req = request_new(net, e->route);
     req->service = e->service;
     memcpy(req->params, params, sizeof(params));
-    if (e->route->auth == API_AUTH_CONTROL && !api->is_control) {
+    if (e->route->access == API_CONTROL && !api->is_control) {
         api_problem(req, RC_NOTFOUND, "There is nothing here.");
         return;
     }
@@ -131,7 +83,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         api_problem(req, RC_INVALID, "The path has a malformed percent-encoding.");
         return;
     }
-    if (e->route->auth == API_AUTH_SECRET && !authenticate_secret(req, e))
+    if (!api_authenticate(req, e))
         return;
     if (e->route->body_bytes_max)
         plan->bytes_max = e->route->body_bytes_max;
@@ -197,6 +149,9 @@ static enum rc entry_init(struct api_entry *e, const struct api_service *service
                           const struct api_route *route, struct err *err)
 {
     *e = (struct api_entry){.route = route, .service = service};
+    if (route->access == API_UNDECLARED)
+        return err_set(err, RC_BUG, "route '%s' does not say what it asks of its caller",
+                       route->pattern);
     struct slice rest = slice_str(route->pattern);
     if (rest.len == 0 || (rest.data[0] != '/' && rest.data[0] != '*'))
         return err_set(err, RC_BUG, "route pattern '%s' must begin with / or */", route->pattern);
