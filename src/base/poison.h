@@ -4,12 +4,14 @@
  * held can be overwritten with POISON_BYTE, which is no valid pointer, length or text. */
 #include <string.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* clang's way to say it */
+#if defined(__SANITIZE_ADDRESS__) /* gcc */
+#define HAS_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) /* clang */
+#define HAS_ASAN
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef HAS_ASAN
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)

@@ -2,15 +2,7 @@
 
 #include "base/arena.h"
 #include "base/heap.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#endif
+#include "base/poison.h"
 
 static void blocks_are_aligned_and_apart(void **state)
 {

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 
+#include "base/ctx.h"
 #include "base/log.h"
 
 static char text[65536];
