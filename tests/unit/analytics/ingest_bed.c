@@ -13,7 +13,7 @@ void bed_begin(void)
     bed = (struct bed){.path = "/v1/events"};
     uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &bed.project.id);
     uuid_format(&bed.project.id, bed.project.id_text);
-    bed.project.jwt_secret = SLICE_LIT("the project's secret");
+    bed.project.jwt_secret = SLICE_LIT("the project's secret, of 43 characters: 012");
     arena_init(&bed.arena, 64 << 10, 32 << 20);
     buf_init(&bed.answer, 64 << 20);
     buf_init(&bed.ack, 64);

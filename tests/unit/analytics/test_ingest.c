@@ -421,7 +421,7 @@ static const char *token(const char *claims, const char *secret)
 }
 
 #define CLAIMS "{\"projectId\":\"" PROJECT "\",\"userId\":\"jwt-user\"}"
-#define SECRET "the project's secret"
+#define SECRET "the project's secret, of 43 characters: 012"
 #define VIEW \
     "{\"en\":\"pageview\",\"ts\":0,\"o\":\"https://x.test/p?q\",\"r\":\"\",\"sw\":800,\"sh\":600}"
 
