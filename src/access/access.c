@@ -23,26 +23,22 @@ static enum rc read_body(struct access_call *c)
     return RC_OK;
 }
 
-static void work(void *arg)
+static void work(struct ctx *ctx, void *arg)
 {
     struct access_call *c = arg;
-    struct ctx *ctx = ctx_enter(c->ref);
-    must(ctx); /* the loop keeps the request until the answer */
     c->rc = read_body(c);
     if (c->rc == RC_OK)
         c->rc = c->op->run(ctx, c);
     if (c->rc == RC_OK && !buf_ok(&c->out))
         c->rc = err_set(&c->err, RC_LIMIT, "the answer is too long");
-    ctx_leave(ctx);
 }
 
-static void answer(void *arg)
+static void answer(struct ctx *ctx, void *arg)
 {
     struct access_call *c = arg;
-    struct ctx *ctx = ctx_enter(c->ref);
     static const struct net_header no_store = {SLICE_CONST("Cache-Control"),
                                                SLICE_CONST("no-store")};
-    must(ctx);
+    (void)ctx;
     if (c->rc != RC_OK) {
         if (c->err.rc == RC_OK)
             err_set(&c->err, c->rc, "%s", rc_text(c->rc));
@@ -54,7 +50,6 @@ static void answer(void *arg)
     if (c->out.data)
         explicit_bzero(c->out.data, c->out.len);
     buf_done(&c->out);
-    ctx_leave(ctx);
     heap_free(c);
 }
 
@@ -63,9 +58,9 @@ void access_handle(struct ctx *ctx, void *service, struct api_request *req)
     const struct access_op *op = req->route->arg;
     struct access_call *c = heap_alloc(HEAP_APP, sizeof(*c));
     *c = (struct access_call){
-        .access = service, .req = req, .ref = ctx_ref(ctx), .op = op, .status = op->status};
+        .access = service, .req = req, .op = op, .status = op->status};
     buf_init(&c->out, ANSWER_BYTES_MAX);
-    net_loop_work(req->net->loop, work, answer, c);
+    net_loop_work(ctx, req->net->loop, work, answer, c);
 }
 
 /* ---- what operations use ---- */

@@ -14,7 +14,6 @@ struct access_op;
 struct access_call {
     struct access *access;
     struct api_request *req; /* alive until the answer; params, route and net's head are read */
-    struct ctx_ref ref;
     const struct access_op *op;
     yyjson_val *body; /* an object; NULL if the operation takes none */
     struct buf out;   /* JSON of the answer; empty: no body */

@@ -98,7 +98,7 @@ static const struct tenant_project *verify(struct api_request *req, struct slice
     return project;
 }
 
-void article_handle(void *service, struct api_request *req)
+void article_handle(struct ctx *ctx, void *service, struct api_request *req)
 {
     const char *error = NULL;
     struct slice user = SLICE_EMPTY;
@@ -110,7 +110,7 @@ void article_handle(void *service, struct api_request *req)
     if (!project)
         answer_error(req, 401, error);
     else
-        ingest_run(service, req, &dialect_article, project, user);
+        ingest_run(ctx, service, req, &dialect_article, project, user);
 }
 
 static enum rc cut_one(struct ingest_call *call, struct slice body, struct err *err)

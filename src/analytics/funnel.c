@@ -234,7 +234,7 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
     return RC_OK;
 }
 
-static void run(struct query_call *call, struct funnel *f, const char *where)
+static void run(struct ctx *ctx, struct query_call *call, struct funnel *f, const char *where)
 {
     static const char *const names[STEPS_MAX] = {"step0",  "step1",  "step2",  "step3",  "step4",
                                                  "step5",  "step6",  "step7",  "step8",  "step9",
@@ -259,15 +259,15 @@ static void run(struct query_call *call, struct funnel *f, const char *where)
     call->user = f;
     call->format = "JSONCompactEachRow";
     call->shape = shape;
-    query_run(call, buf_cstr(&sql));
+    query_run(ctx, call, buf_cstr(&sql));
 }
 
-void query_funnel(void *service, struct api_request *req)
+void query_funnel(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     if (!call)
         return;
-    struct funnel *f = arena_zalloc(req->net->arena, sizeof(*f));
+    struct funnel *f = arena_zalloc(ctx->arena, sizeof(*f));
     if (!f) {
         api_problem(req, RC_NOMEM, "no memory for this request");
         return;
@@ -275,5 +275,5 @@ void query_funnel(void *service, struct api_request *req)
     CLEANUP(buf_done) struct buf where;
     buf_init(&where, 4096);
     if (take_body(call, f, &where))
-        run(call, f, buf_cstr(&where));
+        run(ctx, call, f, buf_cstr(&where));
 }

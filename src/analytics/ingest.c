@@ -310,9 +310,10 @@ static void refuse(struct ingest_call *call, enum rc rc, const char *text)
     api_problem(req, rc, "%s", text);
 }
 
-static void answer(struct net_task *task)
+static void answer(struct ctx *ctx, struct net_task *task)
 {
     struct ingest_call *call = CONTAINER_OF(task, struct ingest_call, task);
+    (void)ctx;
     if (call->rc != RC_OK) {
         refuse(call, call->rc, "Nothing of this request was kept; send it again.");
         return;
@@ -335,29 +336,18 @@ static void on_kept(struct stream_append *append, enum rc rc)
     net_loop_post(call->req->net->loop, &call->task);
 }
 
-static void append_all(struct ingest_call *call)
+static void append_all(struct ctx *ctx, struct ingest_call *call)
 {
     if (call->kept == 0) {
-        answer(&call->task);
+        answer(ctx, &call->task);
         return;
     }
-    struct stream_record *records =
-        arena_zalloc(call->req->net->arena, call->kept * sizeof(*records));
+    struct stream_record *records = arena_zalloc(ctx->arena, call->kept * sizeof(*records));
     if (!records) {
         refuse(call, RC_NOMEM, "There is no memory for this request now.");
         return;
     }
-    struct slice traceparent = net_header_get(call->req->net, "traceparent");
-    struct slice headers = SLICE_EMPTY;
-    if (traceparent.len == 55) {
-        char *text = arena_alloc(call->req->net->arena, 12 + 56);
-        if (text) {
-            memcpy(text, "traceparent", 12);
-            memcpy(text + 12, traceparent.data, 55);
-            text[12 + 55] = '\0';
-            headers = slice_of(text, 12 + 56);
-        }
-    }
+    struct slice headers = ctx_export_headers(ctx);
     size_t at = 0;
     for (uint32_t i = 0; i < call->kept; i++) {
         size_t key_len = call->lengths[2 * i], value_len = call->lengths[2 * i + 1];
@@ -397,9 +387,10 @@ static enum rc decode_body(struct ingest_call *call, struct slice *body, struct 
 }
 
 /* Body to records: on the loop or on a worker. */
-static void read_body(void *ctx)
+static void read_body(struct ctx *ctx, void *arg)
 {
-    struct ingest_call *call = ctx;
+    struct ingest_call *call = arg;
+    (void)ctx;
     struct slice body = call->req->net->body;
     struct buf plain;
     ingest_buf_take(call->ingest, call->ingest->cfg.body_bytes_max * INGEST_DECODED_FACTOR, &plain);
@@ -411,13 +402,13 @@ static void read_body(void *ctx)
     ingest_buf_give(call->ingest, &plain);
 }
 
-static void body_read(void *ctx)
+static void body_read(struct ctx *ctx, void *arg)
 {
-    struct ingest_call *call = ctx;
+    struct ingest_call *call = arg;
     if (call->rc != RC_OK)
         refuse(call, call->rc, call->err.text);
     else
-        append_all(call);
+        append_all(ctx, call);
 }
 
 /* The User-Agent of a server's HTTP client says nothing about the visitor. A browser adds Origin or
@@ -429,27 +420,29 @@ static bool is_from_browser(const struct ingest_call *call)
            net_header_has(net, "Sec-Fetch-Site");
 }
 
-void ingest_run(struct ingest *in, struct api_request *req, const struct dialect *dialect,
-                const struct tenant_project *project, struct slice user_id)
+void ingest_run(struct ctx *ctx, struct ingest *in, struct api_request *req,
+                const struct dialect *dialect, const struct tenant_project *project,
+                struct slice user_id)
 {
-    struct ingest_call *call = arena_zalloc(req->net->arena, sizeof(*call));
+    struct ingest_call *call = arena_zalloc(ctx->arena, sizeof(*call));
     must(call);
     call->ingest = in;
     call->req = req;
     call->dialect = dialect;
     call->task.run = answer;
+    call->task.ctx = ctx_ref(ctx);
     ingest_buf_take(in, OUT_BYTES_MAX, &call->out);
     event_env_init(&call->env, &project->id, dialect->source, unix_now());
     call->env.default_user_id = user_id;
     if (is_from_browser(call))
-        call->env.default_user_agent = net_header_get(req->net, "User-Agent");
+        call->env.default_user_agent = ctx->user_agent;
     bool is_packed = codec_sniff(req->net->body) != CODEC_PLAIN;
     if (req->net->body.len > (is_packed ? INLINE_PACKED_BYTES_MAX : INLINE_BYTES_MAX)) {
-        net_loop_work(req->net->loop, read_body, body_read, call);
+        net_loop_work(ctx, req->net->loop, read_body, body_read, call);
         return;
     }
-    read_body(call);
-    body_read(call);
+    read_body(ctx, call);
+    body_read(ctx, call);
 }
 
 /* ---- keys ---- */
@@ -488,18 +481,18 @@ static const struct tenant_project *project_of(struct api_request *req)
     return api_ingest_project(req, key);
 }
 
-static void post_events(void *service, struct api_request *req)
+static void post_events(struct ctx *ctx, void *service, struct api_request *req)
 {
     const struct tenant_project *project = project_of(req);
     if (project)
-        ingest_run(service, req, &dialect_native, project, SLICE_EMPTY);
+        ingest_run(ctx, service, req, &dialect_native, project, SLICE_EMPTY);
 }
 
-static void post_posthog(void *service, struct api_request *req)
+static void post_posthog(struct ctx *ctx, void *service, struct api_request *req)
 {
     const struct tenant_project *project = project_of(req);
     if (project)
-        ingest_run(service, req, &dialect_posthog, project, SLICE_EMPTY);
+        ingest_run(ctx, service, req, &dialect_posthog, project, SLICE_EMPTY);
 }
 
 #define RESULTS_200                                                                           \

@@ -53,8 +53,9 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span,
 /* One object, an array, {"batch":[…]} or NDJSON. */
 enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *err) MUST_CHECK;
 /* Begin with a project, then a body; answers in the end. */
-void ingest_run(struct ingest *in, struct api_request *req, const struct dialect *dialect,
-                const struct tenant_project *project, struct slice user_id);
+void ingest_run(struct ctx *ctx, struct ingest *in, struct api_request *req,
+                const struct dialect *dialect, const struct tenant_project *project,
+                struct slice user_id);
 /* An empty buffer that a request before has grown, and back: so that small requests need no heap.
  */
 void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf);
@@ -64,5 +65,5 @@ void ingest_answer(struct ingest_call *call, int status, const char *content_typ
                    struct slice body);
 
 /* The article's POST /view and /event, with their own tokens and texts. */
-void article_handle(void *service, struct api_request *req);
+void article_handle(struct ctx *ctx, void *service, struct api_request *req);
 #endif

@@ -89,7 +89,7 @@ static enum rc ask(struct project_table *t, const struct store_param *params, ui
                                   .read_only = true,
                                   .on_data = cutter_feed,
                                   .ctx = cutter};
-    TRY(store_query(t->client, &q, NULL, NULL, NULL, err));
+    TRY(store_query(NULL, t->client, &q, NULL, NULL, NULL, err));
     ENSURE(cutter->held == 0, err_set(err, RC_STORE, "the store's answer ends inside a row"));
     return RC_OK;
 }

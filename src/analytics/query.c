@@ -36,9 +36,9 @@ void query_free(struct query *q)
     heap_free(q);
 }
 
-struct query_call *query_call_new(struct query *q, struct api_request *req)
+struct query_call *query_call_new(struct ctx *ctx, struct query *q, struct api_request *req)
 {
-    struct query_call *call = arena_zalloc(req->net->arena, sizeof(*call));
+    struct query_call *call = arena_zalloc(ctx->arena, sizeof(*call));
     if (!call) {
         api_problem(req, RC_NOMEM, "no memory for this request");
         return NULL;
@@ -187,8 +187,8 @@ static enum rc explain(struct query_call *call, enum rc rc, int code, struct err
     return err_set(err, RC_STORE, "the store refused the question; the server's log says why");
 }
 
-static enum rc ask(struct query_call *call, struct store_client *client, struct buf *result,
-                   struct err *err)
+static enum rc ask(struct ctx *ctx, struct query_call *call, struct store_client *client,
+                   struct buf *result, struct err *err)
 {
     const struct query *q = call->query;
     const struct store_setting settings[] = {
@@ -209,17 +209,17 @@ static enum rc ask(struct query_call *call, struct store_client *client, struct 
         .read_only = true,
     };
     int code = 0;
-    enum rc rc = store_query(client, &sq, result, NULL, &code, err);
+    enum rc rc = store_query(ctx, client, &sq, result, NULL, &code, err);
     return rc == RC_OK ? rc : explain(call, rc, code, err);
 }
 
-static void work(void *ctx)
+static void work(struct ctx *ctx, void *arg)
 {
-    struct query_call *call = ctx;
+    struct query_call *call = arg;
     CLEANUP(buf_done) struct buf result;
     buf_init(&result, call->query->cfg.answer_bytes_max);
     struct store_client *client = store_pool_take(call->query->cfg.pool);
-    call->rc = client ? ask(call, client, &result, &call->err)
+    call->rc = client ? ask(ctx, call, client, &result, &call->err)
                       : err_set(&call->err, RC_UNAVAILABLE, "the store cannot be reached");
     if (client)
         store_pool_give(call->query->cfg.pool, client);
@@ -229,9 +229,8 @@ static void work(void *ctx)
         call->rc = err_set(&call->err, RC_LIMIT, "the answer is too large: ask for fewer rows");
 }
 
-static void done(void *ctx)
+static void answer(struct query_call *call)
 {
-    struct query_call *call = ctx;
     static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
     if (call->rc == RC_OK)
         api_answer(call->req, 200, "application/json", buf_slice(&call->body), &no_cache, 1);
@@ -240,15 +239,16 @@ static void done(void *ctx)
     /* The request's arena, and call with it, is gone now. */
 }
 
-static void done_and_free(void *ctx)
+static void done(struct ctx *ctx, void *arg)
 {
-    struct query_call *call = ctx;
+    struct query_call *call = arg;
     struct buf body = call->body; /* outlives the arena that call lies in */
-    done(call);
+    (void)ctx;
+    answer(call);
     buf_done(&body);
 }
 
-void query_run(struct query_call *call, const char *sql_template)
+void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template)
 {
     struct api_request *req = call->req;
     must(req->project); /* the router's promise */
@@ -264,13 +264,13 @@ void query_run(struct query_call *call, const char *sql_template)
     if (call->range.end.len)
         query_param(call, "end", call->range.end);
     if (query_expand(&call->range, sql_template, &sql))
-        copy = arena_strndup(req->net->arena, sql.data, sql.len);
-    if (!copy || req->net->arena->is_failed) {
+        copy = arena_strndup(ctx->arena, sql.data, sql.len);
+    if (!copy || ctx->arena->is_failed) {
         api_problem(req, RC_NOMEM, "no memory for this request");
         return;
     }
     call->sql = copy;
-    net_loop_work(req->net->loop, work, done_and_free, call);
+    net_loop_work(ctx, req->net->loop, work, done, call);
 }
 
 enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,

@@ -294,7 +294,7 @@ static bool take_cursor(struct query_call *call, bool *ret_is_given)
     return false;
 }
 
-static void run_list(struct query_call *call, const char *where, bool has_cursor)
+static void run_list(struct ctx *ctx, struct query_call *call, const char *where, bool has_cursor)
 {
     char sql[4096];
     query_param_u64(call, "limit", call->limit + 1);
@@ -308,12 +308,12 @@ static void run_list(struct query_call *call, const char *where, bool has_cursor
                         : "");
     call->format = "JSONCompactEachRow";
     call->shape = shape_events;
-    query_run(call, sql);
+    query_run(ctx, call, sql);
 }
 
-void query_events(void *service, struct api_request *req)
+void query_events(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     bool has_event, has_user, has_session, has_cursor;
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
         !query_take_text(call, "eventType", &has_event) ||
@@ -324,23 +324,23 @@ void query_events(void *service, struct api_request *req)
     snprintf(where, sizeof(where), "%s%s%s", has_event ? " AND event = {eventType:String}" : "",
              has_user ? " AND user_id = {userId:String}" : "",
              has_session ? " AND session_id = {sessionId:String}" : "");
-    run_list(call, where, has_cursor);
+    run_list(ctx, call, where, has_cursor);
 }
 
-void query_user_events(void *service, struct api_request *req)
+void query_user_events(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     bool has_cursor;
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
         !take_cursor(call, &has_cursor) || !query_check_text(call, "userId", req->params[1]))
         return;
     query_param(call, "userId", req->params[1]);
-    run_list(call, " AND user_id = {userId:String}", has_cursor);
+    run_list(ctx, call, " AND user_id = {userId:String}", has_cursor);
 }
 
-void query_event(void *service, struct api_request *req)
+void query_event(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     struct uuid id;
     if (!call)
         return;
@@ -350,9 +350,10 @@ void query_event(void *service, struct api_request *req)
     }
     char text[UUID_TEXT_LEN + 1];
     query_param(call, "eventId",
-                arena_copy(req->net->arena, slice_of(uuid_format(&id, text), UUID_TEXT_LEN)));
+                arena_copy(ctx->arena, slice_of(uuid_format(&id, text), UUID_TEXT_LEN)));
     call->format = "JSONCompactEachRow";
     call->shape = shape_event;
-    query_run(call, "SELECT " EVENT_COLUMNS " FROM $EVENTS AND id = {eventId:UUID} "
-                    "ORDER BY timestamp LIMIT 1");
+    query_run(ctx, call,
+              "SELECT " EVENT_COLUMNS " FROM $EVENTS AND id = {eventId:UUID} "
+              "ORDER BY timestamp LIMIT 1");
 }

@@ -43,7 +43,7 @@ struct query_call {
     struct err err;
 };
 /* NULL and answered if memory is gone. */
-struct query_call *query_call_new(struct query *q, struct api_request *req);
+struct query_call *query_call_new(struct ctx *ctx, struct query *q, struct api_request *req);
 void query_param(struct query_call *call, const char *name, struct slice value);
 void query_param_u64(struct query_call *call, const char *name, uint64_t value);
 
@@ -60,8 +60,8 @@ bool query_check_text(struct query_call *call, const char *name, struct slice va
 /* Statements are templates. $EVENTS stands where the table does and binds the tenant: every FROM
  * of a template is "FROM $EVENTS" or "FROM (" (must). What follows it begins with AND or a clause.
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
- * Answers later, whatever happens. */
-void query_run(struct query_call *call, const char *sql_template);
+ * Answers later, inside ctx, whatever happens. */
+void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
 /* {"<name>":[<row>,…]} for rows of JSONEachRow; name in call->user. */
 enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
                          struct err *err);
@@ -70,15 +70,15 @@ enum rc query_shape_wrap(struct query_call *call, struct slice result, struct bu
 bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
 
 /* Handlers. */
-void query_overview(void *service, struct api_request *req);
-void query_timeseries(void *service, struct api_request *req);
-void query_pages(void *service, struct api_request *req);
-void query_referrers(void *service, struct api_request *req);
-void query_users_active(void *service, struct api_request *req);
-void query_events(void *service, struct api_request *req);
-void query_event(void *service, struct api_request *req);
-void query_user_events(void *service, struct api_request *req);
-void query_funnel(void *service, struct api_request *req);
+void query_overview(struct ctx *ctx, void *service, struct api_request *req);
+void query_timeseries(struct ctx *ctx, void *service, struct api_request *req);
+void query_pages(struct ctx *ctx, void *service, struct api_request *req);
+void query_referrers(struct ctx *ctx, void *service, struct api_request *req);
+void query_users_active(struct ctx *ctx, void *service, struct api_request *req);
+void query_events(struct ctx *ctx, void *service, struct api_request *req);
+void query_event(struct ctx *ctx, void *service, struct api_request *req);
+void query_user_events(struct ctx *ctx, void *service, struct api_request *req);
+void query_funnel(struct ctx *ctx, void *service, struct api_request *req);
 
 /* query_openapi.c */
 extern const char query_openapi_schemas[];

@@ -24,9 +24,9 @@ static enum rc shape_single(struct query_call *call, struct slice result, struct
     return RC_OK;
 }
 
-void query_overview(void *service, struct api_request *req)
+void query_overview(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     bool has_event, has_country;
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) ||
         !query_take_text(call, "eventType", &has_event) || !query_take_country(call, &has_country))
@@ -40,7 +40,7 @@ void query_overview(void *service, struct api_request *req)
              has_country ? " AND country = {country:String}" : "");
     call->format = "JSONEachRow";
     call->shape = shape_single;
-    query_run(call, sql);
+    query_run(ctx, call, sql);
 }
 
 /* "2026-03-29T01:00:00+01:00" of a second and its zone's offset; UTC is written Z. */
@@ -65,9 +65,9 @@ static bool take_granularity(struct query_call *call, bool *ret_is_hour)
 /* Days are the zone's calendar days. Hours are steps of 3,600 s from the first midnight of the
  * range, so that a day of 23 or 25 hours has as many points and zones of :30 and :45 begin at their
  * own full hour. Empty ones are filled by the store. */
-void query_timeseries(void *service, struct api_request *req)
+void query_timeseries(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     bool has_event, is_hour;
     if (!call || !take_granularity(call, &is_hour) ||
         !query_take_range(call, is_hour ? QUERY_HOURLY_DAYS_MAX : QUERY_DAYS_MAX) ||
@@ -99,12 +99,12 @@ void query_timeseries(void *service, struct api_request *req)
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
     call->user = UNCONST("timeseries");
-    query_run(call, sql);
+    query_run(ctx, call, sql);
 }
 
-void query_pages(void *service, struct api_request *req)
+void query_pages(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     bool has_path;
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
         !query_take_text(call, "pagePath", &has_path))
@@ -120,35 +120,37 @@ void query_pages(void *service, struct api_request *req)
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
     call->user = UNCONST("pageviews");
-    query_run(call, sql);
+    query_run(ctx, call, sql);
 }
 
-void query_referrers(void *service, struct api_request *req)
+void query_referrers(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call))
         return;
     query_param_u64(call, "limit", call->limit);
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
     call->user = UNCONST("referrers");
-    query_run(call, "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
-                    " AS uniqueSessions FROM $EVENTS$RANGE AND event = 'pageview' AND "
-                    "referrer_domain != '' AND referrer_domain != hostname "
-                    "GROUP BY referrerDomain ORDER BY visits DESC, referrerDomain "
-                    "LIMIT {limit:UInt32}");
+    query_run(ctx, call,
+              "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
+              " AS uniqueSessions FROM $EVENTS$RANGE AND event = 'pageview' AND "
+              "referrer_domain != '' AND referrer_domain != hostname "
+              "GROUP BY referrerDomain ORDER BY visits DESC, referrerDomain "
+              "LIMIT {limit:UInt32}");
 }
 
-void query_users_active(void *service, struct api_request *req)
+void query_users_active(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct query_call *call = query_call_new(service, req);
+    struct query_call *call = query_call_new(ctx, service, req);
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call))
         return;
     query_param_u64(call, "limit", call->limit);
     call->format = "JSONEachRow";
     call->shape = query_shape_wrap;
     call->user = UNCONST("users");
-    query_run(call, "SELECT user_id AS userId, max(timestamp) AS lastSeen, count() AS eventCount "
-                    "FROM $EVENTS$RANGE AND user_id != '' GROUP BY userId "
-                    "ORDER BY lastSeen DESC, userId LIMIT {limit:UInt32}");
+    query_run(ctx, call,
+              "SELECT user_id AS userId, max(timestamp) AS lastSeen, count() AS eventCount "
+              "FROM $EVENTS$RANGE AND user_id != '' GROUP BY userId "
+              "ORDER BY lastSeen DESC, userId LIMIT {limit:UInt32}");
 }

@@ -37,7 +37,7 @@ static enum rc ask(struct replay_tables *t, struct buf *sql, struct buf *out, st
                                   .format = out ? "TabSeparated" : NULL,
                                   .settings = settings,
                                   .setting_count = COUNT_OF(settings)};
-    return store_query(t->client, &q, out, NULL, NULL, err);
+    return store_query(NULL, t->client, &q, out, NULL, NULL, err);
 }
 
 static enum rc run(struct replay_tables *t, const char *statement, struct err *err)

@@ -63,7 +63,7 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
 }
 
 void api_stream_begin(struct api_request *req, int status, const char *content_type,
-                      void (*on_drain)(struct net_request *req))
+                      void (*on_drain)(struct ctx *ctx, struct net_request *req))
 {
     struct tenant_view *view = take_ptr(&req->view);
     req->project = NULL;
@@ -109,7 +109,7 @@ static void problem(struct api_request *req, enum rc rc, const char *detail)
     int status = rc_http_status(rc);
     lower(slug, sizeof(slug), rc_name(rc));
     buf_init(&body, PROBLEM_BYTES_MAX);
-    api_render_problem(&body, status, slug, rc_text(rc), detail, req->net->request_id);
+    api_render_problem(&body, status, slug, rc_text(rc), detail, req->net->ctx->request_id);
     must(buf_ok(&body));
     struct net_header headers[2];
     uint32_t n = 0;

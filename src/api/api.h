@@ -11,6 +11,7 @@
 enum api_access {
     API_UNDECLARED,
     API_PUBLIC,     /* anybody */
+    API_SIGNED_IN,  /* a person with a session, whatever their role */
     API_CONTROL,    /* only over the control socket (data/run/control.sock, mode 0600) */
     API_PERMISSION, /* + enum tenant_permission: API_NEEDS(STATS_READ) */
 };
@@ -33,13 +34,15 @@ struct api_route {
                         api_ingest_project() */
     bool is_browser;     /* CORS for any origin; body read whatever its Content-Type */
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
-    void (*handle)(void *service, struct api_request *req);
+    /* ctx is req->net->ctx. */
+    void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
+    const void *arg; /* the service's own */
     const char
         *openapi; /* the JSON text of the OpenAPI operation object; NULL = not public (control) */
 };
 struct api_service {
     const char *name;
-    void *ctx; /* first argument of every handle */
+    void *ctx; /* the service argument of every handle */
     const struct api_route *routes;
     uint32_t route_count;
     /* For counting: the status of each answer to a request of one of its routes, also of those that
@@ -67,7 +70,7 @@ void api_problem_err(struct api_request *req, const struct err *err);
 /* Begins a streamed answer (net_stream_* on req->net go on with it) and lets go of the tenant view.
  */
 void api_stream_begin(struct api_request *req, int status, const char *content_type,
-                      void (*on_drain)(struct net_request *req));
+                      void (*on_drain)(struct ctx *ctx, struct net_request *req));
 
 /* ---- the router ---- */
 struct api;

@@ -66,7 +66,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         struct buf body;
         buf_init(&body, 1024);
         api_render_problem(&body, 405, "method", "method not allowed",
-                           "Use the method of the Allow header.", net->request_id);
+                           "Use the method of the Allow header.", net->ctx->request_id);
         api_answer(req, 405, "application/problem+json", buf_slice(&body), &allow, 1);
         buf_done(&body);
         return;
@@ -98,7 +98,7 @@ static void on_request(void *ctx, struct net_request *net)
     struct api_request *req = net->user;
     net->route = NULL; /* from here on the request and net->user are the handler's (see on_done) */
     net->user = NULL;
-    e->route->handle(e->service->ctx, req);
+    e->route->handle(net->ctx, e->service->ctx, req);
 }
 
 static void render_problem(void *ctx, int status, const char *detail, const char *request_id,
@@ -141,8 +141,7 @@ static void on_done(void *ctx, const struct net_request *net, int status, uint64
             req->service->on_answer(req->service->ctx, status);
     }
     log_debug("request", LOG_SLICE("path", net->path), LOG_I64("status", status),
-              LOG_U64("bytes", bytes_sent), LOG_STR("id", net->request_id),
-              LOG_I64("us", mono_diff_us(net->started, mono_now())));
+              LOG_U64("bytes", bytes_sent), LOG_I64("us", mono_diff_us(net->started, mono_now())));
 }
 
 static enum rc entry_init(struct api_entry *e, const struct api_service *service,

@@ -31,7 +31,7 @@ static enum rc query(const struct config *cfg, const char *sql, struct err *err)
     TRY(store_client_new(&sc, &client, err));
     struct store_query q = {
         .sql = sql, .format = "TabSeparatedWithNames", .read_only = true, .on_data = print_bytes};
-    enum rc rc = store_query(client, &q, NULL, NULL, NULL, err);
+    enum rc rc = store_query(NULL, client, &q, NULL, NULL, NULL, err);
     store_client_free(client);
     return rc;
 }

@@ -45,9 +45,10 @@ static void add_stream(struct buf *out, const struct stream *s, const struct con
     buf_add_str(out, "]}");
 }
 
-static void get_status(void *ctx, struct api_request *req)
+static void get_status(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct control *c = ctx;
+    struct control *c = service;
+    (void)ctx;
     struct node *n = c->node;
     struct buf out;
     buf_init(&out, STATUS_BYTES_MAX);
@@ -84,8 +85,9 @@ struct append_call {
     enum rc rc;
 };
 
-static void append_answer(struct net_task *task)
+static void append_answer(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     struct append_call *call = CONTAINER_OF(task, struct append_call, task);
     if (call->rc != RC_OK)
         api_problem(call->req, call->rc, "Nothing of this request was kept: %s.",
@@ -101,9 +103,9 @@ static void append_done(struct stream_append *append, enum rc rc)
     net_loop_post(call->req->net->loop, &call->task);
 }
 
-static void post_append(void *ctx, struct api_request *req)
+static void post_append(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct control *c = ctx;
+    struct control *c = service;
     struct slice rest = req->net->body;
     uint32_t count = 0;
     for (size_t i = 0; i < rest.len; i++)
@@ -113,8 +115,8 @@ static void post_append(void *ctx, struct api_request *req)
                     APPEND_RECORDS_MAX);
         return;
     }
-    struct append_call *call = arena_zalloc(req->net->arena, sizeof(*call));
-    struct stream_record *records = arena_zalloc(req->net->arena, count * sizeof(*records));
+    struct append_call *call = arena_zalloc(ctx->arena, sizeof(*call));
+    struct stream_record *records = arena_zalloc(ctx->arena, count * sizeof(*records));
     if (!call || !records) {
         api_problem(req, RC_NOMEM, "No memory for %u records; send fewer.", count);
         return;
@@ -126,7 +128,7 @@ static void post_append(void *ctx, struct api_request *req)
     *call =
         (struct append_call){.append = {.records = records, .count = count, .done = append_done},
                              .req = req,
-                             .task = {.run = append_answer}};
+                             .task = {.run = append_answer, .ctx = ctx_ref(ctx)}};
     enum rc rc = stream_append(c->node->events, &call->append);
     if (rc != RC_OK)
         api_problem(req, rc, "Nothing of this request was kept: %s.", rc_text(rc));
@@ -142,7 +144,7 @@ struct visible_call {
     struct err err;
 };
 
-static void visible_work(void *arg)
+static void visible_work(struct ctx *ctx, void *arg)
 {
     struct visible_call *call = arg;
     struct buf out;
@@ -155,14 +157,15 @@ static void visible_work(void *arg)
         .params = params,
         .param_count = COUNT_OF(params),
         .read_only = true};
-    if (store_query(client, &q, &out, NULL, NULL, &call->err) == RC_OK)
+    if (store_query(ctx, client, &q, &out, NULL, NULL, &call->err) == RC_OK)
         call->is_visible = out.len > 0 && out.data[0] != '0';
     store_pool_give(call->node->pool, client);
     buf_done(&out);
 }
 
-static void visible_done(void *arg)
+static void visible_done(struct ctx *ctx, void *arg)
 {
+    (void)ctx;
     struct visible_call *call = arg;
     if (call->err.rc != RC_OK)
         api_problem_err(call->req, &call->err);
@@ -172,10 +175,10 @@ static void visible_done(void *arg)
                                   : SLICE_LIT("{\"visible\":false}"));
 }
 
-static void get_visible(void *ctx, struct api_request *req)
+static void get_visible(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct control *c = ctx;
-    struct visible_call *call = arena_zalloc(req->net->arena, sizeof(*call));
+    struct control *c = service;
+    struct visible_call *call = arena_zalloc(ctx->arena, sizeof(*call));
     must(call);
     *call = (struct visible_call){.node = c->node, .req = req};
     struct uuid u;
@@ -185,7 +188,7 @@ static void get_visible(void *ctx, struct api_request *req)
         api_problem(req, RC_INVALID, "project and id (both uuid) are wanted.");
         return;
     }
-    net_loop_work(req->net->loop, visible_work, visible_done, call);
+    net_loop_work(ctx, req->net->loop, visible_work, visible_done, call);
 }
 
 /* ---- jobs ---- */
@@ -216,16 +219,17 @@ static struct job_call *job_call_new(struct control *c, struct api_request *req)
     return call;
 }
 
-static enum rc run_replay(void *arg, struct job *job, struct err *err)
+static enum rc run_replay(struct ctx *ctx, void *arg, struct job *job, struct err *err)
 {
+    (void)ctx;
     struct job_call *call = arg;
     return node_replay(call->control->node, &call->replay, job, err);
 }
 
-static void post_replay(void *ctx, struct api_request *req)
+static void post_replay(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct err err = ERR_INIT;
-    struct job_call *call = job_call_new(ctx, req);
+    struct job_call *call = job_call_new(service, req);
     if (!call)
         return;
     if (replay_args_parse(req->net->body, &call->replay, &err) != RC_OK) {
@@ -233,16 +237,17 @@ static void post_replay(void *ctx, struct api_request *req)
         api_problem_err(req, &err);
         return;
     }
-    job_start(req, run_replay, call, job_release);
+    job_start(ctx, req, run_replay, call, job_release);
 }
 
-static enum rc run_backup(void *arg, struct job *job, struct err *err)
+static enum rc run_backup(struct ctx *ctx, void *arg, struct job *job, struct err *err)
 {
+    (void)ctx;
     struct job_call *call = arg;
     return backup_run(call->control->node, call->path, job, err);
 }
 
-static void post_backup(void *ctx, struct api_request *req)
+static void post_backup(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct slice to;
     if (!net_query_get(req->net, "to", &to) || to.len == 0 || to.len > CONFIG_TEXT_BYTES_MAX ||
@@ -251,15 +256,16 @@ static void post_backup(void *ctx, struct api_request *req)
                     "to= is the absolute path of a folder that does not exist yet.");
         return;
     }
-    struct job_call *call = job_call_new(ctx, req);
+    struct job_call *call = job_call_new(service, req);
     if (!call)
         return;
     snprintf(call->path, sizeof(call->path), "%.*s", SLICE_ARG(to));
-    job_start(req, run_backup, call, job_release);
+    job_start(ctx, req, run_backup, call, job_release);
 }
 
-static enum rc run_flush(void *arg, struct job *job, struct err *err)
+static enum rc run_flush(struct ctx *ctx, void *arg, struct job *job, struct err *err)
 {
+    (void)ctx;
     struct job_call *call = arg;
     uint64_t pending = 0;
     if (!call->control->node->archive)
@@ -269,11 +275,11 @@ static enum rc run_flush(void *arg, struct job *job, struct err *err)
     return RC_OK;
 }
 
-static void post_archive_flush(void *ctx, struct api_request *req)
+static void post_archive_flush(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct job_call *call = job_call_new(ctx, req);
+    struct job_call *call = job_call_new(service, req);
     if (call)
-        job_start(req, run_flush, call, job_release);
+        job_start(ctx, req, run_flush, call, job_release);
 }
 
 static const struct api_route routes[] = {

@@ -8,18 +8,20 @@
 
 enum { METRICS_BYTES_MAX = 4 << 20, OPENAPI_BYTES_MAX = 4 << 20 };
 
-static void get_root(void *ctx, struct api_request *req)
+static void get_root(struct ctx *ctx, void *service, struct api_request *req)
 {
     (void)ctx;
+    (void)service;
     api_json(req, 200,
              SLICE_LIT("{\"name\":\"weir\",\"version\":\"" WEIR_VERSION
                        "\",\"openapi\":\"/openapi.json\"}"));
 }
 
 /* Alive: the process answers and its stream has not halted. */
-static void get_healthz(void *ctx, struct api_request *req)
+static void get_healthz(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct health *h = ctx;
+    struct health *h = service;
+    (void)ctx;
     if (stream_is_halted(h->node->events))
         api_problem(req, RC_HALTED,
                     "The stream has halted after a storage failure; the process is about to exit.");
@@ -29,23 +31,24 @@ static void get_healthz(void *ctx, struct api_request *req)
 
 /* Ready: events can be taken. The store may be down: the stream absorbs that, so it is told, not
  * counted. */
-static void get_readyz(void *ctx, struct api_request *req)
+static void get_readyz(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct health *h = ctx;
+    struct health *h = service;
     bool is_halted = stream_is_halted(h->node->events);
     bool is_draining = atomic_load(&h->is_draining);
     bool is_store_up = !h->node->supervisor || store_supervisor_is_up(h->node->supervisor);
     char *body = arena_printf(
-        req->net->arena, "{\"ready\":%s,\"stream\":\"%s\",\"store\":\"%s\",\"draining\":%s}",
+        ctx->arena, "{\"ready\":%s,\"stream\":\"%s\",\"store\":\"%s\",\"draining\":%s}",
         is_halted || is_draining ? "false" : "true", is_halted ? "halted" : "ok",
         is_store_up && atomic_load(&h->node->is_migrated) ? "ok" : "starting or down",
         is_draining ? "true" : "false");
     api_json(req, is_halted || is_draining ? 503 : 200, slice_str(body));
 }
 
-static void get_metrics(void *ctx, struct api_request *req)
+static void get_metrics(struct ctx *ctx, void *service, struct api_request *req)
 {
     (void)ctx;
+    (void)service;
     struct buf out;
     buf_init(&out, METRICS_BYTES_MAX);
     metrics_render(&out);
@@ -54,9 +57,10 @@ static void get_metrics(void *ctx, struct api_request *req)
     buf_done(&out);
 }
 
-static void get_openapi(void *ctx, struct api_request *req)
+static void get_openapi(struct ctx *ctx, void *service, struct api_request *req)
 {
-    struct health *h = ctx;
+    struct health *h = service;
+    (void)ctx;
     struct buf out;
     buf_init(&out, OPENAPI_BYTES_MAX);
     api_openapi(h->api, &out);
@@ -125,6 +129,7 @@ void health_metrics_register(struct health *h)
     static char labels[HEAP_TAG_COUNT][32];
     up.read_ctx = h->node;
     metrics_register(&up);
+    ctx_metrics_register();
     for (unsigned tag = 0; tag < HEAP_TAG_COUNT; tag++) {
         snprintf(labels[tag], sizeof(labels[tag]), "tag=\"%s\"", heap_tag_name((enum heap_tag)tag));
         heap[tag] = (struct metric){.name = "weir_heap_bytes",

@@ -14,8 +14,8 @@ struct job {
     struct net_request *net; /* loop's thread only */
     struct net_loop *loop;
     job_fn *run;
-    void *ctx;
-    void (*release)(void *ctx);
+    void *arg;
+    void (*release)(void *arg);
     pthread_t thread;
     _Atomic bool is_cancelled;
     pthread_mutex_t lock;
@@ -30,15 +30,17 @@ const _Atomic bool *job_cancelled(const struct job *job)
     return &job->is_cancelled;
 }
 
-static void on_gone(struct net_request *net)
+static void on_gone(struct ctx *ctx, struct net_request *net)
 {
+    (void)ctx;
     struct job *job = net->user;
     atomic_store(&job->is_cancelled, true);
 }
 
 /* On the loop: send what is there; after the last of it, end. */
-static void flush(struct net_task *task)
+static void flush(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     struct job *job = CONTAINER_OF(task, struct job, task);
     pthread_mutex_lock(&job->lock);
     job->is_posted = false;
@@ -51,7 +53,7 @@ static void flush(struct net_task *task)
         return;
     pthread_join(job->thread, NULL);
     net_stream_end(job->net);
-    job->release(job->ctx);
+    job->release(job->arg);
     buf_done(&job->lines);
     pthread_mutex_destroy(&job->lock);
     heap_free(job);
@@ -86,7 +88,10 @@ static void *thread_main(void *arg)
 {
     struct job *job = arg;
     struct err err = ERR_INIT;
-    enum rc rc = job->run(job->ctx, job, &err);
+    struct ctx *ctx = ctx_enter(job->task.ctx);
+    must(ctx); /* its stream is open until the last line */
+    enum rc rc = job->run(ctx, job->arg, job, &err);
+    ctx_leave(ctx);
     struct buf last;
     buf_init(&last, LINE_BYTES_MAX);
     if (rc == RC_OK) {
@@ -103,15 +108,16 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-void job_start(struct api_request *req, job_fn *run, void *ctx, void (*release)(void *ctx))
+void job_start(struct ctx *ctx, struct api_request *req, job_fn *run, void *arg,
+               void (*release)(void *arg))
 {
     struct job *job = heap_alloc(HEAP_APP, sizeof(*job));
     *job = (struct job){.net = req->net,
                         .loop = req->net->loop,
                         .run = run,
-                        .ctx = ctx,
+                        .arg = arg,
                         .release = release,
-                        .task = {.run = flush}};
+                        .task = {.run = flush, .ctx = ctx_ref(ctx)}};
     pthread_mutex_init(&job->lock, NULL);
     buf_init(&job->lines, LINES_BYTES_MAX);
     req->net->user = job;

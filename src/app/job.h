@@ -8,9 +8,11 @@
 #include "api/api.h"
 
 struct job;
-typedef enum rc job_fn(void *ctx, struct job *job, struct err *err);
-/* run(ctx) on a thread of its own; release(ctx) on the loop after the last line went out. */
-void job_start(struct api_request *req, job_fn *run, void *ctx, void (*release)(void *ctx));
+typedef enum rc job_fn(struct ctx *ctx, void *arg, struct job *job, struct err *err);
+/* run() on a thread of its own, inside the request's context; release(arg) on the loop after the
+ * last line went out. */
+void job_start(struct ctx *ctx, struct api_request *req, job_fn *run, void *arg,
+               void (*release)(void *arg));
 void job_line(struct job *job, const char *fmt, ...)
     PRINTF_LIKE(2, 3);                                    /* one JSON object, no newline */
 const _Atomic bool *job_cancelled(const struct job *job); /* look at it between steps */

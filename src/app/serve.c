@@ -111,6 +111,7 @@ static enum rc start_control(struct server *s, struct err *err)
                                 .loop_count = 1,
                                 .app = api_app(s->control_api),
                                 .is_end_gone = true, /* a verb that was interrupted */
+                                .is_trace_trusted = true,
                                 .name = "control"};
     return net_server_start(&sc, &s->control_server, err);
 }

@@ -158,8 +158,9 @@ static enum rc count_rows(struct work *w, uint64_t want, struct err *err)
     uint64_t got = 0;
     buf_init(&out, 4096);
     snprintf(sql, sizeof(sql), "SELECT count() FROM %s", w->table);
-    enum rc rc = store_query(w->client, &(struct store_query){.sql = sql, .format = "TabSeparated"},
-                             &out, NULL, NULL, err);
+    enum rc rc =
+        store_query(NULL, w->client, &(struct store_query){.sql = sql, .format = "TabSeparated"},
+                    &out, NULL, NULL, err);
     struct slice text = buf_slice(&out);
     bool ok = rc == RC_OK && slice_to_u64(slice_cut(&text, '\n'), &got) && got == want;
     buf_done(&out);
@@ -198,7 +199,7 @@ static enum rc select_parquet(struct work *w, struct err *err)
                      " FROM %s ORDER BY stream_offset FORMAT Parquet",
                      (unsigned)w->partition, is_events ? event_columns : ", line", w->table);
     must(n > 0 && (size_t)n < sizeof(sql));
-    enum rc rc = store_query(w->client,
+    enum rc rc = store_query(NULL, w->client,
                              &(struct store_query){.sql = sql,
                                                    .format = "Parquet",
                                                    .settings = settings,

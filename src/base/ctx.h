@@ -131,6 +131,10 @@ bool ctx_span_parse(struct slice text, struct ctx_span *ret_span);
  * distributed tracing and authcontext, and ours ("tracelink", "executortype", "executorid"). */
 void ctx_export(const struct ctx *ctx, struct buf *out);
 
+/* The trace alone, for stream_record.headers (in the context's arena): traceparent and tracelink.
+ * Empty if the caller sent none (or there is no memory): its records need not be found by it. */
+struct slice ctx_export_headers(struct ctx *ctx);
+
 struct ctx_envelope { /* the same, read back; borrowed; empty = absent */
     struct slice traceparent, tracelink, correlationid, causationid;
     struct slice authtype, authid, executortype, executorid;

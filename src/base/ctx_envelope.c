@@ -73,6 +73,14 @@ static struct ctx_span span_of(const struct ctx *ctx)
     return span;
 }
 
+static struct ctx_span link_of(const struct ctx *ctx)
+{
+    struct ctx_span span = {.flags = ctx->link_flags};
+    memcpy(span.trace_id, ctx->link_trace_id, sizeof(span.trace_id));
+    memcpy(span.span_id, ctx->parent_id, sizeof(span.span_id));
+    return span;
+}
+
 char *ctx_traceparent(const struct ctx *ctx, char ret_text[CTX_TRACEPARENT_LEN + 1])
 {
     struct ctx_span span = span_of(ctx);
@@ -110,9 +118,7 @@ void ctx_export(const struct ctx *ctx, struct buf *out)
     bool is_first = true;
     member(out, "traceparent", slice_str(ctx_traceparent(ctx, text)), &is_first);
     if (ctx->has_parent && memcmp(ctx->link_trace_id, ctx->trace_id, sizeof(ctx->trace_id)) != 0) {
-        struct ctx_span link = {.flags = ctx->link_flags};
-        memcpy(link.trace_id, ctx->link_trace_id, sizeof(link.trace_id));
-        memcpy(link.span_id, ctx->parent_id, sizeof(link.span_id));
+        struct ctx_span link = link_of(ctx);
         member(out, "tracelink", slice_str(ctx_span_format(&link, text)), &is_first);
     }
     member(out, "correlationid",
@@ -122,6 +128,21 @@ void ctx_export(const struct ctx *ctx, struct buf *out)
     member(out, "authid", slice_str(claims->actor.id), &is_first);
     member(out, "executortype", slice_str(ctx_actor_name(claims->executor.kind)), &is_first);
     member(out, "executorid", slice_str(claims->executor.id), &is_first);
+}
+
+struct slice ctx_export_headers(struct ctx *ctx)
+{
+    static const char names[] = "traceparent\0tracelink";
+    enum { PARENT_AT = sizeof("traceparent"), VALUE = CTX_TRACEPARENT_LEN + 1 };
+    char *text = ctx->has_parent ? arena_alloc(ctx->arena, sizeof(names) + 2 * VALUE) : NULL;
+    if (!text)
+        return SLICE_EMPTY;
+    struct ctx_span link = link_of(ctx);
+    memcpy(text, names, PARENT_AT);
+    ctx_traceparent(ctx, text + PARENT_AT);
+    memcpy(text + PARENT_AT + VALUE, names + PARENT_AT, sizeof(names) - PARENT_AT);
+    ctx_span_format(&link, text + sizeof(names) + VALUE);
+    return slice_of(text, sizeof(names) + 2 * VALUE);
 }
 
 /* ---- in ---- */

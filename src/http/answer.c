@@ -76,7 +76,8 @@ enum { LINE_EXTRA = 4, /* ": " and CRLF */ FIXED_BYTES = 256 };
 
 static size_t head_bytes_max(const struct http_answer *a)
 {
-    size_t n = FIXED_BYTES + a->date.len + a->content_type.len + a->request_id.len;
+    size_t n =
+        FIXED_BYTES + a->date.len + a->content_type.len + a->request_id.len + a->traceparent.len;
     for (uint32_t i = 0; i < a->header_count; i++)
         n += a->headers[i].name.len + a->headers[i].value.len + LINE_EXTRA;
     return n;
@@ -130,6 +131,8 @@ void http_answer_head(struct buf *out, const struct http_answer *a)
             to = put_header(to, a->headers[i].name, a->headers[i].value);
     if (a->request_id.len)
         to = put_header(to, SLICE_LIT("X-Request-Id"), a->request_id);
+    if (a->traceparent.len)
+        to = put_header(to, SLICE_LIT("traceparent"), a->traceparent);
     if (a->length_kind == HTTP_LENGTH_CHUNKED) {
         to = put(to, SLICE_LIT("Transfer-Encoding: chunked\r\n"));
     } else if (a->length_kind == HTTP_LENGTH_KNOWN && a->status != 204 && a->status != 304) {

@@ -17,7 +17,7 @@ struct http_answer {
     struct slice content_type; /* empty = no header */
     const struct framing_header *headers;
     uint32_t header_count;
-    struct slice request_id; /* empty = no header */
+    struct slice request_id, traceparent; /* empty = no header */
     enum http_length length_kind;
     uint64_t length; /* not sent with 204 and 304 */
     enum http_connection connection;

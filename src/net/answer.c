@@ -7,7 +7,6 @@
  * GONE   When the connection broke before the answer, the answer only frees the request. */
 #include "base/heap.h"
 #include "base/must.h"
-#include "base/uuid.h"
 #include "net/net_int.h"
 
 enum { PROBLEM_BYTES_MAX = 64 << 10 };
@@ -25,8 +24,11 @@ void conn_tell_done(struct conn *c)
     if (!c->has_app_seen)
         return;
     c->has_app_seen = false;
-    if (c->server->app.on_done)
-        c->server->app.on_done(c->server->app.ctx, &c->req, c->status, c->bytes_sent);
+    if (!c->server->app.on_done)
+        return;
+    struct ctx *ctx = ctx_enter(ctx_ref(c->ctx));
+    c->server->app.on_done(c->server->app.ctx, &c->req, c->status, c->bytes_sent);
+    ctx_leave(ctx);
 }
 
 static void count_answer(struct conn *c, int status)
@@ -54,7 +56,6 @@ static void finish_request(struct conn *c)
     c->is_over_high_water = false;
     c->serial++;
     conn_release_request(c);
-    c->req.request_id[0] = '\0'; /* a later refusal must not carry it */
     if (c->state == CONN_CLOSED) {
         conn_free_if_done(c);
         return;
@@ -100,7 +101,7 @@ void net_respond(struct net_request *req, const struct net_response *response)
 }
 
 void net_stream_begin(struct net_request *req, const struct net_response *head,
-                      void (*on_drain)(struct net_request *req))
+                      void (*on_drain)(struct ctx *ctx, struct net_request *req))
 {
     struct conn *c = conn_of(req);
     must(!c->is_streaming);
@@ -198,13 +199,10 @@ void conn_error(struct conn *c, int status, const char *detail)
 {
     struct buf body;
     count(&c->listener->counters.refused_requests, 1);
-    if (!c->req.request_id[0]) {
-        struct uuid u = uuid_v7(unix_now());
-        uuid_format(&u, c->req.request_id);
-    }
+    const char *id = conn_ctx_begin(c) ? c->ctx->request_id : "";
     buf_init(&body, PROBLEM_BYTES_MAX);
     if (c->server->app.render_problem)
-        c->server->app.render_problem(c->server->app.ctx, status, detail, c->req.request_id, &body);
+        c->server->app.render_problem(c->server->app.ctx, status, detail, id, &body);
     c->is_keep_alive = false;
     const struct net_header retry = {SLICE_LIT("Retry-After"), SLICE_LIT("1")};
     struct net_response r = {.status = status,

@@ -14,13 +14,11 @@
 #include "base/heap.h"
 #include "base/must.h"
 #include "base/os.h"
-#include "base/uuid.h"
 #include "net/net_int.h"
 
 enum {
     IN_BYTES_MAX = 1 << 20, /* reading stops at NET_PIPELINE_BYTES_MAX and a read */
     OUT_BYTES_MAX = 1 << 30,
-    ARENA_EXTRA_BYTES = 256 << 20,
     CONNECTIONS_OVER = 64, /* that are still told 503; more are closed without a word */
 };
 
@@ -38,7 +36,7 @@ void conn_release_request(struct conn *c)
     if (c->req.body_fd >= 0)
         os_close(c->req.body_fd);
     c->req.body_fd = -1;
-    arena_reset(&c->arena);
+    conn_ctx_end(c);
     shrink(&c->body);
 }
 
@@ -46,7 +44,6 @@ void conn_release_request(struct conn *c)
 void conn_release(struct conn *c)
 {
     conn_release_request(c);
-    arena_done(&c->arena);
     buf_done(&c->body);
     if (c->tls)
         tls_conn_cool(c);
@@ -105,8 +102,12 @@ void conn_close(struct conn *c)
     uv_close(&c->handle, on_closed);
     if (!c->is_pending)
         conn_tell_done(c); /* the head was seen, the body never came whole */
-    else if (c->req.on_gone && !c->is_in_stream)
-        c->req.on_gone(&c->req); /* inside net_stream_write() its RC_CLOSED tells */
+    else if (c->req.on_gone &&
+             !c->is_in_stream) { /* inside net_stream_write() its RC_CLOSED tells */
+        struct ctx *ctx = ctx_enter(ctx_ref(c->ctx));
+        c->req.on_gone(ctx, &c->req);
+        ctx_leave(ctx);
+    }
 }
 
 /* ---- reading ---- */
@@ -160,6 +161,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 {
     struct conn *c = CONTAINER_OF(stream, struct conn, stream);
     c->loop->now = mono_now();
+    ctx_must_be_outside();
     if (n == UV_EOF) {
         conn_end(c);
         return;
@@ -204,7 +206,8 @@ static struct conn *conn_new(struct listener *l, const struct sockaddr_storage *
     buf_init(&c->raw_out, OUT_BYTES_MAX);
     buf_init(&c->writing, OUT_BYTES_MAX);
     buf_init(&c->body, OUT_BYTES_MAX);
-    arena_init(&c->arena, NET_ARENA_CHUNK, l->server->limits.body_bytes_max + ARENA_EXTRA_BYTES);
+    if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
+        uv_ip_name((const struct sockaddr *)peer, c->address, sizeof(c->address));
     if (!loop->conns)
         loop_ticker_start(loop);
     c->next = loop->conns;
@@ -258,31 +261,6 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr_storage *peer
 
 /* ---- the head ---- */
 
-static bool is_sane_id(struct slice id)
-{
-    if (id.len == 0 || id.len > NET_REQUEST_ID_LEN)
-        return false;
-    for (size_t i = 0; i < id.len; i++) {
-        char ch = id.data[i];
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-              ch == '-' || ch == '_' || ch == '.'))
-            return false;
-    }
-    return true;
-}
-
-static void set_request_id(struct net_request *req)
-{
-    struct slice id = net_header_get(req, "X-Request-Id");
-    if (is_sane_id(id)) {
-        memcpy(req->request_id, id.data, id.len);
-        req->request_id[id.len] = '\0';
-    } else {
-        struct uuid u = uuid_v7(unix_now());
-        uuid_format(&u, req->request_id);
-    }
-}
-
 _Static_assert(sizeof(struct framing_header) == sizeof(struct net_header) &&
                    offsetof(struct framing_header, value) == offsetof(struct net_header, value),
                "the same two slices under two names");
@@ -293,13 +271,14 @@ _Static_assert((int)HTTP_VERB_GET == (int)NET_GET && (int)HTTP_VERB_POST == (int
 static bool fill_request(struct conn *c, const struct http_head *h)
 {
     size_t bytes = h->header_count * sizeof(*h->headers);
-    struct net_header *headers = arena_alloc(&c->arena, bytes + 1);
+    struct net_header *headers = arena_alloc(c->ctx->arena, bytes + 1);
     if (!headers)
         return false;
     memcpy(headers, h->headers, bytes);
     c->http_minor = h->minor;
     c->req = (struct net_request){.loop = c->loop,
-                                  .arena = &c->arena,
+                                  .ctx = c->ctx,
+                                  .arena = c->ctx->arena,
                                   .method = (enum net_method)h->verb,
                                   .target = h->target,
                                   .path = h->path,
@@ -310,7 +289,7 @@ static bool fill_request(struct conn *c, const struct http_head *h)
                                   .peer = c->peer,
                                   .is_tls = c->tls != NULL,
                                   .started = c->loop->now};
-    set_request_id(&c->req);
+    conn_ctx_fill(c);
     return true;
 }
 
@@ -322,7 +301,9 @@ static void dispatch(struct conn *c)
     c->req.body = c->plan.mode == NET_BODY_MEMORY ? buf_slice(&c->body) : SLICE_EMPTY;
     if (c->req.body_fd >= 0)
         IGNORE(lseek(c->req.body_fd, 0, SEEK_SET) != 0, "a memfd can seek");
+    struct ctx *ctx = ctx_enter(ctx_ref(c->ctx));
     c->server->app.on_request(c->server->app.ctx, &c->req);
+    ctx_leave(ctx);
 }
 
 /* False: the application has answered, or begun to. */
@@ -334,7 +315,9 @@ static bool ask_application(struct conn *c)
     c->has_app_seen = true;
     c->state = CONN_HANDLING;
     c->is_pending = true;
+    struct ctx *ctx = ctx_enter(ctx_ref(c->ctx));
     c->server->app.on_head(c->server->app.ctx, &c->req, &c->plan);
+    ctx_leave(ctx);
     if (c->serial != serial || c->is_streaming)
         return false;
     c->is_pending = false;
@@ -398,12 +381,13 @@ static bool step_head(struct conn *c)
     }
     if (front == HTTP_FRONT_MORE)
         return false;
-    c->req.request_id[0] = '\0'; /* an error answer must not carry that of the one before */
     if (front == HTTP_FRONT_BAD) {
         conn_error(c, v.status, v.detail);
         return false;
     }
-    struct slice head = arena_copy(&c->arena, slice_of(c->window.data + skip, len));
+    struct slice head = conn_ctx_begin(c)
+                            ? arena_copy(c->ctx->arena, slice_of(c->window.data + skip, len))
+                            : SLICE_EMPTY;
     c->window = slice_sub(c->window, skip + len);
     c->scanned = 0;
     struct http_limits parse_limits = {limits->header_count_max, limits->target_bytes_max};

@@ -16,6 +16,13 @@ struct net_loop *net_loop_current(void)
     return current;
 }
 
+/* False: what was to be run was for a request that is over. */
+static bool enter(struct ctx_ref ref, struct ctx **ret_ctx)
+{
+    *ret_ctx = ctx_enter(ref);
+    return *ret_ctx || !ref.ctx;
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct net_loop *loop = wake->data;
@@ -24,7 +31,11 @@ static void on_wake(uv_async_t *wake)
     while (node) {
         struct net_task *task = CONTAINER_OF(node, struct net_task, node);
         node = node->next; /* the task may be gone after run() */
-        task->run(task);
+        struct ctx *ctx;
+        ctx_must_be_outside();
+        if (enter(task->ctx, &ctx))
+            task->run(ctx, task);
+        ctx_leave(ctx);
     }
 }
 
@@ -32,6 +43,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct net_loop *loop = timer->data;
     loop->now = mono_now();
+    ctx_must_be_outside();
     loop_tick(loop);
 }
 
@@ -40,6 +52,12 @@ void loop_ticker_start(struct net_loop *loop)
 {
     loop->tick = loop->now.ns / (NET_TICK_MS * INT64_C(1000000));
     must(uv_timer_start(&loop->ticker, on_tick, NET_TICK_MS, NET_TICK_MS) == 0);
+}
+
+struct ctx_pool *net_loop_contexts(struct net_loop *loop)
+{
+    must(loop == current);
+    return loop->contexts;
 }
 
 static void *loop_main(void *arg)
@@ -58,6 +76,7 @@ static enum rc loop_abandon(struct net_loop *loop, const char *name, struct err 
     uv_close((uv_handle_t *)&loop->ticker, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     must(uv_loop_close(&loop->uv) == 0);
+    ctx_pool_free(loop->contexts);
     heap_free(loop);
     return err_set(err, RC_NOMEM, "cannot start the thread of loop %s", name);
 }
@@ -71,6 +90,7 @@ enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err 
     must(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
     must(uv_timer_init(&loop->uv, &loop->ticker) == 0);
     loop->wake.data = loop->ticker.data = loop;
+    loop->contexts = ctx_pool_new();
     loop->now = mono_now();
     uv_unref((uv_handle_t *)&loop->ticker);
     if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0)
@@ -87,32 +107,42 @@ void net_loop_post(struct net_loop *loop, struct net_task *task)
 
 struct work {
     uv_work_t uv;
-    void (*work)(void *ctx);
-    void (*done)(void *ctx);
-    void *ctx;
+    struct ctx_ref ctx;
+    void (*work)(struct ctx *ctx, void *arg);
+    void (*done)(struct ctx *ctx, void *arg);
+    void *arg;
 };
 
 static void on_work(uv_work_t *uv)
 {
     struct work *w = uv->data;
-    w->work(w->ctx);
+    struct ctx *ctx;
+    ctx_must_be_outside();
+    if (enter(w->ctx, &ctx))
+        w->work(ctx, w->arg);
+    ctx_leave(ctx);
 }
 
 static void on_work_done(uv_work_t *uv, int status)
 {
     (void)status;
     struct work *w = uv->data;
+    struct ctx *ctx;
     current->now = mono_now();
-    w->done(w->ctx);
+    ctx_must_be_outside();
+    if (enter(w->ctx, &ctx))
+        w->done(ctx, w->arg);
+    ctx_leave(ctx);
     heap_free(w);
 }
 
-void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
-                   void *ctx)
+void net_loop_work(struct ctx *ctx, struct net_loop *loop, void (*work)(struct ctx *ctx, void *arg),
+                   void (*done)(struct ctx *ctx, void *arg), void *arg)
 {
     must(loop == current);
     struct work *w = heap_alloc(HEAP_NET, sizeof(*w));
-    *w = (struct work){.uv = {.data = w}, .work = work, .done = done, .ctx = ctx};
+    *w = (struct work){
+        .uv = {.data = w}, .ctx = ctx_ref(ctx), .work = work, .done = done, .arg = arg};
     must(uv_queue_work(&loop->uv, &w->uv, on_work, on_work_done) == 0);
 }
 
@@ -162,8 +192,9 @@ struct sync_call {
     bool is_done;
 };
 
-static void run_sync(struct net_task *task)
+static void run_sync(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     struct sync_call *call = CONTAINER_OF(task, struct sync_call, task);
     call->run(call->ctx);
     pthread_mutex_lock(&call->lock);
@@ -203,8 +234,9 @@ struct stop_call {
     struct net_loop *loop;
 };
 
-static void run_stop(struct net_task *task)
+static void run_stop(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     close_loop(CONTAINER_OF(task, struct stop_call, task)->loop);
 }
 
@@ -216,5 +248,6 @@ void net_loop_stop(struct net_loop *loop)
     net_loop_post(loop, &call.task);
     pthread_join(loop->thread, NULL);
     must(uv_loop_close(&loop->uv) == 0);
+    ctx_pool_free(loop->contexts);
     heap_free(loop);
 }

@@ -5,6 +5,10 @@
  * A loop is one thread with one libuv loop. A server puts one listener per loop on the same address
  * (SO_REUSEPORT) or one on a Unix socket. Handlers run on the connection's loop and never block.
  *
+ * CONTEXT   Every request has one (base/ctx.h), made before its head is parsed and released after
+ * its answer. Whatever this module calls for a request (the application, tasks, work) runs inside
+ * it; between two events of a loop none is entered.
+ *
  * LIFE OF A REQUEST   head parsed → app.on_head chooses how the body is taken (or answers at once)
  * → body complete → app.on_request → exactly one answer, now or later, on the same loop:
  * net_respond(), or net_stream_begin() … net_stream_end(). The request and its arena live until
@@ -18,6 +22,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/ctx.h"
 #include "base/mpsc.h"
 #include "base/rc.h"
 #include "base/slice.h"
@@ -26,14 +31,18 @@
 struct net_loop;
 struct net_task { /* intrusive; owned by the poster until run() is entered */
     struct mpsc_node node;
-    void (*run)(struct net_task *task);
+    struct ctx_ref ctx; /* {NULL}: of no request. run() is not called if it is stale */
+    void (*run)(struct ctx *ctx, struct net_task *task);
 };
 enum rc net_loop_start(const char *name, struct net_loop **ret_loop, struct err *err) MUST_CHECK;
 /* Runs task->run on the loop's thread, in order of posting. Any thread. Many posts, one wake-up. */
 void net_loop_post(struct net_loop *loop, struct net_task *task);
-/* work() on the worker pool, then done() on the loop. Call on the loop's thread only. */
-void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
-                   void *ctx);
+/* work() on the worker pool, then done() on the loop, both inside ctx (NULL: of no request);
+ * neither is called if that was released meanwhile. Call on the loop's thread only. */
+void net_loop_work(struct ctx *ctx, struct net_loop *loop, void (*work)(struct ctx *ctx, void *arg),
+                   void (*done)(struct ctx *ctx, void *arg), void *arg);
+/* Contexts made on the loop's thread for work that no request asked for. */
+struct ctx_pool *net_loop_contexts(struct net_loop *loop);
 struct net_timer;
 /* Loop's thread; every_ms 0 = once. */
 struct net_timer *net_timer_start(struct net_loop *loop, uint64_t after_ms, uint64_t every_ms,
@@ -58,10 +67,10 @@ struct net_header {
     struct slice name; /* as received; compare without case */
     struct slice value;
 };
-enum { NET_REQUEST_ID_LEN = 36 };
 struct net_request {
     struct net_loop *loop;
-    struct arena *arena; /* this request's; freed after the answer */
+    struct ctx *ctx;     /* request id: the client's X-Request-Id if it is sane, else a UUIDv7 */
+    struct arena *arena; /* the context's */
     enum net_method method;
     struct slice target; /* as received */
     struct slice path;   /* before '?', raw (percent-encoded) */
@@ -71,8 +80,6 @@ struct net_request {
     struct slice body; /* whole body (BODY_MEMORY); valid until the answer */
     int body_fd;       /* BODY_FD: a memfd holding it, positioned at 0; closed after the answer */
     uint64_t body_bytes;
-    /* The client's X-Request-Id if it is sane, else a UUIDv7. */
-    char request_id[NET_REQUEST_ID_LEN + 1];
     struct sockaddr_storage peer; /* ss_family AF_UNIX on a Unix socket */
     bool is_tls;
     mono_ns started;
@@ -81,7 +88,7 @@ struct net_request {
     /* Optional: called once on the loop if the client goes away before the answer was complete.
      * The handler still has to finish the request (its answer goes nowhere). Never called from
      * inside net_stream_begin() and net_stream_write(): RC_CLOSED of the latter tells the same. */
-    void (*on_gone)(struct net_request *req);
+    void (*on_gone)(struct ctx *ctx, struct net_request *req);
 };
 /* The first one's value; empty if there is none. */
 struct slice net_header_get(const struct net_request *req, const char *name);
@@ -109,7 +116,7 @@ void net_respond(struct net_request *req, const struct net_response *response);
  * the connection is cut, so that a client sees a broken chunked body and not a short success. All
  * on the request's loop. */
 void net_stream_begin(struct net_request *req, const struct net_response *head,
-                      void (*on_drain)(struct net_request *req));
+                      void (*on_drain)(struct ctx *ctx, struct net_request *req));
 enum rc net_stream_write(struct net_request *req, struct slice bytes) MUST_CHECK;
 void net_stream_end(struct net_request *req);
 void net_stream_abort(struct net_request *req);
@@ -155,6 +162,9 @@ struct net_server_cfg {
     /* A client that ends its side while it waits for an answer has gone (on_gone; for long work
      * that nobody would wait for); default: it is only half-closed and still gets the answer. */
     bool is_end_gone;
+    /* Only our own processes connect: their traceparent is gone on with. Default: a request begins
+     * a trace of its own, and what the client sent is a link. */
+    bool is_trace_trusted;
     const char *name; /* label of its metrics: weir_http_…{server="…"} */
 };
 struct net_server;

@@ -16,12 +16,11 @@ enum {
     NET_PIPELINE_BYTES_MAX = 256 << 10, /* of later requests, while one is being handled */
     NET_HIGH_WATER_BYTES = 256 << 10, /* unsent: a stream is told to wait, no new request begins */
     NET_STREAM_BYTES_MAX = 64 << 20,  /* unsent: a handler that does not wait is cut off */
-    NET_ARENA_CHUNK = 8 << 10,
-    NET_KEEP_BYTES = 256 << 10, /* buffers larger than this are given back after a request */
-    NET_COOL_MS = 2000,         /* an idle connection gives all its buffers back */
-    NET_TICK_MS = 100,          /* precision of every deadline */
-    NET_WHEEL_SLOTS = 1024,     /* 102 s; what is further away is looked at once on the way */
-    NET_FRESH_MS = 2000,        /* while draining, a new connection may take so long to ask */
+    NET_KEEP_BYTES = 256 << 10,       /* buffers larger than this are given back after a request */
+    NET_COOL_MS = 2000,               /* an idle connection gives all its buffers back */
+    NET_TICK_MS = 100,                /* precision of every deadline */
+    NET_WHEEL_SLOTS = 1024,           /* 102 s; what is further away is looked at once on the way */
+    NET_FRESH_MS = 2000,              /* while draining, a new connection may take so long to ask */
     NET_LINGER_MS = 1000,
     NET_LINGER_BYTES_MAX = 256 << 10,
     NET_ACCEPT_PAUSE_MS = 500,
@@ -34,6 +33,7 @@ struct net_loop {
     uv_async_t wake;
     uv_timer_t ticker; /* runs while there are connections */
     struct mpsc tasks;
+    struct ctx_pool *contexts;
     pthread_t thread;
     char name[32];
     mono_ns now;                         /* of this turn of the loop */
@@ -94,6 +94,7 @@ struct net_server {
     char *unix_path; /* NULL, or the socket file that is ours */
     bool is_unix;
     bool is_end_gone;
+    bool is_trace_trusted;
     char name[32];
     _Atomic uint32_t connections;
     _Atomic bool is_draining;
@@ -128,6 +129,7 @@ struct conn {
         uv_handle_t handle;
     };
     struct sockaddr_storage peer;
+    char address[INET6_ADDRSTRLEN]; /* of the peer; "" on a Unix socket */
     enum conn_state state;
     bool is_handle_closed;
     bool is_reading;
@@ -161,7 +163,7 @@ struct conn {
 
     struct http_parser parser;
     struct net_request req; /* valid in BODY and HANDLING */
-    struct arena arena;
+    struct ctx *ctx;        /* of the request, from its head on; else NULL */
     struct buf body;
     struct net_body_plan plan;
     unsigned http_minor;
@@ -173,7 +175,7 @@ struct conn {
     bool is_streaming;
     bool is_over_high_water;
     bool is_in_stream; /* net_stream_begin() or _write() is on the stack */
-    void (*on_drain)(struct net_request *req);
+    void (*on_drain)(struct ctx *ctx, struct net_request *req);
     int status;
     uint64_t bytes_sent;
 };
@@ -189,6 +191,11 @@ static inline size_t conn_unsent(const struct conn *c)
 {
     return c->out.len + c->raw_out.len + c->stream.write_queue_size;
 }
+
+/* context.c */
+bool conn_ctx_begin(struct conn *c); /* false: no memory */
+void conn_ctx_fill(struct conn *c);  /* from the head, which is in c->req */
+void conn_ctx_end(struct conn *c);   /* releases it, if there is one */
 
 /* conn.c */
 void conn_accept(struct listener *l, int fd, const struct sockaddr_storage *peer);

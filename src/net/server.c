@@ -270,6 +270,7 @@ enum rc net_server_start(const struct net_server_cfg *cfg, struct net_server **r
     pthread_mutex_init(&s->tls_lock, NULL);
     s->app = cfg->app;
     s->is_end_gone = cfg->is_end_gone;
+    s->is_trace_trusted = cfg->is_trace_trusted;
     snprintf(s->name, sizeof(s->name), "%s", cfg->name);
     set_limits(s, &cfg->limits);
     enum rc rc = load_tls(s, cfg->tls, err);

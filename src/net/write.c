@@ -25,6 +25,7 @@ static void on_written(uv_write_t *write, int status)
 {
     struct conn *c = CONTAINER_OF(write, struct conn, write);
     c->loop->now = mono_now();
+    ctx_must_be_outside();
     c->is_writing = false;
     clear_out(&c->writing);
     if (c->state == CONN_CLOSED)
@@ -60,8 +61,11 @@ static void after_write(struct conn *c, bool may_drain)
         if (!may_drain)
             return;
         c->is_over_high_water = false;
-        if (c->on_drain)
-            c->on_drain(&c->req);
+        if (c->on_drain) {
+            struct ctx *ctx = ctx_enter(ctx_ref(c->ctx));
+            c->on_drain(ctx, &c->req);
+            ctx_leave(ctx);
+        }
         return;
     }
     if (c->state == CONN_FINISH || (c->state == CONN_LINGER && !c->is_shut)) {
@@ -137,13 +141,16 @@ static struct slice date_of(struct net_loop *loop)
 void conn_append_head(struct conn *c, const struct net_response *r, enum http_length kind,
                       uint64_t length)
 {
+    char trace[CTX_TRACEPARENT_LEN + 1];
     must(r->status >= 200 && r->status <= 599);
     struct http_answer a = {.status = r->status,
                             .date = date_of(c->loop),
                             .content_type = r->content_type,
                             .headers = (const struct framing_header *)(const void *)r->headers,
                             .header_count = r->header_count,
-                            .request_id = slice_str(c->req.request_id),
+                            .request_id = slice_str(c->ctx ? c->ctx->request_id : NULL),
+                            .traceparent =
+                                slice_str(c->ctx ? ctx_traceparent(c->ctx, trace) : NULL),
                             .length_kind = kind,
                             .length = length};
     if (!c->is_keep_alive)

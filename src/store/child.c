@@ -80,9 +80,9 @@ static void start_workers(struct child *child)
 static void on_done(void *ctx, const struct net_request *req, int status, uint64_t bytes_sent)
 {
     (void)ctx;
+    (void)req;
     if (status >= 500 && log_is_on(LOG_DEBUG))
-        log_debug("store answered", LOG_I64("status", status), LOG_STR("id", req->request_id),
-                  LOG_U64("bytes", bytes_sent));
+        log_debug("store answered", LOG_I64("status", status), LOG_U64("bytes", bytes_sent));
 }
 
 static enum rc serve(struct child *child, const char *listen, struct child_face *face,
@@ -104,7 +104,8 @@ static enum rc serve(struct child *child, const char *listen, struct child_face 
                 .on_request = wire_on_request,
                 .render_problem = wire_render_problem,
                 .on_done = on_done},
-        .is_end_gone = true, /* a query nobody waits for is stopped */
+        .is_trace_trusted = !face->is_tcp, /* the socket is ours alone */
+        .is_end_gone = true,               /* a query nobody waits for is stopped */
         .name = name,
     };
     return net_server_start(&cfg, ret, err);

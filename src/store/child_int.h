@@ -90,7 +90,7 @@ const struct net_header *wire_headers(struct job *job, bool is_final, uint32_t *
 struct job *job_new(struct child *child, struct net_request *req);
 void job_free(struct job *job);
 void job_run(struct job *job); /* worker */
-void job_gone(struct net_request *req);
+void job_gone(struct ctx *ctx, struct net_request *req);
 
 /* child.c */
 enum rc child_submit(struct child *child, struct job *job) MUST_CHECK; /* RC_BUSY, RC_CLOSED */

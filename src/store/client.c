@@ -168,9 +168,9 @@ static void add_params(struct store_client *c, const struct store_query *q)
     }
 }
 
-static enum rc query(struct store_client *c, const struct store_query *q, bool with_database,
-                     struct buf *out, struct store_summary *ret_summary, int *ret_code,
-                     struct err *err)
+static enum rc query(struct ctx *ctx, struct store_client *c, const struct store_query *q,
+                     bool with_database, struct buf *out, struct store_summary *ret_summary,
+                     int *ret_code, struct err *err)
 {
     url_start(c, with_database);
     if (q->format)
@@ -181,28 +181,36 @@ static enum rc query(struct store_client *c, const struct store_query *q, bool w
         url_add(&c->url, "", q->settings[i].name, slice_str(q->settings[i].value));
     add_params(c, q);
     struct answer a;
+    char line[sizeof("traceparent: ") + CTX_TRACEPARENT_LEN] = "traceparent: ";
+    struct curl_slist trace = {.data = line, .next = c->headers};
+    if (ctx) {
+        ctx_traceparent(ctx, line + strlen(line));
+        curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, &trace);
+    }
     answer_init(&a, c->curl, q, out);
     enum rc rc = perform(c, &a, slice_str(q->sql), ret_summary, ret_code, err);
     answer_done(&a);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
     return rc;
 }
 
-enum rc store_query(struct store_client *c, const struct store_query *q, struct buf *out,
-                    struct store_summary *ret_summary, int *ret_code, struct err *err)
+enum rc store_query(struct ctx *ctx, struct store_client *c, const struct store_query *q,
+                    struct buf *out, struct store_summary *ret_summary, int *ret_code,
+                    struct err *err)
 {
-    return query(c, q, true, out, ret_summary, ret_code, err);
+    return query(ctx, c, q, true, out, ret_summary, ret_code, err);
 }
 
 enum rc store_exec(struct store_client *c, const char *sql, struct err *err)
 {
     const struct store_query q = {.sql = sql};
-    return query(c, &q, true, NULL, NULL, NULL, err);
+    return query(NULL, c, &q, true, NULL, NULL, NULL, err);
 }
 
 enum rc store_query_any_database(struct store_client *c, const struct store_query *q,
                                  struct buf *out, struct err *err)
 {
-    return query(c, q, false, out, NULL, NULL, err);
+    return query(NULL, c, q, false, out, NULL, NULL, err);
 }
 
 enum rc store_insert(struct store_client *c, const char *table, const char *columns,

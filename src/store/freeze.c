@@ -57,7 +57,7 @@ static enum rc freeze_table(struct store_client *client, struct slice line, stru
         .sql = "ALTER TABLE {d:Identifier}.{t:Identifier} FREEZE WITH NAME '" FREEZE_NAME "'",
         .params = params,
         .param_count = COUNT_OF(params)};
-    return store_query(client, &q, NULL, NULL, NULL, err);
+    return store_query(NULL, client, &q, NULL, NULL, NULL, err);
 }
 
 static enum rc freeze_tables(struct store_client *client, struct err *err)
@@ -68,7 +68,7 @@ static enum rc freeze_tables(struct store_client *client, struct err *err)
                                          " WHERE engine LIKE '%MergeTree' AND database != 'system'",
                                   .format = "TSVRaw",
                                   .read_only = true};
-    TRY(store_query(client, &q, &list, NULL, NULL, err));
+    TRY(store_query(NULL, client, &q, &list, NULL, NULL, err));
     struct slice rest = buf_slice(&list);
     while (rest.len)
         TRY(freeze_table(client, slice_cut(&rest, '\n'), err));

@@ -14,21 +14,22 @@
 #include "base/must.h"
 #include "store/child_int.h"
 
-static void pump(struct job *job);
+static void pump(struct ctx *ctx, struct job *job);
 
-static void on_loop(struct net_task *task)
+static void on_loop(struct ctx *ctx, struct net_task *task)
 {
     struct job *job = CONTAINER_OF(task, struct job, task);
     pthread_mutex_lock(&job->lock);
     job->is_posted = false;
     pthread_mutex_unlock(&job->lock);
-    pump(job);
+    pump(ctx, job);
 }
 
 struct job *job_new(struct child *child, struct net_request *req)
 {
     struct job *job = heap_alloc(HEAP_STORE, sizeof(*job));
     job->task.run = on_loop;
+    job->task.ctx = ctx_ref(req->ctx);
     job->child = child;
     job->req = req;
     job->started = mono_now();
@@ -146,7 +147,10 @@ void job_run(struct job *job)
     job->query.on_data = on_data;
     job->query.ctx = job;
     job->query.is_cancelled = &job->is_cancelled;
+    struct ctx *ctx = ctx_enter(job->task.ctx);
+    must(ctx); /* unanswered until is_finished */
     engine_run(job->child->engine, &job->query, &job->result);
+    ctx_leave(ctx);
     job->result.summary.elapsed_ns = (uint64_t)mono_diff_us(job->started, mono_now()) * 1000;
     if (job->is_chunked && job->result.is_error)
         push_exception(job);
@@ -159,11 +163,11 @@ void job_run(struct job *job)
 }
 
 /* ---- loop's side ---- */
-static void drained(struct net_request *req)
+static void drained(struct ctx *ctx, struct net_request *req)
 {
     struct job *job = req->user;
     job->is_blocked = false;
-    pump(job);
+    pump(ctx, job);
 }
 
 static void begin(struct job *job)
@@ -232,7 +236,7 @@ static void finish(struct job *job)
     job_free(job);
 }
 
-static void pump(struct job *job)
+static void pump(struct ctx *ctx, struct job *job)
 {
     bool is_finished = false;
     struct piece *p;
@@ -245,7 +249,7 @@ static void pump(struct job *job)
         if (rc == RC_BUSY)
             job->is_blocked = true;
         else if (rc != RC_OK)
-            job_gone(job->req);
+            job_gone(ctx, job->req);
     }
     if (is_finished && !job->is_blocked)
         finish(job);
@@ -255,17 +259,19 @@ struct kill {
     struct engine *engine;
     char id[ENGINE_ID_BYTES];
 };
-static void kill_work(void *ctx)
+static void kill_work(struct ctx *ctx, void *arg)
 {
-    struct kill *k = ctx;
+    const struct kill *k = arg;
+    (void)ctx;
     engine_kill(k->engine, k->id);
 }
-static void kill_done(void *ctx)
+static void kill_done(struct ctx *ctx, void *arg)
 {
-    heap_free(ctx);
+    (void)ctx;
+    heap_free(arg);
 }
 
-void job_gone(struct net_request *req)
+void job_gone(struct ctx *ctx, struct net_request *req)
 {
     struct job *job = req->user;
     if (!job || atomic_exchange(&job->is_cancelled, true))
@@ -279,7 +285,7 @@ void job_gone(struct net_request *req)
         struct kill *k = heap_alloc(HEAP_STORE, sizeof(*k));
         k->engine = job->child->engine;
         memcpy(k->id, job->query.id, sizeof(k->id));
-        net_loop_work(job->child->loop, kill_work, kill_done, k);
+        net_loop_work(ctx, job->child->loop, kill_work, kill_done, k);
     }
     /* What was queued is dropped by pump, which net_stream_write then answers with RC_CLOSED. */
     pthread_mutex_lock(&job->lock);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/ctx.h"
 #include "base/rc.h"
 #include "base/slice.h"
 
@@ -50,9 +51,11 @@ struct store_query {
 };
 /* RC_STORE: the engine refused it, err->text = "Code: 62. DB::Exception: …" (cut), *ret_code if not
  * NULL = ClickHouse's code. RC_UNAVAILABLE: not reachable. RC_TIMEOUT. RC_LIMIT: out is full.
+ * ctx: on whose behalf, its traceparent goes along; NULL: weir's own, outside of any request.
  * An error after the first result byte (X-ClickHouse-Exception in the body) is RC_STORE as well. */
-enum rc store_query(struct store_client *c, const struct store_query *q, struct buf *out,
-                    struct store_summary *ret_summary, int *ret_code, struct err *err) MUST_CHECK;
+enum rc store_query(struct ctx *ctx, struct store_client *c, const struct store_query *q,
+                    struct buf *out, struct store_summary *ret_summary, int *ret_code,
+                    struct err *err) MUST_CHECK;
 enum rc store_exec(struct store_client *c, const char *sql, struct err *err) MUST_CHECK;
 /* INSERT INTO table (columns) FORMAT format with the body; token non-NULL =
  * insert_deduplication_token. RC_OK = the rows are in (or were before, under the same token) and

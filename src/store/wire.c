@@ -435,7 +435,7 @@ static void settle_query(struct intake *in)
     snprintf(q->id, sizeof(q->id), "weir-%016llx%08x", (unsigned long long)random_u64(),
              (unsigned)random_u64());
     if (job->query_id.len == 0)
-        job->query_id = slice_str(req->request_id);
+        job->query_id = slice_str(req->ctx->request_id);
     if (q->default_format.len == 0)
         q->default_format = net_header_get(req, "X-ClickHouse-Format");
     if (q->database.len == 0)

@@ -33,15 +33,18 @@ static void check_records(void)
 {
     struct slice rest = buf_slice(&bed.values), line;
     uint32_t n = 0;
+    struct arena arena;
+    arena_init(&arena, 64 << 10, 32 << 20);
     for (; json_line_next(&rest, &line); n++) {
         yyjson_val *root;
-        arena_reset(&bed.arena);
-        must(json_parse(&bed.arena, line, &root, NULL) == RC_OK && yyjson_is_obj(root));
+        arena_reset(&arena);
+        must(json_parse(&arena, line, &root, NULL) == RC_OK && yyjson_is_obj(root));
         must(slice_eq_str(json_text(json_get(root, "project")), bed.project.id_text));
         must(yyjson_is_str(json_get(root, "event")) && json_text(json_get(root, "event")).len);
         must(json_text(json_get(root, "id")).len == UUID_TEXT_LEN);
         must(!memchr(line.data, 0, line.len));
     }
+    arena_done(&arena);
     must(n == bed.record_count);
 }
 

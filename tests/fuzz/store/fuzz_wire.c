@@ -65,8 +65,9 @@ void job_free(struct job *job)
     buf_done(&job->text);
     free(job);
 }
-void job_gone(struct net_request *req)
+void job_gone(struct ctx *ctx, struct net_request *req)
 {
+    (void)ctx;
     (void)req;
 }
 const char *engine_timezone(const struct engine *e)
@@ -133,7 +134,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .child = &child, .is_tcp = choice & 4, .password = choice & 8 ? "secret" : NULL};
     rest = slice_sub(rest, 1);
     arena_init(&arena, 64 << 10, 4 << 20);
-    struct net_request req = {.arena = &arena,
+    struct ctx ctx = {.arena = &arena, .request_id = "0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071"};
+    struct net_request req = {.ctx = &ctx,
+                              .arena = &arena,
                               .method = choice & 1 ? NET_GET : NET_POST,
                               .path = SLICE_LIT("/"),
                               .headers = seen.headers};
@@ -144,7 +147,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seen.headers[1] = (struct net_header){SLICE_LIT("Authorization"), authorization};
     seen.headers[2] = (struct net_header){SLICE_LIT("Host"), SLICE_LIT("localhost:1")};
     req.header_count = 3;
-    memcpy(req.request_id, "0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071", 37);
     struct net_body_plan plan = {.mode = NET_BODY_MEMORY, .bytes_max = 1};
     wire_on_head(&face, &req, &plan);
     if (!seen.answered) {

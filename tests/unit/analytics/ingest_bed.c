@@ -7,6 +7,13 @@
 struct bed bed;
 static struct net_loop *const the_loop = (struct net_loop *)&bed; /* never looked into */
 
+static void release(void)
+{
+    if (bed.ctx)
+        ctx_release(bed.ctx);
+    bed.ctx = NULL;
+}
+
 void bed_begin(void)
 {
     struct err err = ERR_INIT;
@@ -14,7 +21,7 @@ void bed_begin(void)
     uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &bed.project.id);
     uuid_format(&bed.project.id, bed.project.id_text);
     bed.project.jwt_secret = SLICE_LIT("the project's secret, of 43 characters: 012");
-    arena_init(&bed.arena, 64 << 10, 32 << 20);
+    bed.contexts = ctx_pool_new();
     buf_init(&bed.answer, 64 << 20);
     buf_init(&bed.ack, 64);
     buf_init(&bed.values, 256 << 20);
@@ -29,7 +36,8 @@ void bed_begin(void)
 void bed_end(void)
 {
     ingest_free(bed.ingest);
-    arena_done(&bed.arena);
+    release();
+    ctx_pool_free(bed.contexts);
     buf_done(&bed.answer);
     buf_done(&bed.ack);
     buf_done(&bed.values);
@@ -82,13 +90,30 @@ static const struct api_route *find_route(void)
     return NULL;
 }
 
+/* A request's context as net would make it. */
+static void begin(void)
+{
+    struct ctx_span span;
+    release();
+    bed.ctx = ctx_new(bed.contexts, 32 << 20);
+    assert_non_null(bed.ctx);
+    for (uint32_t i = 0; i < bed.header_count; i++) {
+        if (slice_eq_str(bed.headers[i].name, "User-Agent"))
+            bed.ctx->user_agent = bed.headers[i].value;
+        if (slice_eq_str(bed.headers[i].name, "traceparent") &&
+            ctx_span_parse(bed.headers[i].value, &span))
+            ctx_link_trace(bed.ctx, &span);
+    }
+}
+
 void bed_post(struct slice body)
 {
     static struct net_request net;
     static struct api_request req;
-    arena_reset(&bed.arena);
+    begin();
     net = (struct net_request){.loop = the_loop,
-                               .arena = &bed.arena,
+                               .ctx = bed.ctx,
+                               .arena = bed.ctx->arena,
                                .method = NET_POST,
                                .headers = bed.headers,
                                .header_count = bed.header_count,
@@ -96,7 +121,9 @@ void bed_post(struct slice body)
                                .body = body,
                                .body_bytes = body.len};
     req = (struct api_request){.net = &net, .route = find_route()};
-    req.route->handle(bed.service.ctx, &req);
+    struct ctx *ctx = ctx_enter(ctx_ref(bed.ctx));
+    req.route->handle(ctx, bed.service.ctx, &req);
+    ctx_leave(ctx);
     if (!bed.is_waiting)
         assert_int_equal(bed.answers, 1);
 }
@@ -146,16 +173,19 @@ bool net_query_get(const struct net_request *req, const char *name, struct slice
 void net_loop_post(struct net_loop *loop, struct net_task *task)
 {
     assert_ptr_equal(loop, the_loop);
-    task->run(task);
+    struct ctx *ctx = ctx_enter(task->ctx);
+    assert_non_null(ctx);
+    task->run(ctx, task);
+    ctx_leave(ctx);
 }
 
-void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
-                   void *ctx)
+void net_loop_work(struct ctx *ctx, struct net_loop *loop, void (*work)(struct ctx *ctx, void *arg),
+                   void (*done)(struct ctx *ctx, void *arg), void *arg)
 {
     assert_ptr_equal(loop, the_loop);
     bed.worked++;
-    work(ctx);
-    done(ctx);
+    work(ctx, arg);
+    done(ctx, arg);
 }
 
 /* ---- api ---- */

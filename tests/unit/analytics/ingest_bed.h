@@ -15,7 +15,8 @@ struct bed {
     struct ingest *ingest;
     struct api_service service;
     struct tenant_project project;
-    struct arena arena; /* the request's */
+    struct ctx_pool *contexts;
+    struct ctx *ctx; /* the request's, until the next one */
     struct net_header headers[8];
     uint32_t header_count;
     char query[256];

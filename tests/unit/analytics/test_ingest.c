@@ -82,8 +82,17 @@ static void test_every_member_in_its_place(void **state)
            "\"a\":2},"
            "\"context\":{\"app\":{\"v\":1}}}\n");
     lacks(v, "203.0.113.9");
-    assert_memory_equal(bed.record_headers.data, "traceparent\0", 12);
-    assert_int_equal(bed.record_headers.len, 12 + 56);
+    /* A trace of ours, and the caller's as a link. */
+    assert_int_equal(bed.record_headers.len, 12 + 56 + 10 + 56);
+    assert_memory_equal(bed.record_headers.data,
+                        "traceparent\0"
+                        "00-",
+                        15);
+    assert_memory_not_equal(bed.record_headers.data + 15, "4bf92f35", 8);
+    assert_memory_equal(bed.record_headers.data + 12 + 56,
+                        "tracelink\0"
+                        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                        10 + 56);
 }
 
 static void test_every_shape_of_a_body(void **state)

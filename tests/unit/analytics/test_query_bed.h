@@ -46,12 +46,12 @@ bool net_query_get(const struct net_request *req, const char *name, struct slice
     return false;
 }
 
-void net_loop_work(struct net_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
-                   void *ctx)
+void net_loop_work(struct ctx *ctx, struct net_loop *loop, void (*work)(struct ctx *ctx, void *arg),
+                   void (*done)(struct ctx *ctx, void *arg), void *arg)
 {
     (void)loop;
-    work(ctx);
-    done(ctx);
+    work(ctx, arg);
+    done(ctx, arg);
 }
 
 void api_answer(struct api_request *req, int status, const char *content_type, struct slice body,
@@ -161,7 +161,7 @@ static const char *bed_scalar(const char *sql)
     buf_init(&out, sizeof(text) - 1);
     struct store_client *c = store_pool_take(bed.pool);
     const struct store_query q = {.sql = sql, .format = "TabSeparated"};
-    if (store_query(c, &q, &out, NULL, NULL, &bed.err) != RC_OK)
+    if (store_query(NULL, c, &q, &out, NULL, NULL, &bed.err) != RC_OK)
         fail_msg("%s", bed.err.text);
     store_pool_give(bed.pool, c);
     snprintf(text, sizeof(text), "%.*s", (int)out.len - 1, out.data);
@@ -180,20 +180,25 @@ static const char *ask_project(const char *project, enum net_method method, cons
         const struct api_route *route = &service.routes[i];
         if (route->method != method || strcmp(route->pattern, full) != 0)
             continue;
-        struct arena arena;
-        arena_init(&arena, 64 * 1024, 4 << 20);
+        struct ctx_pool *contexts = ctx_pool_new();
+        struct ctx *ctx = ctx_new(contexts, 4 << 20);
+        assert_non_null(ctx);
         struct tenant_project tenant = {0};
         snprintf(tenant.id_text, sizeof(tenant.id_text), "%s", project);
-        struct net_request net = {
-            .arena = &arena, .method = method, .query = slice_str(query), .body = bed_body};
+        struct net_request net = {.ctx = ctx,
+                                  .arena = ctx->arena,
+                                  .method = method,
+                                  .query = slice_str(query),
+                                  .body = bed_body};
         struct api_request req = {.net = &net, .project = &tenant, .route = route};
         req.params[0] = slice_str(project);
         req.params[1] = slice_str(param);
         answer.status = 0;
         answer.rc = RC_OK;
-        route->handle(service.ctx, &req);
+        route->handle(ctx, service.ctx, &req);
         assert_int_not_equal(answer.status, 0);
-        arena_done(&arena);
+        ctx_release(ctx);
+        ctx_pool_free(contexts);
         return answer.body;
     }
     fail_msg("there is no route %s", full);

@@ -49,8 +49,8 @@ static void query_text(const char *sql, char *to, size_t bytes)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
-    assert_ok(store_query(client, &(struct store_query){.sql = sql, .format = "TabSeparated"}, &out,
-                          NULL, NULL, &err));
+    assert_ok(store_query(NULL, client, &(struct store_query){.sql = sql, .format = "TabSeparated"},
+                          &out, NULL, NULL, &err));
     snprintf(to, bytes, "%.*s", SLICE_ARG(buf_slice(&out)));
     buf_done(&out);
 }

@@ -82,10 +82,11 @@ static enum rc run(struct engine_query *q, const struct store_query *query, stru
 
 enum { PAIRS_MAX = 32 };
 
-enum rc store_query(struct store_client *c, const struct store_query *query, struct buf *out,
-                    struct store_summary *ret_summary, int *ret_code, struct err *err)
+enum rc store_query(struct ctx *ctx, struct store_client *c, const struct store_query *query,
+                    struct buf *out, struct store_summary *ret_summary, int *ret_code,
+                    struct err *err)
 {
-    (void)c, (void)ret_summary;
+    (void)ctx, (void)c, (void)ret_summary;
     struct engine_pair params[PAIRS_MAX], settings[PAIRS_MAX];
     must(query->param_count <= PAIRS_MAX && query->setting_count <= PAIRS_MAX);
     for (uint32_t i = 0; i < query->param_count; i++)
@@ -105,7 +106,7 @@ enum rc store_query(struct store_client *c, const struct store_query *query, str
 
 enum rc store_exec(struct store_client *c, const char *sql, struct err *err)
 {
-    return store_query(c, &(struct store_query){.sql = sql}, NULL, NULL, NULL, err);
+    return store_query(NULL, c, &(struct store_query){.sql = sql}, NULL, NULL, NULL, err);
 }
 
 enum rc store_insert(struct store_client *c, const char *table, const char *columns,

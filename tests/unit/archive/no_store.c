@@ -63,10 +63,11 @@ enum rc store_insert(struct store_client *c, const char *table, const char *colu
     return p == end ? RC_OK : RC_STORE;
 }
 
-enum rc store_query(struct store_client *c, const struct store_query *q, struct buf *out,
-                    struct store_summary *ret_summary, int *ret_code, struct err *err)
+enum rc store_query(struct ctx *ctx, struct store_client *c, const struct store_query *q,
+                    struct buf *out, struct store_summary *ret_summary, int *ret_code,
+                    struct err *err)
 {
-    (void)c, (void)ret_summary, (void)ret_code;
+    (void)ctx, (void)c, (void)ret_summary, (void)ret_code;
     char text[64];
     if (!state.is_up)
         return down(err);

@@ -54,8 +54,9 @@ static inline void echo(struct net_request *req)
                                             .body = slice_str(text)});
 }
 
-static inline void note_gone(struct net_request *req)
+static inline void note_gone(struct ctx *ctx, struct net_request *req)
 {
+    (void)ctx;
     (void)req;
     atomic_fetch_add(&gone_count, 1);
 }
@@ -148,8 +149,9 @@ struct call {
     bool is_gated;
 };
 
-static inline void run_call(struct net_task *task)
+static inline void run_call(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     struct call *call = CONTAINER_OF(task, struct call, task);
     sem_post(&call->entered);
     if (call->is_gated)

@@ -338,8 +338,9 @@ struct late {
     struct net_request *req;
 };
 
-static void answer_late(struct net_task *task)
+static void answer_late(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     echo(CONTAINER_OF(task, struct late, task)->req);
 }
 

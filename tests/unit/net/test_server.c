@@ -52,8 +52,9 @@ struct later {
     struct net_request *req;
 };
 
-static void answer_later(struct net_task *task)
+static void answer_later(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     struct later *l = CONTAINER_OF(task, struct later, task);
     struct net_request *req = l->req;
     heap_free(l);
@@ -65,8 +66,9 @@ struct pour {
     int left;
 };
 
-static void pour_more(struct net_request *req)
+static void pour_more(struct ctx *ctx, struct net_request *req)
 {
+    (void)ctx;
     struct pour *p = req->user;
     static char piece[STREAM_PIECE];
     memset(piece, 'p', sizeof(piece));
@@ -83,8 +85,9 @@ static void pour_more(struct net_request *req)
     net_stream_end(req);
 }
 
-static void on_gone(struct net_request *req)
+static void on_gone(struct ctx *ctx, struct net_request *req)
 {
+    (void)ctx;
     atomic_fetch_add(&gone_count, 1);
     struct pour *p = req->user;
     heap_free(p);
@@ -104,7 +107,7 @@ static void on_request(void *ctx, struct net_request *req)
         req->user = p;
         req->on_gone = on_gone;
         net_stream_begin(req, &(struct net_response){.status = 200}, pour_more);
-        pour_more(req);
+        pour_more(req->ctx, req);
     } else {
         echo(req);
     }
@@ -427,8 +430,9 @@ struct count_task {
     _Atomic int *count;
 };
 
-static void count_up(struct net_task *task)
+static void count_up(struct ctx *ctx, struct net_task *task)
 {
+    (void)ctx;
     struct count_task *t = CONTAINER_OF(task, struct count_task, task);
     atomic_fetch_add(t->count, 1);
     heap_free(t);

@@ -90,7 +90,7 @@ static uint64_t number(struct world *w, const char *sql)
     uint64_t value = 0;
     const struct store_query q = {.sql = sql, .format = "TSV", .read_only = true};
     buf_init(&out, 1024);
-    if (store_query(w->client, &q, &out, NULL, NULL, &err) != RC_OK)
+    if (store_query(NULL, w->client, &q, &out, NULL, NULL, &err) != RC_OK)
         fail_msg("%s: %s", sql, err.text);
     struct slice text = buf_slice(&out);
     if (!slice_to_u64(slice_cut(&text, '\n'), &value))
@@ -103,7 +103,7 @@ static int refused(struct world *w, const struct store_query *q)
 {
     struct err err = ERR_INIT;
     int code = 0;
-    assert_int_equal(store_query(w->client, q, NULL, NULL, &code, &err), RC_STORE);
+    assert_int_equal(store_query(NULL, w->client, q, NULL, NULL, &code, &err), RC_STORE);
     return code;
 }
 
@@ -135,7 +135,7 @@ static void rows_of_any_byte_come_back(void **state)
     assert_int_equal(summary.written_rows, 100000);
     const struct store_query q = {.sql = "SELECT a, b FROM bytes ORDER BY a",
                                   .format = "RowBinary"};
-    assert_int_equal(store_query(w->client, &q, &out, NULL, NULL, &err), RC_OK);
+    assert_int_equal(store_query(NULL, w->client, &q, &out, NULL, NULL, &err), RC_OK);
     assert_int_equal(out.len, body.len);
     assert_memory_equal(out.data, body.data, body.len);
     assert_int_equal(number(w, "SELECT countIf(c = 'd') FROM bytes"), 100000);
@@ -249,7 +249,7 @@ static void settings_do_not_leak(void **state)
                                   .setting_count = 1};
     struct err err = ERR_INIT;
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(store_query(w->client, &q, NULL, NULL, NULL, &err), RC_OK);
+        assert_int_equal(store_query(NULL, w->client, &q, NULL, NULL, NULL, &err), RC_OK);
         assert_int_not_equal(number(w, "SELECT getSetting('max_block_size')"), 77);
     }
 }
@@ -294,7 +294,7 @@ static void parameters_come_through_unchanged(void **state)
     const struct store_query q = {
         .sql = "SELECT {v:String}", .format = "RawBLOB", .params = params, .param_count = 1};
     buf_init(&out, 4096);
-    assert_int_equal(store_query(w->client, &q, &out, NULL, NULL, &err), RC_OK);
+    assert_int_equal(store_query(NULL, w->client, &q, &out, NULL, NULL, &err), RC_OK);
     assert_int_equal(out.len, sizeof(value));
     assert_memory_equal(out.data, value, sizeof(value));
     buf_done(&out);
@@ -310,7 +310,7 @@ static void a_late_error_is_an_error(void **state)
         .sql = "SELECT number, throwIf(number = 2000000) FROM numbers(3000000)",
         .format = "JSONEachRow"};
     buf_init(&out, 512 << 20);
-    assert_int_equal(store_query(w->client, &q, &out, NULL, &code, &err), RC_STORE);
+    assert_int_equal(store_query(NULL, w->client, &q, &out, NULL, &code, &err), RC_STORE);
     assert_int_equal(code, 395);
     assert_null(memmem(out.data, out.len, "__exception__", 13));
     buf_done(&out);

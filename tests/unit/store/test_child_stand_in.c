@@ -74,7 +74,7 @@ static enum rc ask_with(struct store_client *c, const struct store_query *q, str
 {
     struct err err = ERR_INIT;
     buf_clear(out);
-    return store_query(c, q, out, NULL, ret_code, &err);
+    return store_query(NULL, c, q, out, NULL, ret_code, &err);
 }
 
 static enum rc ask(struct world *w, const char *sql, struct buf *out, int *ret_code)

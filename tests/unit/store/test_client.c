@@ -106,7 +106,7 @@ static struct outcome ask(struct server *s, const struct store_query *q, uint32_
     struct buf out;
     buf_init(&out, sizeof(o.out) - 1);
     assert_int_equal(store_client_new(&cfg, &c, &o.err), RC_OK);
-    o.rc = store_query(c, q, &out, &o.summary, &o.code, &o.err);
+    o.rc = store_query(NULL, c, q, &out, &o.summary, &o.code, &o.err);
     snprintf(o.out, sizeof(o.out), "%.*s", (int)out.len, out.data ? out.data : "");
     buf_done(&out);
     store_client_free(c);
