@@ -57,8 +57,7 @@ void access_handle(struct ctx *ctx, void *service, struct api_request *req)
 {
     const struct access_op *op = req->route->arg;
     struct access_call *c = heap_alloc(HEAP_APP, sizeof(*c));
-    *c = (struct access_call){
-        .access = service, .req = req, .op = op, .status = op->status};
+    *c = (struct access_call){.access = service, .req = req, .op = op, .status = op->status};
     buf_init(&c->out, ANSWER_BYTES_MAX);
     net_loop_work(ctx, req->net->loop, work, answer, c);
 }
@@ -77,7 +76,8 @@ enum rc access_text(struct access_call *c, const char *name, bool is_needed, siz
     *ret = SLICE_EMPTY;
     if (!v || yyjson_is_null(v))
         return is_needed ? err_set(&c->err, RC_INVALID, "\"%s\" is needed", name) : RC_OK;
-    if (!yyjson_is_str(v) || json_text(v).len > max || memchr(json_text(v).data, 0, json_text(v).len))
+    if (!yyjson_is_str(v) || json_text(v).len > max ||
+        memchr(json_text(v).data, 0, json_text(v).len))
         return err_set(&c->err, RC_INVALID, "\"%s\" must be a string of at most %zu bytes", name,
                        max);
     if (is_needed && json_text(v).len == 0)

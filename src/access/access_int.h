@@ -54,13 +54,13 @@ extern const uint32_t access_org_route_count, access_key_route_count, access_mem
 
 /* One row: method, path, what it asks for, operation, body limit, OpenAPI. */
 enum { ACCESS_BODY_BYTES_MAX = 64 << 10 };
-#define ACCESS_ROUTE(method_, path, access_, op_, id, summary)                                 \
-    {                                                                                          \
-        .method = method_, .pattern = path, .access = access_, .handle = access_handle,        \
-        .arg = &(op_), .body_bytes_max = ACCESS_BODY_BYTES_MAX,                                \
-        .openapi = "{\"operationId\":\"" id "\",\"summary\":\"" summary "\","                  \
-                   "\"security\":[{\"session\":[]},{\"secretKey\":[]},{\"token\":[]}],"        \
-                   "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
+#define ACCESS_ROUTE(method_, path, access_, op_, id, summary)                                  \
+    {                                                                                           \
+        .method = method_, .pattern = path, .access = access_, .handle = access_handle,         \
+        .arg = &(op_), .body_bytes_max = ACCESS_BODY_BYTES_MAX,                                 \
+        .openapi = "{\"operationId\":\"" id "\",\"summary\":\"" summary "\","                   \
+                   "\"security\":[{\"session\":[]},{\"secretKey\":[]},{\"token\":[]}],"         \
+                   "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"},"  \
                    "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{}}}}}" \
     }
 #endif

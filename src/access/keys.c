@@ -105,8 +105,9 @@ static enum rc key_revoke(struct ctx *ctx, struct access_call *c)
                              &c->err);
 }
 
-static const struct access_op op_list = {keys_list, 200, false}, op_create = {key_create, 201, true},
-                              op_show = {key_show, 200, false}, op_update = {key_update, 200, true},
+static const struct access_op op_list = {keys_list, 200, false},
+                              op_create = {key_create, 201, true}, op_show = {key_show, 200, false},
+                              op_update = {key_update, 200, true},
                               op_rotate = {key_rotate, 201, true},
                               op_revoke = {key_revoke, 204, false};
 

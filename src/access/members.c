@@ -13,8 +13,7 @@ static enum rc read_role(struct access_call *c, enum tenant_role *ret)
     struct slice text;
     TRY(access_text(c, "role", true, 16, &text));
     if (!tenant_role_parse(text, ret))
-        return err_set(&c->err, RC_INVALID,
-                       "\"role\" is owner, admin, analyst, viewer or auditor");
+        return err_set(&c->err, RC_INVALID, "\"role\" is owner, admin, analyst, viewer or auditor");
     return RC_OK;
 }
 

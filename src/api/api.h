@@ -15,7 +15,7 @@ enum api_access {
     API_CONTROL,    /* only over the control socket (data/run/control.sock, mode 0600) */
     API_PERMISSION, /* + enum tenant_permission: API_NEEDS(STATS_READ) */
 };
-#define API_NEEDS(permission) (API_PERMISSION + TENANT_##permission)
+#define API_NEEDS(permission) ((int)API_PERMISSION + (int)TENANT_##permission)
 enum { API_PARAMS_MAX = 4 };
 struct api_request { /* lives in the request's arena until the answer */
     struct net_request *net;

@@ -58,6 +58,8 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
     add_stream(&out, n->events, project);
     buf_add_char(&out, ',');
     add_stream(&out, n->dead, NULL);
+    buf_add_char(&out, ',');
+    add_stream(&out, n->audit, NULL);
     buf_add_str(&out, "],\"consumers\":[");
     if (project)
         add_consumer(&out, project);

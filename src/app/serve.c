@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "analytics/ingest.h"
 #include "analytics/query.h"
 #include "app/cli.h"
@@ -25,6 +26,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
+enum { SERVICES = 5 /* the last only on the control socket */ };
 
 struct server {
     struct cli cli;
@@ -33,7 +35,8 @@ struct server {
     struct control control;
     struct ingest *ingest;
     struct query *query;
-    struct api_service services[4];
+    struct access *access;
+    struct api_service services[SERVICES];
     struct api *public_api, *control_api;
     struct net_loop *loops[LOOPS_MAX];
     uint32_t loop_count;
@@ -126,16 +129,18 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
     s->services[0] = ingest_service(s->ingest);
     s->services[1] = query_service(s->query);
-    s->services[2] = health_service(&s->health);
-    s->services[3] = control_service(&s->control);
+    TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant}, &s->access, err));
+    s->services[2] = access_service(s->access);
+    s->services[3] = health_service(&s->health);
+    s->services[SERVICES - 1] = control_service(&s->control);
     TRY(api_new(&(struct api_cfg){.tenant = s->node.tenant,
                                   .services = s->services,
-                                  .service_count = 3,
+                                  .service_count = SERVICES - 1,
                                   .version = WEIR_VERSION},
                 &s->public_api, err));
     TRY(api_new(&(struct api_cfg){.tenant = s->node.tenant,
                                   .services = s->services,
-                                  .service_count = 4,
+                                  .service_count = SERVICES,
                                   .version = WEIR_VERSION,
                                   .is_control = true},
                 &s->control_api, err));
@@ -152,6 +157,7 @@ static enum rc start(struct server *s, struct node_credentials *ret_credentials,
     bool is_new;
     TRY(node_open(&s->node, &s->cli.cfg, NODE_STREAMS | NODE_STORE | NODE_CONSUMERS, err));
     stream_on_halt(s->node.events, on_halt, s);
+    stream_on_halt(s->node.audit, on_halt, s);
     TRY(node_init(&s->node, ret_credentials, &is_new, err));
     return start_services(s, err);
 }
@@ -169,6 +175,7 @@ static void stop(struct server *s)
     node_stop_consumers(&s->node, CONSUMER_STOP_MS);
     api_free(s->control_api);
     api_free(s->public_api);
+    access_free(s->access);
     query_free(s->query);
     ingest_free(s->ingest);
     node_close(&s->node);
