@@ -83,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         h->value = take(&rest);
         lines += framing_is_token(h->name);
     }
+    a.traceparent = take(&rest);
+    lines += a.traceparent.len > 0;
     if (!out.bytes_max)
         buf_init(&out, OUT_MAX);
     buf_clear(&out);

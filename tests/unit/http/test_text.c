@@ -44,9 +44,12 @@ static void writes_answer_heads(void **state)
                             .headers = headers,
                             .header_count = 3,
                             .request_id = SLICE_LIT("id"),
+                            .traceparent = SLICE_LIT("00-ab"),
                             .length = 12};
-    assert_head(&a, "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Type: text/plain\r\nA: b\r\nEvil: "
-                    "x\r\nEvil2: x\r\nX-Request-Id: id\r\nContent-Length: 12\r\n\r\n");
+    assert_head(
+        &a,
+        "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Type: text/plain\r\nA: b\r\nEvil: "
+        "x\r\nEvil2: x\r\nX-Request-Id: id\r\ntraceparent: 00-ab\r\nContent-Length: 12\r\n\r\n");
     a = (struct http_answer){.status = 204, .date = SLICE_LIT("D")};
     assert_head(&a, "HTTP/1.1 204 No Content\r\nDate: D\r\n\r\n");
     a = (struct http_answer){.status = 299,
