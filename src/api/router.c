@@ -8,18 +8,46 @@
 #include "base/must.h"
 #include "http/url.h"
 
-enum { EMPTY_BODY_BYTES_MAX = 64 << 10 };
+enum { EMPTY_BODY_BYTES_MAX = 64 << 10, LIMIT_SLOTS = 1 << 16 };
 
 static const struct api_route unrouted = {
     .pattern = "", .access = API_PUBLIC}; /* so that api_problem() works before a route is known */
 
-static struct api_request *request_new(struct net_request *net, const struct api_route *route)
+static struct api_request *request_new(struct api *api, struct net_request *net,
+                                       const struct api_route *route)
 {
     struct api_request *req = arena_zalloc(net->arena, sizeof(*req));
     must(req); /* the arena of a request that has only its head is never full */
     req->net = net;
     req->route = route;
+    req->api = api;
     return req;
+}
+
+/* What the context says of the client: for who reads the audit log. An event of a visitor has
+ * nothing of it, so ingest does not pay for it. */
+static void describe_client(struct api_request *req)
+{
+    struct net_request *net = req->net;
+    char text[IP_TEXT_BYTES];
+    net->ctx->client_address = arena_copy(net->arena, slice_str(ip_format(req->client, text)));
+    net->ctx->user_agent = net_header_get(net, "User-Agent");
+    net->ctx->reason = net_header_get(net, "X-Reason");
+}
+
+static void find_client(struct api_request *req)
+{
+    const struct forwarded_cfg *proxies = &req->api->proxies;
+    struct net_request *net = req->net;
+    req->is_https = net->is_tls;
+    if (!ip_of_sockaddr(&net->peer, &req->client))
+        req->client = (struct ip){0, 0};
+    if (proxies->trusted.count) {
+        struct forwarded f;
+        forwarded_resolve(proxies, req->client, net->is_tls, net->headers, net->header_count, &f);
+        req->client = f.client;
+        req->is_https = f.is_https;
+    }
 }
 
 static void answer_preflight(struct net_request *net)
@@ -43,13 +71,13 @@ static bool decode_params(struct api_request *req)
 
 static void on_head(void *ctx, struct net_request *net, struct net_body_plan *plan)
 {
-    const struct api *api = ctx;
+    struct api *api = ctx;
     const struct api_entry *e = NULL;
     struct slice params[API_PARAMS_MAX] = {SLICE_EMPTY};
     enum api_match match = api_find(api, net->method, net->path, &e, params);
     plan->bytes_max = EMPTY_BODY_BYTES_MAX;
     if (match == API_MATCH_NONE) {
-        api_problem(request_new(net, &unrouted), RC_NOTFOUND,
+        api_problem(request_new(api, net, &unrouted), RC_NOTFOUND,
                     "There is nothing at %.*s; see /openapi.json.",
                     (int)(net->path.len > 200 ? 200 : net->path.len), net->path.data);
         return;
@@ -59,7 +87,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
             answer_preflight(net);
             return;
         }
-        struct api_request *req = request_new(net, e->route);
+        struct api_request *req = request_new(api, net, e->route);
         static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
                                             "PATCH", "DELETE", "OPTIONS"};
         struct net_header allow = {SLICE_LIT("Allow"), slice_str(names[e->route->method])};
@@ -71,19 +99,25 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         buf_done(&body);
         return;
     }
-    struct api_request *req = request_new(net, e->route);
+    struct api_request *req = request_new(api, net, e->route);
     req->service = e->service;
+    req->entry = e;
     memcpy(req->params, params, sizeof(params));
     if (e->route->access == API_CONTROL && !api->is_control) {
         api_problem(req, RC_NOTFOUND, "There is nothing here.");
         return;
     }
+    find_client(req);
+    if (!api_limit_address(req))
+        return;
+    if (!e->route->is_ingest)
+        describe_client(req);
     req->view = tenant_view_take(api->tenant);
     if (!decode_params(req)) {
         api_problem(req, RC_INVALID, "The path has a malformed percent-encoding.");
         return;
     }
-    if (!api_authenticate(req, e))
+    if (api_authenticate(req) == API_ANSWERED)
         return;
     if (e->route->body_bytes_max)
         plan->bytes_max = e->route->body_bytes_max;
@@ -94,11 +128,18 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
 static void on_request(void *ctx, struct net_request *net)
 {
     (void)ctx;
-    const struct api_entry *e = net->route;
     struct api_request *req = net->user;
     net->route = NULL; /* from here on the request and net->user are the handler's (see on_done) */
     net->user = NULL;
-    e->route->handle(net->ctx, e->service->ctx, req);
+    if (req->auth)
+        api_settle(req);
+    else
+        api_handle(req);
+}
+
+void api_handle(struct api_request *req)
+{
+    req->route->handle(req->net->ctx, req->service->ctx, req);
 }
 
 static void render_problem(void *ctx, int status, const char *detail, const char *request_id,
@@ -170,10 +211,20 @@ enum rc api_new(const struct api_cfg *cfg, struct api **ret_api, struct err *err
 {
     struct api *api = heap_alloc(HEAP_APP, sizeof(*api));
     *api = (struct api){.tenant = cfg->tenant,
+                        .state = cfg->state,
+                        .jwks = cfg->jwks,
+                        .quota = cfg->quota,
+                        .proxies = cfg->proxies,
+                        .address_limit = cfg->address_limit,
+                        .key_limit = cfg->key_limit,
                         .services = cfg->services,
                         .service_count = cfg->service_count,
                         .version = cfg->version,
                         .is_control = cfg->is_control};
+    if (cfg->address_limit.interval_ns)
+        api->addresses = limit_new("address", LIMIT_SLOTS);
+    if (cfg->key_limit.interval_ns)
+        api->keys = limit_new("key", LIMIT_SLOTS);
     uint32_t total = 0;
     for (uint32_t i = 0; i < cfg->service_count; i++)
         total += cfg->services[i].route_count;
@@ -211,6 +262,8 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
+    limit_free(api->addresses);
+    limit_free(api->keys);
     heap_free(api->entries);
     heap_free(api);
 }

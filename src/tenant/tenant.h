@@ -47,7 +47,9 @@ struct tenant_issuer { /* who may sign tokens for an organisation (docs/access.m
 
 struct tenant;      /* the whole; one per process */
 struct tenant_view; /* one immutable picture; reference-counted */
+enum { TENANT_CLAIM_MAX = 100 /* bytes of a claim's name */ };
 struct tenant_view *tenant_view_take(struct tenant *t);
+uint64_t tenant_view_generation(const struct tenant_view *v); /* no two views have the same */
 void tenant_view_give(struct tenant_view *v);
 /* NULL if the key is unknown, revoked, expired, or its project is archived. About 1 µs (one
  * SHA-256); less for a write key that this thread has looked up in this view before. */

@@ -62,6 +62,11 @@ struct tenant_view *tenant_view_take(struct tenant *t)
     return v;
 }
 
+uint64_t tenant_view_generation(const struct tenant_view *v)
+{
+    return v->generation;
+}
+
 void tenant_view_give(struct tenant_view *v)
 {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
