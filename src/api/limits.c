@@ -39,9 +39,9 @@ bool api_limit_address(struct api_request *req)
 bool api_limit_key(struct api_request *req, const struct uuid *key)
 {
     struct limit *l = req->api->keys;
-    return !l || take(req, "key", l,
-                      limit_key(l, slice_of((const char *)key->bytes, sizeof(key->bytes))),
-                      &req->api->key_limit);
+    return !l ||
+           take(req, "key", l, limit_key(l, slice_of((const char *)key->bytes, sizeof(key->bytes))),
+                &req->api->key_limit);
 }
 
 void api_ingest_count(struct api *api, const struct tenant_project *project, uint32_t events)

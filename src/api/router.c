@@ -44,7 +44,9 @@ static void find_client(struct api_request *req)
         req->client = (struct ip){0, 0};
     if (proxies->trusted.count) {
         struct forwarded f;
-        forwarded_resolve(proxies, req->client, net->is_tls, net->headers, net->header_count, &f);
+        forwarded_resolve(proxies, req->client, net->is_tls,
+                          (const struct framing_header *)(const void *)net->headers,
+                          net->header_count, &f); /* of one shape: net/conn.c */
         req->client = f.client;
         req->is_https = f.is_https;
     }

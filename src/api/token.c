@@ -66,8 +66,9 @@ static uint32_t algs_of(struct slice words)
 }
 
 /* Org and project are the configuration's, what the token says only narrows them. */
-static enum jwt_result map_claims(const struct tenant_view *view, const struct tenant_issuer *issuer,
-                                  const struct jwt *jwt, struct token_claims *ret)
+static enum jwt_result map_claims(const struct tenant_view *view,
+                                  const struct tenant_issuer *issuer, const struct jwt *jwt,
+                                  struct token_claims *ret)
 {
     char id[UUID_TEXT_LEN + 1];
     struct slice user = claim_text(jwt, issuer->user_claim),
@@ -87,7 +88,8 @@ static enum jwt_result map_claims(const struct tenant_view *view, const struct t
             return JWT_BAD_CLAIMS;
         ret->has_project = true;
     }
-    if (issuer->role_claim.len && !tenant_role_parse(claim_text(jwt, issuer->role_claim), &ret->role))
+    if (issuer->role_claim.len &&
+        !tenant_role_parse(claim_text(jwt, issuer->role_claim), &ret->role))
         ret->role = TENANT_NO_ROLE;
     return JWT_OK;
 }
@@ -153,8 +155,8 @@ static bool admit(struct api_request *req, const struct token_claims *t)
         return false;
     bool is_elsewhere = place.has_org && memcmp(&place.org, &t->org, sizeof(t->org)) != 0;
     if (t->has_project && place.has_org)
-        is_elsewhere |= !place.has_project ||
-                        memcmp(&place.project->id, &t->project, sizeof(t->project)) != 0;
+        is_elsewhere |=
+            !place.has_project || memcmp(&place.project->id, &t->project, sizeof(t->project)) != 0;
     if (is_elsewhere) {
         api_not_there(req);
         return false;
@@ -197,10 +199,9 @@ static void settle(struct api_request *req)
     }
     auth->task_req = req;
     auth->loop = req->net->loop;
-    auth->task =
-        (struct net_task){.ctx = ctx_ref(req->net->ctx), .run = refreshed_on_loop};
-    if (result != JWT_NO_KEY || jwks_cache_refresh(req->api->jwks, url, REFRESH_MS_MAX, refreshed,
-                                                   auth) != RC_OK)
+    auth->task = (struct net_task){.ctx = ctx_ref(req->net->ctx), .run = refreshed_on_loop};
+    if (result != JWT_NO_KEY ||
+        jwks_cache_refresh(req->api->jwks, url, REFRESH_MS_MAX, refreshed, auth) != RC_OK)
         refuse(req, result);
 }
 
