@@ -313,12 +313,12 @@ static void refuse(struct ingest_call *call, enum rc rc, const char *text)
 static void answer(struct ctx *ctx, struct net_task *task)
 {
     struct ingest_call *call = CONTAINER_OF(task, struct ingest_call, task);
-    (void)ctx;
     if (call->rc != RC_OK) {
         refuse(call, call->rc, "Nothing of this request was kept; send it again.");
         return;
     }
     count_outcomes(call);
+    api_ingest_count(ctx, call->req, call->kept);
     struct buf out = call->out; /* lives until the answer is copied */
     bool has_scratch = call->has_scratch;
     struct arena scratch = call->scratch;

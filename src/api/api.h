@@ -5,6 +5,7 @@
  * routes; app/ wires them. */
 #include "base/buf.h"
 #include "base/ip.h"
+#include "codec/jwt.h"
 #include "http/forwarded.h"
 #include "http/ratelimit.h"
 #include "net/net.h"
@@ -76,8 +77,14 @@ const struct tenant_project *api_ingest_project(struct api_request *req, struct 
  * limits and quota, and the claims. */
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
                       enum ctx_actor_kind kind, const char *id);
-/* Counts acknowledged events against the project's quota. */
-void api_ingest_count(struct api *api, const struct tenant_project *project, uint32_t events);
+/* A token of one of the organisation's issuers that is for one project. JWT_BAD_ISSUER: of nobody
+ * known; the project's own secret may have signed it. RC_AGAIN in *ret_rc: its keys are asked for,
+ * and the handler is called once more when they are here. */
+enum jwt_result api_ingest_token(struct api_request *req, struct slice token,
+                                 const struct tenant_project **ret_project, struct slice *ret_user,
+                                 enum rc *ret_rc);
+/* Counts acknowledged events of the request's project against its quota. */
+void api_ingest_count(struct ctx *ctx, struct api_request *req, uint32_t events);
 /* The value of that cookie; empty if there is none. */
 struct slice api_cookie(const struct net_request *net, const char *name);
 /* "weir_session"; on https with the prefix that ties it to this host (RFC 6265bis 4.1.3.2). */

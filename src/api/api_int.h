@@ -71,7 +71,8 @@ struct api_auth {
     /* of a token that waits for its issuer's keys */
     struct net_task task;
     struct net_loop *loop;
-    struct api_request *task_req;
+    struct api_request *req;
+    void (*refreshed)(struct api_request *req);
 };
 
 /* ---- limits (limits.c) ---- */

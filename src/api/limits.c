@@ -2,7 +2,12 @@
  * known. What was looked at is told in the answer (http/ratelimit.h). */
 #include "api/api_int.h"
 
+#include "base/heap.h"
+#include "base/log.h"
 #include "base/must.h"
+#include "tenant/admin.h"
+
+enum { WARNING_ARENA_BYTES = 64 << 10 };
 
 static void note(struct api_request *req, const char *name, const struct limit_policy *policy,
                  const struct limit_answer *a)
@@ -44,10 +49,54 @@ bool api_limit_key(struct api_request *req, const struct uuid *key)
                 &req->api->key_limit);
 }
 
-void api_ingest_count(struct api *api, const struct tenant_project *project, uint32_t events)
+/* ---- quota ---- */
+struct warning {
+    struct tenant *tenant;
+    struct ctx *ctx;
+    char org[UUID_TEXT_LEN + 1], project[UUID_TEXT_LEN + 1];
+};
+
+static void tell_owners(struct ctx *ctx, void *arg)
 {
-    if (api->quota && project->events_per_month_max > 0)
-        IGNORE(quota_add(api->quota, &project->id, (uint64_t)project->events_per_month_max, events,
-                         unix_now()),
-               "quota_flush() tells the owners");
+    struct warning *w = arg;
+    struct err err = ERR_INIT;
+    if (tenant_change(ctx, w->tenant,
+                      &(struct tenant_change){.action = "project.quota_warning",
+                                              .entity = TENANT_PROJECT,
+                                              .parent = slice_str(w->org),
+                                              .id = slice_str(w->project),
+                                              .org = slice_str(w->org),
+                                              .is_unseen = true},
+                      &err) != RC_OK)
+        log_warn("nobody could be told that a project has used most of its events",
+                 LOG_STR("project", w->project), LOG_ERR(&err));
+}
+
+static void told(struct ctx *ctx, void *arg)
+{
+    struct warning *w = arg;
+    (void)ctx;
+    ctx_release(w->ctx);
+    heap_free(w);
+}
+
+void api_ingest_count(struct ctx *ctx, struct api_request *req, uint32_t events)
+{
+    const struct tenant_project *project = req->project;
+    struct quota *quota = req->api->quota;
+    (void)ctx;
+    if (!quota || project->events_per_month_max == 0 ||
+        !quota_add(quota, &project->id, (uint64_t)project->events_per_month_max, events,
+                   unix_now()))
+        return;
+    /* Not the request's doing: weir says it, and the request does not wait for it. */
+    struct ctx *own =
+        ctx_new_system(net_loop_contexts(req->net->loop), WARNING_ARENA_BYTES, "quota");
+    if (!own)
+        return;
+    struct warning *w = heap_alloc(HEAP_APP, sizeof(*w));
+    *w = (struct warning){.tenant = req->api->tenant, .ctx = own};
+    uuid_format(&project->org, w->org);
+    uuid_format(&project->id, w->project);
+    net_loop_work(own, req->net->loop, tell_owners, told, w);
 }

@@ -14,13 +14,14 @@
 #include "base/must.h"
 #include "tenant/token_memo.h"
 
-enum { REFRESH_MS_MAX = 6000 };
+enum { REFRESH_MS_MAX = 6000, ISSUER_TAIL = 24 /* the random end of a UUIDv7 */ };
 
 struct token_claims { /* what the memo keeps */
     struct uuid org, project;
     bool has_project;
     enum tenant_role role;
-    char subject[CTX_PARTY_ID_BYTES];
+    char subject[CTX_PARTY_ID_BYTES]; /* the end of the issuer's id, '/', the user claim */
+    uint32_t user_at;
 };
 
 static struct slice claim_text(const struct jwt *jwt, struct slice name)
@@ -76,11 +77,11 @@ static enum jwt_result map_claims(const struct tenant_view *view,
     *ret = (struct token_claims){.org = issuer->org};
     if (!user.len)
         return JWT_BAD_CLAIMS;
-    /* Ours is the issuer's id: what it stands for can be looked up, and never is a credential. */
-    int len = snprintf(ret->subject, sizeof(ret->subject), "%.8s/%.*s",
-                       uuid_format(&issuer->id, id), SLICE_ARG(user));
+    int len = snprintf(ret->subject, sizeof(ret->subject), "%s/%.*s",
+                       uuid_format(&issuer->id, id) + ISSUER_TAIL, SLICE_ARG(user));
     if (len < 0 || (size_t)len >= sizeof(ret->subject))
         return JWT_BAD_CLAIMS;
+    ret->user_at = UUID_TEXT_LEN - ISSUER_TAIL + 1;
     if (issuer->project_claim.len) {
         const struct tenant_project *p =
             uuid_parse(project, &ret->project) ? tenant_by_id(view, &ret->project) : NULL;
@@ -167,16 +168,9 @@ static bool admit(struct api_request *req, const struct token_claims *t)
 /* ---- waiting for keys ---- */
 static void refreshed_on_loop(struct ctx *ctx, struct net_task *task)
 {
-    struct api_auth *auth = (struct api_auth *)((char *)task - offsetof(struct api_auth, task));
-    struct api_request *req = auth->task_req;
-    struct token_claims t;
-    struct slice url;
+    struct api_auth *auth = CONTAINER_OF(task, struct api_auth, task);
     (void)ctx;
-    enum jwt_result result = verify(req, auth->token, &t, &url);
-    if (result != JWT_OK)
-        refuse(req, result);
-    else if (admit(req, &t))
-        api_handle(req);
+    auth->refreshed(auth->req);
 }
 
 static void refreshed(void *arg, enum rc rc)
@@ -186,23 +180,44 @@ static void refreshed(void *arg, enum rc rc)
     net_loop_post(auth->loop, &auth->task);
 }
 
-static void settle(struct api_request *req)
+/* then() on the loop when the issuer was asked; false: it cannot be asked (again) now. */
+static bool wait_for_keys(struct api_request *req, struct slice url,
+                          void (*then)(struct api_request *req))
 {
     struct api_auth *auth = req->auth;
-    struct token_claims t;
-    struct slice url = SLICE_EMPTY;
-    enum jwt_result result = verify(req, auth->token, &t, &url); /* the keys may be here by now */
-    if (result == JWT_OK) {
-        if (admit(req, &t))
-            api_handle(req);
-        return;
-    }
-    auth->task_req = req;
+    auth->req = req;
+    auth->refreshed = then;
     auth->loop = req->net->loop;
     auth->task = (struct net_task){.ctx = ctx_ref(req->net->ctx), .run = refreshed_on_loop};
-    if (result != JWT_NO_KEY ||
-        jwks_cache_refresh(req->api->jwks, url, REFRESH_MS_MAX, refreshed, auth) != RC_OK)
+    return jwks_cache_refresh(req->api->jwks, url, REFRESH_MS_MAX, refreshed, auth) == RC_OK;
+}
+
+static bool auth_new(struct api_request *req, struct slice token)
+{
+    req->auth = arena_zalloc(req->net->arena, sizeof(*req->auth));
+    if (req->auth)
+        req->auth->token = token;
+    return req->auth;
+}
+
+static void decide(struct api_request *req)
+{
+    struct token_claims t;
+    struct slice url;
+    enum jwt_result result = verify(req, req->auth->token, &t, &url);
+    if (result != JWT_OK)
         refuse(req, result);
+    else if (admit(req, &t))
+        api_handle(req);
+}
+
+static void settle(struct api_request *req)
+{
+    struct token_claims t;
+    struct slice url = SLICE_EMPTY;
+    /* The keys may be here by now. */
+    if (verify(req, req->auth->token, &t, &url) != JWT_NO_KEY || !wait_for_keys(req, url, decide))
+        decide(req);
 }
 
 enum api_verdict api_token_begin(struct api_request *req, struct slice token)
@@ -212,13 +227,35 @@ enum api_verdict api_token_begin(struct api_request *req, struct slice token)
     enum jwt_result result = verify(req, token, &t, &url);
     if (result == JWT_OK)
         return admit(req, &t) ? API_GO : API_ANSWERED;
-    if (result == JWT_NO_KEY && url.len) {
-        req->auth = arena_zalloc(req->net->arena, sizeof(*req->auth));
-        if (req->auth) {
-            *req->auth = (struct api_auth){.settle = settle, .token = token};
-            return API_LATER;
-        }
+    if (result == JWT_NO_KEY && url.len && auth_new(req, token)) {
+        req->auth->settle = settle;
+        return API_LATER;
     }
     refuse(req, result);
     return API_ANSWERED;
+}
+
+/* ---- ingest ---- */
+enum jwt_result api_ingest_token(struct api_request *req, struct slice token,
+                                 const struct tenant_project **ret_project, struct slice *ret_user,
+                                 enum rc *ret_rc)
+{
+    struct token_claims t;
+    struct slice url = SLICE_EMPTY;
+    enum jwt_result result = verify(req, token, &t, &url);
+    *ret_rc = RC_OK;
+    if (result == JWT_NO_KEY && url.len && !req->auth && auth_new(req, token) &&
+        wait_for_keys(req, url, api_handle))
+        *ret_rc = RC_AGAIN;
+    if (result != JWT_OK)
+        return result;
+    if (!t.has_project)
+        return JWT_BAD_CLAIMS;
+    *ret_project = tenant_by_id(req->view, &t.project);
+    *ret_user = arena_copy(req->net->arena, slice_str(t.subject + t.user_at));
+    if (!*ret_project)
+        return JWT_BAD_CLAIMS;
+    if (!api_ingest_admit(req, *ret_project, CTX_TOKEN, t.subject))
+        *ret_rc = RC_RATE; /* answered */
+    return JWT_OK;
 }

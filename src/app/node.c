@@ -245,7 +245,8 @@ static enum rc start_consumers(struct node *n, struct err *err)
     TRY(check_progress(n, "archive", err));
     if (n->cfg->archive)
         TRY(start_archiver(n, err));
-    TRY(outbox_start(n->tenant, n->audit, &n->outbox, err));
+    TRY(quota_open(n->state, unix_now(), &n->quota, err));
+    TRY(chores_start(n->tenant, n->audit, n->quota, &n->chores, err));
     if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
         return err_set(err, RC_NOMEM, "cannot start a thread");
     n->has_bring_up = true;
@@ -305,7 +306,7 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
         consumer_stop(project, deadline_ms);
     if (n->archiver)
         consumer_stop(take_ptr(&n->archiver), deadline_ms);
-    outbox_stop(take_ptr(&n->outbox));
+    chores_stop(take_ptr(&n->chores));
 }
 
 void node_close(struct node *n)
@@ -324,6 +325,8 @@ void node_close(struct node *n)
         stream_close(take_ptr(&n->audit));
     if (n->supervisor)
         store_supervisor_stop(take_ptr(&n->supervisor));
+    if (n->quota)
+        quota_close(take_ptr(&n->quota));
     tenant_close(take_ptr(&n->tenant));
     state_close(take_ptr(&n->state));
     os_close(n->lock_fd);

@@ -16,8 +16,8 @@
 #include <stdatomic.h>
 
 #include "analytics/project.h"
+#include "app/chores.h"
 #include "app/config.h"
-#include "app/outbox.h"
 #include "archive/archive.h"
 #include "archive/object.h"
 #include "base/os.h"
@@ -41,7 +41,8 @@ struct node {
     struct stream *events;
     struct stream *dead;
     struct stream *audit;
-    struct outbox *outbox;
+    struct quota *quota;
+    struct chores *chores;
     struct store_supervisor *supervisor; /* NULL with a server of the user's own */
     struct store_cfg store_cfg;
     struct store_child_cfg child_cfg;
