@@ -1,5 +1,5 @@
-/* Token buckets: exact over hours, never too generous whatever keys, costs and clocks come, and what
- * a table that is too small forgets. The clock is a number; nothing waits. */
+/* Token buckets: exact over hours, never too generous whatever keys, costs and clocks come, and
+ * what a table that is too small forgets. The clock is a number; nothing waits. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
