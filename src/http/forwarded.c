@@ -171,7 +171,7 @@ struct element {
     struct slice for_node, proto, host; /* empty = absent */
 };
 
-/* Escapes are passed over, not taken out: a value with a backslash is no address, scheme or host. */
+/* Escapes are passed over, not taken out: what has one is no address, no scheme and no host. */
 static bool take_quoted(struct slice *rest, struct slice *ret)
 {
     size_t end = 1;

@@ -29,14 +29,15 @@ enum {
     FORWARDED_ENTRY_BYTES_MAX = 512, /* a longer one is malformed */
 };
 enum forwarded_field { FORWARDED_X, FORWARDED_RFC7239 };
-enum forwarded_end {                       /* why the walk ended */
-                     FORWARDED_END_PEER,   /* the peer is no trusted proxy: it is the client */
-                     FORWARDED_END_CLIENT, /* an address that is no trusted proxy */
-                     FORWARDED_END_TRUSTED, /* no entry was left: the client is itself in the trusted ranges, or the
-                                proxy does not write the field */
-                     FORWARDED_END_HIDDEN, /* "unknown", or an obfuscated identifier (RFC 7239 6.3) */
-                     FORWARDED_END_MALFORMED, /* an entry that is none */
-                     FORWARDED_END_HOPS,      /* FORWARDED_HOPS_MAX */
+/* Why the walk ended. */
+enum forwarded_end {
+    FORWARDED_END_PEER,   /* the peer is no trusted proxy: it is the client */
+    FORWARDED_END_CLIENT, /* at an address that is no trusted proxy */
+    /* No entry was left: the client is within the trusted ranges, or the proxy writes none. */
+    FORWARDED_END_TRUSTED,
+    FORWARDED_END_HIDDEN,    /* "unknown", or an obfuscated identifier (RFC 7239 6.3) */
+    FORWARDED_END_MALFORMED, /* an entry that is none */
+    FORWARDED_END_HOPS,      /* FORWARDED_HOPS_MAX */
 };
 struct forwarded_cfg {
     struct cidr_set trusted;

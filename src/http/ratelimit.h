@@ -9,11 +9,11 @@
  *     RateLimit-Reset: 1
  *     Retry-After: 1
  *
- * The first two are draft-ietf-httpapi-ratelimit-headers-11 (May 2026; structured fields, RFC 9651):
- * q units may be used in w seconds; r are left, and t is the time within which no more than these
- * are to be used. The three after them are what the drafts up to 06 had and most clients in use
- * read; they say the same of the policy that has the least left. X-RateLimit-* is not sent: there
- * are three contradicting readings of its reset.
+ * The first two are draft-ietf-httpapi-ratelimit-headers-11 (May 2026; structured fields, RFC
+ * 9651): q units may be used in w seconds; r are left, and t is the time within which no more than
+ * these are to be used. The three after them are what the drafts up to 06 had and most clients in
+ * use read; they say the same of the policy that has the least left. X-RateLimit-* is not sent:
+ * there are three contradicting readings of its reset.
  *
  * When to send  With each 429, and with the answers of the API (secret key, session). Not with
  * those of ingest: no browser's beacon reads them, and 150 bytes on every event are paid by all.

@@ -13,8 +13,8 @@
  * INVARIANTS
  *   1. The TAT of a slot only grows, whoever owns it. So a compare-and-swap on it cannot mistake a
  *      later owner's value for an earlier one's (no ABA).
- *   2. Therefore the least TAT of a set only grows, and who was replaced with TAT v finds at least v
- *      when he comes back.
+ *   2. Therefore the least TAT of a set only grows, and who was replaced with TAT v finds at least
+ *      v when he comes back.
  *   3. A key is in at most one slot: keys are put in under the set's lock, after another look.
  *
  * THREADS  A key in the table: read key, read TAT, read key again, swap TAT. If the slot went to

@@ -13,9 +13,9 @@
  *
  * Eviction  The table has a fixed number of slots. A key that finds its set of slots taken replaces
  * the one that is nearest to a full bucket, and goes on with that one's debt. So a key that is over
- * its limit is never forgotten in favour of new ones, and nobody gains by being forgotten: who comes
- * back inherits at least the debt that he left behind. A slot whose bucket is full again is as good
- * as a free one. The price is paid by new keys and only under a flood: it begins when more
+ * its limit is never forgotten in favour of new ones, and nobody gains by being forgotten: who
+ * comes back inherits at least the debt that he left behind. A slot whose bucket is full again is
+ * as good as a free one. The price is paid by new keys and only under a flood: it begins when more
  * different keys than slots come within the time in which a bucket refills, which takes about
  * slots * rate requests a second (65,536 slots and 100/s: 6.5 million).
  *
@@ -33,8 +33,8 @@ struct limit_policy {
     int64_t interval_ns; /* until one token is back; 0 = no limit */
     uint32_t burst;
 };
-/* tokens in so many seconds (>= 1), burst at once. tokens 0: no limit. Asserted: tokens / seconds <=
- * LIMIT_RATE_MAX, 1 <= burst <= LIMIT_BURST_MAX, and an empty bucket is full again within
+/* tokens in so many seconds (>= 1), burst at once. tokens 0: no limit. Asserted: tokens / seconds
+ * <= LIMIT_RATE_MAX, 1 <= burst <= LIMIT_BURST_MAX, and an empty bucket is full again within
  * LIMIT_WINDOW_S_MAX. */
 struct limit_policy limit_policy_of(uint32_t tokens, uint32_t seconds, uint32_t burst);
 /* In which an empty bucket is full again, rounded up: the "w" of RateLimit-Policy. */
@@ -62,7 +62,7 @@ uint64_t limit_key(const struct limit *l, struct slice bytes);
 uint64_t limit_key_address(const struct limit *l, struct ip address);
 
 /* Takes cost tokens (>= 1) from the key's bucket. Returns ret->is_allowed. Any thread; no lock for
- * a key that is in the table. now: any thread's idea of it; the clocks of two threads may differ. */
+ * a key that is in the table. now: the thread's own idea of it, two threads' may differ. */
 bool limit_take(struct limit *l, uint64_t key, uint32_t cost, const struct limit_policy *policy,
                 mono_ns now, struct limit_answer *ret);
 #endif

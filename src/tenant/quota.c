@@ -1,8 +1,8 @@
-/* LAYOUT  One counter per project that has sent anything since the start, found by an open-addressing
- *         table of pointers that is only ever added to; when it is half full a table of twice the
- *         size takes its place, and the old one stays until the end, as somebody may be reading it.
- *         (All old ones together are smaller than the present one.) Project ids are made here, so
- *         nobody outside can choose colliding ones.
+/* LAYOUT  One counter per project that has sent anything since the start, found by an
+ *         open-addressing table of pointers that is only ever added to; when it is half full a
+ *         table of twice the size takes its place, and the old one stays until the end, as somebody
+ *         may be reading it. (All old ones together are smaller than the present one.) Project ids
+ *         are made here, so nobody outside can choose colliding ones.
  *
  *         A counter has two cells, for the even and the odd months, so that the end of a month can
  *         still be flushed while the next one begins. A cell is emptied when the month after next
@@ -13,8 +13,8 @@
  *         from unflushed and adds to used what others brought: total - (known + n). So used never
  *         dips while a flush is under way.
  *
- * THREADS  lock guards the adding of counters and tables, the emptying of cells, and known. Held for
- *         memory only. flush_lock: one flush at a time, over the state's transactions. */
+ * THREADS lock guards the adding of counters and tables, the emptying of cells, and known; it is
+ *         held for memory only. flush_lock: one flush at a time, over the state's transactions. */
 #include "tenant/quota.h"
 
 #include <pthread.h>

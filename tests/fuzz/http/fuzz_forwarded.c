@@ -1,6 +1,6 @@
 /* Whatever a client sends, through a proxy that appends its address the client is that address, and
- * scheme and host are what the proxy says. Without one, the peer. The answer of any walk is the peer
- * or an address that stands in the field.
+ * scheme and host are what the proxy says. Without one, the peer. The answer of any walk is the
+ * peer or an address that stands in the field.
  *
  * Input: a byte (1: Forwarded, 2: a line of its own for what the proxy adds, 4: the raw headers
  * only), then the client's lines. */

@@ -1,4 +1,4 @@
-/* Who the client is: as each known proxy writes it, and as somebody who wants to be another would. */
+/* Who the client is: as each known proxy writes it, and as one who wants to be another would. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* Token buckets: exact over hours, never too generous whatever keys, costs and clocks come, and what
- * a table that is too small forgets. The clock is a number; nothing waits. */
+/* Token buckets: exact over hours, never too generous whatever keys, costs and clocks come, and
+ * what a table that is too small forgets. The clock is a number; nothing waits. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/heap.h"
@@ -267,10 +268,11 @@ static void a_flood_does_not_free_a_limited_key(void **state)
     limit_free(l);
 }
 
+/* Each asks for five times its rate, and there are two slots for five keys. */
 static void nobody_gains_by_being_forgotten(void **state)
 {
     (void)state;
-    enum { KEYS = 100, STEPS = 200000 };
+    enum { KEYS = 40, STEPS = 200000 };
     static struct model models[KEYS];
     struct limit *l = limit_new("test", 16);
     struct limit_policy p = limit_policy_of(10, 1, 10);
@@ -283,7 +285,7 @@ static void nobody_gains_by_being_forgotten(void **state)
         uint64_t key = prng_below(&r, KEYS);
         if (take(l, key + 1000, p, now))
             charge(&models[key], 1, now);
-        now += (int64_t)prng_below(&r, 10 * MS);
+        now += (int64_t)prng_below(&r, MS);
     }
     limit_free(l);
 }
@@ -399,14 +401,65 @@ static void threads_share_one_bucket_exactly(void **state)
     limit_free(c.l);
 }
 
-/* Eight slots for forty keys: nearly every take replaces a key, and each key comes back soon. */
+/* With the clock still, each slot gives its burst and no more, whoever owns it when: not one charge
+ * gets lost between owners. */
+static void threads_that_replace_each_other_lose_no_charge(void **state)
+{
+    (void)state;
+    enum { BURST = 20000, SLOTS = 8 };
+    static struct crowd c;
+    uint64_t all = 0;
+    c = (struct crowd){limit_new("test", SLOTS), limit_policy_of(1, 1, BURST), .keys = HOT_KEYS};
+    run_crowd(&c);
+    for (uint32_t i = 0; i < c.keys; i++)
+        all += atomic_load(&c.allowed[i]);
+    assert_int_equal(all, SLOTS * BURST);
+    limit_free(c.l);
+}
+
+enum { NEW_KEYS = 20000 };
+struct meeting {
+    struct limit *l;
+    _Atomic uint64_t arrived;
+    _Atomic uint64_t allowed;
+};
+
+static void *meet(void *arg)
+{
+    struct meeting *m = arg;
+    const struct limit_policy once = limit_policy_of(1, 1, 1);
+    for (uint64_t key = 1; key <= NEW_KEYS; key++) {
+        struct limit_answer answer;
+        atomic_fetch_add(&m->arrived,
+                         1); /* side by side at each key: within nanoseconds, on two cores */
+        while (atomic_load(&m->arrived) < 2 * key)
+            sched_yield();
+        atomic_fetch_add(&m->allowed, limit_take(m->l, key, 1, &once, (mono_ns){START}, &answer));
+    }
+    return NULL;
+}
+
+static void threads_that_meet_at_a_new_key_share_its_bucket(void **state)
+{
+    (void)state;
+    struct meeting m = {.l = limit_new("test", 1 << 17)};
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, meet, &m), 0);
+    meet(&m);
+    pthread_join(other, NULL);
+    assert_int_equal(atomic_load(&m.allowed), NEW_KEYS);
+    limit_free(m.l);
+}
+
+/* Eight slots for forty keys that ask for five times their rate: nearly every take replaces a key,
+ * and each key comes back soon. */
 static void threads_that_evict_each_other_gain_nothing(void **state)
 {
     (void)state;
     enum { RATE = 1000, BURST = 10 };
     static struct crowd c;
     c = (struct crowd){limit_new("test", 8), limit_policy_of(RATE, 1, BURST), .keys = HOT_KEYS,
-                       .step_ns = 50000};
+                       .step_ns = 5000};
     run_crowd(&c);
     int64_t elapsed = atomic_load(&c.clock_ns) - START;
     uint64_t all = 0, most = BURST + (uint64_t)(elapsed * RATE / S);
@@ -439,6 +492,8 @@ int main(void)
         cmocka_unit_test(addresses_are_customers),
         cmocka_unit_test(refusals_are_counted_by_kind),
         cmocka_unit_test(threads_share_one_bucket_exactly),
+        cmocka_unit_test(threads_that_replace_each_other_lose_no_charge),
+        cmocka_unit_test(threads_that_meet_at_a_new_key_share_its_bucket),
         cmocka_unit_test(threads_that_evict_each_other_gain_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Events per month over a real SQLite file: the levels, the months, what a crash and a failing flush
- * leave, two nodes on one table, and adding while a flush is under way. */
+/* Events per month over a real SQLite file: the levels, the months, what a crash and a failing
+ * flush leave, two nodes on one table, and adding while a flush is under way. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
