@@ -116,7 +116,8 @@ static void problem(struct api_request *req, enum rc rc, const char *detail)
     lower(slug, sizeof(slug), rc_name(rc));
     buf_init(&body, PROBLEM_BYTES_MAX);
     api_render_problem(&body, status, slug, rc_text(rc), detail, req->net->ctx->request_id);
-    must(buf_ok(&body));
+    if (!buf_ok(&body))
+        buf_clear(&body); /* no memory for the text: the status says it */
     struct net_header headers[2];
     uint32_t n = 0;
     if (status == 503 || status == 429)

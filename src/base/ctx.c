@@ -2,8 +2,8 @@
  * WHY     A server that handles many requests on one thread leaks one tenant's data to another in
  *         three ways: a continuation runs for a request that is over, a slot is used again without
  *         being cleared, or "the current request" is not the one that is being worked on. Each has
- *         one place here that refuses it; tests/sim/ctx builds this file with
- *         WEIR_BUG_STALE_CTX, which takes the three away, and must then fail.
+ *         one place here that refuses it. The tests of tests/sim are run over this file without
+ *         them, too (WEIR_BUG_STALE_CTX), and must then fail.
  * LAYOUT  Slots come in slabs that live as long as the process (SLAB_TYPESAFE_BY_RCU is the same
  *         idea): reading the generation of a stale reference is always allowed. A free slot keeps
  *         its arena's first chunk while its pool has few of those (warm), else none (cold).
@@ -22,11 +22,14 @@
 #include "base/poison.h"
 #include "base/random.h"
 
-#ifdef WEIR_BUG_STALE_CTX
-enum { IS_CHECKED = 0 };
-#else
-enum { IS_CHECKED = 1 };
+#ifndef WEIR_BUG_STALE_CTX
+#define WEIR_BUG_STALE_CTX 0 /* bits: which of the three is left out */
 #endif
+enum {
+    HAS_GENERATIONS = !(WEIR_BUG_STALE_CTX & 1),
+    HAS_RESET = !(WEIR_BUG_STALE_CTX & 2),
+    HAS_WIPE = !(WEIR_BUG_STALE_CTX & 4),
+};
 
 enum {
     SLAB_SLOTS = 32,
@@ -217,7 +220,7 @@ struct ctx *ctx_new(struct ctx_pool *pool, size_t arena_bytes_max)
         return NULL;
     UNPOISON(ctx, PUBLIC_BYTES);
     live_link(pool, ctx);
-    if (IS_CHECKED || !ctx->claims) {
+    if (HAS_RESET || !ctx->claims) {
         memset(ctx, 0, PUBLIC_BYTES);
         ctx->claims = CTX_CLAIMS_NOBODY;
     }
@@ -254,7 +257,7 @@ struct ctx *ctx_new_system(struct ctx_pool *pool, size_t arena_bytes_max, const 
 
 void ctx_set_claims(struct ctx *ctx, const struct ctx_claims *claims)
 {
-    must(ctx->is_live_ && (ctx->claims == CTX_CLAIMS_NOBODY || !IS_CHECKED));
+    must(ctx->is_live_ && (ctx->claims == CTX_CLAIMS_NOBODY || !HAS_RESET));
     ctx->claims_ = *claims;
     ctx->claims = &ctx->claims_;
 }
@@ -280,13 +283,14 @@ void ctx_release(struct ctx *ctx)
     struct ctx_pool *pool = ctx->pool_;
     live_unlink(pool, ctx);
     atomic_fetch_add_explicit(&ctx->generation_, 1, memory_order_release);
-    if (IS_CHECKED) {
+    if (HAS_WIPE)
         arena_wipe(&ctx->arena_);
+    else
+        arena_reset(&ctx->arena_);
+    if (HAS_RESET) {
         memset(&ctx->claims_, POISON_BYTE, sizeof(ctx->claims_));
         memset(ctx, POISON_BYTE, PUBLIC_BYTES);
         POISON(ctx, PUBLIC_BYTES);
-    } else {
-        arena_reset(&ctx->arena_);
     }
     slot_give(pool, ctx);
 }
@@ -302,7 +306,7 @@ struct ctx_ref ctx_ref(struct ctx *ctx)
 
 bool ctx_is_stale(struct ctx_ref ref)
 {
-    if (!ref.ctx || !IS_CHECKED)
+    if (!ref.ctx || !HAS_GENERATIONS)
         return false;
     must(ref.ctx->canary_ == CANARY);
     return atomic_load_explicit(&ref.ctx->generation_, memory_order_acquire) != ref.generation;
