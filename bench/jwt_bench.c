@@ -8,7 +8,7 @@
 
 #include "../tests/unit/codec/jwt_signer.h"
 #include "codec/jwks.h"
-#include "tenant/token.h"
+#include "tenant/token_memo.h"
 
 enum { ROUND = 200 };
 #define ALGS_ALL (JWT_ALGS_PUBLIC | JWT_ALG_BIT(JWT_HS256))

@@ -1,5 +1,5 @@
 /* WHAT  Who asks, and whether it may: the one place that every route's answer to it comes from.
- * WHY   A handler gets its project and its caller from here and from nowhere else, so that it cannot
+ * WHY   A handler gets its project and its caller from here and nowhere else, so that it cannot
  *       forget whose data it touches. What the path names must be the caller's own; otherwise the
  *       answer is the same 404 that a thing which does not exist would get (nobody learns which ids
  *       exist). What a route needs stands in its row of the table (api_route.access).

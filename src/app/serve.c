@@ -153,7 +153,7 @@ static enum rc new_api(struct server *s, uint32_t services, bool is_control, str
 static enum rc read_proxies(struct server *s, struct err *err)
 {
     const struct config *cfg = &s->cli.cfg;
-    if (strcmp(cfg->forwarded_field, "forwarded") == 0)
+    if (strcmp(cfg->trusted_header, "forwarded") == 0)
         s->proxies.field = FORWARDED_RFC7239;
     if (cidr_set_parse(slice_str(cfg->trusted_proxies), &s->proxies.trusted, err) != RC_OK)
         return err_wrap(err, "trusted_proxies: ");

@@ -6,6 +6,7 @@
  *         could lose, and the edge must find it by its hash. */
 #include "tenant/entity_int.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "base/crc32c.h"
@@ -14,6 +15,22 @@
 #include "tenant/tenant_int.h"
 
 enum { WRITE_CHARS = 32, SECRET_CHARS = 43, CHECK_CHARS = 6, PREFIX_CHARS = 11 };
+
+/* OpenSSL 3 looks an algorithm up by its name with every SHA256(): once is enough. */
+static EVP_MD *digest;
+
+static void fetch_sha256(void)
+{
+    digest = EVP_MD_fetch(NULL, "SHA256", NULL);
+    must(digest);
+}
+
+void tenant_hash_key(struct slice key, uint8_t ret_hash[TENANT_HASH_BYTES])
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    must(pthread_once(&once, fetch_sha256) == 0);
+    must(EVP_Digest(key.data, key.len, ret_hash, NULL, digest, NULL) == 1);
+}
 
 static const int64_t MS_PER_DAY = 86400000;
 

@@ -7,7 +7,6 @@
  * project ids are made by us, so nobody outside can choose colliding entries. */
 #include "tenant/tenant_int.h"
 
-#include <openssl/evp.h>
 #include <stddef.h>
 
 #include "base/arena.h"
@@ -36,22 +35,6 @@ struct tenant_view {
     struct tenant_issuer *issuers; /* a handful per organisation, looked through */
     uint32_t issuer_count;
 };
-
-/* OpenSSL 3 looks an algorithm up by its name with every SHA256(): once is enough. */
-static EVP_MD *digest;
-
-static void fetch_sha256(void)
-{
-    digest = EVP_MD_fetch(NULL, "SHA256", NULL);
-    must(digest);
-}
-
-void tenant_hash_key(struct slice key, uint8_t ret_hash[TENANT_HASH_BYTES])
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    must(pthread_once(&once, fetch_sha256) == 0);
-    must(EVP_Digest(key.data, key.len, ret_hash, NULL, digest, NULL) == 1);
-}
 
 struct tenant_view *tenant_view_take(struct tenant *t)
 {
