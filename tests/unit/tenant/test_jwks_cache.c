@@ -35,6 +35,7 @@ static struct issuer {
     pthread_cond_t changed;
     struct route routes[ROUTES]; /* by the last character of the path: /keys0 … */
     char request[4096];          /* the last one */
+    int connections;
     bool is_closing;
 } issuer;
 
@@ -92,6 +93,7 @@ static void *accept_all(void *arg)
         int fd = accept(issuer.listener, NULL, NULL);
         pthread_mutex_lock(&issuer.lock);
         bool is_closing = issuer.is_closing;
+        issuer.connections++;
         pthread_mutex_unlock(&issuer.lock);
         if (is_closing) {
             if (fd >= 0)
@@ -377,6 +379,19 @@ static void nonsense_leaves_the_last_set_in_force(void **state)
     assert_int_equal(hits(1), 0);
 }
 
+static void a_redirect_from_http_is_not_followed_anywhere(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf head;
+    buf_init(&head, 4096);
+    buf_addf(&head, "302 Found\r\nLocation: https%s/keys1", issuer.base + strlen("http"));
+    answers(0, buf_cstr(&head), SLICE_EMPTY);
+    assert_int_equal(refresh(url_of(0)), RC_UNAVAILABLE);
+    pthread_mutex_lock(&issuer.lock);
+    assert_int_equal(issuer.connections, 1);
+    pthread_mutex_unlock(&issuer.lock);
+}
+
 static void after_a_day_without_the_issuer_nothing_verifies(void **state)
 {
     (void)state;
@@ -505,6 +520,7 @@ int main(void)
         TEST(an_unknown_kid_brings_the_rotated_set),
         TEST(a_set_that_is_no_longer_fresh_is_fetched_unasked),
         TEST(nonsense_leaves_the_last_set_in_force),
+        TEST(a_redirect_from_http_is_not_followed_anywhere),
         TEST(after_a_day_without_the_issuer_nothing_verifies),
         TEST(a_dead_issuer_delays_only_its_own_tokens),
         TEST(an_issuer_that_says_nothing_is_given_up),
