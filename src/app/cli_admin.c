@@ -145,7 +145,7 @@ static enum rc find_action(struct admin *a, const struct admin_verb *verb)
     return RC_OK;
 }
 
-/* Every word and option was meant for something: one too many is an error as one that is missing. */
+/* Every word and option was meant for something: one too many is an error, as a missing one is. */
 static enum rc check_words(struct admin *a)
 {
     bool is_open, is_needed;

@@ -84,8 +84,8 @@ enum rc admin_id(struct admin *a, const char *text, const char *what, struct uui
 /* "90m", "24h", "30d"; a number alone is refused, for nobody could tell its unit. */
 enum rc admin_duration(struct admin *a, const char *text, int64_t *ret_ms) MUST_CHECK;
 enum rc admin_role(struct admin *a, const char *text, enum tenant_role *ret_role) MUST_CHECK;
-/* A line from stdin, or what is typed at a prompt without echo. Bounded by `to`; the newline is left
- * out. */
+/* A line from stdin, or what is typed at a prompt without echo. Bounded by `to`; without its
+ * newline. */
 enum rc admin_secret(struct admin *a, const char *prompt, struct buf *to) MUST_CHECK;
 
 /* ---- what is shown ---- */
