@@ -44,6 +44,8 @@ static const char *next_token(struct slice *rest)
                                          SLICE_CONST("trace_id=")};
     uint8_t id[16];
     for (; rest->len; *rest = slice_sub(*rest, 1)) {
+        if (rest->data[0] != 't' && rest->data[0] != '0')
+            continue;
         for (size_t i = 0; i < COUNT_OF(marks); i++) {
             if (!slice_has_prefix(*rest, marks[i]) || rest->len < marks[i].len + 32 ||
                 !slice_unhex(rest->data + marks[i].len, sizeof(id), id))
