@@ -1,5 +1,5 @@
-/* WHAT: what a request's context costs: CPU time per operation, the least of several rounds (another
- * process on the machine can only make it more). docs/internals/context.md quotes it. */
+/* WHAT: what a request's context costs: CPU time per operation, the least of several rounds (others
+ * on the machine can only make it more). docs/internals/context.md quotes it. */
 #include <stdio.h>
 #include <time.h>
 

@@ -76,7 +76,9 @@ void check_log(struct slice text)
         struct slice line = slice_cut(&text, '\n'), rest = line;
         const char *first = next_token(&rest), *other;
         bool has_context = memmem(line.data, line.len, " request_id=", 12);
-        if (first && !has_context)
+        if (!first)
+            continue;
+        if (!has_context)
             leak("a log line outside of any context: %.*s", SLICE_ARG(line));
         while ((other = next_token(&rest)))
             if (memcmp(first, other, 32) != 0) {
@@ -111,6 +113,7 @@ static void ready_add(struct world *w, struct step *s)
 {
     if (w->ready_count == w->ready_cap) {
         w->ready_cap = w->ready_cap ? w->ready_cap * 2 : 64;
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is an array of pointers */
         w->ready = realloc(w->ready, w->ready_cap * sizeof(*w->ready));
         must(w->ready);
     }
