@@ -29,69 +29,99 @@ static const char *jwt_text(enum jwt_result result)
         return "Unauthorized: Failed to decode JWT payload";
     case JWT_BAD_CLAIMS:
         return "Unauthorized: Failed to parse JWT claims";
+    case JWT_BAD_HEADER:
     case JWT_BAD_ALG:
-        return "Unauthorized: The JWT algorithm must be HS256";
+        return "Unauthorized: The JWT algorithm must be HS256, or one of your token issuer's";
     case JWT_BAD_SIGNATURE:
         return "Unauthorized: Invalid JWT signature";
     case JWT_EXPIRED:
         return "Unauthorized: The JWT has expired";
     case JWT_NOT_YET:
         return "Unauthorized: The JWT is not valid yet";
+    case JWT_NO_KEY:
+        return "Unauthorized: The JWT's key is not one of its issuer's";
+    case JWT_NO_EXPIRY:
+        return "Unauthorized: The JWT has no expiry";
+    case JWT_BAD_ISSUER:
+    case JWT_BAD_AUDIENCE:
+        return "Unauthorized: The JWT's issuer and audience are not known here";
     }
     must_not_reach("jwt result");
 }
 
+static enum jwt_result verify_with_secret(const struct jwt *jwt, struct slice secret)
+{
+    const struct jwt_expect expect = {
+        .now = unix_now(), .skew_s = JWT_CLOCK_SKEW_S, .is_lenient = true};
+    struct jwt_key key;
+    if (jwt_key_hs256(secret, &key, NULL) != RC_OK)
+        return JWT_BAD_SIGNATURE;
+    enum jwt_result result = jwt_verify(jwt, &key);
+    return result == JWT_OK ? jwt_check(jwt, &expect) : result;
+}
+
 /* The token's project, once its secret has proved the token. An unknown project looks like a wrong
  * signature. */
-static const struct tenant_project *verify(struct api_request *req, struct slice *ret_user,
-                                           const char **ret_error)
+static enum jwt_result by_secret(struct api_request *req, const struct jwt *jwt,
+                                 const struct tenant_project **ret_project, struct slice *ret_user)
 {
-    struct net_request *net = req->net;
-    struct slice auth = net_header_get(net, "Authorization");
-    struct jwt jwt;
     struct uuid id;
-    if (!net_header_has(net, "Authorization")) {
-        *ret_error = "Unauthorized: Missing Authorization header";
+    yyjson_val *claim = json_get(jwt->claims, "projectId");
+    struct slice text = claim && yyjson_is_str(claim) ? json_text(claim) : SLICE_EMPTY;
+    if (!text.len && !net_query_get(req->net, "project", &text))
+        text = SLICE_EMPTY;
+    *ret_project = uuid_parse(text, &id) ? tenant_by_id(req->view, &id) : NULL;
+    if (!*ret_project)
+        return JWT_BAD_SIGNATURE;
+    yyjson_val *user = json_get(jwt->claims, "userId");
+    *ret_user = user && yyjson_is_str(user) ? json_text(user) : SLICE_EMPTY;
+    return verify_with_secret(jwt, (*ret_project)->jwt_secret);
+}
+
+/* NULL: answered, or to be called once more (an issuer's keys are on their way). */
+static const struct tenant_project *authenticate(struct api_request *req, struct slice *ret_user)
+{
+    struct slice auth = net_header_get(req->net, "Authorization");
+    const struct tenant_project *project = NULL;
+    enum rc rc = RC_OK;
+    struct jwt jwt;
+    if (!net_header_has(req->net, "Authorization")) {
+        answer_error(req, 401, "Unauthorized: Missing Authorization header");
         return NULL;
     }
     if (auth.len <= 7 || !slice_has_prefix(auth, SLICE_LIT("Bearer "))) {
-        *ret_error = "Unauthorized: Invalid Authorization header format";
+        answer_error(req, 401, "Unauthorized: Invalid Authorization header format");
         return NULL;
     }
-    enum jwt_result result = jwt_parse(net->arena, slice_sub(auth, 7), &jwt);
+    struct slice token = slice_sub(auth, 7);
+    enum jwt_result result =
+        jwt_parse(req->net->arena, token, JWT_ALG_BIT(JWT_HS256) | JWT_ALGS_PUBLIC, &jwt);
+    if (result == JWT_OK && jwt.alg != JWT_HS256) {
+        result = api_ingest_token(req, token, &project, ret_user, &rc);
+    } else if (result == JWT_OK) {
+        result = by_secret(req, &jwt, &project, ret_user);
+        if (result == JWT_OK && !api_ingest_admit(req, project, CTX_TOKEN, project->id_text))
+            return NULL;
+    }
+    if (rc != RC_OK)
+        return NULL;
     if (result != JWT_OK) {
-        *ret_error = jwt_text(result);
+        answer_error(req, 401, jwt_text(result));
         return NULL;
     }
-    yyjson_val *claim = json_get(jwt.claims, "projectId");
-    struct slice text = claim && yyjson_is_str(claim) ? json_text(claim) : SLICE_EMPTY;
-    if (!text.len && !net_query_get(net, "project", &text))
-        text = SLICE_EMPTY;
-    const struct tenant_project *project =
-        uuid_parse(text, &id) ? tenant_by_id(req->view, &id) : NULL;
-    result = project ? jwt_verify(&jwt, project->jwt_secret, unix_now()) : JWT_BAD_SIGNATURE;
-    if (result != JWT_OK) {
-        *ret_error = jwt_text(result);
-        return NULL;
-    }
-    yyjson_val *user = json_get(jwt.claims, "userId");
-    *ret_user =
-        user && yyjson_is_str(user) ? event_cut(json_text(user), EVENT_ID_BYTES_MAX) : SLICE_EMPTY;
+    *ret_user = event_cut(*ret_user, EVENT_ID_BYTES_MAX);
     return project;
 }
 
 void article_handle(struct ctx *ctx, void *service, struct api_request *req)
 {
-    const char *error = NULL;
     struct slice user = SLICE_EMPTY;
     if (req->net->body.len == 0) {
         answer_error(req, 400, "Missing request body");
         return;
     }
-    const struct tenant_project *project = verify(req, &user, &error);
-    if (!project)
-        answer_error(req, 401, error);
-    else
+    const struct tenant_project *project = authenticate(req, &user);
+    if (project)
         ingest_run(ctx, service, req, &dialect_article, project, user);
 }
 

@@ -313,12 +313,12 @@ static void refuse(struct ingest_call *call, enum rc rc, const char *text)
 static void answer(struct ctx *ctx, struct net_task *task)
 {
     struct ingest_call *call = CONTAINER_OF(task, struct ingest_call, task);
-    (void)ctx;
     if (call->rc != RC_OK) {
         refuse(call, call->rc, "Nothing of this request was kept; send it again.");
         return;
     }
     count_outcomes(call);
+    api_ingest_count(ctx, call->req, call->kept);
     struct buf out = call->out; /* lives until the answer is copied */
     bool has_scratch = call->has_scratch;
     struct arena scratch = call->scratch;
@@ -478,13 +478,7 @@ static const struct tenant_project *project_of(struct api_request *req)
         key = basic_user_of(req->net);
     if (!key.len && !net_query_get(req->net, "key", &key))
         key = SLICE_EMPTY;
-    const struct tenant_project *project = tenant_by_key(req->view, key, TENANT_KEY_WRITE);
-    if (!project)
-        api_problem(req, RC_UNAUTHORIZED, "%s",
-                    key.len ? "This write key is unknown or was revoked."
-                            : "Send a write key: Authorization: Bearer wk_..., Basic user name, or "
-                              "?key=wk_...");
-    return project;
+    return api_ingest_project(req, key);
 }
 
 static void post_events(struct ctx *ctx, void *service, struct api_request *req)
@@ -518,6 +512,8 @@ static void post_posthog(struct ctx *ctx, void *service, struct api_request *req
 static const struct api_route templates[] = {
     {.method = NET_POST,
      .pattern = "/v1/events",
+     .access = API_NEEDS(EVENTS_WRITE),
+     .is_ingest = true,
      .is_browser = true,
      .handle = post_events,
      .openapi = "{\"operationId\":\"ingest\",\"summary\":\"Send events: one object, an array, "
@@ -528,6 +524,8 @@ static const struct api_route templates[] = {
                 "IngestEvent\"}}}}," RESULTS_200 "}"},
     {.method = NET_POST,
      .pattern = "/i/v1/analytics/events",
+     .access = API_NEEDS(EVENTS_WRITE),
+     .is_ingest = true,
      .is_browser = true,
      .handle = post_posthog,
      .openapi = "{\"operationId\":\"ingestPosthog\",\"summary\":\"PostHog capture, version "
@@ -536,6 +534,8 @@ static const struct api_route templates[] = {
                 "json\":{}}}," RESULTS_200 "}"},
     {.method = NET_POST,
      .pattern = "*/view",
+     .access = API_NEEDS(EVENTS_WRITE),
+     .is_ingest = true,
      .is_browser = true,
      .handle = article_handle,
      .openapi =
@@ -543,6 +543,8 @@ static const struct api_route templates[] = {
          "}"},
     {.method = NET_POST,
      .pattern = "*/event",
+     .access = API_NEEDS(EVENTS_WRITE),
+     .is_ingest = true,
      .is_browser = true,
      .handle = article_handle,
      .openapi =

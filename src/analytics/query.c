@@ -251,7 +251,7 @@ static void done(struct ctx *ctx, void *arg)
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template)
 {
     struct api_request *req = call->req;
-    must(req->project); /* the router's promise for API_AUTH_SECRET */
+    must(req->project); /* the router's promise */
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, QUERY_SQL_BYTES_MAX);
     char *copy = NULL;
@@ -291,8 +291,8 @@ enum rc query_shape_wrap(struct query_call *call, struct slice result, struct bu
 }
 
 static const struct api_route routes[] = {
-#define ROUTE(m, path, handler, body, text)                                        \
-    .method = m, .pattern = "/projects/{projectId}" path, .auth = API_AUTH_SECRET, \
+#define ROUTE(m, path, handler, body, text)                                                \
+    .method = m, .pattern = "/projects/{projectId}" path, .access = API_NEEDS(STATS_READ), \
     .body_bytes_max = body, .handle = handler, .openapi = text
     {ROUTE(NET_GET, "/analytics/overview", query_overview, 0, query_openapi_overview)},
     {ROUTE(NET_GET, "/analytics/timeseries", query_timeseries, 0, query_openapi_timeseries)},

@@ -48,6 +48,12 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     uint32_t n = 0;
     if (req->route->is_browser)
         n = api_cors_headers(req->net, false, all);
+    struct ratelimit_fields rate = {.count = 0};
+    if (req->limit_count && !req->route->is_ingest) {
+        ratelimit_fields(req->limits, req->limit_count, 0, &rate);
+        for (uint32_t i = 0; i < rate.count; i++)
+            all[n++] = (struct net_header){rate.fields[i].name, rate.fields[i].value};
+    }
     must(header_count <= HEADERS_MAX - n);
     tell_service(req, status);
     for (uint32_t i = 0; i < header_count; i++)
@@ -119,6 +125,22 @@ static void problem(struct api_request *req, enum rc rc, const char *detail)
     if (status == 401)
         headers[n++] = header("WWW-Authenticate", SLICE_LIT("Bearer realm=\"weir\""));
     api_answer(req, status, "application/problem+json", buf_slice(&body), headers, n);
+    buf_done(&body);
+}
+
+/* A refusal that says when to come back. */
+void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *detail)
+{
+    struct ratelimit_fields rate;
+    struct net_header headers[RATELIMIT_FIELDS_MAX];
+    struct buf body;
+    ratelimit_fields(req->limits, req->limit_count, retry_after_s, &rate);
+    for (uint32_t i = 0; i < rate.count; i++)
+        headers[i] = (struct net_header){rate.fields[i].name, rate.fields[i].value};
+    buf_init(&body, PROBLEM_BYTES_MAX);
+    api_render_problem(&body, 429, "rate", rc_text(RC_RATE), detail, req->net->ctx->request_id);
+    req->limit_count = 0; /* told */
+    api_answer(req, 429, "application/problem+json", buf_slice(&body), headers, rate.count);
     buf_done(&body);
 }
 

@@ -4,33 +4,56 @@
  * tenant, problem+json (RFC 9457), and OpenAPI 3.1 made from the same table. Services hand in
  * routes; app/ wires them. */
 #include "base/buf.h"
+#include "base/ip.h"
+#include "codec/jwt.h"
+#include "http/forwarded.h"
+#include "http/ratelimit.h"
 #include "net/net.h"
+#include "tenant/jwks_cache.h"
+#include "tenant/limit.h"
+#include "tenant/quota.h"
 #include "tenant/tenant.h"
 
-enum api_auth {
-    API_AUTH_NONE,
-    API_AUTH_SECRET, /* X-API-Key or Authorization: Bearer sk_…; {projectId} in the path must be the
-                        key's */
-    API_AUTH_CONTROL, /* only over the control socket (data/run/control.sock, mode 0600) */
+/* What a route asks of its caller. Every route says it: api_new() refuses one that does not. */
+enum api_access {
+    API_UNDECLARED,
+    API_PUBLIC,     /* anybody */
+    API_SIGNED_IN,  /* a person with a session, whatever their role */
+    API_CONTROL,    /* only over the control socket (data/run/control.sock, mode 0600) */
+    API_PERMISSION, /* + enum tenant_permission: API_NEEDS(STATS_READ) */
 };
+#define API_NEEDS(permission) ((int)API_PERMISSION + (int)TENANT_##permission)
 enum { API_PARAMS_MAX = 4 };
+/* Who asks stands in the context's claims: set before the handler is called (in an ingest route, by
+ * api_ingest_project()). */
 struct api_request { /* lives in the request's arena until the answer */
     struct net_request *net;
     struct tenant_view *view;             /* given back after the answer */
-    const struct tenant_project *project; /* set for API_AUTH_SECRET; NULL otherwise */
+    const struct tenant_project *project; /* {projectId} of the path, or the key's own; else NULL */
     struct slice params[API_PARAMS_MAX];  /* percent-decoded {…} of the pattern, in order */
     const struct api_route *route;
     const struct api_service *service; /* NULL before a route is found */
+    struct api *api;
+    struct ip client; /* behind trusted proxies, the one that they speak for */
+    bool is_https;    /* the client's own connection, as far as it is known */
+    /* api/'s own */
+    const struct api_entry *entry;
+    struct api_auth *auth; /* of a caller who is not settled before the body is there */
+    struct ratelimit_item limits[2];
+    uint32_t limit_count;
 };
 struct api_route {
     enum net_method method; /* HEAD is served by GET; OPTIONS (CORS) by the router itself */
     const char *pattern; /* "/projects/{projectId}/events/{eventId}"; a leading "*" segment matches
                             any prefix */
-    enum api_auth auth;
-    bool is_browser;         /* CORS for any origin; body read whatever its Content-Type */
+    int access;          /* enum api_access; {projectId} in the path must be the caller's */
+    bool is_ingest;      /* the key is where the dialect has it: the handler hands it to
+                        api_ingest_project() */
+    bool is_browser;     /* CORS for any origin; body read whatever its Content-Type */
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
     /* ctx is req->net->ctx. */
     void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
+    const void *arg; /* the service's own */
     const char
         *openapi; /* the JSON text of the OpenAPI operation object; NULL = not public (control) */
 };
@@ -46,6 +69,27 @@ struct api_service {
                                     or NULL */
 };
 
+/* ---- who asks ---- */
+/* The project of the key that a request of an ingest route carries, if the key has the route's
+ * permission, may be used on the page's origin and is within its limits; NULL: answered. */
+const struct tenant_project *api_ingest_project(struct api_request *req, struct slice key);
+/* The same for what was authenticated otherwise (a token signed with the project's own secret):
+ * limits and quota, and the claims. */
+bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
+                      enum ctx_actor_kind kind, const char *id);
+/* A token of one of the organisation's issuers that is for one project. JWT_BAD_ISSUER: of nobody
+ * known; the project's own secret may have signed it. RC_AGAIN in *ret_rc: its keys are asked for,
+ * and the handler is called once more when they are here. */
+enum jwt_result api_ingest_token(struct api_request *req, struct slice token,
+                                 const struct tenant_project **ret_project, struct slice *ret_user,
+                                 enum rc *ret_rc);
+/* Counts acknowledged events of the request's project against its quota. */
+void api_ingest_count(struct ctx *ctx, struct api_request *req, uint32_t events);
+/* The value of that cookie; empty if there is none. */
+struct slice api_cookie(const struct net_request *net, const char *name);
+/* "weir_session"; on https with the prefix that ties it to this host (RFC 6265bis 4.1.3.2). */
+const char *api_session_cookie(bool is_https);
+
 /* ---- answering ---- */
 /* Copied; any number of further headers. */
 void api_answer(struct api_request *req, int status, const char *content_type, struct slice body,
@@ -56,6 +100,8 @@ void api_json(struct api_request *req, int status, struct slice body);
 void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
     PRINTF_LIKE(3, 4);
 void api_problem_err(struct api_request *req, const struct err *err);
+/* 429 with Retry-After and the RateLimit fields of what was looked at so far. */
+void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *detail);
 
 /* Begins a streamed answer (net_stream_* on req->net go on with it) and lets go of the tenant view.
  */
@@ -66,6 +112,11 @@ void api_stream_begin(struct api_request *req, int status, const char *content_t
 struct api;
 struct api_cfg {
     struct tenant *tenant;
+    struct state *state;          /* sessions and roles of people; on the worker pool */
+    struct jwks_cache *jwks;      /* NULL: no token issuers */
+    struct quota *quota;          /* NULL: none is kept */
+    struct forwarded_cfg proxies; /* borrowed */
+    struct limit_policy address_limit, key_limit;
     const struct api_service *services;
     uint32_t service_count;
     const char *version;

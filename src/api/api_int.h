@@ -17,6 +17,12 @@ struct api_entry {
 
 struct api {
     struct tenant *tenant;
+    struct state *state;
+    struct jwks_cache *jwks;
+    struct quota *quota;
+    struct forwarded_cfg proxies;
+    struct limit_policy address_limit, key_limit;
+    struct limit *addresses, *keys; /* NULL: no limit */
     const struct api_service *services;
     uint32_t service_count;
     const char *version;
@@ -24,6 +30,55 @@ struct api {
     struct api_entry *entries;
     uint32_t entry_count;
 };
+
+/* ---- who asks (auth.c) ---- */
+enum api_verdict {
+    API_GO,
+    API_LATER,    /* api_settle() once the body is there */
+    API_ANSWERED, /* refused */
+};
+enum api_verdict api_authenticate(struct api_request *req);
+/* Asks the state or the issuer, then calls the handler or answers. */
+void api_settle(struct api_request *req);
+void api_handle(struct api_request *req);
+
+/* What the path names, looked up in the view. */
+struct api_place {
+    bool has_org, has_project;
+    struct uuid org;
+    const struct tenant_project *project;
+};
+/* False: answered with the 404 that stands for "does not exist" and "is not yours" alike. */
+bool api_place_of(struct api_request *req, struct api_place *ret);
+void api_not_there(struct api_request *req);
+/* The end of every authentication: the claims are set and the route's permission is asked for.
+ * False: answered. */
+bool api_admit(struct api_request *req, const struct api_place *place, struct ctx_claims *claims);
+
+struct api_auth; /* what is under way */
+/* session.c: a cookie; token.c: a JWT. */
+enum api_verdict api_session_begin(struct api_request *req, struct slice token);
+enum api_verdict api_token_begin(struct api_request *req, struct slice token);
+struct api_auth {
+    void (*settle)(struct api_request *req);
+    struct slice token;
+    struct api_place place;
+    /* of a session */
+    struct uuid user, session;
+    enum tenant_role role;
+    enum rc rc;
+    struct err err;
+    /* of a token that waits for its issuer's keys */
+    struct net_task task;
+    struct net_loop *loop;
+    struct api_request *req;
+    void (*refreshed)(struct api_request *req);
+};
+
+/* ---- limits (limits.c) ---- */
+/* False: answered with 429. */
+bool api_limit_address(struct api_request *req);
+bool api_limit_key(struct api_request *req, const struct uuid *key);
 
 enum api_match { API_MATCH_NONE, API_MATCH_METHOD, API_MATCH_FULL };
 /* Finds the route of method and raw path. API_MATCH_METHOD: the path exists, the method does not.

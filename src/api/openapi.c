@@ -7,7 +7,7 @@ static const char *const method_names[] = {"get",   "head",   "post",   "put",
 
 static bool is_public(const struct api_entry *e)
 {
-    return e->route->openapi && e->route->auth != API_AUTH_CONTROL;
+    return e->route->openapi && e->route->access != API_CONTROL;
 }
 
 static bool is_seen_before(const struct api *api, uint32_t index)

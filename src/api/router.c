@@ -1,8 +1,4 @@
-/* From a request to its handler: find the route, authenticate, bind the tenant, hand over.
- *
- * WHY HERE  A handler of an API_AUTH_SECRET route gets its project from this place and from nowhere
- * else; the {projectId} of the path must be the key's own, otherwise the answer is the same 404
- * that a project which does not exist would get (nobody learns which ids exist). */
+/* From a request to its handler: find the route, authenticate, bind the tenant, hand over. */
 #include "api/api_int.h"
 
 #include <sys/socket.h>
@@ -12,18 +8,48 @@
 #include "base/must.h"
 #include "http/url.h"
 
-enum { EMPTY_BODY_BYTES_MAX = 64 << 10 };
+enum { EMPTY_BODY_BYTES_MAX = 64 << 10, LIMIT_SLOTS = 1 << 16 };
 
 static const struct api_route unrouted = {
-    .pattern = ""}; /* so that api_problem() works before a route is known */
+    .pattern = "", .access = API_PUBLIC}; /* so that api_problem() works before a route is known */
 
-static struct api_request *request_new(struct net_request *net, const struct api_route *route)
+static struct api_request *request_new(struct api *api, struct net_request *net,
+                                       const struct api_route *route)
 {
     struct api_request *req = arena_zalloc(net->arena, sizeof(*req));
     must(req); /* the arena of a request that has only its head is never full */
     req->net = net;
     req->route = route;
+    req->api = api;
     return req;
+}
+
+/* What the context says of the client: for who reads the audit log. An event of a visitor has
+ * nothing of it, so ingest does not pay for it. */
+static void describe_client(struct api_request *req)
+{
+    struct net_request *net = req->net;
+    char text[IP_TEXT_BYTES];
+    net->ctx->client_address = arena_copy(net->arena, slice_str(ip_format(req->client, text)));
+    net->ctx->user_agent = net_header_get(net, "User-Agent");
+    net->ctx->reason = net_header_get(net, "X-Reason");
+}
+
+static void find_client(struct api_request *req)
+{
+    const struct forwarded_cfg *proxies = &req->api->proxies;
+    struct net_request *net = req->net;
+    req->is_https = net->is_tls;
+    if (!ip_of_sockaddr(&net->peer, &req->client))
+        req->client = (struct ip){0, 0};
+    if (proxies->trusted.count) {
+        struct forwarded f;
+        forwarded_resolve(proxies, req->client, net->is_tls,
+                          (const struct framing_header *)(const void *)net->headers,
+                          net->header_count, &f); /* of one shape: net/conn.c */
+        req->client = f.client;
+        req->is_https = f.is_https;
+    }
 }
 
 static void answer_preflight(struct net_request *net)
@@ -37,50 +63,6 @@ static void answer_preflight(struct net_request *net)
                                             .body = SLICE_LIT("{}")});
 }
 
-static struct slice credential(struct net_request *net)
-{
-    struct slice key = net_header_get(net, "X-API-Key");
-    if (key.len)
-        return key;
-    struct slice auth = net_header_get(net, "Authorization");
-    if (auth.len > 7 && slice_eq_nocase(slice_of(auth.data, 7), SLICE_LIT("Bearer ")))
-        return slice_trim(slice_sub(auth, 7));
-    return SLICE_EMPTY;
-}
-
-/* True if the request may go on; otherwise it was answered. */
-static bool authenticate_secret(struct api_request *req, const struct api_entry *e)
-{
-    struct slice key = credential(req->net);
-    if (key.len == 0) {
-        api_problem(req, RC_UNAUTHORIZED,
-                    "Send a secret key: X-API-Key: sk_... or Authorization: Bearer sk_...");
-        return false;
-    }
-    req->project = tenant_by_key(req->view, key, TENANT_KEY_SECRET);
-    if (!req->project) {
-        bool is_write_key = tenant_by_key(req->view, key, TENANT_KEY_WRITE) != NULL;
-        api_problem(req, is_write_key ? RC_FORBIDDEN : RC_UNAUTHORIZED,
-                    is_write_key ? "This is a write key; reading needs a secret key (sk_...)."
-                                 : "This key is unknown or was revoked.");
-        return false;
-    }
-    for (uint32_t i = 0, p = 0; i < e->segment_count; i++) {
-        if (e->segments[i].data[0] != '{')
-            continue;
-        struct slice value = req->params[p++];
-        struct uuid id;
-        if (!slice_eq_str(e->segments[i], "{projectId}"))
-            continue;
-        if (!uuid_parse(value, &id) || memcmp(&id, &req->project->id, sizeof(id)) != 0) {
-            api_problem(req, RC_NOTFOUND, "There is no project %.*s that this key can read.",
-                        (int)(value.len > 64 ? 64 : value.len), value.data);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool decode_params(struct api_request *req)
 {
     for (uint32_t i = 0; i < API_PARAMS_MAX && req->params[i].len; i++)
@@ -91,13 +73,13 @@ static bool decode_params(struct api_request *req)
 
 static void on_head(void *ctx, struct net_request *net, struct net_body_plan *plan)
 {
-    const struct api *api = ctx;
+    struct api *api = ctx;
     const struct api_entry *e = NULL;
     struct slice params[API_PARAMS_MAX] = {SLICE_EMPTY};
     enum api_match match = api_find(api, net->method, net->path, &e, params);
     plan->bytes_max = EMPTY_BODY_BYTES_MAX;
     if (match == API_MATCH_NONE) {
-        api_problem(request_new(net, &unrouted), RC_NOTFOUND,
+        api_problem(request_new(api, net, &unrouted), RC_NOTFOUND,
                     "There is nothing at %.*s; see /openapi.json.",
                     (int)(net->path.len > 200 ? 200 : net->path.len), net->path.data);
         return;
@@ -107,7 +89,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
             answer_preflight(net);
             return;
         }
-        struct api_request *req = request_new(net, e->route);
+        struct api_request *req = request_new(api, net, e->route);
         static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
                                             "PATCH", "DELETE", "OPTIONS"};
         struct net_header allow = {SLICE_LIT("Allow"), slice_str(names[e->route->method])};
@@ -119,19 +101,25 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         buf_done(&body);
         return;
     }
-    struct api_request *req = request_new(net, e->route);
+    struct api_request *req = request_new(api, net, e->route);
     req->service = e->service;
+    req->entry = e;
     memcpy(req->params, params, sizeof(params));
-    if (e->route->auth == API_AUTH_CONTROL && !api->is_control) {
+    if (e->route->access == API_CONTROL && !api->is_control) {
         api_problem(req, RC_NOTFOUND, "There is nothing here.");
         return;
     }
+    find_client(req);
+    if (!api_limit_address(req))
+        return;
+    if (!e->route->is_ingest)
+        describe_client(req);
     req->view = tenant_view_take(api->tenant);
     if (!decode_params(req)) {
         api_problem(req, RC_INVALID, "The path has a malformed percent-encoding.");
         return;
     }
-    if (e->route->auth == API_AUTH_SECRET && !authenticate_secret(req, e))
+    if (api_authenticate(req) == API_ANSWERED)
         return;
     if (e->route->body_bytes_max)
         plan->bytes_max = e->route->body_bytes_max;
@@ -142,11 +130,18 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
 static void on_request(void *ctx, struct net_request *net)
 {
     (void)ctx;
-    const struct api_entry *e = net->route;
     struct api_request *req = net->user;
     net->route = NULL; /* from here on the request and net->user are the handler's (see on_done) */
     net->user = NULL;
-    e->route->handle(net->ctx, e->service->ctx, req);
+    if (req->auth)
+        api_settle(req);
+    else
+        api_handle(req);
+}
+
+void api_handle(struct api_request *req)
+{
+    req->route->handle(req->net->ctx, req->service->ctx, req);
 }
 
 static void render_problem(void *ctx, int status, const char *detail, const char *request_id,
@@ -196,6 +191,9 @@ static enum rc entry_init(struct api_entry *e, const struct api_service *service
                           const struct api_route *route, struct err *err)
 {
     *e = (struct api_entry){.route = route, .service = service};
+    if (route->access == API_UNDECLARED)
+        return err_set(err, RC_BUG, "route '%s' does not say what it asks of its caller",
+                       route->pattern);
     struct slice rest = slice_str(route->pattern);
     if (rest.len == 0 || (rest.data[0] != '/' && rest.data[0] != '*'))
         return err_set(err, RC_BUG, "route pattern '%s' must begin with / or */", route->pattern);
@@ -215,10 +213,20 @@ enum rc api_new(const struct api_cfg *cfg, struct api **ret_api, struct err *err
 {
     struct api *api = heap_alloc(HEAP_APP, sizeof(*api));
     *api = (struct api){.tenant = cfg->tenant,
+                        .state = cfg->state,
+                        .jwks = cfg->jwks,
+                        .quota = cfg->quota,
+                        .proxies = cfg->proxies,
+                        .address_limit = cfg->address_limit,
+                        .key_limit = cfg->key_limit,
                         .services = cfg->services,
                         .service_count = cfg->service_count,
                         .version = cfg->version,
                         .is_control = cfg->is_control};
+    if (cfg->address_limit.interval_ns)
+        api->addresses = limit_new("address", LIMIT_SLOTS);
+    if (cfg->key_limit.interval_ns)
+        api->keys = limit_new("key", LIMIT_SLOTS);
     uint32_t total = 0;
     for (uint32_t i = 0; i < cfg->service_count; i++)
         total += cfg->services[i].route_count;
@@ -256,6 +264,8 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
+    limit_free(api->addresses);
+    limit_free(api->keys);
     heap_free(api->entries);
     heap_free(api);
 }

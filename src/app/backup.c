@@ -130,6 +130,8 @@ static enum rc copy_all(struct node *n, const char *to, struct job *job, struct 
     TRY(stream_backup(n->dead, os_path(path, "%s/stream/events-dead", to), err));
     tell(job, "state");
     TRY(copy_state(n, to, err));
+    /* After the state: what leaves its outbox meanwhile is in the stream. */
+    TRY(stream_backup(n->audit, os_path(path, "%s/stream/audit", to), err));
     /* Written last: a folder without it is no whole backup, and restore refuses it. */
     int len = snprintf(text, sizeof(text), "{\"weir\":\"%s\",\"time\":\"%s\"}\n", WEIR_VERSION,
                        time_format(unix_now(), when));

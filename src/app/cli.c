@@ -8,6 +8,8 @@
 #include "base/must.h"
 #include "base/os.h"
 
+enum { CTX_ARENA_BYTES_MAX = 1 << 20 };
+
 extern char **environ;
 
 static void print_markdown(void)
@@ -163,4 +165,17 @@ void cli_print(struct buf *out)
     IGNORE(os_write_all(STDOUT_FILENO, out->data, out->len, NULL),
            "a closed stdout has no reader to tell");
     buf_clear(out);
+}
+
+struct ctx *cli_ctx(void)
+{
+    static struct ctx_pool *pool;
+    static struct ctx *ctx;
+    if (!ctx) {
+        pool = ctx_pool_new();
+        must(pool);
+        ctx = ctx_new_system(pool, CTX_ARENA_BYTES_MAX, "cli");
+        must(ctx);
+    }
+    return ctx;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "app/config.h"
+#include "base/ctx.h"
 
 struct cli_option {
     const char *name;   /* "json": given as --json */
@@ -42,4 +43,7 @@ int verb_bench(int argc, char **argv);
 int verb_backup(int argc, char **argv);
 int verb_restore(int argc, char **argv);
 int verb_version(int argc, char **argv);
+
+/* Of this command, as long as the process: whose work it is (CTX_SYSTEM, "cli"). */
+struct ctx *cli_ctx(void);
 #endif

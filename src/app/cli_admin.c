@@ -10,6 +10,7 @@
 #include "app/version.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "codec/json.h"
 
 int verb_version(int argc, char **argv)
 {
@@ -95,30 +96,77 @@ int verb_init(int argc, char **argv)
     return admin_close(&a, rc, 0);
 }
 
-static enum rc print_project(void *ctx, const struct tenant_project *p)
+/* One object of a list on one line: its values, an empty one as "-". */
+static void print_line(struct buf *out, yyjson_val *object, const yyjson_alc *alc)
 {
-    struct admin *a = ctx;
-    if (!a->cli.is_json) {
-        buf_addf(&a->out, "%s  %s\n", p->id_text, p->name);
-        return RC_OK;
+    size_t at, n;
+    yyjson_val *key, *value;
+    const char *between = "";
+    yyjson_obj_foreach(object, at, n, key, value)
+    {
+        buf_add_str(out, between);
+        between = "  ";
+        if (yyjson_is_str(value) && yyjson_get_len(value)) {
+            buf_add_str(out, yyjson_get_str(value));
+            continue;
+        }
+        char *text = yyjson_is_null(value) || yyjson_is_str(value)
+                         ? NULL
+                         : yyjson_val_write_opts(value, 0, alc, NULL, NULL);
+        buf_add_str(out, text ? text : "-");
     }
-    char org[UUID_TEXT_LEN + 1];
-    buf_addf(&a->out, "%s{\"id\":\"%s\",\"org\":\"%s\",\"name\":", a->is_first ? "" : ",",
-             p->id_text, uuid_format(&p->org, org));
-    buf_add_json(&a->out, slice_str(p->name));
-    buf_add_char(&a->out, '}');
-    a->is_first = false;
+    buf_add_char(out, '\n');
+}
+
+static enum rc print_page(struct admin *a, struct buf *page, char ret_next[UUID_TEXT_LEN + 1])
+{
+    size_t at, n;
+    yyjson_val *item;
+    struct arena arena;
+    arena_init(&arena, 64 << 10, 64 << 20);
+    const yyjson_alc alc = json_arena(&arena);
+    yyjson_doc *doc = yyjson_read_opts(page->data, page->len, 0, &alc, NULL);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    const char *next = yyjson_get_str(yyjson_obj_get(root, "next"));
+    snprintf(ret_next, UUID_TEXT_LEN + 1, "%s", next ? next : "");
+    yyjson_arr_foreach(yyjson_obj_get(root, "data"), at, n, item)
+    {
+        if (a->cli.is_json) {
+            char *text = yyjson_val_write_opts(item, 0, &alc, NULL, NULL);
+            buf_add_str(&a->out, a->is_first ? "" : ",");
+            buf_add_str(&a->out, text ? text : "null");
+        } else {
+            print_line(&a->out, item, &alc);
+        }
+        a->is_first = false;
+    }
+    arena_done(&arena);
+    return doc ? RC_OK : RC_BUG;
+}
+
+/* The whole list, page by page. */
+static enum rc print_list(struct admin *a, enum tenant_entity entity, const char *parent)
+{
+    char after[UUID_TEXT_LEN + 1] = "";
+    CLEANUP(buf_done) struct buf page;
+    buf_init(&page, 16 << 20);
+    buf_add_str(&a->out, a->cli.is_json ? "[" : "");
+    do {
+        buf_clear(&page);
+        TRY(tenant_list(a->state, entity, slice_str(parent), slice_str(after), &page, &a->err));
+        TRY(print_page(a, &page, after));
+    } while (*after);
+    buf_add_str(&a->out, a->cli.is_json ? "]\n" : "");
     return RC_OK;
 }
 
+/* Of the organisation named, or of the first. */
 static enum rc list_projects(struct admin *a)
 {
-    if (a->cli.is_json)
-        buf_add_char(&a->out, '[');
-    TRY(tenant_projects(a->tenant, print_project, a, &a->err));
-    if (a->cli.is_json)
-        buf_add_str(&a->out, "]\n");
-    return RC_OK;
+    struct uuid org;
+    char text[UUID_TEXT_LEN + 1];
+    TRY(tenant_org_first(a->tenant, &org, &a->err));
+    return print_list(a, TENANT_PROJECT, uuid_format(&org, text));
 }
 
 static enum rc create_project(struct admin *a, const char *name)
@@ -126,7 +174,7 @@ static enum rc create_project(struct admin *a, const char *name)
     struct uuid org, project;
     char text[UUID_TEXT_LEN + 1];
     TRY(tenant_org_first(a->tenant, &org, &a->err));
-    TRY(tenant_project_create(a->tenant, &org, name, &project, &a->err));
+    TRY(tenant_project_create(cli_ctx(), a->tenant, &org, name, &project, &a->err));
     buf_addf(&a->out, a->cli.is_json ? "{\"id\":\"%s\"}\n" : "%s\n", uuid_format(&project, text));
     return RC_OK;
 }
@@ -164,30 +212,6 @@ int verb_project(int argc, char **argv)
     return admin_close(&a, rc, 0);
 }
 
-static enum rc print_key(void *ctx, const struct tenant_key *k)
-{
-    struct admin *a = ctx;
-    char id[UUID_TEXT_LEN + 1], when[TIME_TEXT_BYTES];
-    const char *kind = k->kind == TENANT_KEY_SECRET ? "secret" : "write";
-    const char *shown = k->text[0] ? k->text : k->prefix;
-    uuid_format(&k->id, id);
-    time_format(k->created_at, when);
-    if (!a->cli.is_json) {
-        buf_addf(&a->out, "%s  %-6s  %s%s  %s  %s%s\n", id, kind, shown, k->text[0] ? "" : "...",
-                 when, k->name, k->is_revoked ? "  (revoked)" : "");
-        return RC_OK;
-    }
-    buf_addf(&a->out,
-             "%s{\"id\":\"%s\",\"kind\":\"%s\",\"%s\":\"%s\",\"created_at\":\"%s\",\"revoked\":%s,"
-             "\"name\":",
-             a->is_first ? "" : ",", id, kind, k->text[0] ? "key" : "prefix", shown, when,
-             k->is_revoked ? "true" : "false");
-    buf_add_json(&a->out, slice_str(k->name));
-    buf_add_char(&a->out, '}');
-    a->is_first = false;
-    return RC_OK;
-}
-
 static enum rc project_option(struct admin *a, const char *text, struct uuid *ret_project)
 {
     if (!text)
@@ -200,43 +224,53 @@ static enum rc project_option(struct admin *a, const char *text, struct uuid *re
 static enum rc list_keys(struct admin *a, const char *project_text)
 {
     struct uuid project;
+    char text[UUID_TEXT_LEN + 1];
     TRY(project_option(a, project_text, &project));
-    if (a->cli.is_json)
-        buf_add_char(&a->out, '[');
-    TRY(tenant_keys(a->tenant, &project, print_key, a, &a->err));
-    if (a->cli.is_json)
-        buf_add_str(&a->out, "]\n");
-    return RC_OK;
+    return print_list(a, TENANT_KEY, uuid_format(&project, text));
 }
 
 static enum rc create_key(struct admin *a, const char *project_text, const char *kind,
-                          const char *name)
+                          const char *scopes, const char *name)
 {
     struct uuid project;
-    struct tenant_key key;
-    char id[UUID_TEXT_LEN + 1];
+    struct tenant_key_made made;
+    struct tenant_key_spec spec = {.name = name};
     if (strcmp(kind, "write") != 0 && strcmp(kind, "secret") != 0)
         return err_set(&a->err, RC_INVALID, "--kind is write or secret, not '%s'", kind);
+    spec.kind = *kind == 's' ? TENANT_KEY_SECRET : TENANT_KEY_WRITE;
+    spec.grantable = tenant_key_scopes_max(spec.kind);
     TRY(project_option(a, project_text, &project));
-    TRY(tenant_key_create(a->tenant, &project, *kind == 's' ? TENANT_KEY_SECRET : TENANT_KEY_WRITE,
-                          name, &key, &a->err));
+    TRY(tenant_permissions_parse(slice_str(scopes), &spec.scopes, &a->err));
+    TRY(tenant_key_create(cli_ctx(), a->tenant, &project, &spec, &made, &a->err));
     if (a->cli.is_json)
-        buf_addf(&a->out, "{\"id\":\"%s\",\"key\":\"%s\"}\n", uuid_format(&key.id, id), key.text);
+        buf_addf(&a->out, "{\"id\":\"%s\",\"key\":\"%s\"}\n", made.id_text, made.text);
     else
-        buf_addf(&a->out, "%s\n", key.text);
+        buf_addf(&a->out, "%s\n", made.text);
     return RC_OK;
+}
+
+static enum rc revoke_key(struct admin *a, const char *id_or_text)
+{
+    struct uuid project, id;
+    char project_text[UUID_TEXT_LEN + 1], id_text[UUID_TEXT_LEN + 1];
+    TRY(tenant_key_find_any(a->tenant, slice_str(id_or_text), &project, &id, &a->err));
+    return tenant_key_revoke(cli_ctx(), a->tenant, slice_str(uuid_format(&project, project_text)),
+                             slice_str(uuid_format(&id, id_text)), &a->err);
 }
 
 int verb_key(int argc, char **argv)
 {
     struct admin a;
-    const char *project = NULL, *kind = "write", *name = "made by weir key";
-    const struct cli_option options[] = {
-        {"project", NULL, &project}, {"kind", NULL, &kind}, {"name", NULL, &name}};
+    const char *project = NULL, *kind = "write", *name = "made by weir key", *scopes = "";
+    const struct cli_option options[] = {{"project", NULL, &project},
+                                         {"kind", NULL, &kind},
+                                         {"scopes", NULL, &scopes},
+                                         {"name", NULL, &name}};
     int code =
         admin_open(&a, argc, argv, options, COUNT_OF(options), 2,
                    "usage: weir key ls --project ID\n"
-                   "       weir key create --project ID [--kind write|secret] [--name TEXT]\n"
+                   "       weir key create --project ID [--kind write|secret] [--scopes \"A B\"] "
+                   "[--name TEXT]\n"
                    "       weir key revoke ID|KEY\n\n"
                    "A write key may only send events; a secret key reads and is shown once.\n");
     if (code != 0)
@@ -246,9 +280,9 @@ int verb_key(int argc, char **argv)
     if (strcmp(what, "ls") == 0)
         rc = list_keys(&a, project);
     else if (strcmp(what, "create") == 0)
-        rc = create_key(&a, project, kind, name);
+        rc = create_key(&a, project, kind, scopes, name);
     else if (strcmp(what, "revoke") == 0 && a.cli.arg_count == 2)
-        rc = tenant_key_revoke(a.tenant, slice_str(a.cli.args[1]), &a.err);
+        rc = revoke_key(&a, a.cli.args[1]);
     else
         rc = err_set(&a.err, RC_INVALID, "what is meant? see weir key --help");
     return admin_close(&a, rc, 0);

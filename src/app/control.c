@@ -58,6 +58,8 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
     add_stream(&out, n->events, project);
     buf_add_char(&out, ',');
     add_stream(&out, n->dead, NULL);
+    buf_add_char(&out, ',');
+    add_stream(&out, n->audit, NULL);
     buf_add_str(&out, "],\"consumers\":[");
     if (project)
         add_consumer(&out, project);
@@ -283,30 +285,27 @@ static void post_archive_flush(struct ctx *ctx, void *service, struct api_reques
 }
 
 static const struct api_route routes[] = {
-    {.method = NET_GET,
-     .pattern = "/control/status",
-     .auth = API_AUTH_CONTROL,
-     .handle = get_status},
+    {.method = NET_GET, .pattern = "/control/status", .access = API_CONTROL, .handle = get_status},
     {.method = NET_POST,
      .pattern = "/control/append",
-     .auth = API_AUTH_CONTROL,
+     .access = API_CONTROL,
      .body_bytes_max = APPEND_BYTES_MAX,
      .handle = post_append},
     {.method = NET_GET,
      .pattern = "/control/visible",
-     .auth = API_AUTH_CONTROL,
+     .access = API_CONTROL,
      .handle = get_visible},
     {.method = NET_POST,
      .pattern = "/control/replay",
-     .auth = API_AUTH_CONTROL,
+     .access = API_CONTROL,
      .handle = post_replay},
     {.method = NET_POST,
      .pattern = "/control/backup",
-     .auth = API_AUTH_CONTROL,
+     .access = API_CONTROL,
      .handle = post_backup},
     {.method = NET_POST,
      .pattern = "/control/archive-flush",
-     .auth = API_AUTH_CONTROL,
+     .access = API_CONTROL,
      .handle = post_archive_flush},
 };
 

@@ -32,7 +32,7 @@ struct doctor {
     struct state *state;
     struct tenant *tenant;
     struct uuid project;
-    struct tenant_key key;
+    char key[TENANT_KEY_TEXT_MAX];
     char address[128];
     struct buf status;
     bool is_json;
@@ -84,14 +84,6 @@ static enum rc find_probe_project(void *ctx, const struct tenant_project *p)
     return RC_OK;
 }
 
-static enum rc find_probe_key(void *ctx, const struct tenant_key *k)
-{
-    struct doctor *d = ctx;
-    if (k->kind == TENANT_KEY_WRITE && !k->is_revoked)
-        d->key = *k;
-    return RC_OK;
-}
-
 static enum rc open_probe_project(struct doctor *d)
 {
     char path[OS_PATH_MAX];
@@ -102,12 +94,18 @@ static enum rc open_probe_project(struct doctor *d)
     TRY(tenant_projects(d->tenant, find_probe_project, d, &d->err));
     if (memcmp(&d->project, &none, sizeof(none)) == 0) {
         TRY(tenant_org_first(d->tenant, &org, &d->err));
-        TRY(tenant_project_create(d->tenant, &org, DOCTOR_PROJECT, &d->project, &d->err));
+        TRY(tenant_project_create(cli_ctx(), d->tenant, &org, DOCTOR_PROJECT, &d->project,
+                                  &d->err));
     }
-    TRY(tenant_keys(d->tenant, &d->project, find_probe_key, d, &d->err));
-    if (d->key.text[0])
-        return RC_OK;
-    TRY(tenant_key_create(d->tenant, &d->project, TENANT_KEY_WRITE, "doctor", &d->key, &d->err));
+    enum rc rc = tenant_write_key_of(d->tenant, &d->project, d->key, &d->err);
+    if (rc != RC_NOTFOUND)
+        return rc;
+    const struct tenant_key_spec spec = {.kind = TENANT_KEY_WRITE,
+                                         .name = "doctor",
+                                         .grantable = tenant_key_scopes_max(TENANT_KEY_WRITE)};
+    struct tenant_key_made made;
+    TRY(tenant_key_create(cli_ctx(), d->tenant, &d->project, &spec, &made, &d->err));
+    snprintf(d->key, sizeof(d->key), "%s", made.text);
     sleep_ms(1000); /* the server sees a new key within a second */
     return RC_OK;
 }
@@ -125,7 +123,7 @@ static enum rc post_probe(struct doctor *d, const char *id, long *ret_status)
     struct buf answer;
     buf_init(&answer, ANSWER_BYTES_MAX);
     snprintf(url, sizeof(url), "%s://%s/v1/events", scheme, d->address);
-    snprintf(auth, sizeof(auth), "Authorization: Bearer %s", d->key.text);
+    snprintf(auth, sizeof(auth), "Authorization: Bearer %s", d->key);
     snprintf(body, sizeof(body),
              "{\"event\":\"doctor probe\",\"id\":\"%s\",\"user_id\":\"doctor\"}", id);
     CURL *curl = curl_easy_init();

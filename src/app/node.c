@@ -26,30 +26,41 @@ static enum stream_ack ack_of(const char *text)
                                       : STREAM_ACK_NONE;
 }
 
-/* The name is copied by the stream; the folder path only has to live during the call. */
-static enum rc open_stream(const struct node *n, const char *name, uint32_t partitions,
-                           struct stream **ret, struct err *err)
+static void stream_settings(const struct config *cfg, const char *name, struct stream_cfg *ret)
 {
-    const struct config *cfg = n->cfg;
-    char dir[OS_PATH_MAX];
     struct stream_cfg sc;
     stream_cfg_defaults(&sc);
-    sc.dir = os_path(dir, "%s/stream/%s", cfg->data, name);
     sc.name = name;
-    sc.partitions = partitions; /* 0: as it was created, else stream_cfg_defaults() */
     sc.ack = ack_of(cfg->stream_ack);
     sc.segment_bytes_max = (uint64_t)cfg->stream_segment_bytes;
     sc.retention_ms = (uint64_t)cfg->stream_retention_hours * MS_PER_HOUR;
     sc.retention_bytes = (uint64_t)cfg->stream_retention_bytes;
     sc.queue_bytes_max = (uint64_t)cfg->stream_queue_bytes;
     sc.disk_floor_bytes = (uint64_t)cfg->stream_disk_floor_bytes;
-    return stream_open(&sc, ret, err);
+    *ret = sc;
+}
+
+/* The name is copied by the stream; the folder path only has to live during the call. */
+static enum rc open_stream(const struct node *n, struct stream_cfg *sc, uint32_t partitions,
+                           struct stream **ret, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    sc->dir = os_path(dir, "%s/stream/%s", n->cfg->data, sc->name);
+    sc->partitions = partitions; /* 0: as it was created, else stream_cfg_defaults() */
+    return stream_open(sc, ret, err);
 }
 
 static enum rc open_streams(struct node *n, struct err *err)
 {
-    TRY(open_stream(n, "events", (uint32_t)n->cfg->stream_partitions, &n->events, err));
-    return open_stream(n, "events-dead", 1, &n->dead, err);
+    struct stream_cfg sc;
+    stream_settings(n->cfg, "events", &sc);
+    TRY(open_stream(n, &sc, (uint32_t)n->cfg->stream_partitions, &n->events, err));
+    stream_settings(n->cfg, "events-dead", &sc);
+    TRY(open_stream(n, &sc, 1, &n->dead, err));
+    stream_settings(n->cfg, "audit", &sc);
+    sc.ack = STREAM_ACK_FSYNC; /* leaves the outbox only for good */
+    sc.retention_ms = sc.retention_bytes = 0;
+    return open_stream(n, &sc, 1, &n->audit, err);
 }
 
 static enum rc start_child(struct node *n, struct err *err)
@@ -234,6 +245,8 @@ static enum rc start_consumers(struct node *n, struct err *err)
     TRY(check_progress(n, "archive", err));
     if (n->cfg->archive)
         TRY(start_archiver(n, err));
+    TRY(quota_open(n->state, unix_now(), &n->quota, err));
+    TRY(chores_start(n->tenant, n->audit, n->quota, &n->chores, err));
     if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
         return err_set(err, RC_NOMEM, "cannot start a thread");
     n->has_bring_up = true;
@@ -293,6 +306,7 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
         consumer_stop(project, deadline_ms);
     if (n->archiver)
         consumer_stop(take_ptr(&n->archiver), deadline_ms);
+    chores_stop(take_ptr(&n->chores));
 }
 
 void node_close(struct node *n)
@@ -307,8 +321,12 @@ void node_close(struct node *n)
         stream_close(take_ptr(&n->events));
     if (n->dead)
         stream_close(take_ptr(&n->dead));
+    if (n->audit)
+        stream_close(take_ptr(&n->audit));
     if (n->supervisor)
         store_supervisor_stop(take_ptr(&n->supervisor));
+    if (n->quota)
+        quota_close(take_ptr(&n->quota));
     tenant_close(take_ptr(&n->tenant));
     state_close(take_ptr(&n->state));
     os_close(n->lock_fd);

@@ -6,7 +6,7 @@
  *   <data>/weir.lock          one process at a time
  *   <data>/state.db           tenants and keys (SQLite)
  *   <data>/credentials.json   what init made (mode 0600)
- *   <data>/stream/<name>/     segments of the streams events and events-dead
+ *   <data>/stream/<name>/     segments of the streams events, events-dead and audit
  *   <data>/consumers/<name>/  checkpoints
  *   <data>/store/             the embedded store
  *   <data>/archive/           hourly files (unless archive.dir is set)
@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "analytics/project.h"
+#include "app/chores.h"
 #include "app/config.h"
 #include "archive/archive.h"
 #include "archive/object.h"
@@ -39,6 +40,9 @@ struct node {
     struct tenant *tenant;
     struct stream *events;
     struct stream *dead;
+    struct stream *audit;
+    struct quota *quota;
+    struct chores *chores;
     struct store_supervisor *supervisor; /* NULL with a server of the user's own */
     struct store_cfg store_cfg;
     struct store_child_cfg child_cfg;

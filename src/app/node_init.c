@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <yyjson.h>
 
+#include "app/cli.h"
 #include "app/node.h"
 #include "base/os.h"
 
@@ -54,21 +55,29 @@ static enum rc write_credentials(const char *path, const struct node_credentials
     return rc;
 }
 
+static enum rc make_key(struct tenant *t, const struct uuid *project, enum tenant_key_kind kind,
+                        char ret_text[TENANT_KEY_TEXT_MAX], struct err *err)
+{
+    const struct tenant_key_spec spec = {
+        .kind = kind, .name = "default", .grantable = tenant_key_scopes_max(kind)};
+    struct tenant_key_made made;
+    TRY(tenant_key_create(cli_ctx(), t, project, &spec, &made, err));
+    snprintf(ret_text, TENANT_KEY_TEXT_MAX, "%s", made.text);
+    return RC_OK;
+}
+
 static enum rc make_first(struct tenant *t, struct node_credentials *ret, struct err *err)
 {
     struct uuid org, project;
-    struct tenant_key write_key, secret_key;
     enum rc rc = tenant_org_first(t, &org, err);
     if (rc == RC_NOTFOUND)
-        rc = tenant_org_create(t, "default", &org, err);
+        rc = tenant_org_create(cli_ctx(), t, "default", NULL, &org, err);
     TRY(rc);
-    TRY(tenant_project_create(t, &org, "default", &project, err));
-    TRY(tenant_key_create(t, &project, TENANT_KEY_WRITE, "default", &write_key, err));
-    TRY(tenant_key_create(t, &project, TENANT_KEY_SECRET, "default", &secret_key, err));
+    TRY(tenant_project_create(cli_ctx(), t, &org, "default", &project, err));
+    TRY(make_key(t, &project, TENANT_KEY_WRITE, ret->write_key, err));
+    TRY(make_key(t, &project, TENANT_KEY_SECRET, ret->secret_key, err));
     uuid_format(&org, ret->org);
     uuid_format(&project, ret->project);
-    snprintf(ret->write_key, sizeof(ret->write_key), "%s", write_key.text);
-    snprintf(ret->secret_key, sizeof(ret->secret_key), "%s", secret_key.text);
     return RC_OK;
 }
 

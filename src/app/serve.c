@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "analytics/ingest.h"
 #include "analytics/query.h"
 #include "app/cli.h"
@@ -25,6 +26,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
+enum { SERVICES = 5 /* the last only on the control socket */ };
 
 struct server {
     struct cli cli;
@@ -33,7 +35,10 @@ struct server {
     struct control control;
     struct ingest *ingest;
     struct query *query;
-    struct api_service services[4];
+    struct access *access;
+    struct jwks_cache *jwks;
+    struct forwarded_cfg proxies;
+    struct api_service services[SERVICES];
     struct api *public_api, *control_api;
     struct net_loop *loops[LOOPS_MAX];
     uint32_t loop_count;
@@ -116,9 +121,49 @@ static enum rc start_control(struct server *s, struct err *err)
     return net_server_start(&sc, &s->control_server, err);
 }
 
+static struct limit_policy policy_of(int64_t per_second, int64_t burst)
+{
+    if (per_second == 0)
+        return (struct limit_policy){.interval_ns = 0};
+    if (burst == 0)
+        burst = per_second * 10 < LIMIT_BURST_MAX ? per_second * 10 : LIMIT_BURST_MAX;
+    return limit_policy_of((uint32_t)per_second, 1, (uint32_t)burst);
+}
+
+static enum rc new_api(struct server *s, uint32_t services, bool is_control, struct api **ret_api,
+                       struct err *err)
+{
+    const struct config *cfg = &s->cli.cfg;
+    struct api_cfg ac = {.tenant = s->node.tenant,
+                         .state = s->node.state,
+                         .services = s->services,
+                         .service_count = services,
+                         .version = WEIR_VERSION,
+                         .is_control = is_control};
+    if (!is_control) { /* who reaches the control socket is nobody to be limited */
+        ac.jwks = s->jwks;
+        ac.quota = s->node.quota;
+        ac.proxies = s->proxies;
+        ac.address_limit = policy_of(cfg->limit_address_per_second, cfg->limit_address_burst);
+        ac.key_limit = policy_of(cfg->limit_key_per_second, cfg->limit_key_burst);
+    }
+    return api_new(&ac, ret_api, err);
+}
+
+static enum rc read_proxies(struct server *s, struct err *err)
+{
+    const struct config *cfg = &s->cli.cfg;
+    if (strcmp(cfg->trusted_header, "forwarded") == 0)
+        s->proxies.field = FORWARDED_RFC7239;
+    if (cidr_set_parse(slice_str(cfg->trusted_proxies), &s->proxies.trusted, err) != RC_OK)
+        return err_wrap(err, "trusted_proxies: ");
+    return RC_OK;
+}
+
 static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
+    TRY(jwks_cache_open(&(struct jwks_cache_cfg){.now = NULL}, &s->jwks, err));
     TRY(ingest_new(&(struct ingest_cfg){.events = s->node.events,
                                         .ack = s->cli.cfg.stream_ack,
                                         .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max},
@@ -126,19 +171,12 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
     s->services[0] = ingest_service(s->ingest);
     s->services[1] = query_service(s->query);
-    s->services[2] = health_service(&s->health);
-    s->services[3] = control_service(&s->control);
-    TRY(api_new(&(struct api_cfg){.tenant = s->node.tenant,
-                                  .services = s->services,
-                                  .service_count = 3,
-                                  .version = WEIR_VERSION},
-                &s->public_api, err));
-    TRY(api_new(&(struct api_cfg){.tenant = s->node.tenant,
-                                  .services = s->services,
-                                  .service_count = 4,
-                                  .version = WEIR_VERSION,
-                                  .is_control = true},
-                &s->control_api, err));
+    TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant}, &s->access, err));
+    s->services[2] = access_service(s->access);
+    s->services[3] = health_service(&s->health);
+    s->services[SERVICES - 1] = control_service(&s->control);
+    TRY(new_api(s, SERVICES - 1, false, &s->public_api, err));
+    TRY(new_api(s, SERVICES, true, &s->control_api, err));
     s->health.api = s->public_api;
     health_metrics_register(&s->health);
     TRY(start_loops(s, err));
@@ -150,8 +188,10 @@ static enum rc start_services(struct server *s, struct err *err)
 static enum rc start(struct server *s, struct node_credentials *ret_credentials, struct err *err)
 {
     bool is_new;
+    TRY(read_proxies(s, err));
     TRY(node_open(&s->node, &s->cli.cfg, NODE_STREAMS | NODE_STORE | NODE_CONSUMERS, err));
     stream_on_halt(s->node.events, on_halt, s);
+    stream_on_halt(s->node.audit, on_halt, s);
     TRY(node_init(&s->node, ret_credentials, &is_new, err));
     return start_services(s, err);
 }
@@ -169,9 +209,13 @@ static void stop(struct server *s)
     node_stop_consumers(&s->node, CONSUMER_STOP_MS);
     api_free(s->control_api);
     api_free(s->public_api);
+    if (s->jwks)
+        jwks_cache_close(s->jwks);
+    access_free(s->access);
     query_free(s->query);
     ingest_free(s->ingest);
     node_close(&s->node);
+    cidr_set_done(&s->proxies.trusted);
     config_done(&s->cli.cfg);
 }
 

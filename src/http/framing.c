@@ -134,9 +134,8 @@ struct framing_verdict framing_split(struct slice head, struct framing_line *ret
 
 /* ---- fields ---- */
 
-/* uri-host [":" port], or an address in brackets: by its characters (RFC 9110 7.2). Empty is
- * refused: every http request has a host. */
-static bool is_host(struct slice value)
+/* Empty is refused: every http request has a host. */
+bool framing_is_host(struct slice value)
 {
     if (value.len == 0 || value.len > 255)
         return false;
@@ -158,7 +157,7 @@ struct framing_verdict framing_check_fields(const struct framing_header *headers
         if (name.len == 4 && slice_eq_nocase(name, SLICE_LIT("host"))) {
             if (++hosts > 1)
                 REJECT(400, "There are two Host fields.");
-            if (!is_host(value))
+            if (!framing_is_host(value))
                 REJECT(400, "The Host field is not a host and port.");
         } else if (name.len == 14 && slice_eq_nocase(name, SLICE_LIT("content-length"))) {
             if (++lengths > 1)
@@ -205,7 +204,7 @@ static struct framing_verdict check_absolute(struct slice host, struct slice *ta
     while (len < target->len && target->data[len] != '/' && target->data[len] != '?')
         len++;
     struct slice authority = slice_of(target->data, len);
-    if (!is_host(authority))
+    if (!framing_is_host(authority))
         REJECT(400, "The host of the target is malformed.");
     if (host.len && !slice_eq_nocase(host, authority))
         REJECT(400, "The host of the target and the Host field differ.");

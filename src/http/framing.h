@@ -29,6 +29,8 @@ struct framing_line {
 };
 
 bool framing_is_token(struct slice text); /* RFC 9110 5.6.2: what a field may be called */
+/* uri-host [":" port], or an address in brackets, not empty: by its characters (RFC 9110 7.2). */
+bool framing_is_host(struct slice text);
 
 /* Splits a head, up to and including its empty line, into request line and fields. Every line ends
  * CRLF; no bare CR or LF, no NUL or other control byte, no obsolete folding, no space before a

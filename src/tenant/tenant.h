@@ -1,38 +1,71 @@
 #ifndef WEIR_TENANT_TENANT_H
 #define WEIR_TENANT_TENANT_H
-/* Organisations, projects and their keys, as the edge sees them: an immutable view in memory,
- * swapped whole when the state changes (read again within a second of any change, also by another
- * process).
+/* Organisations, projects, their keys and token issuers, as the edge sees them: an immutable view
+ * in memory, swapped whole when the state changes (read again within a second of any change, also
+ * by another process).
  *
- *   write key   "wk_" + 32 characters: public, may only ingest
- *   secret key  "sk_" + 43 characters: reads; stored as SHA-256 only, shown once
+ *   write key   "wk_" + 32 characters + checksum: public, may only ingest
+ *   secret key  "sk_" + 43 characters + checksum: has scopes; stored as SHA-256 only, shown once
  *
  * Take a view, look up, give it back when the request is answered: what was looked up lives as
  * long. */
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/rc.h"
 #include "base/slice.h"
 #include "base/uuid.h"
+#include "tenant/permission.h"
 
 struct tenant_project {
     struct uuid id;
     char id_text[UUID_TEXT_LEN + 1];
     struct uuid org;
     char name[128];
-    struct slice jwt_secret; /* HS256; never logged */
-    uint8_t hash_key[32];    /* keyed hashes of this project (visitor ids); never leaves */
+    struct slice jwt_secret;      /* HS256; never logged */
+    uint8_t hash_key[32];         /* keyed hashes of this project (visitor ids); never leaves */
+    struct slice allowed_origins; /* lines; empty: any */
+    int64_t events_per_month_max; /* 0: no limit */
+    bool is_archived;             /* its keys and tokens are refused */
 };
-enum tenant_key_kind { TENANT_KEY_WRITE, TENANT_KEY_SECRET };
+struct tenant_key {
+    struct uuid id;
+    char id_text[UUID_TEXT_LEN + 1];
+    enum tenant_key_kind kind;
+    tenant_permissions scopes;
+    unix_ms expires_at;           /* 0: never */
+    struct slice allowed_origins; /* lines; empty: the project's */
+    const struct tenant_project *project;
+};
+struct tenant_issuer { /* who may sign tokens for an organisation (docs/access.md) */
+    struct uuid id, org;
+    struct slice issuer, audience, jwks_url;
+    struct slice algorithms;                            /* words */
+    struct slice user_claim, project_claim, role_claim; /* names; empty: not mapped */
+};
 
 struct tenant;      /* the whole; one per process */
 struct tenant_view; /* one immutable picture; reference-counted */
+enum { TENANT_CLAIM_MAX = 100 /* bytes of a claim's name */ };
 struct tenant_view *tenant_view_take(struct tenant *t);
+uint64_t tenant_view_generation(const struct tenant_view *v); /* no two views have the same */
 void tenant_view_give(struct tenant_view *v);
-/* NULL if the key is unknown, revoked, or of the other kind. About 1 µs (one SHA-256); less for a
- * write key that this thread has looked up in this view before. */
-const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
-                                           enum tenant_key_kind kind);
+/* NULL if the key is unknown, revoked, expired, or its project is archived. About 1 µs (one
+ * SHA-256); less for a write key that this thread has looked up in this view before. */
+const struct tenant_key *tenant_key_find(const struct tenant_view *v, struct slice text,
+                                         unix_ms now);
+/* Whether a page of this origin may use the key: its own list, else its project's, else any. An
+ * empty origin (no browser) is let through: a write key is public, the list only tells pages apart.
+ */
+bool tenant_key_allows(const struct tenant_key *key, struct slice origin);
+/* NULL if it does not exist or is archived. */
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project);
+/* NULL: nobody is known who signs so. */
+const struct tenant_issuer *tenant_issuer_find(const struct tenant_view *v, struct slice issuer,
+                                               struct slice audience);
+/* Its checksum is right: it was made by some weir, and whoever published it should be told. */
+bool tenant_key_is_genuine(struct slice text);
+/* Remembers that the key was used; written down now and then (admin.h). Any thread, no lock. */
+void tenant_key_used(const struct tenant_key *key, unix_ms now);
 #endif

@@ -8,15 +8,15 @@
 #include "state/state.h"
 #include "tenant/tenant.h"
 
-enum { TENANT_HASH_BYTES = 32 };
+enum { TENANT_HASH_BYTES = 32, TENANT_OVERLAP_DAYS_MAX = 30 };
 
 struct tenant {
     struct state *state; /* borrowed */
-    pthread_mutex_t
-        view_lock; /* guards `view` against its swap; held for a pointer and a count only */
+    /* Guards `view` against its swap; held for a pointer and a count only. */
+    pthread_mutex_t view_lock;
     struct tenant_view *view;
     pthread_mutex_t reload_lock; /* one reload at a time */
-    int64_t state_version;       /* of the view; under reload_lock */
+    int64_t view_version;        /* of the view; under reload_lock */
     pthread_t watcher;
     pthread_mutex_t wake_lock;
     pthread_cond_t wake;
@@ -24,8 +24,15 @@ struct tenant {
     bool has_watcher;
 };
 
+enum rc tenant_migrate(struct state *s, struct err *err) MUST_CHECK;
 void tenant_hash_key(struct slice key, uint8_t ret_hash[TENANT_HASH_BYTES]); /* SHA-256 */
+void tenant_random_text(char *to, size_t len);                               /* base62, and a NUL */
+/* The organisation of a project, as text in ret; empty if there is none. */
+struct slice tenant_org_of(struct tenant *t, struct slice project, char ret[UUID_TEXT_LEN + 1]);
 /* Reads everything into a new view with one reference. */
 enum rc tenant_view_load(struct state *state, struct tenant_view **ret_view,
                          struct err *err) MUST_CHECK;
+/* Writes down when the view's keys were used since the last time. */
+enum rc tenant_view_write_uses(struct tenant_view *v, struct state *state,
+                               struct err *err) MUST_CHECK;
 #endif

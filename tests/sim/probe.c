@@ -179,9 +179,21 @@ static void probe(struct ctx *ctx, void *service, struct api_request *req)
 }
 
 static const struct api_route routes[] = {
-    {.method = NET_POST, .pattern = "/probe", .body_bytes_max = 1 << 20, .handle = probe},
-    {.method = NET_POST, .pattern = "/probe/anonymous", .body_bytes_max = 1 << 20, .handle = probe},
-    {.method = NET_POST, .pattern = "/probe/late", .body_bytes_max = 1 << 20, .handle = probe},
+    {.method = NET_POST,
+     .pattern = "/probe",
+     .access = API_PUBLIC,
+     .body_bytes_max = 1 << 20,
+     .handle = probe},
+    {.method = NET_POST,
+     .pattern = "/probe/anonymous",
+     .access = API_PUBLIC,
+     .body_bytes_max = 1 << 20,
+     .handle = probe},
+    {.method = NET_POST,
+     .pattern = "/probe/late",
+     .access = API_PUBLIC,
+     .body_bytes_max = 1 << 20,
+     .handle = probe},
 };
 const struct api_service probe_service = {
     .name = "probe", .routes = routes, .route_count = COUNT_OF(routes)};

@@ -7,6 +7,7 @@
 #include "analytics/ingest.h"
 #include "base/heap.h"
 #include "base/must.h"
+#include "tenant/admin.h"
 
 enum { ARENA_MAX = 32 << 20, LARGE_BODY = 70 << 10 };
 
@@ -250,6 +251,13 @@ static const struct tenant_project project = {
     .id_text = "0198c0de-0000-7000-8000-000000000001",
     .id = {{0x01, 0x98, 0xc0, 0xde, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}}};
 
+/* Nothing of weir's own work is asked for here: no project has a quota. */
+struct ctx_pool *net_loop_contexts(struct net_loop *loop)
+{
+    (void)loop;
+    must_not_reach("no project has a quota");
+}
+
 struct tenant_view *tenant_view_take(struct tenant *t)
 {
     atomic_fetch_add(&views_out, 1);
@@ -262,11 +270,45 @@ void tenant_view_give(struct tenant_view *v)
         atomic_fetch_sub(&views_out, 1);
 }
 
-const struct tenant_project *tenant_by_key(const struct tenant_view *v, struct slice key,
-                                           enum tenant_key_kind kind)
+uint64_t tenant_view_generation(const struct tenant_view *v)
 {
     must(v);
-    return kind == TENANT_KEY_WRITE && slice_eq_str(key, "wk_sim") ? &project : NULL;
+    return 1;
+}
+
+const struct tenant_key *tenant_key_find(const struct tenant_view *v, struct slice text,
+                                         unix_ms now)
+{
+    static const struct tenant_key key = {.id_text = "0198c0de-0000-7000-8000-0000000000ee",
+                                          .scopes = UINT64_C(1) << TENANT_EVENTS_WRITE,
+                                          .project = &project};
+    (void)now;
+    must(v);
+    return slice_eq_str(text, "wk_sim") ? &key : NULL;
+}
+
+bool tenant_key_allows(const struct tenant_key *key, struct slice origin)
+{
+    (void)key, (void)origin;
+    return true;
+}
+
+void tenant_key_used(const struct tenant_key *key, unix_ms now)
+{
+    (void)key, (void)now;
+}
+
+const struct tenant_issuer *tenant_issuer_find(const struct tenant_view *v, struct slice issuer,
+                                               struct slice audience)
+{
+    (void)v, (void)issuer, (void)audience;
+    return NULL;
+}
+
+enum rc tenant_reload(struct tenant *t, struct err *err)
+{
+    (void)t, (void)err;
+    return RC_OK;
 }
 
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *id)

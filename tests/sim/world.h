@@ -3,7 +3,7 @@
 /* A server without a network: the real router, ingest, contexts, log and export, under a scheduler
  * that takes one pending step at a time in an order drawn from a seed.
  *
- * WHAT IS REAL   src/api, src/analytics/ingest with its dialects, src/base (ctx, arena, log).
+ * WHAT IS REAL   src/api, src/analytics/ingest and its dialects, src/base (ctx, arena, log …).
  * WHAT STANDS IN net's queues and answers (world.c plays connection, loop, worker pool), the
  *                stream's committer, the tenant view. They keep net's contract: one answer, the
  *                context released with it, everything of a request entered in one place.

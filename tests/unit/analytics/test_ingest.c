@@ -430,7 +430,7 @@ static const char *token(const char *claims, const char *secret)
 }
 
 #define CLAIMS "{\"projectId\":\"" PROJECT "\",\"userId\":\"jwt-user\"}"
-#define SECRET "the project's secret"
+#define SECRET "the project's secret, of 43 characters: 012"
 #define VIEW \
     "{\"en\":\"pageview\",\"ts\":0,\"o\":\"https://x.test/p?q\",\"r\":\"\",\"sw\":800,\"sh\":600}"
 
@@ -510,6 +510,11 @@ static void test_the_article_tokens(void **state)
         {"Bearer a.b", "Invalid JWT format"},
         {"Bearer a.%.c", "Failed to decode JWT payload"},
         {"Bearer e30.W10.c", "Failed to parse JWT claims"},
+        {"Bearer e30.e30.c", "The JWT algorithm must be HS256"},
+        {"Bearer W10.e30.c", "The JWT algorithm must be HS256"},
+        {"Bearer eyJhbGciOiJub25lIn0.e30.c", "The JWT algorithm must be HS256"},
+        {"Bearer eyJhbGciOiJSUzI1NiJ9.e30.c", "Invalid JWT signature"},
+        {"Bearer eyJhbGciOiJIUzI1NiJ9.e30.c", "Invalid JWT signature"},
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         bed_reset();
@@ -526,14 +531,21 @@ static void test_the_article_tokens(void **state)
     bed_post_text(VIEW);
     assert_int_equal(bed.status, 401);
     has(bed_answer(), "Missing Authorization header");
-    static const char *const claims[] = {"{}", "{\"projectId\":\"default\"}",
-                                         "{\"projectId\":\"0198c0de-0000-7000-8000-000000000002\"}",
-                                         "{\"projectId\":\"" PROJECT "\",\"exp\":1}"};
+    static const struct {
+        const char *text, *error;
+    } claims[] = {
+        {"{}", "Invalid JWT signature"},
+        {"{\"projectId\":\"default\"}", "Invalid JWT signature"},
+        {"{\"projectId\":\"0198c0de-0000-7000-8000-000000000002\"}", "Invalid JWT signature"},
+        {"{\"projectId\":\"" PROJECT "\",\"exp\":1}", "The JWT has expired"},
+        {"{\"projectId\":\"" PROJECT "\",\"nbf\":1e12}", "The JWT is not valid yet"},
+    };
     for (size_t i = 0; i < COUNT_OF(claims); i++) {
         bed_reset();
-        bed_header("Authorization", token(claims[i], SECRET));
+        bed_header("Authorization", token(claims[i].text, SECRET));
         bed_post_text(VIEW);
         assert_int_equal(bed.status, 401);
+        has(bed_answer(), claims[i].error);
     }
     bed_reset();
     bed_header("Authorization", token(CLAIMS, "another secret"));

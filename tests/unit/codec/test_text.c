@@ -1,6 +1,7 @@
-/* Base64, hex, SHA-256, HMAC, RowBinary against published or hand-made vectors. */
+/* Base64, base32, hex, SHA-256, HMAC, RowBinary against published or hand-made vectors. */
 #include "test_codec.h"
 
+#include "codec/base32.h"
 #include "codec/base64.h"
 #include "codec/hash.h"
 #include "codec/native.h"
@@ -36,6 +37,35 @@ static void test_base64_vectors(void **state)
     assert_false(base64_decode(BASE64_STD, SLICE_LIT("Zg==Zg=="), to, &len));
     assert_false(base64_decode(BASE64_STD, SLICE_LIT("-_8="), to, &len));
     assert_false(base64_decode(BASE64_STD, SLICE_LIT("===="), to, &len));
+}
+
+static void test_base32_vectors(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {/* RFC 4648 section 10, without the padding */
+                                           {"", ""},
+                                           {"f", "MY"},
+                                           {"fo", "MZXQ"},
+                                           {"foo", "MZXW6"},
+                                           {"foob", "MZXW6YQ"},
+                                           {"fooba", "MZXW6YTB"},
+                                           {"foobar", "MZXW6YTBOI"}};
+    uint8_t bytes[64];
+    char text[64];
+    size_t len;
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        struct slice plain = slice_str(pairs[i][0]);
+        assert_slice(slice_of(base32_encode(text, plain), base32_encoded_len(plain.len)),
+                     pairs[i][1]);
+        assert_true(base32_decode(slice_str(pairs[i][1]), bytes, &len));
+        assert_slice(slice_of((char *)bytes, len), pairs[i][0]);
+    }
+    assert_true(base32_decode(SLICE_LIT("mzxw6ytboi"), bytes, &len));
+    assert_slice(slice_of((char *)bytes, len), "foobar");
+    static const char *const bad[] = {"M",      "MY======", "MZ",   "MZXW6YTB1", "MZXW 6YQ",
+                                      "MZXW6Y", "MZX",      "0ZXW", "MZXR",      "MZ\xc3\xb6"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_false(base32_decode(slice_str(bad[i]), bytes, &len));
 }
 
 static void test_hex(void **state)
@@ -114,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base64_vectors),
+        cmocka_unit_test(test_base32_vectors),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(a_block_is_its_columns_without_the_rows_left_out),

@@ -1,0 +1,19 @@
+#ifndef WEIR_ACCESS_ACCESS_H
+#define WEIR_ACCESS_ACCESS_H
+/* The HTTP face of tenants and access: organisations, projects, keys, members, invitations, token
+ * issuers, accounts, login. Rules and state are tenant/'s; who may do what is decided by the router
+ * before a handler is called (api/auth.c, tenant/permission.def). docs/access.md.
+ *
+ * THREADS  handlers run on the request's loop, all that touches the state on the worker pool. */
+#include "api/api.h"
+#include "tenant/admin.h"
+
+struct access;
+struct access_cfg {
+    struct tenant *tenant; /* borrowed */
+};
+enum rc access_new(const struct access_cfg *cfg, struct access **ret_access,
+                   struct err *err) MUST_CHECK;
+struct api_service access_service(struct access *access);
+void access_free(struct access *access);
+#endif

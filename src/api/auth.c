@@ -1,0 +1,228 @@
+/* WHAT  Who asks, and whether it may: the one place that every route's answer to it comes from.
+ * WHY   A handler gets its project and its caller from here and nowhere else, so that it cannot
+ *       forget whose data it touches. What the path names must be the caller's own; otherwise the
+ *       answer is the same 404 that a thing which does not exist would get (nobody learns which ids
+ *       exist). What a route needs stands in its row of the table (api_route.access).
+ *
+ *       X-API-Key, Bearer sk_…   a secret key: at once, from the view
+ *       Bearer x.y.z             a token of an issuer: at once, or when its keys are here (token.c)
+ *       Cookie: weir_session=…   a person: the state is asked on the worker pool (session.c) */
+#include "api/api_int.h"
+
+#include <stdio.h>
+
+#include "base/must.h"
+
+static struct slice bearer(struct net_request *net)
+{
+    struct slice key = net_header_get(net, "X-API-Key");
+    if (key.len)
+        return key;
+    struct slice auth = net_header_get(net, "Authorization");
+    if (auth.len > 7 && slice_eq_nocase(slice_of(auth.data, 7), SLICE_LIT("Bearer ")))
+        return slice_trim(slice_sub(auth, 7));
+    return SLICE_EMPTY;
+}
+
+struct slice api_cookie(const struct net_request *net, const char *name)
+{
+    struct slice rest = net_header_get(net, "Cookie");
+    while (rest.len) {
+        struct slice value = slice_trim(slice_cut(&rest, ';'));
+        struct slice key = slice_cut(&value, '=');
+        if (slice_eq_str(key, name))
+            return value;
+    }
+    return SLICE_EMPTY;
+}
+
+const char *api_session_cookie(bool is_https)
+{
+    return is_https ? "__Host-weir_session" : "weir_session";
+}
+
+void api_not_there(struct api_request *req)
+{
+    api_problem(req, RC_NOTFOUND, "There is nothing of that id that you can reach.");
+}
+
+bool api_place_of(struct api_request *req, struct api_place *ret)
+{
+    const struct api_entry *e = req->entry;
+    struct uuid id;
+    *ret = (struct api_place){.has_org = false};
+    for (uint32_t i = 0, p = 0; i < e->segment_count; i++) {
+        if (e->segments[i].data[0] != '{')
+            continue;
+        struct slice value = req->params[p++];
+        bool is_org = slice_eq_str(e->segments[i], "{orgId}");
+        if (!is_org && !slice_eq_str(e->segments[i], "{projectId}"))
+            continue;
+        /* One spelling only: the text of the path is what the statements compare with. */
+        if (value.len != UUID_TEXT_LEN || !uuid_parse(value, &id)) {
+            api_not_there(req);
+            return false;
+        }
+        if (is_org) {
+            ret->has_org = true;
+            ret->org = id;
+            continue;
+        }
+        ret->project = tenant_by_id(req->view, &id);
+        if (!ret->project || (ret->has_org && memcmp(&ret->org, &ret->project->org, sizeof(id)))) {
+            api_not_there(req);
+            return false;
+        }
+        ret->has_project = ret->has_org = true;
+        ret->org = ret->project->org;
+    }
+    return true;
+}
+
+static const char *const who[] = {[CTX_NOBODY] = "Nobody",
+                                  [CTX_USER] = "Your role",
+                                  [CTX_API_KEY] = "This key",
+                                  [CTX_TOKEN] = "This token",
+                                  [CTX_SYSTEM] = "This process"};
+
+bool api_admit(struct api_request *req, const struct api_place *place, struct ctx_claims *claims)
+{
+    int access = req->route->access;
+    if (place->has_org) {
+        claims->has_org = true;
+        claims->org = place->org;
+    }
+    if (place->has_project) {
+        claims->has_project = true;
+        claims->project = place->project->id;
+        req->project = place->project;
+    }
+    claims->executor = claims->actor;
+    if (access == API_SIGNED_IN && claims->actor.kind != CTX_USER) {
+        api_problem(req, RC_FORBIDDEN, "This is for people: sign in.");
+        return false;
+    }
+    ctx_set_claims(req->net->ctx, claims);
+    if (access < API_PERMISSION)
+        return true;
+    enum tenant_permission needed = (enum tenant_permission)(access - (int)API_PERMISSION);
+    if (tenant_may(claims->permissions, needed))
+        return true;
+    api_problem(req, RC_FORBIDDEN, "%s lacks the permission %s.", who[claims->actor.kind],
+                tenant_permission_name(needed));
+    return false;
+}
+
+static void claims_of_key(const struct tenant_key *key, struct ctx_claims *ret)
+{
+    *ret = (struct ctx_claims){.actor = {.kind = CTX_API_KEY}, .permissions = key->scopes};
+    memcpy(ret->actor.id, key->id_text, sizeof(key->id_text));
+}
+
+static enum api_verdict authenticate_key(struct api_request *req, struct slice text)
+{
+    unix_ms now = unix_now();
+    struct api_place place;
+    struct ctx_claims claims;
+    const struct tenant_key *key = tenant_key_find(req->view, text, now);
+    if (!key) {
+        api_problem(req, RC_UNAUTHORIZED, "This key is unknown, was revoked or has expired.");
+        return API_ANSWERED;
+    }
+    if (!api_limit_key(req, &key->id) || !api_place_of(req, &place))
+        return API_ANSWERED;
+    if (place.has_org && !place.has_project) {
+        api_problem(req, RC_FORBIDDEN, "A key is for its project; this is for people.");
+        return API_ANSWERED;
+    }
+    if (place.has_project && place.project != key->project) {
+        api_not_there(req);
+        return API_ANSWERED;
+    }
+    tenant_key_used(key, now);
+    claims_of_key(key, &claims);
+    if (!place.has_project)
+        place = (struct api_place){true, true, key->project->org, key->project};
+    return api_admit(req, &place, &claims) ? API_GO : API_ANSWERED;
+}
+
+static bool is_key(struct slice text)
+{
+    return slice_has_prefix(text, SLICE_LIT("sk_")) || slice_has_prefix(text, SLICE_LIT("wk_"));
+}
+
+enum api_verdict api_authenticate(struct api_request *req)
+{
+    int access = req->route->access;
+    if (access == API_PUBLIC || access == API_CONTROL || req->route->is_ingest)
+        return API_GO;
+    struct slice text = bearer(req->net);
+    if (is_key(text))
+        return authenticate_key(req, text);
+    if (memchr(text.data, '.', text.len))
+        return api_token_begin(req, text);
+    struct slice session =
+        text.len ? SLICE_EMPTY : api_cookie(req->net, api_session_cookie(req->is_https));
+    if (session.len)
+        return api_session_begin(req, session);
+    if (text.len)
+        api_problem(req, RC_UNAUTHORIZED, "This is no key and no token.");
+    else
+        api_problem(req, RC_UNAUTHORIZED,
+                    "Send a secret key (X-API-Key: sk_... or Authorization: Bearer sk_...) or a "
+                    "token, or sign in.");
+    return API_ANSWERED;
+}
+
+void api_settle(struct api_request *req)
+{
+    req->auth->settle(req);
+}
+
+/* ---- ingest ---- */
+bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
+                      enum ctx_actor_kind kind, const char *id)
+{
+    struct ctx_claims claims = {.actor = {.kind = kind},
+                                .permissions = UINT64_C(1) << TENANT_EVENTS_WRITE};
+    const struct api_place place = {true, true, project->org, project};
+    unix_ms now = unix_now();
+    struct quota *quota = req->api->quota;
+    if (quota && project->events_per_month_max > 0 &&
+        quota_look(quota, &project->id, (uint64_t)project->events_per_month_max, now) ==
+            QUOTA_EXCEEDED) {
+        api_too_many(req, quota_retry_after_s(now),
+                     "The project has used up its events of this month.");
+        return false;
+    }
+    snprintf(claims.actor.id, sizeof(claims.actor.id), "%s", id);
+    return api_admit(req, &place, &claims);
+}
+
+const struct tenant_project *api_ingest_project(struct api_request *req, struct slice text)
+{
+    unix_ms now = unix_now();
+    const struct tenant_key *key = tenant_key_find(req->view, text, now);
+    if (!key) {
+        api_problem(req, RC_UNAUTHORIZED, "%s",
+                    text.len ? "This key is unknown, was revoked or has expired."
+                             : "Send a write key: Authorization: Bearer wk_..., Basic user name, "
+                               "or ?key=wk_...");
+        return NULL;
+    }
+    struct slice origin = net_header_get(req->net, "Origin");
+    if (!tenant_may(key->scopes, TENANT_EVENTS_WRITE)) {
+        api_problem(req, RC_FORBIDDEN, "This key lacks the permission events:write.");
+        return NULL;
+    }
+    if (!tenant_key_allows(key, origin)) {
+        api_problem(req, RC_FORBIDDEN, "This key may not be used on pages of %.*s.",
+                    (int)(origin.len > 100 ? 100 : origin.len), origin.data);
+        return NULL;
+    }
+    if (!api_limit_key(req, &key->id) ||
+        !api_ingest_admit(req, key->project, CTX_API_KEY, key->id_text))
+        return NULL;
+    tenant_key_used(key, now);
+    return key->project;
+}

@@ -1,0 +1,311 @@
+/* WHAT  entity_int.h: JSON out of rows, values out of JSON.
+ * WHY   A client's members are looked up in the table and anything else is refused by name: nobody
+ *       sets a column that we did not mean to be set. Statements are put together from the table's
+ *       constants alone; what a client sent is only ever bound. */
+#include "tenant/entity_int.h"
+
+#include <stdio.h>
+
+#include "base/must.h"
+
+enum { SQL_BYTES_MAX = 4096, LIST_ITEMS_MAX = 100 };
+
+/* ---- out ---- */
+static void add_parts(struct buf *out, struct slice text, char sep)
+{
+    const char *between = "";
+    buf_add_char(out, '[');
+    while (text.len) {
+        buf_add_str(out, between);
+        buf_add_json(out, slice_cut(&text, sep));
+        between = ",";
+    }
+    buf_add_char(out, ']');
+}
+
+static void add_time(struct buf *out, const struct state_row *row, int at)
+{
+    char text[TIME_TEXT_BYTES];
+    if (state_row_is_null(row, at))
+        buf_add_str(out, "null");
+    else
+        buf_add_json(out, slice_str(time_format((unix_ms){state_row_i64(row, at)}, text)));
+}
+
+static void add_column(struct buf *out, const struct column *c, const struct state_row *row, int at)
+{
+    buf_add_json(out, slice_str(c->name));
+    buf_add_char(out, ':');
+    switch (c->kind) {
+    case COLUMN_TEXT:
+        if (state_row_is_null(row, at))
+            buf_add_str(out, "null");
+        else
+            buf_add_json(out, state_row_text(row, at));
+        break;
+    case COLUMN_INT:
+        buf_add_i64(out, state_row_i64(row, at));
+        break;
+    case COLUMN_TIME:
+        add_time(out, row, at);
+        break;
+    case COLUMN_FLAG:
+        buf_add_str(out, state_row_is_null(row, at) ? "false" : "true");
+        break;
+    case COLUMN_WORDS:
+        add_parts(out, state_row_text(row, at), ' ');
+        break;
+    case COLUMN_LINES:
+        add_parts(out, state_row_text(row, at), '\n');
+        break;
+    }
+}
+
+struct rows {
+    const struct entity *entity;
+    struct buf *out;
+    uint32_t count, limit;
+    bool is_more;
+    char last[UUID_TEXT_LEN + 1];
+};
+
+static enum rc add_row(void *ctx, const struct state_row *row)
+{
+    struct rows *r = ctx;
+    if (r->limit && r->count == r->limit) {
+        r->is_more = true;
+        return RC_OK;
+    }
+    buf_add_str(r->out, r->count++ ? ",{\"id\":" : "{\"id\":");
+    buf_add_json(r->out, state_row_text(row, 0));
+    snprintf(r->last, sizeof(r->last), "%.*s", SLICE_ARG(state_row_text(row, 0)));
+    for (uint32_t i = 0; r->entity->columns[i].name; i++) {
+        buf_add_char(r->out, ',');
+        add_column(r->out, &r->entity->columns[i], row, (int)i + 1);
+    }
+    buf_add_char(r->out, '}');
+    return buf_ok(r->out) ? RC_OK : RC_LIMIT;
+}
+
+static void select_of(const struct entity *e, struct buf *sql)
+{
+    buf_init(sql, SQL_BYTES_MAX);
+    buf_addf(sql, "SELECT %s", e->id);
+    for (uint32_t i = 0; e->columns[i].name; i++)
+        buf_addf(sql, ", %s", e->columns[i].sql ? e->columns[i].sql : e->columns[i].name);
+    buf_addf(sql, " FROM %s WHERE ", e->table);
+}
+
+/* ?1 is used in either case: PostgreSQL does not take a parameter that a statement lacks. */
+static const char *parent_of(const struct entity *e)
+{
+    return e->parent ? e->parent : "''";
+}
+
+enum rc tenant_show(struct state *s, enum tenant_entity entity, struct slice parent,
+                    struct slice id, struct buf *out, struct err *err)
+{
+    const struct entity *e = &tenant_entities[entity];
+    struct rows rows = {.entity = e, .out = out};
+    CLEANUP(buf_done) struct buf sql;
+    select_of(e, &sql);
+    buf_addf(&sql, "%s = ?1 AND %s = ?2", parent_of(e), e->id);
+    TRY(state_run(
+        s, buf_cstr(&sql),
+        (struct state_value[]){STATE_SLICE(e->parent ? parent : SLICE_EMPTY), STATE_SLICE(id)}, 2,
+        add_row, &rows, err));
+    if (rows.count == 0)
+        return err_set(err, RC_NOTFOUND, "there is no such %s", e->type);
+    return RC_OK;
+}
+
+enum rc tenant_list(struct state *s, enum tenant_entity entity, struct slice parent,
+                    struct slice after, struct buf *out, struct err *err)
+{
+    const struct entity *e = &tenant_entities[entity];
+    struct rows rows = {.entity = e, .out = out, .limit = LIST_ITEMS_MAX};
+    CLEANUP(buf_done) struct buf sql;
+    select_of(e, &sql);
+    buf_addf(&sql, "%s = ?1 AND %s > ?2 ORDER BY %s LIMIT %d", parent_of(e), e->id, e->id,
+             LIST_ITEMS_MAX + 1);
+    buf_add_str(out, "{\"data\":[");
+    TRY(state_run(
+        s, buf_cstr(&sql),
+        (struct state_value[]){STATE_SLICE(e->parent ? parent : SLICE_EMPTY), STATE_SLICE(after)},
+        2, add_row, &rows, err));
+    if (rows.is_more)
+        buf_addf(out, "],\"next\":\"%s\"}", rows.last);
+    else
+        buf_add_str(out, "],\"next\":null}");
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
+}
+
+/* ---- in ---- */
+static enum rc wrong(const struct column *c, const char *what, struct err *err)
+{
+    return err_set(err, RC_INVALID, "\"%s\" must be %s", c->name, what);
+}
+
+static enum rc check_part(const struct column *c, yyjson_val *v, struct err *err)
+{
+    if (!v || !yyjson_is_str(v))
+        return wrong(c, c->kind == COLUMN_TEXT ? "a string" : "a list of strings", err);
+    if (memchr(json_text(v).data, '\0', json_text(v).len))
+        return wrong(c, "without NUL", err);
+    if (c->check && c->check(json_text(v), err) != RC_OK)
+        return err_wrap(err, "\"%s\": ", c->name);
+    return RC_OK;
+}
+
+static enum rc read_parts(const struct column *c, yyjson_val *v, struct arena *arena,
+                          struct state_value *ret, struct err *err)
+{
+    char sep = c->kind == COLUMN_WORDS ? ' ' : '\n';
+    size_t len = 0, at = 0;
+    size_t i, n;
+    yyjson_val *item;
+    if (!yyjson_is_arr(v))
+        return wrong(c, "a list of strings", err);
+    yyjson_arr_foreach(v, i, n, item)
+    {
+        TRY(check_part(c, item, err));
+        struct slice text = json_text(item);
+        if (!text.len || memchr(text.data, sep, text.len))
+            return wrong(c, "a list of strings without blanks", err);
+        len += text.len + 1;
+    }
+    char *joined = arena_alloc(arena, len + 1);
+    ENSURE(joined, RC_NOMEM);
+    yyjson_arr_foreach(v, i, n, item)
+    {
+        if (at)
+            joined[at++] = sep;
+        memcpy(joined + at, json_text(item).data, json_text(item).len);
+        at += json_text(item).len;
+    }
+    *ret = STATE_SLICE(slice_of(joined, at));
+    return RC_OK;
+}
+
+static enum rc read_value(const struct column *c, yyjson_val *v, struct arena *arena,
+                          struct state_value *ret, struct err *err)
+{
+    unix_ms when;
+    switch (c->kind) {
+    case COLUMN_TEXT:
+        TRY(check_part(c, v, err));
+        *ret = STATE_SLICE(json_text(v));
+        return RC_OK;
+    case COLUMN_INT:
+        if (!json_to_i64(v, &ret->i64) || ret->i64 < c->min || ret->i64 > c->max)
+            return err_set(err, RC_INVALID, "\"%s\" must be an integer from %lld to %lld", c->name,
+                           (long long)c->min, (long long)c->max);
+        ret->kind = STATE_INT;
+        return RC_OK;
+    case COLUMN_TIME:
+        *ret = (struct state_value){.kind = STATE_NULL};
+        if (yyjson_is_null(v))
+            return RC_OK;
+        if (!yyjson_is_str(v) || !time_parse(json_text(v), &when))
+            return wrong(c, "an RFC 3339 time or null", err);
+        *ret = STATE_I64(when.ms);
+        return RC_OK;
+    case COLUMN_WORDS:
+    case COLUMN_LINES:
+        return read_parts(c, v, arena, ret, err);
+    case COLUMN_FLAG:
+        break;
+    }
+    must_not_reach("a flag is never writable");
+}
+
+enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *arena,
+                    struct entity_values *ret, struct err *err)
+{
+    size_t at, n;
+    yyjson_val *key, *value;
+    *ret = (struct entity_values){.arena = arena};
+    if (!yyjson_is_obj(object))
+        return err_set(err, RC_INVALID, "the body must be a JSON object");
+    yyjson_obj_foreach(object, at, n, key, value)
+    {
+        const struct column *c = NULL;
+        for (uint32_t i = 0; e->columns[i].name && !c; i++)
+            if (e->columns[i].is_writable && slice_eq_str(json_text(key), e->columns[i].name))
+                c = &e->columns[i];
+        if (!c)
+            return err_set(err, RC_INVALID, "\"%.*s\" cannot be set on a %s",
+                           (int)(json_text(key).len < 64 ? json_text(key).len : 64),
+                           json_text(key).data, e->type);
+        for (uint32_t i = 0; i < ret->count; i++)
+            if (ret->columns[i] == c)
+                return err_set(err, RC_INVALID, "\"%s\" is there twice", c->name);
+        TRY(read_value(c, value, arena, &ret->values[ret->count], err));
+        ret->columns[ret->count++] = c;
+    }
+    return RC_OK;
+}
+
+enum rc entity_update(struct state *s, const struct entity *e, struct slice parent, struct slice id,
+                      const struct entity_values *v, struct err *err)
+{
+    struct state_value params[ENTITY_COLUMNS_MAX + 2];
+    CLEANUP(buf_done) struct buf sql;
+    if (v->count == 0)
+        return RC_OK;
+    buf_init(&sql, SQL_BYTES_MAX);
+    buf_addf(&sql, "UPDATE %s SET ", e->table);
+    for (uint32_t i = 0; i < v->count; i++) {
+        buf_addf(&sql, "%s%s = ?%u", i ? ", " : "", v->columns[i]->name, i + 1);
+        params[i] = v->values[i];
+    }
+    buf_addf(&sql, " WHERE %s = ?%u AND %s = ?%u", e->id, v->count + 1, parent_of(e), v->count + 2);
+    params[v->count] = STATE_SLICE(id);
+    params[v->count + 1] = STATE_SLICE(e->parent ? parent : SLICE_EMPTY);
+    return state_run(s, buf_cstr(&sql), params, v->count + 2, NULL, NULL, err);
+}
+
+/* ---- checks ---- */
+enum rc check_name(struct slice name, struct err *err)
+{
+    if (name.len == 0 || name.len > TENANT_NAME_MAX)
+        return err_set(err, RC_INVALID, "a name has 1 to %d bytes", TENANT_NAME_MAX);
+    for (size_t i = 0; i < name.len; i++)
+        if ((unsigned char)name.data[i] < 0x20 || name.data[i] == 0x7f)
+            return err_set(err, RC_INVALID, "a name has no control characters");
+    return RC_OK;
+}
+
+/* RFC 5321's outline, no more: whether it works only a message can tell. */
+enum rc check_email(struct slice email, struct err *err)
+{
+    const char *at = email.len ? memchr(email.data, '@', email.len) : NULL;
+    size_t local = at ? (size_t)(at - email.data) : 0;
+    bool is_good = at && local > 0 && local <= 64 && email.len <= TENANT_EMAIL_MAX &&
+                   email.len > local + 1 && !memchr(at + 1, '@', email.len - local - 1);
+    for (size_t i = 0; i < email.len && is_good; i++)
+        is_good = (unsigned char)email.data[i] > 0x20 && email.data[i] != 0x7f &&
+                  !(email.data[i] >= 'A' && email.data[i] <= 'Z');
+    if (!is_good)
+        return err_set(err, RC_INVALID, "that is no e-mail address in lower case");
+    return RC_OK;
+}
+
+/* scheme "://" host [":" port], as a browser sends it (RFC 6454, 6.1): lower case, no path. */
+enum rc check_origin(struct slice origin, struct err *err)
+{
+    size_t scheme = slice_has_prefix(origin, SLICE_LIT("https://"))  ? 8
+                    : slice_has_prefix(origin, SLICE_LIT("http://")) ? 7
+                                                                     : 0;
+    bool is_good = scheme && origin.len > scheme && origin.len <= 253 + 14;
+    for (size_t i = scheme; i < origin.len && is_good; i++) {
+        char c = origin.data[i];
+        is_good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+                  c == ':' || c == '[' || c == ']';
+    }
+    if (!is_good)
+        return err_set(err, RC_INVALID,
+                       "'%.*s' is no origin: write it as https://example.com, without a path",
+                       (int)(origin.len < 100 ? origin.len : 100), origin.data);
+    return RC_OK;
+}

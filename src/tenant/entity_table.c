@@ -1,0 +1,141 @@
+/* The entities of admin.h, column by column. */
+#include "tenant/entity_int.h"
+
+#include "base/os.h"
+
+enum { DAYS_MAX = 36500 };
+#define EVENTS_MAX INT64_C(1000000000000)
+
+static enum rc check_word(struct slice value, const char *const *words, struct err *err)
+{
+    for (; *words; words++)
+        if (slice_eq_str(value, *words))
+            return RC_OK;
+    return err_set(err, RC_INVALID, "'%.*s' is none of the words that docs/access.md lists",
+                   (int)(value.len < 40 ? value.len : 40), value.data);
+}
+
+static enum rc check_privacy(struct slice value, struct err *err)
+{
+    return check_word(value, (const char *const[]){"standard", "strict", NULL}, err);
+}
+
+static enum rc check_bots(struct slice value, struct err *err)
+{
+    return check_word(value, (const char *const[]){"mark", "drop", NULL}, err);
+}
+
+static enum rc check_algorithm(struct slice value, struct err *err)
+{
+    return check_word(value, (const char *const[]){"RS256", "ES256", "EdDSA", NULL}, err);
+}
+
+/* A name of the IANA database that this machine has. */
+static enum rc check_time_zone(struct slice zone, struct err *err)
+{
+    char path[OS_PATH_MAX];
+    bool is_good = zone.len > 0 && zone.len <= 64 && zone.data[0] != '/' && zone.data[0] != '.';
+    for (size_t i = 0; i < zone.len && is_good; i++) {
+        char c = zone.data[i];
+        is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '/' || c == '_' || c == '-' || c == '+';
+    }
+    if (is_good && !slice_eq_str(zone, "UTC"))
+        is_good = os_exists(os_path(path, "/usr/share/zoneinfo/%.*s", SLICE_ARG(zone)));
+    if (!is_good)
+        return err_set(err, RC_INVALID, "there is no time zone '%.*s': write it as Europe/Berlin",
+                       (int)(zone.len < 64 ? zone.len : 64), zone.data);
+    return RC_OK;
+}
+
+static enum rc check_domain(struct slice domain, struct err *err)
+{
+    bool is_good = domain.len > 0 && domain.len <= 253;
+    for (size_t i = 0; i < domain.len && is_good; i++) {
+        char c = domain.data[i];
+        is_good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    }
+    if (!is_good)
+        return err_set(err, RC_INVALID, "'%.*s' is no domain: write it as example.com",
+                       (int)(domain.len < 100 ? domain.len : 100), domain.data);
+    return RC_OK;
+}
+
+static enum rc check_url(struct slice url, struct err *err)
+{
+    bool is_https = slice_has_prefix(url, SLICE_LIT("https://"));
+    bool is_loopback = slice_has_prefix(url, SLICE_LIT("http://127.0.0.1")) ||
+                       slice_has_prefix(url, SLICE_LIT("http://localhost"));
+    if (url.len > 2000 || (!is_https && !is_loopback))
+        return err_set(err, RC_INVALID, "an address begins with https://");
+    return RC_OK;
+}
+
+static enum rc check_claim(struct slice claim, struct err *err)
+{
+    if (claim.len > TENANT_NAME_MAX)
+        return err_set(err, RC_INVALID, "a claim's name has at most %d bytes", TENANT_NAME_MAX);
+    return RC_OK;
+}
+
+/* clang-format off */
+#define TEXT(n, chk)       {.name = n, .kind = COLUMN_TEXT, .is_writable = true, .check = chk}
+#define LIST(n, k, chk)    {.name = n, .kind = k, .is_writable = true, .check = chk}
+#define NUMBER(n, most)    {.name = n, .kind = COLUMN_INT, .is_writable = true, .max = most}
+#define SEEN(n, k)         {.name = n, .kind = k}
+#define SEEN_AS(n, k, sql_) {.name = n, .kind = k, .sql = sql_}
+/* clang-format on */
+
+const struct entity tenant_entities[TENANT_ENTITIES] = {
+    [TENANT_ORG] = {"organisation", "orgs", "id", NULL,
+                    .columns = {TEXT("name", check_name), SEEN("created_at", COLUMN_TIME)}},
+    [TENANT_PROJECT] =
+        {"project", "projects", "id", "org_id",
+         .columns = {TEXT("name", check_name), TEXT("time_zone", check_time_zone),
+                     LIST("domains", COLUMN_LINES, check_domain),
+                     LIST("allowed_origins", COLUMN_LINES, check_origin),
+                     NUMBER("retention_days", DAYS_MAX), TEXT("privacy_mode", check_privacy),
+                     TEXT("bot_policy", check_bots), NUMBER("events_per_month_max", EVENTS_MAX),
+                     SEEN("created_at", COLUMN_TIME), SEEN("archived_at", COLUMN_TIME)}},
+    [TENANT_KEY] = {"key", "keys", "id", "project_id",
+                    .columns = {TEXT("name", check_name), SEEN("kind", COLUMN_TEXT),
+                                SEEN("prefix", COLUMN_TEXT),
+                                SEEN_AS("text", COLUMN_TEXT, "public_text"),
+                                SEEN("scopes", COLUMN_WORDS),
+                                LIST("allowed_origins", COLUMN_LINES, check_origin),
+                                SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT),
+                                SEEN("expires_at", COLUMN_TIME), SEEN("last_used_at", COLUMN_TIME),
+                                SEEN("replaces", COLUMN_TEXT), SEEN("revoked_at", COLUMN_TIME)}},
+    [TENANT_MEMBER] =
+        {"member", "members", "user_id", "org_id",
+         .columns = {SEEN("role", COLUMN_TEXT),
+                     SEEN_AS("email", COLUMN_TEXT,
+                             "(SELECT email FROM users WHERE users.id = members.user_id)"),
+                     SEEN_AS("name", COLUMN_TEXT,
+                             "(SELECT name FROM users WHERE users.id = members.user_id)"),
+                     SEEN("created_at", COLUMN_TIME)}},
+    [TENANT_INVITATION] = {"invitation", "invitations", "id", "org_id",
+                           .columns = {SEEN("email", COLUMN_TEXT), SEEN("role", COLUMN_TEXT),
+                                       SEEN("invited_by", COLUMN_TEXT),
+                                       SEEN("created_at", COLUMN_TIME),
+                                       SEEN("expires_at", COLUMN_TIME),
+                                       SEEN("accepted_at", COLUMN_TIME),
+                                       SEEN("revoked_at", COLUMN_TIME)}},
+    [TENANT_ISSUER] =
+        {"token_issuer", "token_issuers", "id", "org_id",
+         .columns = {TEXT("issuer", check_url), TEXT("audience", check_name),
+                     TEXT("jwks_url", check_url), LIST("algorithms", COLUMN_WORDS, check_algorithm),
+                     TEXT("user_claim", check_claim), TEXT("project_claim", check_claim),
+                     TEXT("role_claim", check_claim), SEEN("created_at", COLUMN_TIME)}},
+    [TENANT_USER] = {"user", "users", "id", NULL,
+                     .columns = {SEEN("email", COLUMN_TEXT), SEEN("name", COLUMN_TEXT),
+                                 SEEN("created_at", COLUMN_TIME),
+                                 SEEN_AS("has_second_factor", COLUMN_FLAG, "totp_confirmed_at"),
+                                 SEEN("last_login_at", COLUMN_TIME),
+                                 SEEN("disabled_at", COLUMN_TIME)}},
+    [TENANT_MEMBERSHIP] =
+        {"membership", "members", "org_id", "user_id",
+         .columns = {SEEN("role", COLUMN_TEXT),
+                     SEEN_AS("name", COLUMN_TEXT,
+                             "(SELECT name FROM orgs WHERE orgs.id = members.org_id)")}},
+};
