@@ -2,6 +2,7 @@
 #include "tenant/entity_int.h"
 
 #include "base/os.h"
+#include "tenant/jwks_cache.h"
 
 enum { DAYS_MAX = 36500 };
 #define EVENTS_MAX INT64_C(1000000000000)
@@ -121,12 +122,14 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                        SEEN("expires_at", COLUMN_TIME),
                                        SEEN("accepted_at", COLUMN_TIME),
                                        SEEN("revoked_at", COLUMN_TIME)}},
-    [TENANT_ISSUER] =
-        {"token_issuer", "token_issuers", "id", "org_id",
-         .columns = {TEXT("issuer", check_url), TEXT("audience", check_name),
-                     TEXT("jwks_url", check_url), LIST("algorithms", COLUMN_WORDS, check_algorithm),
-                     TEXT("user_claim", check_claim), TEXT("project_claim", check_claim),
-                     TEXT("role_claim", check_claim), SEEN("created_at", COLUMN_TIME)}},
+    [TENANT_ISSUER] = {"token_issuer", "token_issuers", "id", "org_id",
+                       .columns = {TEXT("issuer", check_url), TEXT("audience", check_name),
+                                   TEXT("jwks_url", jwks_url_check),
+                                   LIST("algorithms", COLUMN_WORDS, check_algorithm),
+                                   TEXT("user_claim", check_claim),
+                                   TEXT("project_claim", check_claim),
+                                   TEXT("role_claim", check_claim),
+                                   SEEN("created_at", COLUMN_TIME)}},
     [TENANT_USER] = {"user", "users", "id", NULL,
                      .columns = {SEEN("email", COLUMN_TEXT), SEEN("name", COLUMN_TEXT),
                                  SEEN("created_at", COLUMN_TIME),

@@ -175,6 +175,54 @@ static void keys_expire_and_rotate_with_an_overlap(void **state)
     assert_int_equal(tenant_key_create(f->ctx, f->tenant, &a, &past, &fresh, NULL), RC_INVALID);
 }
 
+static void a_key_that_is_rotated_keeps_its_own_end(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid a = make_project(f, "a");
+    struct tenant_key_made old, fresh;
+    char a_text[UUID_TEXT_LEN + 1];
+    unix_ms now = unix_now();
+    const struct tenant_key_spec spec = {.kind = TENANT_KEY_SECRET,
+                                         .name = "k",
+                                         .grantable = tenant_key_scopes_max(TENANT_KEY_SECRET),
+                                         .expires_at = {now.ms + 60000}};
+    assert_int_equal(tenant_key_create(f->ctx, f->tenant, &a, &spec, &old, NULL), RC_OK);
+    assert_int_equal(tenant_key_rotate(f->ctx, f->tenant, slice_str(uuid_format(&a, a_text)),
+                                       slice_str(old.id_text), spec.grantable, 3600000, &fresh,
+                                       NULL),
+                     RC_OK);
+    struct tenant_view *v = tenant_view_take(f->tenant);
+    assert_non_null(tenant_key_find(v, slice_str(old.text), now));
+    assert_null(tenant_key_find(v, slice_str(old.text), (unix_ms){now.ms + 60001}));
+    tenant_view_give(v);
+}
+
+static enum rc count_events(void *ctx, const struct state_row *row)
+{
+    *(int64_t *)ctx = state_row_i64(row, 0);
+    return RC_OK;
+}
+
+static void a_patch_without_members_is_no_change(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid a = make_project(f, "a"), org;
+    int64_t before = 0, after = 0;
+    char a_text[UUID_TEXT_LEN + 1], org_text[UUID_TEXT_LEN + 1];
+    const char *count = "SELECT count(*) FROM audit_outbox";
+    assert_int_equal(tenant_org_first(f->tenant, &org, NULL), RC_OK);
+    uuid_format(&org, org_text);
+    assert_int_equal(state_run(f->state, count, NULL, 0, count_events, &before, NULL), RC_OK);
+    assert_int_equal(tenant_update(f->ctx, f->tenant, TENANT_PROJECT, slice_str(org_text),
+                                   slice_str(uuid_format(&a, a_text)), SLICE_LIT("{}"), NULL),
+                     RC_OK);
+    assert_int_equal(tenant_update(f->ctx, f->tenant, TENANT_ISSUER, slice_str(org_text),
+                                   SLICE_LIT("not there"), SLICE_LIT("{}"), NULL),
+                     RC_OK);
+    assert_int_equal(state_run(f->state, count, NULL, 0, count_events, &after, NULL), RC_OK);
+    assert_int_equal(after, before);
+}
+
 static void the_checksum_tells_a_key_from_a_look_alike(void **state)
 {
     struct fixture *f = *state;
@@ -573,6 +621,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(revoked_keys_are_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(scopes_are_no_more_than_the_giver_s, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_expire_and_rotate_with_an_overlap, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_that_is_rotated_keeps_its_own_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_patch_without_members_is_no_change, setup, teardown),
         cmocka_unit_test_setup_teardown(the_checksum_tells_a_key_from_a_look_alike, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(origins_are_the_key_s_or_the_project_s, setup, teardown),
