@@ -53,9 +53,9 @@ struct api_route {
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
     /* ctx is req->net->ctx. */
     void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
-    const void *arg; /* the service's own */
-    const char
-        *openapi; /* the JSON text of the OpenAPI operation object; NULL = not public (control) */
+    const void *arg;     /* the service's own */
+    const char *openapi; /* the JSON text of the OpenAPI operation object, which has members; needed
+                            unless the access is API_CONTROL */
 };
 struct api_service {
     const char *name;
