@@ -314,6 +314,15 @@ static void raise_fd_limit(void)
     }
 }
 
+/* Memory holds keys in the clear for as long as a request does. A limit of 1 is less than any dump
+ * needs, and the one value that also keeps the kernel from piping a dump to a program (core(5): for
+ * a pipe no other limit counts). */
+static void forbid_core_dumps(void)
+{
+    const struct rlimit none = {1, 1};
+    IGNORE(setrlimit(RLIMIT_CORE, &none) != 0, "the limit is 0 already, and nobody may raise it");
+}
+
 int verb_serve(int argc, char **argv)
 {
     static struct server s;
@@ -327,6 +336,8 @@ int verb_serve(int argc, char **argv)
         return code;
     apply_logging(&s.cli.cfg);
     raise_fd_limit();
+    if (!s.cli.cfg.core_dumps)
+        forbid_core_dumps();
     sigset_t set;
     block_signals(&set);
     struct err err = ERR_INIT;
