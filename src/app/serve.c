@@ -156,7 +156,7 @@ static enum rc read_proxies(struct server *s, struct err *err)
     if (strcmp(cfg->trusted_header, "forwarded") == 0)
         s->proxies.field = FORWARDED_RFC7239;
     if (cidr_set_parse(slice_str(cfg->trusted_proxies), &s->proxies.trusted, err) != RC_OK)
-        return err_wrap(err, "trusted_proxies: ");
+        return err_wrap(err, "trusted_proxies");
     return RC_OK;
 }
 

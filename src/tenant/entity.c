@@ -153,7 +153,7 @@ static enum rc check_part(const struct column *c, yyjson_val *v, struct err *err
     if (memchr(json_text(v).data, '\0', json_text(v).len))
         return wrong(c, "without NUL", err);
     if (c->check && c->check(json_text(v), err) != RC_OK)
-        return err_wrap(err, "\"%s\": ", c->name);
+        return err_wrap(err, "\"%s\"", c->name);
     return RC_OK;
 }
 
