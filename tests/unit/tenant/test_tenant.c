@@ -511,6 +511,43 @@ static void every_change_leaves_an_event_and_a_failed_one_none(void **state)
     buf_done(&p.text);
 }
 
+/* Another thread or process was ahead of this one's clock and count. */
+static void events_go_out_in_the_order_of_their_changes(void **state)
+{
+    static const char *const ahead[] = {"7fffffff-ffff-7123-bfff-ffffffffffff",
+                                        "7fffffff-ffff-7fff-bfff-ffffffffffff"};
+    static const char *const names[] = {"\"n1\"", "\"n2\"", "\"n3\"", "\"n4\""};
+    struct fixture *f = *state;
+    char org_text[UUID_TEXT_LEN + 1];
+    struct uuid org;
+    assert_int_equal(tenant_org_create(f->ctx, f->tenant, "o", NULL, &org, NULL), RC_OK);
+    uuid_format(&org, org_text);
+    for (size_t i = 0; i < COUNT_OF(ahead); i++) {
+        struct published p = {.refuse_from = UINT32_MAX};
+        buf_init(&p.text, 1 << 20);
+        drain(f, &p);
+        buf_clear(&p.text);
+        assert_int_equal(
+            state_run(f->state, "INSERT INTO audit_outbox (id, org_id, value) VALUES (?1, '', ?2)",
+                      (struct state_value[]){STATE_STR(ahead[i]), STATE_BYTES("ahead", 5)}, 2, NULL,
+                      NULL, NULL),
+            RC_OK);
+        for (size_t k = 0; k < 2; k++) {
+            char patch[32];
+            snprintf(patch, sizeof(patch), "{\"name\":%s}", names[2 * i + k]);
+            assert_int_equal(tenant_update(f->ctx, f->tenant, TENANT_ORG, SLICE_EMPTY,
+                                           slice_str(org_text), slice_str(patch), NULL),
+                             RC_OK);
+        }
+        assert_int_equal(drain(f, &p), 3);
+        const char *first = strstr(buf_cstr(&p.text), "ahead\n"),
+                   *second = strstr(buf_cstr(&p.text), names[2 * i]),
+                   *third = strstr(buf_cstr(&p.text), names[2 * i + 1]);
+        assert_true(first && second && third && first < second && second < third);
+        buf_done(&p.text);
+    }
+}
+
 static void last_use_is_written_down(void **state)
 {
     struct fixture *f = *state;
@@ -632,6 +669,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_invitation_works_once_and_for_its_address, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(every_change_leaves_an_event_and_a_failed_one_none, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(events_go_out_in_the_order_of_their_changes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(last_use_is_written_down, setup, teardown),
         cmocka_unit_test_setup_teardown(many_keys_stay_findable, setup, teardown),
