@@ -50,6 +50,7 @@ bool api_place_find(const struct api_request *req, struct api_place *ret)
 {
     const struct api_entry *e = req->entry;
     struct uuid id;
+    char text[UUID_TEXT_LEN + 1];
     *ret = (struct api_place){.has_org = false};
     for (uint32_t i = 0, p = 0; i < e->segment_count; i++) {
         if (e->segments[i].data[0] != '{')
@@ -59,7 +60,7 @@ bool api_place_find(const struct api_request *req, struct api_place *ret)
         if (!is_org && !slice_eq_str(e->segments[i], "{projectId}"))
             continue;
         /* One spelling only: the text of the path is what the statements compare with. */
-        if (value.len != UUID_TEXT_LEN || !uuid_parse(value, &id))
+        if (!uuid_parse(value, &id) || !slice_eq_str(value, uuid_format(&id, text)))
             return false;
         if (is_org) {
             ret->has_org = true;

@@ -49,11 +49,11 @@ callers.push({ name: 'signed in, no member', kind: 'outsider', may: [], as: pers
 
 // ---- places ----
 const nowhere = randomUUID();
-const places = { own: [orgA, projectA], other: [orgB, projectB], none: [nowhere, nowhere], malformed: ['x', 'x'], 'own org, other project': [orgA, projectB], 'other org, own project': [orgB, projectA], 'own org, no project': [orgA, nowhere] };
+const places = { own: [orgA, projectA], other: [orgB, projectB], none: [nowhere, nowhere], malformed: ['x', 'x'], 'own, in capitals': [orgA.toUpperCase(), projectA.toUpperCase()], 'own org, other project': [orgA, projectB], 'other org, own project': [orgB, projectA], 'own org, no project': [orgA, nowhere] };
 const placesOf = (route) => {
   const hasOrg = route.pattern.includes('{orgId}'), hasProject = route.pattern.includes('{projectId}');
   if (hasOrg && hasProject) return Object.keys(places);
-  return hasOrg || hasProject ? ['own', 'other', 'none', 'malformed'] : ['own'];
+  return hasOrg || hasProject ? ['own', 'other', 'none', 'malformed', 'own, in capitals'] : ['own'];
 };
 const target = (route, place, more = {}) => route.pattern.replace('{orgId}', more.org ?? places[place][0]).replace('{projectId}', more.project ?? places[place][1]).replace(/\{\w+\}/g, nowhere);
 
@@ -68,7 +68,7 @@ function expected(route, caller, place) {
   }
   if (caller.kind === 'nobody') return '401';
   if (route.access === 'signed-in') return ['member', 'outsider'].includes(caller.kind) ? 'passes' : '403';
-  if (place === 'malformed' && (hasOrg || hasProject)) return '404';
+  if (['malformed', 'own, in capitals'].includes(place) && (hasOrg || hasProject)) return '404'; // an id has one spelling
   if (caller.kind === 'key') {
     if (hasOrg && !hasProject) return '403'; // a key is its project's; also of an organisation that is not there
     return place !== 'own' ? '404' : may ? 'passes' : '403';
@@ -130,6 +130,29 @@ test('every route × every caller × own, another\'s, none', async () => {
     }
   }
   console.log(`# ${routes.length} routes, ${callers.length} callers, ${walk.length} requests, ${pairs} pairs that cannot be told apart`);
+});
+
+test('HEAD asks what GET asks', async () => {
+  for (const route of routes.filter((r) => r.method === 'GET' && !['/metrics', '/openapi.json'].includes(r.pattern))) {
+    for (const caller of callers.filter((c) => /nobody|write key|viewer|no member/.test(c.name))) {
+      const [get, head] = await Promise.all(['GET', 'HEAD'].map((m) => client.call(m, target(route, 'own'), { as: caller.as })));
+      assert.equal(head.status, get.status, `${route.pattern} as ${caller.name}`);
+      assert.equal(head.text, '');
+    }
+  }
+});
+
+test('keys can be told from look-alikes as docs/access.md says', async () => {
+  const page = readFileSync(path.join(ROOT, 'docs/access.md'), 'utf8');
+  const find = new RegExp(/```\n(\\b\(wk_.*)\n```/.exec(page)[1], 'g');
+  const isGenuine = new Function(`${/```js\n([^]*?)```/.exec(page)[1]}; return isGenuine;`)();
+  const keys = [s.keys.write_key, s.keys.secret_key, (await newKey(projectA, 'secret')).key, (await newKey(projectA, 'write')).key];
+  assert.deepEqual(`const a = '${keys.join("', b = \"")}';`.match(find), keys);
+  for (const k of keys) {
+    assert.ok(isGenuine(k), k);
+    const at = 3 + Math.floor(k.length / 2);
+    assert.ok(!isGenuine(k.slice(0, at) + (k[at] === 'x' ? 'y' : 'x') + k.slice(at + 1)), 'one character is another');
+  }
 });
 
 test('who is refused before they are known learns nothing of ids', async () => {
