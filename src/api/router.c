@@ -24,17 +24,6 @@ static struct api_request *request_new(struct api *api, struct net_request *net,
     return req;
 }
 
-/* What the context says of the client: for who reads the audit log. An event of a visitor has
- * nothing of it, so ingest does not pay for it. */
-static void describe_client(struct api_request *req)
-{
-    struct net_request *net = req->net;
-    char text[IP_TEXT_BYTES];
-    net->ctx->client_address = arena_copy(net->arena, slice_str(ip_format(req->client, text)));
-    net->ctx->user_agent = net_header_get(net, "User-Agent");
-    net->ctx->reason = net_header_get(net, "X-Reason");
-}
-
 static void find_client(struct api_request *req)
 {
     const struct forwarded_cfg *proxies = &req->api->proxies;
@@ -49,6 +38,8 @@ static void find_client(struct api_request *req)
                           net->header_count, &f); /* of one shape: net/conn.c */
         req->client = f.client;
         req->is_https = f.is_https;
+        char text[IP_TEXT_BYTES]; /* net has put the peer's there */
+        net->ctx->client_address = arena_copy(net->arena, slice_str(ip_format(f.client, text)));
     }
 }
 
@@ -126,8 +117,6 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
     find_client(req);
     if (!api_limit_address(req))
         return;
-    if (!e->route->is_ingest)
-        describe_client(req);
     req->view = tenant_view_take(api->tenant);
     if (!decode_params(req)) {
         api_problem(req, RC_INVALID, "The path has a malformed percent-encoding.");

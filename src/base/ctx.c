@@ -301,6 +301,7 @@ struct ctx_ref ctx_ref(struct ctx *ctx)
 {
     if (!ctx)
         return (struct ctx_ref){NULL, 0};
+    must(ctx->is_live_);
     return (struct ctx_ref){ctx, atomic_load_explicit(&ctx->generation_, memory_order_relaxed)};
 }
 

@@ -108,7 +108,7 @@ struct ctx_ref { /* what a continuation holds; {NULL}: work of no request */
     struct ctx *ctx;
     uint64_t generation;
 };
-struct ctx_ref ctx_ref(struct ctx *ctx); /* NULL is allowed */
+struct ctx_ref ctx_ref(struct ctx *ctx); /* of a live one (must); NULL is allowed */
 /* Makes it the thread's current one. NULL and nothing entered: the reference is empty, or stale
  * (counted: it is a bug of ours, and what was to be done must not be done for another). */
 struct ctx *ctx_enter(struct ctx_ref ref) MUST_CHECK;

@@ -21,9 +21,10 @@ struct stream_reader {
     uint64_t offset; /* of the next record to return */
     int fd;          /* -1: not in a segment */
     struct disk_segment_header header;
-    uint64_t pos, limit; /* next batch; readable end of the segment */
-    bool is_sealed;      /* the limit is final */
-    bool has_chain;      /* prev_crc is known (not after a jump by index) */
+    uint64_t pos, limit;  /* next batch; readable end of the segment */
+    bool is_sealed;       /* the limit is final */
+    uint64_t sealed_next; /* what its seal says follows; 0: not known */
+    bool has_chain;       /* prev_crc is known (not after a jump by index) */
     uint32_t prev_crc;
     struct piece w;
     const char *at, *end;  /* the rest of the batch under way */
@@ -213,6 +214,7 @@ static enum rc open_segment(struct stream_reader *r, const struct segment *seg, 
     }
     r->limit = seg->bytes;
     r->is_sealed = seg->is_sealed;
+    r->sealed_next = seg->next;
     r->pos = seg->is_sealed ? sealed_position(r, path) : position;
     r->has_chain = r->pos == SECTOR_BYTES;
     r->prev_crc = r->header.crc;
@@ -258,15 +260,23 @@ static enum rc enter_segment(struct stream_reader *r, uint64_t *ret_oldest, stru
     }
 }
 
+/* A sealed segment that ends before the offset its seal names would be found and entered again for
+ * ever. */
+static enum rc end_of_sealed(struct stream_reader *r, struct err *err)
+{
+    if (r->offset < r->sealed_next)
+        return corrupt_here(r, "it ends before the offset that its seal names", err);
+    leave_segment(r);
+    return RC_END;
+}
+
 /* At the end of what was known: RC_OK if there is more in this segment, RC_END if not (now, or
  * never: then the segment is left). */
 static enum rc more_in_segment(struct stream_reader *r, struct err *err)
 {
     struct stream *s = r->s;
-    if (r->is_sealed) {
-        leave_segment(r);
-        return RC_END;
-    }
+    if (r->is_sealed)
+        return end_of_sealed(r, err);
     const struct partition *p = &s->partitions[r->partition];
     bool is_held = false;
     /* What the window holds behind the old limit was read before it was written. */
@@ -278,18 +288,18 @@ static enum rc more_in_segment(struct stream_reader *r, struct err *err)
             is_held = true;
             r->limit = seg->bytes;
             r->is_sealed = seg->is_sealed;
+            r->sealed_next = seg->next;
         }
     }
     pthread_mutex_unlock(&s->mutex);
     if (!is_held) { /* dropped since: so it was sealed, and is whole */
         TRY(os_size(r->fd, &r->limit, err));
         r->is_sealed = true;
+        r->sealed_next = 0;
     }
     if (r->pos < r->limit)
         return RC_OK;
-    if (r->is_sealed)
-        leave_segment(r);
-    return RC_END;
+    return r->is_sealed ? end_of_sealed(r, err) : RC_END;
 }
 
 static enum rc next_batch(struct stream_reader *r, struct err *err)

@@ -6,7 +6,7 @@ import sys
 
 run = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 text = run.stdout.decode("utf-8", "replace")
-print("\n".join("# " + line for line in text.splitlines()[:40]))
+print("\n".join("# " + line for line in text.splitlines()[:20]))
 if run.returncode == 0:
     sys.exit("the leak went unnoticed")
 if "leak: " not in text:

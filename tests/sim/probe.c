@@ -130,7 +130,8 @@ static bool is_fresh(struct ctx *ctx, const struct request *r)
     char *raw = arena_alloc(ctx->arena, RAW_BYTES);
     if (!raw)
         return false;
-    check_taint("new memory", slice_of(raw, RAW_BYTES), r->token);
+    if (r->world->peer == r->world) /* alone, so that malloc has no leftovers: see main() */
+        check_taint("new memory", slice_of(raw, RAW_BYTES), r->token);
     if (ctx->claims != CTX_CLAIMS_NOBODY)
         leak("%s begins with the claims of %s", r->token, ctx->claims->actor.id);
     check_taint("a new reason", ctx->reason, r->token);

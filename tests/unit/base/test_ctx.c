@@ -351,7 +351,8 @@ static void long_texts_are_cut_between_characters(void **state)
     struct ctx *ctx = known(*state);
     char text[400];
     memset(text, 'x', sizeof(text));
-    memcpy(text + CTX_TEXT_BYTES_MAX - 1, "\xc3\xbc", 2);
+    text[CTX_TEXT_BYTES_MAX - 1] = '\xc3'; /* the two bytes of a u umlaut */
+    text[CTX_TEXT_BYTES_MAX] = '\xbc';
     ctx->correlation = slice_of(text, sizeof(text));
     const char *out = strstr(exported(ctx), "\"correlationid\":\"");
     assert_non_null(out);
