@@ -48,7 +48,7 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     uint32_t n = 0;
     if (req->route->is_browser)
         n = api_cors_headers(req->net, false, all);
-    struct ratelimit_fields rate = {.count = 0};
+    struct ratelimit_fields rate; /* large, and rarely used: not zeroed */
     if (req->limit_count && !req->route->is_ingest) {
         ratelimit_fields(req->limits, req->limit_count, 0, &rate);
         for (uint32_t i = 0; i < rate.count; i++)

@@ -9,8 +9,6 @@
  *       Cookie: weir_session=…   a person: the state is asked on the worker pool (session.c) */
 #include "api/api_int.h"
 
-#include <stdio.h>
-
 #include "base/must.h"
 
 static struct slice bearer(struct net_request *net)
@@ -185,22 +183,30 @@ void api_settle(struct api_request *req)
 }
 
 /* ---- ingest ---- */
+static bool has_events_left(struct api_request *req, const struct tenant_project *project)
+{
+    struct quota *quota = req->api->quota;
+    if (!quota || project->events_per_month_max <= 0)
+        return true;
+    unix_ms now = unix_now();
+    if (quota_look(quota, &project->id, (uint64_t)project->events_per_month_max, now) !=
+        QUOTA_EXCEEDED)
+        return true;
+    api_too_many(req, quota_retry_after_s(now),
+                 "The project has used up its events of this month.");
+    return false;
+}
+
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
                       enum ctx_actor_kind kind, const char *id)
 {
     struct ctx_claims claims = {.actor = {.kind = kind},
                                 .permissions = UINT64_C(1) << TENANT_EVENTS_WRITE};
     const struct api_place place = {true, true, project->org, project};
-    unix_ms now = unix_now();
-    struct quota *quota = req->api->quota;
-    if (quota && project->events_per_month_max > 0 &&
-        quota_look(quota, &project->id, (uint64_t)project->events_per_month_max, now) ==
-            QUOTA_EXCEEDED) {
-        api_too_many(req, quota_retry_after_s(now),
-                     "The project has used up its events of this month.");
+    if (!has_events_left(req, project))
         return false;
-    }
-    snprintf(claims.actor.id, sizeof(claims.actor.id), "%s", id);
+    size_t len = strnlen(id, sizeof(claims.actor.id) - 1);
+    memcpy(claims.actor.id, id, len); /* the rest is zero */
     return api_admit(req, &place, &claims);
 }
 

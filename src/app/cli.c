@@ -32,7 +32,7 @@ static void print_help(const struct cli *cli, const char *help)
     (void)cli;
 }
 
-static int usage(struct cli *cli, const struct err *err)
+int cli_usage(struct cli *cli, const struct err *err)
 {
     fprintf(stderr, "weir %s: %s\nTry: weir %s --help\n", cli->verb, err->text, cli->verb);
     config_done(&cli->cfg);
@@ -135,17 +135,17 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
     all[count++] = (struct cli_option){.name = "config", .value = &file};
     cli->cfg.file = config_file_of(argc, argv);
     if (cli->cfg.file && config_read_file(&cli->cfg, cli->cfg.file, &err) != RC_OK)
-        return usage(cli, &err);
+        return cli_usage(cli, &err);
     if (config_read_env(&cli->cfg, environ, &err) != RC_OK)
-        return usage(cli, &err);
+        return cli_usage(cli, &err);
     for (int i = 1; i < argc; i++) {
         if (is_flag_arg(argv[i])) {
             if (take_flag(cli, argc, argv, &i, all, count, &err) != RC_OK)
-                return usage(cli, &err);
+                return cli_usage(cli, &err);
         } else if (cli->arg_count == args_max) {
             err_set(&err, RC_INVALID, "'%.100s' is not understood here; see weir %s --help",
                     argv[i], cli->verb);
-            return usage(cli, &err);
+            return cli_usage(cli, &err);
         } else {
             cli->args[cli->arg_count++] = argv[i];
         }

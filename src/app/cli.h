@@ -12,7 +12,7 @@ struct cli_option {
     bool *flag;         /* set to true; or */
     const char **value; /* takes a value */
 };
-enum { CLI_ARGS_MAX = 8 };
+enum { CLI_ARGS_MAX = 16 };
 struct cli {
     const char *verb;
     struct config cfg;
@@ -25,14 +25,21 @@ struct cli {
 enum { CLI_USAGE = 2 };
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options,
               uint32_t count, int args_max, const char *help);
+/* The same for what a verb itself finds wrong in its words; gives cli back. */
+int cli_usage(struct cli *cli, const struct err *err);
 /* "weir VERB: sentence" on stderr; returns 1 (or 75 for what a retry may mend). */
 int cli_fail(const struct cli *cli, const struct err *err);
 void cli_print(struct buf *out); /* whole to stdout, then cleared */
 
 int verb_serve(int argc, char **argv);
 int verb_init(int argc, char **argv);
+int verb_org(int argc, char **argv);
 int verb_project(int argc, char **argv);
 int verb_key(int argc, char **argv);
+int verb_user(int argc, char **argv);
+int verb_member(int argc, char **argv);
+int verb_invite(int argc, char **argv);
+int verb_issuer(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_stream(int argc, char **argv);

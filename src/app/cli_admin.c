@@ -1,16 +1,26 @@
-/* init, project, key, version: small verbs on the state. They work beside a running server, which
- * sees the change within a second. */
+/* cli_admin.h, and the verbs init and version. */
+#include "app/cli_admin.h"
+
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <yyjson.h>
+#include <termios.h>
+#include <unistd.h>
 
-#include "app/cli.h"
 #include "app/node.h"
 #include "app/version.h"
-#include "base/log.h"
+#include "base/must.h"
 #include "base/os.h"
 #include "codec/json.h"
+
+enum {
+    REASON_BYTES_MAX = 1024,
+    OUT_BYTES_MAX = 256 << 20,
+    OBJECT_BYTES_MAX = 1 << 20,
+    PATCH_BYTES_MAX = 64 << 10
+};
 
 int verb_version(int argc, char **argv)
 {
@@ -19,13 +29,16 @@ int verb_version(int argc, char **argv)
     return 0;
 }
 
-/* The state alone, without the lock: SQLite takes care of several processes. */
-static enum rc open_state(const struct config *cfg, struct state **ret_state,
-                          struct tenant **ret_tenant, struct err *err)
+enum rc admin_state_open(const struct config *cfg, bool is_made, struct state **ret_state,
+                         struct tenant **ret_tenant, struct err *err)
 {
     char path[OS_PATH_MAX];
-    TRY(os_mkdirs(cfg->data, err));
     os_path(path, "%s/state.db", cfg->data);
+    if (is_made)
+        TRY(os_mkdirs(cfg->data, err));
+    else if (!os_exists(path))
+        return err_set(err, RC_NOTFOUND, "%s is no data folder of weir: run weir init --data %s",
+                       cfg->data, cfg->data);
     TRY(state_open(path, ret_state, err));
     enum rc rc = tenant_open(*ret_state, ret_tenant, err);
     if (rc != RC_OK) {
@@ -35,255 +48,449 @@ static enum rc open_state(const struct config *cfg, struct state **ret_state,
     return rc;
 }
 
-struct admin {
-    struct cli cli;
-    struct state *state;
-    struct tenant *tenant;
-    struct buf out;
-    struct err err;
-    bool is_first; /* of a JSON list */
+/* ---- options and words ---- */
+struct option_text {
+    const char *name, *value;
 };
+static const struct option_text option_texts[ADMIN_OPTION_COUNT] = {
+#define X(id, name, value) [ADMIN_##id] = {name, value},
+    ADMIN_OPTIONS(X)
+#undef X
+};
+static const char password_stdin[] = "password-stdin";
 
-static int admin_open(struct admin *a, int argc, char **argv, const struct cli_option *options,
-                      uint32_t count, int args_max, const char *help)
+/* The next of action->options. */
+static bool option_next(struct slice *rest, struct slice *ret_name, bool *ret_is_needed)
 {
-    *a = (struct admin){.is_first = true};
-    int code = cli_parse(&a->cli, argc, argv, options, count, args_max, help);
-    buf_init(&a->out, 16 << 20);
-    if (code == 0 && open_state(&a->cli.cfg, &a->state, &a->tenant, &a->err) != RC_OK)
-        code = cli_fail(&a->cli, &a->err);
+    if (!rest->len)
+        return false;
+    struct slice word = slice_cut(rest, ' ');
+    *ret_is_needed = word.data[0] != '[';
+    *ret_name = *ret_is_needed ? word : slice_of(word.data + 1, word.len - 2);
+    return true;
+}
+
+static bool option_takes(const struct admin_action *action, const char *name)
+{
+    struct slice rest = slice_str(action->options), word;
+    bool is_needed;
+    if (action->kind == ADMIN_CHANGES && strcmp(name, option_texts[ADMIN_REASON].name) == 0)
+        return true;
+    while (option_next(&rest, &word, &is_needed))
+        if (slice_eq_str(word, name))
+            return true;
+    return false;
+}
+
+static const char *value_text(struct slice name)
+{
+    for (uint32_t i = 0; i < ADMIN_OPTION_COUNT; i++)
+        if (slice_eq_str(name, option_texts[i].name))
+            return option_texts[i].value;
+    return NULL; /* a flag */
+}
+
+static void add_usage(struct buf *out, const char *verb, const struct admin_action *action)
+{
+    struct slice rest = slice_str(action->options), name;
+    bool is_needed;
+    buf_addf(out, "weir %s %s%s%s", verb, action->name, *action->args ? " " : "", action->args);
+    while (option_next(&rest, &name, &is_needed)) {
+        const char *value = value_text(name);
+        buf_addf(out, " %s--%.*s%s%s%s", is_needed ? "" : "[", SLICE_ARG(name), value ? " " : "",
+                 value ? value : "", is_needed ? "" : "]");
+    }
+}
+
+static void add_help(struct buf *out, const char *verb_name, const struct admin_verb *verb)
+{
+    bool is_changing = false;
+    buf_addf(out, "usage:\n");
+    for (uint32_t i = 0; i < verb->count; i++) {
+        buf_add_str(out, "  ");
+        add_usage(out, verb_name, &verb->actions[i]);
+        buf_addf(out, "\n      %s\n", verb->actions[i].what);
+        is_changing = is_changing || verb->actions[i].kind == ADMIN_CHANGES;
+    }
+    buf_add_str(out, "\nEach takes --data DIR and --json (for scripts)");
+    buf_add_str(out, is_changing ? "; what changes something takes --reason TEXT, which\n"
+                                   "the audit log keeps with it. Server running or not: it sees "
+                                   "changes within a second.\n"
+                                 : ".\n");
+    buf_add_str(out, verb->note ? verb->note : "");
+}
+
+static uint32_t words_of(const char *args, bool *ret_is_open)
+{
+    struct slice rest = slice_str(args), last = SLICE_EMPTY;
+    uint32_t n = 0;
+    for (; rest.len; n++)
+        last = slice_cut(&rest, ' ');
+    static const struct slice more = SLICE_CONST("…");
+    *ret_is_open =
+        last.len > more.len && memcmp(last.data + last.len - more.len, more.data, more.len) == 0;
+    return n;
+}
+
+static enum rc find_action(struct admin *a, const struct admin_verb *verb)
+{
+    const char *name = a->cli.arg_count ? a->cli.args[0] : verb->actions[0].name;
+    for (uint32_t i = 0; i < verb->count && !a->action; i++)
+        if (strcmp(name, verb->actions[i].name) == 0)
+            a->action = &verb->actions[i];
+    if (!a->action)
+        return err_set(&a->err, RC_INVALID, "there is no 'weir %s %.40s'", a->cli.verb, name);
+    a->args = a->cli.args + (a->cli.arg_count ? 1 : 0);
+    a->arg_count = (uint32_t)a->cli.arg_count - (a->cli.arg_count ? 1 : 0);
+    return RC_OK;
+}
+
+/* Every word and option was meant for something: one too many is an error, as a missing one is. */
+static enum rc check_words(struct admin *a)
+{
+    bool is_open, is_needed;
+    uint32_t words = words_of(a->action->args, &is_open);
+    struct slice rest = slice_str(a->action->options), name;
+    if (a->arg_count > words && !is_open)
+        return err_set(&a->err, RC_INVALID, "'%.100s' is one word too many", a->args[words]);
+    if (a->arg_count < words)
+        return err_set(&a->err, RC_INVALID, "needed is %s", a->action->args);
+    for (uint32_t i = 0; i < ADMIN_OPTION_COUNT; i++)
+        if (a->options[i] && !option_takes(a->action, option_texts[i].name))
+            return err_set(&a->err, RC_INVALID, "--%s means nothing for 'weir %s %s'",
+                           option_texts[i].name, a->cli.verb, a->action->name);
+    if (a->is_password_on_stdin && !option_takes(a->action, password_stdin))
+        return err_set(&a->err, RC_INVALID, "--%s means nothing for 'weir %s %s'", password_stdin,
+                       a->cli.verb, a->action->name);
+    while (option_next(&rest, &name, &is_needed))
+        for (uint32_t i = 0; i < ADMIN_OPTION_COUNT; i++)
+            if (is_needed && !a->options[i] && slice_eq_str(name, option_texts[i].name))
+                return err_set(&a->err, RC_INVALID, "--%s %s is needed", option_texts[i].name,
+                               option_texts[i].value);
+    if (a->options[ADMIN_REASON] && strlen(a->options[ADMIN_REASON]) > REASON_BYTES_MAX)
+        return err_set(&a->err, RC_INVALID, "--reason has at most %d bytes", REASON_BYTES_MAX);
+    return RC_OK;
+}
+
+static int parse(struct admin *a, const struct admin_verb *verb, int argc, char **argv)
+{
+    struct cli_option options[ADMIN_OPTION_COUNT + 1];
+    CLEANUP(buf_done) struct buf help;
+    buf_init(&help, 64 << 10);
+    add_help(&help, argv[0], verb);
+    for (uint32_t i = 0; i < ADMIN_OPTION_COUNT; i++)
+        options[i] = (struct cli_option){option_texts[i].name, NULL, &a->options[i]};
+    options[ADMIN_OPTION_COUNT] =
+        (struct cli_option){password_stdin, &a->is_password_on_stdin, NULL};
+    int code =
+        cli_parse(&a->cli, argc, argv, options, COUNT_OF(options), CLI_ARGS_MAX, buf_cstr(&help));
+    if (code == 0 && (find_action(a, verb) != RC_OK || check_words(a) != RC_OK))
+        code = cli_usage(&a->cli, &a->err);
     return code;
 }
 
-static int admin_close(struct admin *a, enum rc rc, int code)
+static enum rc act(struct admin *a)
 {
-    if (rc != RC_OK)
-        code = cli_fail(&a->cli, &a->err);
-    else
+    if (a->action->kind != ADMIN_OFFLINE)
+        TRY(admin_state_open(&a->cli.cfg, false, &a->state, &a->tenant, &a->err));
+    if (a->options[ADMIN_REASON])
+        cli_ctx()->reason = slice_str(a->options[ADMIN_REASON]);
+    return a->action->run(a);
+}
+
+static int leave(struct admin *a, enum rc rc)
+{
+    int code = rc == RC_OK ? 0 : cli_fail(&a->cli, &a->err);
+    if (rc == RC_OK)
         cli_print(&a->out);
     tenant_close(a->tenant);
     state_close(a->state);
+    explicit_bzero(a->out.data, a->out.data ? a->out.cap : 0); /* it may have held a key */
     buf_done(&a->out);
     config_done(&a->cli.cfg);
     return code;
 }
 
-int verb_init(int argc, char **argv)
+int admin_run(const struct admin_verb *verb, int argc, char **argv)
 {
-    struct admin a;
-    int code = admin_open(
-        &a, argc, argv, NULL, 0, 0,
-        "usage: weir init [--data DIR] [--json]\n\n"
-        "Makes the data folder with a first organisation, project and keys. A second run changes\n"
-        "nothing and prints the same (they are kept in DIR/credentials.json, mode 0600).\n");
+    struct admin a = {.err = ERR_INIT};
+    int code = parse(&a, verb, argc, argv);
     if (code != 0)
-        return admin_close(&a, RC_OK, code);
-    struct node n = {.cfg = &a.cli.cfg, .tenant = a.tenant};
-    struct node_credentials c;
-    bool is_new;
-    enum rc rc = node_init(&n, &c, &is_new, &a.err);
-    if (rc == RC_OK && a.cli.is_json)
-        buf_addf(&a.out,
-                 "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\","
-                 "\"admin\":null}\n",
-                 c.org, c.project, c.write_key, c.secret_key);
-    else if (rc == RC_OK)
-        buf_addf(&a.out,
-                 "organisation  %s\nproject       %s\nwrite key     %s   (public: may only send "
-                 "events)\n"
-                 "secret key    %s   (reads: keep it)\nkept in       %s/credentials.json\n",
-                 c.org, c.project, c.write_key, c.secret_key, a.cli.cfg.data);
-    return admin_close(&a, rc, 0);
+        return code;
+    buf_init(&a.out, OUT_BYTES_MAX);
+    return leave(&a, act(&a));
 }
 
-/* One object of a list on one line: its values, an empty one as "-". */
-static void print_line(struct buf *out, yyjson_val *object, const yyjson_alc *alc)
+/* ---- what is meant ---- */
+enum rc admin_id(struct admin *a, const char *text, const char *what, struct uuid *ret_id,
+                 char ret_text[UUID_TEXT_LEN + 1])
 {
-    size_t at, n;
-    yyjson_val *key, *value;
-    const char *between = "";
-    yyjson_obj_foreach(object, at, n, key, value)
-    {
-        buf_add_str(out, between);
-        between = "  ";
-        if (yyjson_is_str(value) && yyjson_get_len(value)) {
-            buf_add_str(out, yyjson_get_str(value));
-            continue;
-        }
-        char *text = yyjson_is_null(value) || yyjson_is_str(value)
-                         ? NULL
-                         : yyjson_val_write_opts(value, 0, alc, NULL, NULL);
-        buf_add_str(out, text ? text : "-");
-    }
-    buf_add_char(out, '\n');
+    if (!uuid_parse(slice_str(text), ret_id))
+        return err_set(&a->err, RC_INVALID, "'%.100s' is no id of %s (weir … ls shows them)", text,
+                       what);
+    uuid_format(ret_id, ret_text);
+    return RC_OK;
 }
 
-static enum rc print_page(struct admin *a, struct buf *page, char ret_next[UUID_TEXT_LEN + 1])
+struct orgs {
+    struct uuid only;
+    uint32_t count;
+};
+
+static enum rc take_org(void *ctx, const struct state_row *row)
 {
-    size_t at, n;
-    yyjson_val *item;
-    struct arena arena;
-    arena_init(&arena, 64 << 10, 64 << 20);
-    const yyjson_alc alc = json_arena(&arena);
-    yyjson_doc *doc = yyjson_read_opts(page->data, page->len, 0, &alc, NULL);
-    yyjson_val *root = yyjson_doc_get_root(doc);
-    const char *next = yyjson_get_str(yyjson_obj_get(root, "next"));
-    snprintf(ret_next, UUID_TEXT_LEN + 1, "%s", next ? next : "");
-    yyjson_arr_foreach(yyjson_obj_get(root, "data"), at, n, item)
-    {
-        if (a->cli.is_json) {
-            char *text = yyjson_val_write_opts(item, 0, &alc, NULL, NULL);
-            buf_add_str(&a->out, a->is_first ? "" : ",");
-            buf_add_str(&a->out, text ? text : "null");
-        } else {
-            print_line(&a->out, item, &alc);
-        }
-        a->is_first = false;
-    }
-    arena_done(&arena);
-    return doc ? RC_OK : RC_BUG;
+    struct orgs *orgs = ctx;
+    orgs->count++;
+    return uuid_parse(state_row_text(row, 0), &orgs->only) ? RC_OK : RC_CORRUPT;
 }
 
-/* The whole list, page by page. */
-static enum rc print_list(struct admin *a, enum tenant_entity entity, const char *parent)
+enum rc admin_org(struct admin *a, struct uuid *ret_org, char ret_text[UUID_TEXT_LEN + 1])
+{
+    struct orgs orgs = {.count = 0};
+    CLEANUP(buf_done) struct buf seen;
+    buf_init(&seen, OBJECT_BYTES_MAX);
+    if (a->options[ADMIN_ORG]) {
+        TRY(admin_id(a, a->options[ADMIN_ORG], "an organisation", ret_org, ret_text));
+        return tenant_show(a->state, TENANT_ORG, SLICE_EMPTY, slice_str(ret_text), &seen, &a->err);
+    }
+    TRY(state_run(a->state, "SELECT id FROM orgs LIMIT 2", NULL, 0, take_org, &orgs, &a->err));
+    if (orgs.count == 0)
+        return err_set(&a->err, RC_NOTFOUND, "there is no organisation yet: run weir init");
+    if (orgs.count > 1)
+        return err_set(&a->err, RC_INVALID,
+                       "there are several organisations: say which with --org ID (weir org ls "
+                       "shows them)");
+    *ret_org = orgs.only;
+    uuid_format(ret_org, ret_text);
+    return RC_OK;
+}
+
+enum rc admin_duration(struct admin *a, const char *text, int64_t *ret_ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+    struct slice digits = slice_str(text);
+    char unit = digits.len ? digits.data[--digits.len] : '\0';
+    int64_t n;
+    for (size_t i = 0; i < COUNT_OF(units); i++)
+        if (units[i].unit == unit && slice_to_i64(digits, &n) && n >= 0 &&
+            !__builtin_mul_overflow(n, units[i].ms, ret_ms))
+            return RC_OK;
+    return err_set(&a->err, RC_INVALID, "'%.40s' is no duration: write it as 90m, 24h or 30d",
+                   text);
+}
+
+enum rc admin_role(struct admin *a, const char *text, enum tenant_role *ret_role)
+{
+    if (tenant_role_parse(slice_str(text), ret_role))
+        return RC_OK;
+    return err_set(&a->err, RC_INVALID,
+                   "'%.40s' is no role; there are owner, admin, analyst, viewer and auditor", text);
+}
+
+/* ---- secrets ---- */
+static volatile sig_atomic_t interrupted_by;
+
+static void note_signal(int signal_number)
+{
+    interrupted_by = signal_number;
+}
+
+static enum rc read_line(struct admin *a, int fd, struct buf *to)
+{
+    char c;
+    ssize_t n;
+    while ((n = read(fd, &c, 1)) == 1 && c != '\n')
+        buf_add_char(to, c);
+    if (n < 0)
+        return err_sys(&a->err, errno, "nothing could be read");
+    return buf_ok(to) ? RC_OK : err_set(&a->err, RC_LIMIT, "that is too long");
+}
+
+/* A signal during the prompt puts the terminal right before it does what it does. */
+static enum rc ask(struct admin *a, int tty, const char *prompt, struct buf *to)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction old[COUNT_OF(signals)], note = {.sa_handler = note_signal};
+    struct termios shown, hidden;
+    if (tcgetattr(tty, &shown) != 0)
+        return err_sys(&a->err, errno, "the terminal cannot be asked");
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        sigaction(signals[i], &note, &old[i]);
+    dprintf(tty, "%s: ", prompt);
+    tcsetattr(tty, TCSAFLUSH, &hidden);
+    enum rc rc = read_line(a, tty, to);
+    tcsetattr(tty, TCSAFLUSH, &shown);
+    dprintf(tty, "\n");
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        sigaction(signals[i], &old[i], NULL);
+    if (interrupted_by)
+        raise(interrupted_by);
+    return rc;
+}
+
+enum rc admin_secret(struct admin *a, const char *prompt, struct buf *to)
+{
+    if (isatty(STDIN_FILENO))
+        return ask(a, STDIN_FILENO, prompt, to);
+    return read_line(a, STDIN_FILENO, to);
+}
+
+/* ---- what is shown ---- */
+/* Appends the page's items without their brackets, and notes where the next begins. */
+static enum rc add_page(struct slice page, struct buf *items, char ret_next[UUID_TEXT_LEN + 1])
+{
+    struct json_members it;
+    struct slice key;
+    struct json_span span;
+    enum rc rc;
+    *ret_next = '\0';
+    TRY(json_members_begin(&it, page));
+    while ((rc = json_members_next(&it, &key, &span)) == RC_OK) {
+        if (slice_eq_str(key, "next") && span.text.len == UUID_TEXT_LEN + 2) {
+            memcpy(ret_next, span.text.data + 1, UUID_TEXT_LEN);
+            ret_next[UUID_TEXT_LEN] = '\0';
+        }
+        if (slice_eq_str(key, "data") && span.text.len > 2) {
+            buf_add_str(items, items->len > 1 ? "," : "");
+            buf_add(items, span.text.data + 1, span.text.len - 2);
+        }
+    }
+    return rc == RC_END ? RC_OK : rc;
+}
+
+static enum rc list_all(struct admin *a, enum tenant_entity entity, const char *parent,
+                        struct buf *items)
 {
     char after[UUID_TEXT_LEN + 1] = "";
     CLEANUP(buf_done) struct buf page;
     buf_init(&page, 16 << 20);
-    buf_add_str(&a->out, a->cli.is_json ? "[" : "");
+    buf_add_char(items, '[');
     do {
         buf_clear(&page);
         TRY(tenant_list(a->state, entity, slice_str(parent), slice_str(after), &page, &a->err));
-        TRY(print_page(a, &page, after));
+        TRY(add_page(buf_slice(&page), items, after));
     } while (*after);
-    buf_add_str(&a->out, a->cli.is_json ? "]\n" : "");
-    return RC_OK;
+    buf_add_char(items, ']');
+    return buf_ok(items) ? RC_OK : err_set(&a->err, RC_LIMIT, "the list is too long");
 }
 
-/* Of the organisation named, or of the first. */
-static enum rc list_projects(struct admin *a)
+enum rc admin_list(struct admin *a, enum tenant_entity entity, const char *parent,
+                   const char *columns)
 {
-    struct uuid org;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(tenant_org_first(a->tenant, &org, &a->err));
-    return print_list(a, TENANT_PROJECT, uuid_format(&org, text));
-}
-
-static enum rc create_project(struct admin *a, const char *name)
-{
-    struct uuid org, project;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(tenant_org_first(a->tenant, &org, &a->err));
-    TRY(tenant_project_create(cli_ctx(), a->tenant, &org, name, &project, &a->err));
-    buf_addf(&a->out, a->cli.is_json ? "{\"id\":\"%s\"}\n" : "%s\n", uuid_format(&project, text));
-    return RC_OK;
-}
-
-/* For whoever signs the tokens of the article's POST /view and /event. */
-static enum rc show_jwt_secret(struct admin *a, const char *project_text)
-{
-    struct uuid project;
-    if (!uuid_parse(slice_str(project_text), &project))
-        return err_set(&a->err, RC_INVALID, "'%s' is no project id", project_text);
-    TRY(tenant_jwt_secret(a->tenant, &project, &a->out, &a->err));
+    CLEANUP(buf_done) struct buf items;
+    buf_init(&items, OUT_BYTES_MAX);
+    TRY(list_all(a, entity, parent, &items));
+    if (!a->cli.is_json)
+        return cli_table(&a->out, buf_slice(&items), columns, &a->err);
+    buf_add_slice(&a->out, buf_slice(&items));
     buf_add_char(&a->out, '\n');
     return RC_OK;
 }
 
-int verb_project(int argc, char **argv)
+enum rc admin_show(struct admin *a, enum tenant_entity entity, const char *parent, const char *id,
+                   const char *extra_name, const char *extra)
 {
-    struct admin a;
-    int code = admin_open(
-        &a, argc, argv, NULL, 0, 2,
-        "usage: weir project ls | create NAME | jwt-secret ID   [--data DIR] [--json]\n\n"
-        "jwt-secret prints the HS256 secret for tokens of POST /view and /event.\n");
-    if (code != 0)
-        return admin_close(&a, RC_OK, code);
-    const char *what = a.cli.arg_count > 0 ? a.cli.args[0] : "ls";
-    enum rc rc;
-    if (strcmp(what, "ls") == 0)
-        rc = list_projects(&a);
-    else if (strcmp(what, "create") == 0 && a.cli.arg_count == 2)
-        rc = create_project(&a, a.cli.args[1]);
-    else if (strcmp(what, "jwt-secret") == 0 && a.cli.arg_count == 2)
-        rc = show_jwt_secret(&a, a.cli.args[1]);
-    else
-        rc = err_set(&a.err, RC_INVALID, "what is meant? see weir project --help");
-    return admin_close(&a, rc, 0);
-}
-
-static enum rc project_option(struct admin *a, const char *text, struct uuid *ret_project)
-{
-    if (!text)
-        return err_set(&a->err, RC_INVALID, "--project ID is needed (weir project ls shows them)");
-    if (!uuid_parse(slice_str(text), ret_project))
-        return err_set(&a->err, RC_INVALID, "'%s' is no project id", text);
-    return RC_OK;
-}
-
-static enum rc list_keys(struct admin *a, const char *project_text)
-{
-    struct uuid project;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(project_option(a, project_text, &project));
-    return print_list(a, TENANT_KEY, uuid_format(&project, text));
-}
-
-static enum rc create_key(struct admin *a, const char *project_text, const char *kind,
-                          const char *scopes, const char *name)
-{
-    struct uuid project;
-    struct tenant_key_made made;
-    struct tenant_key_spec spec = {.name = name};
-    if (strcmp(kind, "write") != 0 && strcmp(kind, "secret") != 0)
-        return err_set(&a->err, RC_INVALID, "--kind is write or secret, not '%s'", kind);
-    spec.kind = *kind == 's' ? TENANT_KEY_SECRET : TENANT_KEY_WRITE;
-    spec.grantable = tenant_key_scopes_max(spec.kind);
-    TRY(project_option(a, project_text, &project));
-    TRY(tenant_permissions_parse(slice_str(scopes), &spec.scopes, &a->err));
-    TRY(tenant_key_create(cli_ctx(), a->tenant, &project, &spec, &made, &a->err));
+    CLEANUP(buf_done) struct buf object;
+    CLEANUP(buf_done) struct buf seen;
+    buf_init(&object, OBJECT_BYTES_MAX);
+    buf_init(&seen, OBJECT_BYTES_MAX);
+    TRY(tenant_show(a->state, entity, slice_str(parent), slice_str(id), &seen, &a->err));
+    buf_add_char(&object, '{');
+    if (extra_name) {
+        buf_add_json(&object, slice_str(extra_name));
+        buf_add_char(&object, ':');
+        buf_add_json(&object, slice_str(extra));
+        buf_add_char(&object, ',');
+    }
+    buf_add_slice(&object, slice_sub(buf_slice(&seen), 1));
+    enum rc rc = RC_OK;
     if (a->cli.is_json)
-        buf_addf(&a->out, "{\"id\":\"%s\",\"key\":\"%s\"}\n", made.id_text, made.text);
+        buf_addf(&a->out, "%.*s\n", SLICE_ARG(buf_slice(&object)));
     else
-        buf_addf(&a->out, "%s\n", made.text);
+        rc = cli_card(&a->out, buf_slice(&object), &a->err);
+    explicit_bzero(object.data, object.len);
+    return rc;
+}
+
+void admin_done(struct admin *a, const char *id, const char *what)
+{
+    buf_addf(&a->out, a->cli.is_json ? "{\"id\":\"%s\"}\n" : "%s is %s\n", id, what);
+}
+
+/* ---- what most of them do ---- */
+static enum rc patch_of(struct admin *a, enum tenant_entity entity, const char *const *words,
+                        uint32_t count, struct buf *patch)
+{
+    struct tenant_setting settings[CLI_ARGS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice rest = slice_str(words[i]);
+        if (!memchr(rest.data, '=', rest.len))
+            return err_set(&a->err, RC_INVALID, "'%.100s' is no setting: write it as NAME=VALUE",
+                           words[i]);
+        settings[i].name = slice_cut(&rest, '=');
+        settings[i].value = rest;
+    }
+    return tenant_patch_of(entity, settings, count, patch, &a->err);
+}
+
+enum rc admin_set(struct admin *a, enum tenant_entity entity, const char *parent, const char *id)
+{
+    CLEANUP(buf_done) struct buf patch;
+    buf_init(&patch, PATCH_BYTES_MAX);
+    TRY(patch_of(a, entity, a->args + 1, a->arg_count - 1, &patch));
+    TRY(tenant_update(cli_ctx(), a->tenant, entity, slice_str(parent), slice_str(id),
+                      buf_slice(&patch), &a->err));
+    return admin_show(a, entity, parent, id, NULL, NULL);
+}
+
+/* ---- init ---- */
+static enum rc init(struct cli *cli, struct buf *out, struct err *err)
+{
+    struct state *state = NULL;
+    struct node n = {.cfg = &cli->cfg};
+    struct node_credentials c;
+    bool is_new;
+    TRY(admin_state_open(&cli->cfg, true, &state, &n.tenant, err));
+    enum rc rc = node_init(&n, &c, &is_new, err);
+    tenant_close(n.tenant);
+    state_close(state);
+    TRY(rc);
+    if (cli->is_json)
+        buf_addf(out,
+                 "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\","
+                 "\"admin\":null}\n",
+                 c.org, c.project, c.write_key, c.secret_key);
+    else
+        buf_addf(out,
+                 "organisation  %s\nproject       %s\nwrite key     %s   (public: may only send "
+                 "events)\n"
+                 "secret key    %s   (reads: keep it)\nkept in       %s/credentials.json\n",
+                 c.org, c.project, c.write_key, c.secret_key, cli->cfg.data);
     return RC_OK;
 }
 
-static enum rc revoke_key(struct admin *a, const char *id_or_text)
+int verb_init(int argc, char **argv)
 {
-    struct uuid project, id;
-    char project_text[UUID_TEXT_LEN + 1], id_text[UUID_TEXT_LEN + 1];
-    TRY(tenant_key_find_any(a->tenant, slice_str(id_or_text), &project, &id, &a->err));
-    return tenant_key_revoke(cli_ctx(), a->tenant, slice_str(uuid_format(&project, project_text)),
-                             slice_str(uuid_format(&id, id_text)), &a->err);
-}
-
-int verb_key(int argc, char **argv)
-{
-    struct admin a;
-    const char *project = NULL, *kind = "write", *name = "made by weir key", *scopes = "";
-    const struct cli_option options[] = {{"project", NULL, &project},
-                                         {"kind", NULL, &kind},
-                                         {"scopes", NULL, &scopes},
-                                         {"name", NULL, &name}};
-    int code =
-        admin_open(&a, argc, argv, options, COUNT_OF(options), 2,
-                   "usage: weir key ls --project ID\n"
-                   "       weir key create --project ID [--kind write|secret] [--scopes \"A B\"] "
-                   "[--name TEXT]\n"
-                   "       weir key revoke ID|KEY\n\n"
-                   "A write key may only send events; a secret key reads and is shown once.\n");
+    struct cli cli;
+    struct err err = ERR_INIT;
+    CLEANUP(buf_done) struct buf out;
+    int code = cli_parse(
+        &cli, argc, argv, NULL, 0, 0,
+        "usage: weir init [--data DIR] [--json]\n\n"
+        "Makes the data folder with a first organisation, project and keys. A second run changes\n"
+        "nothing and prints the same (they are kept in DIR/credentials.json, mode 0600).\n");
+    buf_init(&out, OBJECT_BYTES_MAX);
     if (code != 0)
-        return admin_close(&a, RC_OK, code);
-    const char *what = a.cli.arg_count > 0 ? a.cli.args[0] : "ls";
-    enum rc rc;
-    if (strcmp(what, "ls") == 0)
-        rc = list_keys(&a, project);
-    else if (strcmp(what, "create") == 0)
-        rc = create_key(&a, project, kind, scopes, name);
-    else if (strcmp(what, "revoke") == 0 && a.cli.arg_count == 2)
-        rc = revoke_key(&a, a.cli.args[1]);
+        return code;
+    if (init(&cli, &out, &err) == RC_OK)
+        cli_print(&out);
     else
-        rc = err_set(&a.err, RC_INVALID, "what is meant? see weir key --help");
-    return admin_close(&a, rc, 0);
+        code = cli_fail(&cli, &err);
+    config_done(&cli.cfg);
+    return code;
 }

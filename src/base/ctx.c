@@ -305,19 +305,24 @@ struct ctx_ref ctx_ref(struct ctx *ctx)
     return (struct ctx_ref){ctx, atomic_load_explicit(&ctx->generation_, memory_order_relaxed)};
 }
 
-bool ctx_is_stale(struct ctx_ref ref)
+static inline bool is_stale(struct ctx_ref ref)
 {
-    if (!ref.ctx || !HAS_GENERATIONS)
+    if (!HAS_GENERATIONS)
         return false;
     must(ref.ctx->canary_ == CANARY);
     return atomic_load_explicit(&ref.ctx->generation_, memory_order_acquire) != ref.generation;
+}
+
+bool ctx_is_stale(struct ctx_ref ref)
+{
+    return ref.ctx && is_stale(ref);
 }
 
 struct ctx *ctx_enter(struct ctx_ref ref)
 {
     if (!ref.ctx)
         return NULL;
-    if (UNLIKELY(ctx_is_stale(ref))) {
+    if (UNLIKELY(is_stale(ref))) {
         atomic_fetch_add_explicit(&stale_count, 1, memory_order_relaxed);
         return NULL;
     }

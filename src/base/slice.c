@@ -82,10 +82,22 @@ bool slice_to_i64(struct slice a, int64_t *ret_value)
 static const char hex_pairs[] = ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6")
     ROW("7") ROW("8") ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
 
+static inline void put_pair(uint8_t byte, char *to)
+{
+    memcpy(to, hex_pairs + (size_t)2 * byte, 2);
+}
+
+/* Four in a row: every request writes some seventy bytes so, and the loop was half of the work. */
 void slice_hex(const uint8_t *bytes, size_t n, char *ret_digits)
 {
-    for (size_t i = 0; i < n; i++)
-        memcpy(ret_digits + 2 * i, hex_pairs + (size_t)2 * bytes[i], 2);
+    for (; n >= 4; n -= 4, bytes += 4, ret_digits += 8) {
+        put_pair(bytes[0], ret_digits);
+        put_pair(bytes[1], ret_digits + 2);
+        put_pair(bytes[2], ret_digits + 4);
+        put_pair(bytes[3], ret_digits + 6);
+    }
+    for (; n; n--, bytes++, ret_digits += 2)
+        put_pair(*bytes, ret_digits);
 }
 
 static int hex_value(char c)

@@ -73,8 +73,13 @@ bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 
 char *uuid_format(const struct uuid *u, char ret_text[UUID_TEXT_LEN + 1])
 {
-    for (size_t i = 0; i < 16; i++)
-        slice_hex(&u->bytes[i], 1, ret_text + places[i]);
+    char digits[32];
+    slice_hex(u->bytes, sizeof(u->bytes), digits);
+    memcpy(ret_text, digits, 8);
+    memcpy(ret_text + 9, digits + 8, 4);
+    memcpy(ret_text + 14, digits + 12, 4);
+    memcpy(ret_text + 19, digits + 16, 4);
+    memcpy(ret_text + 24, digits + 20, 12);
     ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
     ret_text[UUID_TEXT_LEN] = '\0';
     return ret_text;

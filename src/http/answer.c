@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 #include "base/clock.h"
+#include "base/swar.h"
 
 const char *http_status_text(int status)
 {
@@ -101,14 +102,21 @@ static bool ends_value(char c)
     return c == '\r' || c == '\n' || c == '\0';
 }
 
-static char *put_header(char *to, struct slice name, struct slice value)
+static struct slice up_to_end(struct slice value)
 {
     size_t len = 0;
+    while (value.len - len >= SWAR_BYTES && !swar_has_below(swar_load(value.data + len), ' '))
+        len += SWAR_BYTES;
     while (len < value.len && !ends_value(value.data[len]))
         len++;
+    return slice_of(value.data, len);
+}
+
+static char *put_header(char *to, struct slice name, struct slice value)
+{
     to = put(to, name);
     to = put(to, SLICE_LIT(": "));
-    to = put(to, slice_of(value.data, len));
+    to = put(to, up_to_end(value));
     return put(to, SLICE_LIT("\r\n"));
 }
 

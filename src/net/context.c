@@ -38,24 +38,45 @@ static bool is_sane_id(struct slice id, size_t len_max)
     return true;
 }
 
-/* Two of them are as good as none. */
-static struct slice only_header(const struct net_request *req, struct slice name)
+/* ---- the fields that say something about a context ---- */
+
+/* No two of them have names of the same length, which is SHORTEST and the slot: so one look per
+ * field of the request tells which it is, if any. */
+enum { SHORTEST = 8, REASON = 0, USER_AGENT = 2, TRACEPARENT = 3, REQUEST_ID = 4 };
+enum { CORRELATION_ID = 8, SLOTS };
+static const struct slice names[SLOTS] = {
+    [REASON] = SLICE_CONST("X-Reason"),
+    [USER_AGENT] = SLICE_CONST("User-Agent"),
+    [TRACEPARENT] = SLICE_CONST("traceparent"),
+    [REQUEST_ID] = SLICE_CONST("X-Request-Id"),
+    [CORRELATION_ID] = SLICE_CONST("X-Correlation-Id"),
+};
+struct found {
+    struct slice values[SLOTS]; /* of the first of each name */
+    unsigned seen, twice;       /* bits: 1 << slot */
+};
+
+static void find_fields(const struct net_request *req, struct found *ret)
 {
-    struct slice value = SLICE_EMPTY;
-    for (uint32_t i = 0, n = 0; i < req->header_count; i++) {
-        if (!slice_eq_nocase(req->headers[i].name, name))
+    *ret = (struct found){.seen = 0};
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        struct slice name = req->headers[i].name;
+        size_t slot = name.len - SHORTEST; /* of a shorter one: beyond all */
+        if (slot >= SLOTS || !slice_eq_nocase(name, names[slot]))
             continue;
-        if (n++)
-            return SLICE_EMPTY;
-        value = req->headers[i].value;
+        unsigned bit = 1U << slot;
+        if (!(ret->seen & bit))
+            ret->values[slot] = req->headers[i].value;
+        ret->twice |= ret->seen & bit;
+        ret->seen |= bit;
     }
-    return value;
 }
 
-static void fill_trace(struct conn *c)
+/* Two of them are as good as none. */
+static void fill_trace(struct conn *c, const struct found *found)
 {
     struct ctx_span span;
-    if (!trace_parse_parent(only_header(&c->req, SLICE_LIT("traceparent")), &span))
+    if (found->twice >> TRACEPARENT & 1 || !trace_parse_parent(found->values[TRACEPARENT], &span))
         return;
     if (c->server->is_trace_trusted)
         ctx_continue_trace(c->ctx, &span);
@@ -66,19 +87,19 @@ static void fill_trace(struct conn *c)
 void conn_ctx_fill(struct conn *c)
 {
     struct ctx *ctx = c->ctx;
-    struct slice id = net_header_get(&c->req, "X-Request-Id");
+    struct found found;
+    find_fields(&c->req, &found);
+    struct slice id = found.values[REQUEST_ID];
     if (is_sane_id(id, CTX_REQUEST_ID_LEN)) {
         memcpy(ctx->request_id, id.data, id.len);
         ctx->request_id[id.len] = '\0';
     }
-    id = net_header_get(&c->req, "X-Correlation-Id");
-    if (is_sane_id(id, CTX_TEXT_BYTES_MAX))
-        ctx->correlation = id;
-    struct slice reason = net_header_get(&c->req, "X-Reason");
-    if (reason.len <= REASON_BYTES_MAX)
-        ctx->reason = reason;
-    ctx->user_agent = net_header_get(&c->req, "User-Agent");
-    fill_trace(c);
+    if (is_sane_id(found.values[CORRELATION_ID], CTX_TEXT_BYTES_MAX))
+        ctx->correlation = found.values[CORRELATION_ID];
+    if (found.values[REASON].len <= REASON_BYTES_MAX)
+        ctx->reason = found.values[REASON];
+    ctx->user_agent = found.values[USER_AGENT];
+    fill_trace(c, &found);
 }
 
 void conn_ctx_end(struct conn *c)

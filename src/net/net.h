@@ -90,9 +90,17 @@ struct net_request {
      * inside net_stream_begin() and net_stream_write(): RC_CLOSED of the latter tells the same. */
     void (*on_gone)(struct ctx *ctx, struct net_request *req);
 };
-/* The first one's value; empty if there is none. */
-struct slice net_header_get(const struct net_request *req, const char *name);
-bool net_header_has(const struct net_request *req, const char *name);
+/* The first of that name, NULL if there is none; or its value, empty then. */
+const struct net_header *net_header_find(const struct net_request *req, struct slice name);
+static inline struct slice net_header_get(const struct net_request *req, const char *name)
+{
+    const struct net_header *header = net_header_find(req, slice_str(name));
+    return header ? header->value : SLICE_EMPTY;
+}
+static inline bool net_header_has(const struct net_request *req, const char *name)
+{
+    return net_header_find(req, slice_str(name)) != NULL;
+}
 /* First value of a query parameter, percent- and '+'-decoded into the arena; false if it is absent
  * or malformed. */
 bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value);

@@ -2,22 +2,12 @@
 #include "http/url.h"
 #include "net/net.h"
 
-struct slice net_header_get(const struct net_request *req, const char *name)
+const struct net_header *net_header_find(const struct net_request *req, struct slice name)
 {
-    struct slice wanted = slice_str(name);
     for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, wanted))
-            return req->headers[i].value;
-    return SLICE_EMPTY;
-}
-
-bool net_header_has(const struct net_request *req, const char *name)
-{
-    struct slice wanted = slice_str(name);
-    for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, wanted))
-            return true;
-    return false;
+        if (slice_eq_nocase(req->headers[i].name, name))
+            return &req->headers[i];
+    return NULL;
 }
 
 bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value)

@@ -49,7 +49,19 @@ enum rc tenant_show(struct state *s, enum tenant_entity entity, struct slice par
 enum rc tenant_list(struct state *s, enum tenant_entity entity, struct slice parent,
                     struct slice after, struct buf *out, struct err *err) MUST_CHECK;
 
+/* What the thing of that id belongs to, in whatever tenant: for the command line, which may reach
+ * them all. Not for a TENANT_MEMBER or TENANT_MEMBERSHIP. RC_NOTFOUND. */
+enum rc tenant_parent_of(struct state *s, enum tenant_entity entity, struct slice id,
+                         char ret_parent[UUID_TEXT_LEN + 1], struct err *err) MUST_CHECK;
+
 /* ---- changing ---- */
+/* Settings as a person writes them, as a patch of tenant_update(): numbers in digits, lists with
+ * commas between, by what the setting is. RC_INVALID names those that there are. */
+struct tenant_setting {
+    struct slice name, value;
+};
+enum rc tenant_patch_of(enum tenant_entity entity, const struct tenant_setting *settings,
+                        uint32_t count, struct buf *out, struct err *err) MUST_CHECK;
 /* TENANT_ORG, _PROJECT, _KEY, _ISSUER: what a client may set there. */
 enum rc tenant_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                       struct slice parent, struct slice id, struct slice patch,
@@ -72,6 +84,7 @@ struct tenant_key_spec {
     tenant_permissions scopes;    /* 0: tenant_key_scopes_default() */
     tenant_permissions grantable; /* of who asks: a scope beyond it is RC_FORBIDDEN */
     unix_ms expires_at;           /* 0: never */
+    struct slice allowed_origins; /* lines; empty: the project's */
 };
 struct tenant_key_made {
     struct uuid id;

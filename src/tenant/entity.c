@@ -140,6 +140,28 @@ enum rc tenant_list(struct state *s, enum tenant_entity entity, struct slice par
     return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
 }
 
+static enum rc take_parent(void *ctx, const struct state_row *row)
+{
+    struct slice parent = state_row_text(row, 0);
+    ENSURE(parent.len == UUID_TEXT_LEN, RC_CORRUPT);
+    memcpy(ctx, parent.data, UUID_TEXT_LEN);
+    ((char *)ctx)[UUID_TEXT_LEN] = '\0';
+    return RC_OK;
+}
+
+enum rc tenant_parent_of(struct state *s, enum tenant_entity entity, struct slice id,
+                         char ret_parent[UUID_TEXT_LEN + 1], struct err *err)
+{
+    const struct entity *e = &tenant_entities[entity];
+    CLEANUP(buf_done) struct buf sql;
+    must(e->parent && entity != TENANT_MEMBER && entity != TENANT_MEMBERSHIP);
+    buf_init(&sql, SQL_BYTES_MAX);
+    buf_addf(&sql, "SELECT %s FROM %s WHERE %s = ?1", e->parent, e->table, e->id);
+    *ret_parent = '\0';
+    TRY(state_run(s, buf_cstr(&sql), &STATE_SLICE(id), 1, take_parent, ret_parent, err));
+    return *ret_parent ? RC_OK : err_set(err, RC_NOTFOUND, "there is no such %s", e->type);
+}
+
 /* ---- in ---- */
 static enum rc wrong(const struct column *c, const char *what, struct err *err)
 {
@@ -219,6 +241,14 @@ static enum rc read_value(const struct column *c, yyjson_val *v, struct arena *a
     must_not_reach("a flag is never writable");
 }
 
+static const struct column *writable_of(const struct entity *e, struct slice name)
+{
+    for (uint32_t i = 0; e->columns[i].name; i++)
+        if (e->columns[i].is_writable && slice_eq_str(name, e->columns[i].name))
+            return &e->columns[i];
+    return NULL;
+}
+
 enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *arena,
                     struct entity_values *ret, struct err *err)
 {
@@ -229,10 +259,7 @@ enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *ar
         return err_set(err, RC_INVALID, "the body must be a JSON object");
     yyjson_obj_foreach(object, at, n, key, value)
     {
-        const struct column *c = NULL;
-        for (uint32_t i = 0; e->columns[i].name && !c; i++)
-            if (e->columns[i].is_writable && slice_eq_str(json_text(key), e->columns[i].name))
-                c = &e->columns[i];
+        const struct column *c = writable_of(e, json_text(key));
         if (!c)
             return err_set(err, RC_INVALID, "\"%.*s\" cannot be set on a %s",
                            (int)(json_text(key).len < 64 ? json_text(key).len : 64),
@@ -263,6 +290,71 @@ enum rc entity_update(struct state *s, const struct entity *e, struct slice pare
     params[v->count] = STATE_SLICE(id);
     params[v->count + 1] = STATE_SLICE(e->parent ? parent : SLICE_EMPTY);
     return state_run(s, buf_cstr(&sql), params, v->count + 2, NULL, NULL, err);
+}
+
+/* ---- as a person writes it ---- */
+static enum rc no_setting(const struct entity *e, struct slice name, struct err *err)
+{
+    CLEANUP(buf_done) struct buf known;
+    buf_init(&known, sizeof(err->text));
+    for (uint32_t i = 0; e->columns[i].name; i++)
+        if (e->columns[i].is_writable)
+            buf_addf(&known, "%s%s", known.len ? ", " : "", e->columns[i].name);
+    return err_set(err, RC_INVALID, "'%.*s' cannot be set on a %s; what can: %s",
+                   (int)(name.len < 64 ? name.len : 64), name.data, e->type, buf_cstr(&known));
+}
+
+static void add_list(struct buf *out, struct slice value)
+{
+    const char *between = "";
+    buf_add_char(out, '[');
+    while (value.len) {
+        buf_add_str(out, between);
+        buf_add_json(out, slice_trim(slice_cut(&value, ',')));
+        between = ",";
+    }
+    buf_add_char(out, ']');
+}
+
+static enum rc add_setting(const struct column *c, struct slice value, struct buf *out,
+                           struct err *err)
+{
+    int64_t n;
+    switch (c->kind) {
+    case COLUMN_INT:
+        if (!slice_to_i64(value, &n))
+            return err_set(err, RC_INVALID, "%s is a whole number, not '%.*s'", c->name,
+                           (int)(value.len < 40 ? value.len : 40), value.data);
+        buf_add_i64(out, n);
+        return RC_OK;
+    case COLUMN_WORDS:
+    case COLUMN_LINES:
+        add_list(out, value);
+        return RC_OK;
+    case COLUMN_TEXT:
+    case COLUMN_TIME:
+        buf_add_json(out, value);
+        return RC_OK;
+    case COLUMN_FLAG:
+        break;
+    }
+    must_not_reach("a flag is never writable");
+}
+
+enum rc tenant_patch_of(enum tenant_entity entity, const struct tenant_setting *settings,
+                        uint32_t count, struct buf *out, struct err *err)
+{
+    const struct entity *e = &tenant_entities[entity];
+    buf_add_char(out, '{');
+    for (uint32_t i = 0; i < count; i++) {
+        const struct column *c = writable_of(e, settings[i].name);
+        if (!c)
+            return no_setting(e, settings[i].name, err);
+        buf_addf(out, "%s\"%s\":", i ? "," : "", c->name);
+        TRY(add_setting(c, settings[i].value, out, err));
+    }
+    buf_add_char(out, '}');
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the settings are too long");
 }
 
 /* ---- checks ---- */

@@ -169,12 +169,16 @@ enum rc tenant_key_create(struct ctx *ctx, struct tenant *t, const struct uuid *
         own.scopes = tenant_key_scopes_default(own.kind);
     TRY(check_name(slice_str(own.name), err));
     TRY(check_scopes(&own, err));
+    for (struct slice rest = own.allowed_origins; rest.len;)
+        TRY(check_origin(slice_cut(&rest, '\n'), err));
     if (own.expires_at.ms && own.expires_at.ms <= unix_now().ms)
         return err_set(err, RC_INVALID, "the key would have expired already");
     *ret_key = (struct tenant_key_made){.text = ""};
     make_text(own.kind, ret_key->text);
-    struct key_new k = {
-        .made = ret_key, .project = slice_str(uuid_format(project, project_text)), .spec = &own};
+    struct key_new k = {.made = ret_key,
+                        .project = slice_str(uuid_format(project, project_text)),
+                        .origins = own.allowed_origins,
+                        .spec = &own};
     return make(ctx, t, &k, "key.create", create_apply, err);
 }
 

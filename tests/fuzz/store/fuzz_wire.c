@@ -20,21 +20,12 @@ static struct {
 } seen;
 
 /* ---- what wire.c needs of the others ---- */
-static const struct net_header *header_find(const struct net_request *req, const char *name)
+const struct net_header *net_header_find(const struct net_request *req, struct slice name)
 {
     for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, slice_str(name)))
+        if (slice_eq_nocase(req->headers[i].name, name))
             return &req->headers[i];
     return NULL;
-}
-struct slice net_header_get(const struct net_request *req, const char *name)
-{
-    const struct net_header *h = header_find(req, name);
-    return h ? h->value : SLICE_EMPTY;
-}
-bool net_header_has(const struct net_request *req, const char *name)
-{
-    return header_find(req, name) != NULL;
 }
 bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value)
 {

@@ -140,20 +140,12 @@ const char *bed_values(void)
 
 /* ---- net ---- */
 
-struct slice net_header_get(const struct net_request *req, const char *name)
+const struct net_header *net_header_find(const struct net_request *req, struct slice name)
 {
     for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, slice_str(name)))
-            return req->headers[i].value;
-    return SLICE_EMPTY;
-}
-
-bool net_header_has(const struct net_request *req, const char *name)
-{
-    for (uint32_t i = 0; i < req->header_count; i++)
-        if (slice_eq_nocase(req->headers[i].name, slice_str(name)))
-            return true;
-    return false;
+        if (slice_eq_nocase(req->headers[i].name, name))
+            return &req->headers[i];
+    return NULL;
 }
 
 bool net_query_get(const struct net_request *req, const char *name, struct slice *ret_value)
