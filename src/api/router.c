@@ -85,7 +85,7 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         return;
     }
     if (match == API_MATCH_METHOD) {
-        if (net->method == NET_OPTIONS) {
+        if (net->method == NET_OPTIONS && e->route->is_browser) {
             answer_preflight(net);
             return;
         }

@@ -74,8 +74,10 @@ int verb_init(int argc, char **argv)
     int code = admin_open(
         &a, argc, argv, NULL, 0, 0,
         "usage: weir init [--data DIR] [--json]\n\n"
-        "Makes the data folder with a first organisation, project and keys. A second run changes\n"
-        "nothing and prints the same (they are kept in DIR/credentials.json, mode 0600).\n");
+        "Makes the data folder with a first organisation, project, keys and person "
+        "(--admin.email).\n"
+        "A second run changes nothing and prints the same (kept in DIR/credentials.json, mode\n"
+        "0600).\n");
     if (code != 0)
         return admin_close(&a, RC_OK, code);
     struct node n = {.cfg = &a.cli.cfg, .tenant = a.tenant};
@@ -83,16 +85,15 @@ int verb_init(int argc, char **argv)
     bool is_new;
     enum rc rc = node_init(&n, &c, &is_new, &a.err);
     if (rc == RC_OK && a.cli.is_json)
-        buf_addf(&a.out,
-                 "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\","
-                 "\"admin\":null}\n",
-                 c.org, c.project, c.write_key, c.secret_key);
+        node_credentials_json(&c, &a.out);
     else if (rc == RC_OK)
         buf_addf(&a.out,
                  "organisation  %s\nproject       %s\nwrite key     %s   (public: may only send "
                  "events)\n"
-                 "secret key    %s   (reads: keep it)\nkept in       %s/credentials.json\n",
-                 c.org, c.project, c.write_key, c.secret_key, a.cli.cfg.data);
+                 "secret key    %s   (reads: keep it)\nsign in as    %s   password %s\n"
+                 "kept in       %s/credentials.json\n",
+                 c.org, c.project, c.write_key, c.secret_key, c.admin_email,
+                 *c.admin_password ? c.admin_password : "(yours)", a.cli.cfg.data);
     return admin_close(&a, rc, 0);
 }
 

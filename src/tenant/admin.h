@@ -39,6 +39,7 @@ enum tenant_entity {                    /* parent */
                      TENANT_ISSUER,     /* organisation */
                      TENANT_USER,       /* none */
                      TENANT_MEMBERSHIP, /* user; id: the organisation's */
+                     TENANT_SESSION,    /* user */
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */
@@ -50,7 +51,7 @@ enum rc tenant_list(struct state *s, enum tenant_entity entity, struct slice par
                     struct slice after, struct buf *out, struct err *err) MUST_CHECK;
 
 /* ---- changing ---- */
-/* TENANT_ORG, _PROJECT, _KEY, _ISSUER: what a client may set there. */
+/* TENANT_ORG, _PROJECT, _KEY, _ISSUER, _USER: what a client may set there. */
 enum rc tenant_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                       struct slice parent, struct slice id, struct slice patch,
                       struct err *err) MUST_CHECK;
@@ -157,7 +158,7 @@ enum rc tenant_jwt_secret(struct tenant *t, const struct uuid *project, struct b
 struct tenant_change {
     const char *action; /* "key.create": <type>.<verb> */
     enum tenant_entity entity;
-    struct slice parent, id; /* of what is changed */
+    struct slice parent, id; /* of what is changed; apply() sets them if it makes the thing */
     struct slice org;        /* whose audit log it belongs to; empty: the installation's */
     bool is_unseen;          /* has no before and after (a login) */
     const char *outcome;     /* NULL: "success" */
@@ -166,6 +167,11 @@ struct tenant_change {
 };
 enum rc tenant_change(struct ctx *ctx, struct tenant *t, const struct tenant_change *change,
                       struct err *err) MUST_CHECK;
+/* Several changes that belong together: body() makes them (tenant_change() is then a part of it),
+ * and all are undone unless it returns RC_OK. Then the view is loaded. */
+enum rc tenant_changes(struct tenant *t,
+                       enum rc (*body)(void *arg, struct state *s, struct err *err), void *arg,
+                       struct err *err) MUST_CHECK;
 /* Hands up to 100 waiting audit events, oldest first, to publish (one call each; key: the
  * organisation's id) and removes those for which it said RC_OK. A crash in between hands one out
  * again, with the same id. *ret_count: how many went. */

@@ -67,6 +67,13 @@ static void add_event(struct step *step, const struct uuid *id)
     buf_add_char(out, '}');
 }
 
+/* People are looked up in the state with each request: that somebody logs in, or fails to, is no
+ * reason for every process to load its view anew. */
+static bool is_in_views(enum tenant_entity entity)
+{
+    return entity == TENANT_PROJECT || entity == TENANT_KEY || entity == TENANT_ISSUER;
+}
+
 static enum rc run_step(void *arg, struct state *s, struct err *err)
 {
     struct step *step = arg;
@@ -78,7 +85,8 @@ static enum rc run_step(void *arg, struct state *s, struct err *err)
         TRY(c->apply(c->arg, s, err));
     TRY(snapshot(s, c, &step->after, err));
     add_event(step, &id);
-    TRY(state_run(s, "UPDATE view_version SET number = number + 1", NULL, 0, NULL, NULL, err));
+    if (is_in_views(c->entity))
+        TRY(state_run(s, "UPDATE view_version SET number = number + 1", NULL, 0, NULL, NULL, err));
     if (!buf_ok(&step->event) || !buf_ok(&step->before) || !buf_ok(&step->after))
         return err_set(err, RC_LIMIT, "the change is too large to be written down");
     return state_run(s, "INSERT INTO audit_outbox (id, org_id, value) VALUES (?1, ?2, ?3)",
@@ -99,6 +107,14 @@ enum rc tenant_change(struct ctx *ctx, struct tenant *t, const struct tenant_cha
     buf_done(&step.after);
     buf_done(&step.event);
     return rc;
+}
+
+enum rc tenant_changes(struct tenant *t,
+                       enum rc (*body)(void *arg, struct state *s, struct err *err), void *arg,
+                       struct err *err)
+{
+    TRY(state_transaction(t->state, body, arg, err));
+    return tenant_reload(t, err);
 }
 
 enum rc statement_apply(void *statement, struct state *s, struct err *err)
