@@ -1,9 +1,10 @@
 /* WHAT     Password reset by a link in a message.
- * WHY      Whether there is an account must not show: the answer is given before the state is asked,
- *          and is the same in every case, also when this mailbox has been sent too much already.
- *          What comes after the answer runs in a context of its own.
+ * WHY      Whether there is an account must not show: the answer is given before the state is
+ *          asked, and is the same in every case, also when this mailbox has been sent too much
+ *          already. What comes after the answer runs in a context of its own.
  * LIMITS   10 an hour and 5 at once per client address (said with 429: it depends on nothing but
- *          the asking), 3 an hour per mailbox (in silence); and as many under way as operations that wait.
+ *          the asking), 3 an hour per mailbox (in silence); ACCESS_WAITS bounds how many are under
+ *          way.
  * THREADS  ask on the request's loop, work on the worker pool, done on the loop. */
 #include "access/access_int.h"
 

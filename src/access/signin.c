@@ -1,5 +1,5 @@
-/* WHAT     Sessions as a browser has them: the cookie, the CSRF token, a new session at every way of
- *          signing in, and the check that a form is our own.
+/* WHAT     Sessions as a browser has them: the cookie, the CSRF token, a new session at every way
+ *          of signing in, and the check that a form is our own.
  * COOKIE   HttpOnly, SameSite=Lax, Path=/, for as long as a session can live; on https Secure and
  *          with the prefix __Host-, so that no other host of the domain can set it.
  * FIXATION A session's token is made here and nowhere else; one that came along is ended.

@@ -1,7 +1,7 @@
 /* WHAT     mail.h.
- * WHY      No shell, and nothing of the message in the arguments: those are seen by everybody on the
- *          machine, and a message holds a token. The program gets no environment but PATH and HOME,
- *          for ours holds secrets (WEIR_OIDC_CLIENT_SECRET).
+ * WHY      No shell, and nothing of the message in the arguments: those are seen by everybody on
+ *          the machine, and a message holds a token. The program gets no environment but PATH and
+ *          HOME, for ours holds secrets (WEIR_OIDC_CLIENT_SECRET).
  * LIMITS   MAIL_SECONDS_MAX, then it is killed. A message is shorter than a pipe, so that writing
  *          it never waits for the reader.
  * THREADS  any that may block. */

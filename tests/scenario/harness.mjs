@@ -96,6 +96,7 @@ export class Server {
     const { wrap = [], args = [], env = {}, listen = '127.0.0.1:0' } = this.options;
     const words = [...wrap, WEIR, 'serve', '--data', this.data, '--listen', listen, '--stream.disk_floor_bytes', '1M', ...args];
     this.out = '';
+    this.exit = undefined;
     this.child = spawn(words[0], words.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(this);
     this.ended = new Promise((done) => {
