@@ -4,6 +4,7 @@
  *          what holds a secret is not kept by any cache.
  * THREADS  access_handle and answer on the request's loop, work on the pool. */
 #include "access/access_int.h"
+#include "access/oidc_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -209,6 +210,8 @@ static void collect_routes(struct access *a)
     add_routes(a, access_account_routes.routes, access_account_routes.count);
     add_routes(a, access_recovery_routes.routes, access_recovery_routes.count);
     add_routes(a, access_invitation_routes.routes, access_invitation_routes.count);
+    if (a->oidc)
+        add_routes(a, access_oidc_routes.routes, access_oidc_routes.count);
 }
 
 struct api_service access_service(struct access *access)
@@ -221,11 +224,14 @@ struct api_service access_service(struct access *access)
 
 enum rc access_new(const struct access_cfg *cfg, struct access **ret_access, struct err *err)
 {
-    (void)err;
+    struct oidc *oidc = NULL;
+    if (*cfg->oidc.issuer)
+        TRY(oidc_new(cfg, &oidc, err));
     struct access *a = heap_alloc(HEAP_APP, sizeof(*a));
     *a = (struct access){.cfg = *cfg,
                          .tenant = cfg->tenant,
                          .state = tenant_state(cfg->tenant),
+                         .oidc = oidc,
                          .throttle = throttle_new(),
                          .reset_limit = limit_new("password_reset", RESET_LIMIT_SLOTS)};
     collect_routes(a);
@@ -237,6 +243,7 @@ void access_free(struct access *access)
 {
     if (!access)
         return;
+    oidc_free(access->oidc);
     limit_free(access->reset_limit);
     throttle_free(access->throttle);
     heap_free(access->routes);

@@ -29,6 +29,7 @@ struct access {
     struct tenant *tenant;
     struct state *state; /* of the tenant */
     struct throttle *throttle;
+    struct oidc *oidc;         /* NULL: there is no provider */
     struct limit *reset_limit; /* of who asks for reset links, and of the mailboxes they go to */
     struct api_route *routes;
     uint32_t route_count;
@@ -121,6 +122,10 @@ enum rc access_user_change(struct ctx *ctx, struct access_call *c, const char *a
                            struct err *err) MUST_CHECK;
 enum rc access_session_end(struct ctx *ctx, struct access_call *c, const struct uuid *user,
                            struct slice session, struct err *err) MUST_CHECK;
+/* The audit event of a sign-in that failed; user: a UUID's text, or "" if it is nobody's. */
+enum rc access_note_failure(struct ctx *ctx, struct access_call *c, const char *user) MUST_CHECK;
+/* A cookie that only the server reads, at this host and (on https) under the prefix __Host-. */
+void access_cookie_put(struct access_call *c, const char *name, const char *value, int64_t seconds);
 /* "Too many attempts", as the answer to a throttled one. */
 enum rc access_throttled(struct access_call *c, uint32_t retry_after_s) MUST_CHECK;
 
@@ -132,7 +137,7 @@ struct access_routes {
 extern const struct api_route access_org_routes[], access_key_routes[], access_member_routes[];
 extern const uint32_t access_org_route_count, access_key_route_count, access_member_route_count;
 extern const struct access_routes access_login_routes, access_account_routes,
-    access_recovery_routes, access_invitation_routes;
+    access_recovery_routes, access_invitation_routes, access_oidc_routes;
 
 /* One row: method, path, what it asks for, operation, body limit, OpenAPI. */
 enum { ACCESS_BODY_BYTES_MAX = 64 << 10 };

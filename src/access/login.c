@@ -15,13 +15,7 @@ static enum rc note_failure(struct ctx *ctx, struct access_call *c, struct slice
         return rc;
     if (rc == RC_OK)
         uuid_format(&user.id, id);
-    return tenant_change(ctx, c->access->tenant,
-                         &(struct tenant_change){.action = "session.create",
-                                                 .entity = TENANT_USER,
-                                                 .id = slice_str(id),
-                                                 .is_unseen = true,
-                                                 .outcome = "failure"},
-                         &c->err);
+    return access_note_failure(ctx, c, id);
 }
 
 static enum rc refuse(struct ctx *ctx, struct access_call *c, struct slice email)

@@ -53,16 +53,15 @@ struct slice access_cookie(const struct access_call *c)
     return api_cookie(c->req->net, api_session_cookie(c->req->is_https));
 }
 
-static void put_cookie(struct access_call *c, const char *value, int64_t seconds)
+void access_cookie_put(struct access_call *c, const char *name, const char *value, int64_t seconds)
 {
-    access_header(c, "Set-Cookie", "%s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Lax%s",
-                  api_session_cookie(c->req->is_https), value, (long long)seconds,
-                  c->req->is_https ? "; Secure" : "");
+    access_header(c, "Set-Cookie", "%s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Lax%s", name,
+                  value, (long long)seconds, c->req->is_https ? "; Secure" : "");
 }
 
 void access_cookie_clear(struct access_call *c)
 {
-    put_cookie(c, "", 0);
+    access_cookie_put(c, api_session_cookie(c->req->is_https), "", 0);
 }
 
 /* ---- who asks ---- */
@@ -188,7 +187,8 @@ static enum rc sign_in(struct signing *g)
                                        .apply = create_apply,
                                        .arg = g};
     TRY(state_transaction(c->access->state, sign_in_body, g, &c->err));
-    put_cookie(c, g->token.text, SESSION_DAYS * INT64_C(86400));
+    access_cookie_put(c, api_session_cookie(c->req->is_https), g->token.text,
+                      SESSION_DAYS * INT64_C(86400));
     return RC_OK;
 }
 
@@ -221,4 +221,15 @@ enum rc access_throttled(struct access_call *c, uint32_t retry_after_s)
 {
     c->retry_after_s = retry_after_s;
     return err_set(&c->err, RC_RATE, "too many attempts: wait, or reset the password");
+}
+
+enum rc access_note_failure(struct ctx *ctx, struct access_call *c, const char *user)
+{
+    return tenant_change(ctx, c->access->tenant,
+                         &(struct tenant_change){.action = "session.create",
+                                                 .entity = TENANT_USER,
+                                                 .id = slice_str(user),
+                                                 .is_unseen = true,
+                                                 .outcome = "failure"},
+                         &c->err);
 }

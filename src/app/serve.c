@@ -161,6 +161,15 @@ static enum rc read_proxies(struct server *s, struct err *err)
     return RC_OK;
 }
 
+static struct access_oidc oidc_of(const struct config *cfg)
+{
+    return (struct access_oidc){.issuer = cfg->oidc_issuer,
+                                .client_id = cfg->oidc_client_id,
+                                .client_secret = cfg->oidc_client_secret,
+                                .scopes = cfg->oidc_scopes,
+                                .auto_join_org = cfg->oidc_auto_join_org};
+}
+
 static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
@@ -175,6 +184,7 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
                                         .jwks = s->jwks,
                                         .mail = mail_hook(s->cli.cfg.mail_command),
+                                        .oidc = oidc_of(&s->cli.cfg),
                                         .public_url = s->cli.cfg.public_url},
                    &s->access, err));
     s->services[2] = access_service(s->access);

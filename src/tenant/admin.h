@@ -129,6 +129,14 @@ enum rc tenant_invitation_accept(struct ctx *ctx, struct tenant *t, struct slice
                                  const struct uuid *user, struct uuid *ret_org,
                                  struct err *err) MUST_CHECK;
 
+/* The same without a token, for who has proven to own the address: the oldest open invitation of
+ * it. RC_NOTFOUND: there is none (any more). */
+enum rc tenant_invitation_find_email(struct state *s, struct slice email,
+                                     struct tenant_invitation *ret, struct err *err) MUST_CHECK;
+enum rc tenant_invitation_accept_email(struct ctx *ctx, struct tenant *t, struct slice email,
+                                       const struct uuid *user, struct uuid *ret_org,
+                                       struct err *err) MUST_CHECK;
+
 /* Who may sign tokens for the organisation: members issuer, audience, jwks_url, algorithms,
  * user_claim, project_claim, role_claim. */
 enum rc tenant_issuer_create(struct ctx *ctx, struct tenant *t, struct slice org,

@@ -146,8 +146,8 @@ export class Server {
     return exit;
   }
 
-  async fetch(target, { method = 'GET', headers = {}, body, timeout = 30000 } = {}) {
-    const r = await fetch(this.url + target, { method, headers, body, signal: AbortSignal.timeout(timeout * SLOW), duplex: 'half' });
+  async fetch(target, { method = 'GET', headers = {}, body, redirect, timeout = 30000 } = {}) {
+    const r = await fetch(this.url + target, { method, headers, body, redirect, signal: AbortSignal.timeout(timeout * SLOW), duplex: 'half' });
     const text = await r.text();
     let json;
     try { json = JSON.parse(text); } catch { /* not JSON */ }
