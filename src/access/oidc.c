@@ -220,7 +220,7 @@ static enum rc callback(struct ctx *ctx, struct access_call *c)
 {
     struct oidc_flow flow;
     struct oidc_person person;
-    struct slice code;
+    struct slice code = SLICE_EMPTY;
     access_cookie_put(c, flow_cookie(c), "", 0);
     TRY(read_callback(c, &flow, &code));
     enum rc rc = oidc_identify(c->access->oidc, c->req->net->arena, code, &flow, &person, &c->err);

@@ -353,7 +353,7 @@ enum rc oidc_identify(struct oidc *o, struct arena *arena, struct slice code,
                       const struct oidc_flow *flow, struct oidc_person *ret, struct err *err)
 {
     struct oidc_endpoints at;
-    struct tokens tokens;
+    struct tokens tokens = {SLICE_EMPTY, SLICE_EMPTY};
     yyjson_val *claims = NULL;
     TRY(oidc_discover(o, arena, &at, err));
     TRY(exchange_code(o, &at, arena, code, flow, &tokens, err));

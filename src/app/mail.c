@@ -20,24 +20,26 @@
 
 #include "app/config.h"
 #include "base/clock.h"
+#include "base/must.h"
 #include "base/os.h"
 
 enum { WORDS_MAX = 16, MESSAGE_BYTES_MAX = 32 << 10 /* a pipe holds 64 KiB */, ENV_BYTES = 1024 };
 
-/* Cut at spaces, in place. RC_INVALID: too many words. */
+/* Cut at spaces, in place; the program is the first word. */
 static enum rc cut_words(char *text, char *ret_words[WORDS_MAX + 1], struct err *err)
 {
     size_t n = 0;
     char *rest = text, *word;
+    ret_words[0] = NULL;
     while ((word = strsep(&rest, " "))) {
         if (!*word)
             continue;
         if (n == WORDS_MAX)
             return err_set(err, RC_INVALID, "mail.command has at most %d words", WORDS_MAX);
         ret_words[n++] = word;
+        ret_words[n] = NULL;
     }
-    ret_words[n] = NULL;
-    return n ? RC_OK : err_set(err, RC_INVALID, "mail.command is blank");
+    return ret_words[0] ? RC_OK : err_set(err, RC_INVALID, "mail.command is blank");
 }
 
 static enum rc start(char *const *words, int stdin_fd, pid_t *ret_pid, struct err *err)
@@ -127,9 +129,10 @@ static enum rc send_message(void *ctx, const char *to, const char *subject, cons
 {
     char command[CONFIG_TEXT_BYTES_MAX + 1], *words[WORDS_MAX + 1];
     CLEANUP(buf_done) struct buf message;
+    buf_init(&message, MESSAGE_BYTES_MAX);
     snprintf(command, sizeof(command), "%s", (const char *)ctx);
     TRY(cut_words(command, words, err));
-    buf_init(&message, MESSAGE_BYTES_MAX);
+    must(words[0]);
     buf_addf(&message,
              "To: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n"
              "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n%s",

@@ -160,9 +160,10 @@ enum rc tenant_jwt_secret(struct tenant *t, const struct uuid *project, struct b
                           struct err *err) MUST_CHECK;
 
 /* ---- audit ---- */
-/* Any change to access by another part (users, sessions): `apply` runs inside the transaction that
+/* Any change to access by another part (users, sessions); several that belong together inside a
+ * state_transaction, of which each is then a part. `apply` runs inside the transaction that
  * also writes the event; before and after are tenant_show() of entity/parent/id, or left out when
- * has_snapshot is false. */
+ * is_unseen. */
 struct tenant_change {
     const char *action; /* "key.create": <type>.<verb> */
     enum tenant_entity entity;
@@ -175,11 +176,6 @@ struct tenant_change {
 };
 enum rc tenant_change(struct ctx *ctx, struct tenant *t, const struct tenant_change *change,
                       struct err *err) MUST_CHECK;
-/* Several changes that belong together: body() makes them (tenant_change() is then a part of it),
- * and all are undone unless it returns RC_OK. Then the view is loaded. */
-enum rc tenant_changes(struct tenant *t,
-                       enum rc (*body)(void *arg, struct state *s, struct err *err), void *arg,
-                       struct err *err) MUST_CHECK;
 /* Hands up to 100 waiting audit events, oldest first, to publish (one call each; key: the
  * organisation's id) and removes those for which it said RC_OK. A crash in between hands one out
  * again, with the same id. *ret_count: how many went. */

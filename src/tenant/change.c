@@ -109,14 +109,6 @@ enum rc tenant_change(struct ctx *ctx, struct tenant *t, const struct tenant_cha
     return rc;
 }
 
-enum rc tenant_changes(struct tenant *t,
-                       enum rc (*body)(void *arg, struct state *s, struct err *err), void *arg,
-                       struct err *err)
-{
-    TRY(state_transaction(t->state, body, arg, err));
-    return tenant_reload(t, err);
-}
-
 enum rc statement_apply(void *statement, struct state *s, struct err *err)
 {
     const struct statement *st = statement;
