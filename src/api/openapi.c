@@ -68,21 +68,23 @@ void api_openapi(const struct api *api, struct buf *out)
         is_first = false;
         add_path(out, api, i);
     }
-    buf_add_str(out,
-                "},\"components\":{\"securitySchemes\":{"
-                "\"writeKey\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"wk_...: "
-                "may only ingest\"},"
-                "\"secretKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"},"
-                "\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\"},"
-                "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"weir_session\"}},"
-                "\"responses\":{\"Problem\":{\"description\":\"What is wrong, and what to do\","
-                "\"content\":{\"application/problem+json\":{\"schema\":{\"$ref\":"
-                "\"#/components/schemas/Problem\"}}}}},"
-                "\"schemas\":{\"Problem\":{\"type\":\"object\",\"description\":\"RFC "
-                "9457\",\"properties\":{"
-                "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{"
-                "\"type\":\"integer\"},"
-                "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}}");
+    buf_add_str(
+        out, "},\"components\":{\"securitySchemes\":{"
+             "\"writeKey\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"wk_...: "
+             "may only ingest\"},"
+             "\"secretKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"},"
+             "\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\"},"
+             "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"weir_session\","
+             "\"description\":\"made by POST /v1/login (__Host-weir_session on https); what is "
+             "not GET also needs X-CSRF-Token\"}},"
+             "\"responses\":{\"Problem\":{\"description\":\"What to fix\",\"content\":{"
+             "\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\""
+             "}}}}},"
+             "\"schemas\":{\"Problem\":{\"type\":\"object\",\"description\":\"RFC "
+             "9457\",\"properties\":{"
+             "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{"
+             "\"type\":\"integer\"},"
+             "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}}");
     for (uint32_t i = 0; i < api->service_count; i++) {
         if (!api->services[i].openapi_schemas)
             continue;

@@ -49,6 +49,7 @@ static void done(struct ctx *ctx, void *arg)
         return;
     }
     uuid_format(&auth->user, claims.actor.id);
+    req->session = auth->session;
     if (api_admit(req, &auth->place, &claims))
         api_handle(req);
 }
