@@ -350,9 +350,10 @@ static enum rc add_setting(const struct column *c, struct slice value, struct bu
         buf_add_json(out, value);
         return RC_OK;
     case COLUMN_FLAG:
+    case COLUMN_PERMISSIONS:
         break;
     }
-    must_not_reach("a flag is never writable");
+    must_not_reach("of a kind that is never writable");
 }
 
 enum rc tenant_patch_of(enum tenant_entity entity, const struct tenant_setting *settings,
