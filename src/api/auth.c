@@ -66,7 +66,8 @@ bool api_place_find(const struct api_request *req, struct api_place *ret)
             continue;
         }
         ret->project = tenant_by_id(req->view, &id);
-        if (!ret->project || (ret->has_org && memcmp(&ret->org, &ret->project->org, sizeof(id))))
+        if (!ret->project ||
+            (ret->has_org && memcmp(&ret->org, &ret->project->org, sizeof(id)) != 0))
             return false;
         ret->has_project = ret->has_org = true;
         ret->org = ret->project->org;

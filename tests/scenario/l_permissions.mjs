@@ -98,8 +98,25 @@ test('the table of permissions, the document and the routes name the same things
   assert.ok(routes.length >= 40, `${routes.length} routes`);
   const known = new Set(['public', 'signed-in', ...permissions.map((p) => p.name)]);
   for (const r of routes) assert.ok(known.has(r.access), `${r.method} ${r.pattern} asks for ${r.access}`);
-  const anybody = routes.filter((r) => r.access === 'public').map((r) => r.pattern);
-  for (const p of anybody) assert.ok(!p.includes('{orgId}') && !p.includes('{projectId}'), `${p} shows a tenant's things to anybody`);
+  // A second opinion, written by hand: a row that asks for less by mistake would otherwise be walked as it stands.
+  const opinions = [
+    [/^\/(healthz|readyz|metrics|openapi\.json|v1\/permissions|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
+    [/^\/(v1\/events|i\/v1\/analytics\/events|view|event)$/, 'events:write'],
+    [/^\/v1\/(orgs|me(\/.*)?|logout(\/.*)?)$/, 'signed-in'],
+    [/^\/projects\/\{projectId\}\//, 'stats:read'],
+    [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],
+    [/\/members(\/.*)?$/, 'org:read', 'members:write'],
+    [/\{orgId\}\/invitations(\/.*)?$/, 'members:write'],
+    [/\/token-issuers(\/.*)?$/, 'org:read', 'org:write'],
+    [/\{orgId\}\/owner$/, 'org:own'],
+    [/\{orgId\}\/leave$/, 'org:read'],
+    [/\{orgId\}\/projects(\/\{projectId\})?$/, 'org:read', 'projects:write'],
+    [/\{orgId\}$/, 'org:read', 'org:write'],
+  ];
+  for (const r of routes) {
+    const [, reading, changing = reading] = opinions.find(([pattern]) => pattern.test(r.pattern)) ?? assert.fail(`${r.method} ${r.pattern}: say here what it should ask`);
+    assert.equal(r.access, r.method === 'GET' ? reading : changing, `${r.method} ${r.pattern}`);
+  }
   const rows = readFileSync(path.join(ROOT, 'docs/access.md'), 'utf8').split('\n').filter((l) => /^\| `[a-z]+:[a-z]+` \|/.test(l)).map((l) => l.split('|').slice(1, -1).map((c) => c.trim()));
   assert.deepEqual(rows, permissions.map((p) => [`\`${p.name}\``, ...['owner', 'admin', 'analyst', 'viewer', 'auditor'].map((r) => (p.roles.includes(r) ? 'x' : '')), p.write_keys ? 'x' : '', p.secret_keys ? 'x' : '', p.about]), 'docs/access.md and permission.def');
 });
@@ -113,7 +130,7 @@ test('every route × every caller × own, another\'s, none', async () => {
     const a = await client.call(w.route.method, target(w.route, w.place), { as, body: bodyOf(w.route) });
     answers.set(`${w.route.id} ${w.caller.name} ${w.place}`, a);
     assert.ok(a.status !== 405 && a.status < 500 || a.status === 503, `${w.route.id}: ${a.status} ${a.text}`);
-    if (came(a) !== w.want) wrong.push(`${w.route.method} ${w.route.pattern} as ${w.caller.name}, ${w.place}: ${w.want} expected, got ${a.status} ${a.json?.detail ?? a.text.slice(0, 120)}`);
+    if (w.route.access !== 'public' && came(a) !== w.want) wrong.push(`${w.route.method} ${w.route.pattern} as ${w.caller.name}, ${w.place}: ${w.want} expected, got ${a.status} ${a.json?.detail ?? a.text.slice(0, 120)}`);
     assert.ok(!/^There is nothing at/.test(a.json?.detail ?? ''), `${w.route.id} is served`);
     if (a.status >= 400 && !w.route.isArticle) assert.match(String(a.headers['content-type']), /^application\/problem\+json/, w.route.id);
   });
