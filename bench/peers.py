@@ -276,7 +276,8 @@ class Nats(Server):
 class Weir(Server):
     name = "weir"
 
-    def __init__(self, folder, binary, ack="fsync"):
+    def __init__(self, folder, binary, ack="fsync", prepare=None):
+        """prepare: called with the made data folder, before the server starts; returns what replaces some of its keys."""
         super().__init__(folder)
         self.binary, self.ack = binary, ack
         self.data = os.path.join(folder, "data")
@@ -285,6 +286,8 @@ class Weir(Server):
         if made.returncode:
             raise Absent(f"weir init failed: {made.stderr.strip()[-400:]}")
         self.keys = json.loads(made.stdout.strip().splitlines()[-1])
+        if prepare:
+            self.keys.update(prepare(self.data))
         self.url = f"http://127.0.0.1:{self.port}/v1/events"
         self.start_seconds = self.start()
 

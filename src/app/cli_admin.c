@@ -291,11 +291,17 @@ enum rc admin_role(struct admin *a, const char *text, enum tenant_role *ret_role
 }
 
 /* ---- secrets ---- */
-static volatile sig_atomic_t interrupted_by;
+static struct {
+    int tty;
+    struct termios shown;
+} asking; /* what on_signal() puts right */
 
-static void note_signal(int signal_number)
+/* Of whichever thread: all of it is async-signal-safe (POSIX 2.4.3). With SA_RESETHAND, so that the
+ * signal then does what it would have done. */
+static void on_signal(int signal_number)
 {
-    interrupted_by = signal_number;
+    tcsetattr(asking.tty, TCSAFLUSH, &asking.shown);
+    raise(signal_number);
 }
 
 static enum rc read_line(struct admin *a, int fd, struct buf *to)
@@ -309,27 +315,26 @@ static enum rc read_line(struct admin *a, int fd, struct buf *to)
     return buf_ok(to) ? RC_OK : err_set(&a->err, RC_LIMIT, "that is too long");
 }
 
-/* A signal during the prompt puts the terminal right before it does what it does. */
 static enum rc ask(struct admin *a, int tty, const char *prompt, struct buf *to)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    struct sigaction old[COUNT_OF(signals)], note = {.sa_handler = note_signal};
-    struct termios shown, hidden;
-    if (tcgetattr(tty, &shown) != 0)
+    struct sigaction old[COUNT_OF(signals)];
+    struct sigaction restore = {.sa_handler = on_signal,
+                                .sa_flags = (int)SA_RESETHAND | SA_NODEFER};
+    asking.tty = tty;
+    if (tcgetattr(tty, &asking.shown) != 0)
         return err_sys(&a->err, errno, "the terminal cannot be asked");
-    hidden = shown;
+    struct termios hidden = asking.shown;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
     for (size_t i = 0; i < COUNT_OF(signals); i++)
-        sigaction(signals[i], &note, &old[i]);
+        sigaction(signals[i], &restore, &old[i]);
+    tcsetattr(tty, TCSAFLUSH, &hidden); /* before the prompt: it drops what was typed too early */
     dprintf(tty, "%s: ", prompt);
-    tcsetattr(tty, TCSAFLUSH, &hidden);
     enum rc rc = read_line(a, tty, to);
-    tcsetattr(tty, TCSAFLUSH, &shown);
+    tcsetattr(tty, TCSAFLUSH, &asking.shown);
     dprintf(tty, "\n");
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         sigaction(signals[i], &old[i], NULL);
-    if (interrupted_by)
-        raise(interrupted_by);
     return rc;
 }
 

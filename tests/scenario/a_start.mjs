@@ -9,7 +9,7 @@ test('version and help', async () => {
   assert.match(version.out, /weir \d+\.\d+\.\d+/);
   const help = await weir(['--help']);
   assert.equal(help.code, 0);
-  for (const verb of ['serve', 'init', 'project', 'key', 'import', 'replay', 'stream', 'archive', 'store', 'doctor', 'bench', 'backup', 'version']) {
+  for (const verb of ['serve', 'init', 'org', 'project', 'key', 'user', 'member', 'invite', 'issuer', 'import', 'replay', 'stream', 'archive', 'store', 'doctor', 'bench', 'backup', 'version']) {
     assert.match(help.out, new RegExp(`^  ${verb}\\b`, 'm'));
     const own = await weir([verb, '--help']);
     assert.equal(own.code, 0, `${verb} --help: ${own.err}`);

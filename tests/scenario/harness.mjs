@@ -47,14 +47,15 @@ export function tempFolder(t) {
 }
 
 /** Runs weir to its end: {code, out, err, json}. */
-export function weir(args, { env = {}, timeout = 60000 } = {}) {
+export function weir(args, { env = {}, timeout = 60000, input } = {}) {
   return new Promise((done) => {
-    execFile(WEIR, args, { env: { ...process.env, ...env }, timeout: timeout * SLOW, maxBuffer: 256 << 20 }, (e, out, err) => {
+    const child = execFile(WEIR, args, { env: { ...process.env, ...env }, timeout: timeout * SLOW, maxBuffer: 256 << 20 }, (e, out, err) => {
       const code = e ? (typeof e.code === 'number' ? e.code : e.signal ?? e.code) : 0;
       let json;
       try { json = JSON.parse(out); } catch { /* no JSON */ }
       done({ code, out, err, json });
     });
+    if (input !== undefined) child.stdin.end(input);
   });
 }
 
