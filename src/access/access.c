@@ -4,16 +4,36 @@
  *          what holds a secret is not kept by any cache.
  * THREADS  access_handle and answer on the request's loop, work on the pool. */
 #include "access/access_int.h"
+#include "access/oidc_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "tenant/limit.h"
 
-enum { ANSWER_BYTES_MAX = 4 << 20 };
+enum {
+    ANSWER_BYTES_MAX = 4 << 20,
+    HEADER_BYTES_MAX = 4096,
+    ROUTES_MAX = 96,
+    RESET_LIMIT_SLOTS = 4096,
+};
 
-static enum rc read_body(struct access_call *c)
+/* At once, by cost: 0 = as many as come. Argon2id takes 32 MiB each; a fetch may take seconds. */
+static const uint32_t under_way_max[ACCESS_COSTS] = {[ACCESS_HASHING] = 16, [ACCESS_WAITING] = 2};
+
+static enum access_cost cost_of(const struct access_op *op)
 {
-    if (!c->op->takes_body)
+    return op->flags & ACCESS_HASHES  ? ACCESS_HASHING
+           : op->flags & ACCESS_WAITS ? ACCESS_WAITING
+                                      : ACCESS_CHEAP;
+}
+
+enum rc access_read_body(struct access_call *c)
+{
+    if (!(c->op->flags & ACCESS_JSON))
         return RC_OK;
     if (!c->req->net->body.len)
         return err_set(&c->err, RC_INVALID, "send a JSON object");
@@ -26,26 +46,34 @@ static enum rc read_body(struct access_call *c)
 static void work(struct ctx *ctx, void *arg)
 {
     struct access_call *c = arg;
-    c->rc = read_body(c);
+    c->rc = access_read_body(c);
     if (c->rc == RC_OK)
         c->rc = c->op->run(ctx, c);
     if (c->rc == RC_OK && !buf_ok(&c->out))
         c->rc = err_set(&c->err, RC_LIMIT, "the answer is too long");
 }
 
+static void answer_problem(struct access_call *c)
+{
+    if (c->err.rc == RC_OK)
+        err_set(&c->err, c->rc, "%s", rc_text(c->rc));
+    if (c->retry_after_s)
+        api_too_many(c->req, c->retry_after_s, c->err.text);
+    else
+        api_problem_as(c->req, c->slug, &c->err, c->headers, c->header_count);
+}
+
 static void answer(struct ctx *ctx, void *arg)
 {
     struct access_call *c = arg;
-    static const struct net_header no_store = {SLICE_CONST("Cache-Control"),
-                                               SLICE_CONST("no-store")};
     (void)ctx;
+    atomic_fetch_sub(&c->access->under_way[cost_of(c->op)], 1);
     if (c->rc != RC_OK) {
-        if (c->err.rc == RC_OK)
-            err_set(&c->err, c->rc, "%s", rc_text(c->rc));
-        api_problem_err(c->req, &c->err);
+        answer_problem(c);
     } else {
+        access_header(c, "Cache-Control", "no-store");
         api_answer(c->req, c->status, c->out.len ? "application/json" : NULL, buf_slice(&c->out),
-                   &no_store, 1);
+                   c->headers, c->header_count);
     }
     if (c->out.data)
         explicit_bzero(c->out.data, c->out.len);
@@ -53,11 +81,31 @@ static void answer(struct ctx *ctx, void *arg)
     heap_free(c);
 }
 
+bool access_has_room(struct access *a, enum access_cost cost)
+{
+    uint32_t before = atomic_fetch_add(&a->under_way[cost], 1);
+    if (under_way_max[cost] == 0 || before < under_way_max[cost])
+        return true;
+    atomic_fetch_sub(&a->under_way[cost], 1);
+    return false;
+}
+
 void access_handle(struct ctx *ctx, void *service, struct api_request *req)
 {
     const struct access_op *op = req->route->arg;
+    struct access *access = service;
+    struct access_call call = {
+        .access = access, .req = req, .op = op, .status = op->status, .err = ERR_INIT};
+    if ((op->flags & ACCESS_FORM) == ACCESS_FORM && access_check_form(&call) != RC_OK) {
+        api_problem_err(req, &call.err);
+        return;
+    }
+    if (!access_has_room(access, cost_of(op))) {
+        api_problem(req, RC_BUSY, "Too many are signing in at this moment: try again.");
+        return;
+    }
     struct access_call *c = heap_alloc(HEAP_APP, sizeof(*c));
-    *c = (struct access_call){.access = service, .req = req, .op = op, .status = op->status};
+    *c = call;
     buf_init(&c->out, ANSWER_BYTES_MAX);
     net_loop_work(ctx, req->net->loop, work, answer, c);
 }
@@ -131,46 +179,73 @@ enum rc access_update(struct ctx *ctx, struct access_call *c, enum tenant_entity
     return access_show(c, entity, parent, id);
 }
 
-/* ---- the service ---- */
-struct group {
-    const struct api_route *routes;
-    const uint32_t *count;
-};
-static const struct group groups[] = {
-    {access_org_routes, &access_org_route_count},
-    {access_key_routes, &access_key_route_count},
-    {access_member_routes, &access_member_route_count},
-};
-enum { ROUTES_MAX = 64 };
-static struct api_route routes[ROUTES_MAX];
-
-static uint32_t collect_routes(void)
+void access_header(struct access_call *c, const char *name, const char *value_fmt, ...)
 {
-    uint32_t n = 0;
-    for (size_t i = 0; i < COUNT_OF(groups); i++) {
-        must(n + *groups[i].count <= ROUTES_MAX);
-        memcpy(&routes[n], groups[i].routes, *groups[i].count * sizeof(routes[0]));
-        n += *groups[i].count;
-    }
-    return n;
+    char value[HEADER_BYTES_MAX];
+    va_list ap;
+    va_start(ap, value_fmt);
+    int len = vsnprintf(value, sizeof(value), value_fmt, ap);
+    va_end(ap);
+    must(len >= 0 && (size_t)len < sizeof(value) && c->header_count < ACCESS_HEADERS_MAX);
+    c->headers[c->header_count++] = (struct net_header){
+        slice_str(name), arena_copy(c->req->net->arena, slice_of(value, (size_t)len))};
+    explicit_bzero(value, sizeof(value));
+}
+
+/* ---- the service ---- */
+static void add_routes(struct access *a, const struct api_route *routes, uint32_t count)
+{
+    must(a->route_count + count <= ROUTES_MAX);
+    memcpy(&a->routes[a->route_count], routes, count * sizeof(*routes));
+    a->route_count += count;
+}
+
+static void collect_routes(struct access *a)
+{
+    a->routes = heap_alloc(HEAP_APP, ROUTES_MAX * sizeof(*a->routes));
+    add_routes(a, access_org_routes, access_org_route_count);
+    add_routes(a, access_key_routes, access_key_route_count);
+    add_routes(a, access_member_routes, access_member_route_count);
+    add_routes(a, access_login_routes.routes, access_login_routes.count);
+    add_routes(a, access_account_routes.routes, access_account_routes.count);
+    add_routes(a, access_recovery_routes.routes, access_recovery_routes.count);
+    add_routes(a, access_invitation_routes.routes, access_invitation_routes.count);
+    if (a->oidc)
+        add_routes(a, access_oidc_routes.routes, access_oidc_routes.count);
 }
 
 struct api_service access_service(struct access *access)
 {
-    return (struct api_service){
-        .name = "access", .ctx = access, .routes = routes, .route_count = collect_routes()};
+    return (struct api_service){.name = "access",
+                                .ctx = access,
+                                .routes = access->routes,
+                                .route_count = access->route_count};
 }
 
 enum rc access_new(const struct access_cfg *cfg, struct access **ret_access, struct err *err)
 {
-    (void)err;
+    struct oidc *oidc = NULL;
+    if (*cfg->oidc.issuer)
+        TRY(oidc_new(cfg, &oidc, err));
     struct access *a = heap_alloc(HEAP_APP, sizeof(*a));
-    *a = (struct access){.tenant = cfg->tenant, .state = tenant_state(cfg->tenant)};
+    *a = (struct access){.cfg = *cfg,
+                         .tenant = cfg->tenant,
+                         .state = tenant_state(cfg->tenant),
+                         .oidc = oidc,
+                         .throttle = throttle_new(),
+                         .reset_limit = limit_new("password_reset", RESET_LIMIT_SLOTS)};
+    collect_routes(a);
     *ret_access = a;
     return RC_OK;
 }
 
 void access_free(struct access *access)
 {
+    if (!access)
+        return;
+    oidc_free(access->oidc);
+    limit_free(access->reset_limit);
+    throttle_free(access->throttle);
+    heap_free(access->routes);
     heap_free(access);
 }

@@ -9,8 +9,28 @@
 #include "tenant/admin.h"
 
 struct access;
-struct access_cfg {
-    struct tenant *tenant; /* borrowed */
+/* A message to a person, plain text. Called on the worker pool; may take seconds. */
+struct access_mail {
+    enum rc (*send)(void *ctx, const char *to, const char *subject, const char *text,
+                    struct err *err);
+    void *ctx;
+};
+/* An OpenID Connect provider that people may sign in at. */
+struct access_oidc {
+    const char *issuer; /* "": none */
+    const char *client_id;
+    const char *client_secret; /* "": a public client */
+    const char *scopes;
+    const char *auto_join_org; /* an organisation's id: who is new becomes a viewer there; "": only
+                                  who was invited, or has an account, gets in */
+};
+struct access_cfg { /* all borrowed; texts are "" where there is none */
+    struct tenant *tenant;
+    struct jwks_cache *jwks;
+    struct access_mail
+        mail; /* send NULL: there is no mail, reset links are the operator's to make */
+    struct access_oidc oidc;
+    const char *public_url; /* of this server, for links: "https://weir.example.com" */
 };
 enum rc access_new(const struct access_cfg *cfg, struct access **ret_access,
                    struct err *err) MUST_CHECK;

@@ -108,22 +108,29 @@ static void lower(char *to, size_t bytes, const char *from)
     to[i] = '\0';
 }
 
-static void problem(struct api_request *req, enum rc rc, const char *detail)
+enum { PROBLEM_HEADERS_MAX = 8 };
+
+void api_problem_as(struct api_request *req, const char *slug, const struct err *err,
+                    const struct net_header *further, uint32_t further_count)
 {
-    char slug[32];
+    struct net_header headers[PROBLEM_HEADERS_MAX];
     struct buf body;
-    int status = rc_http_status(rc);
-    lower(slug, sizeof(slug), rc_name(rc));
+    char own_slug[32];
+    int status = rc_http_status(err->rc);
+    lower(own_slug, sizeof(own_slug), rc_name(err->rc));
     buf_init(&body, PROBLEM_BYTES_MAX);
-    api_render_problem(&body, status, slug, rc_text(rc), detail, req->net->ctx->request_id);
+    api_render_problem(&body, status, slug ? slug : own_slug, rc_text(err->rc), err->text,
+                       req->net->ctx->request_id);
     if (!buf_ok(&body))
         buf_clear(&body); /* no memory for the text: the status says it */
-    struct net_header headers[2];
     uint32_t n = 0;
+    must(further_count + 1 <= PROBLEM_HEADERS_MAX);
     if (status == 503 || status == 429)
         headers[n++] = header("Retry-After", SLICE_LIT("1"));
     if (status == 401)
         headers[n++] = header("WWW-Authenticate", SLICE_LIT("Bearer realm=\"weir\""));
+    for (uint32_t i = 0; i < further_count; i++)
+        headers[n++] = further[i];
     api_answer(req, status, "application/problem+json", buf_slice(&body), headers, n);
     buf_done(&body);
 }
@@ -144,17 +151,17 @@ void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *d
     buf_done(&body);
 }
 
-void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
-{
-    char detail[512];
-    va_list ap;
-    va_start(ap, detail_fmt);
-    vsnprintf(detail, sizeof(detail), detail_fmt, ap);
-    va_end(ap);
-    problem(req, rc, detail);
-}
-
 void api_problem_err(struct api_request *req, const struct err *err)
 {
-    problem(req, err->rc, err->text);
+    api_problem_as(req, NULL, err, NULL, 0);
+}
+
+void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
+{
+    struct err err = {.rc = rc};
+    va_list ap;
+    va_start(ap, detail_fmt);
+    vsnprintf(err.text, sizeof(err.text), detail_fmt, ap);
+    va_end(ap);
+    api_problem_err(req, &err);
 }

@@ -31,6 +31,7 @@ struct api_request { /* lives in the request's arena until the answer */
     struct tenant_view *view;             /* given back after the answer */
     const struct tenant_project *project; /* {projectId} of the path, or the key's own; else NULL */
     struct slice params[API_PARAMS_MAX];  /* percent-decoded {…} of the pattern, in order */
+    struct uuid session;                  /* of the cookie, when that is who asks */
     const struct api_route *route;
     const struct api_service *service; /* NULL before a route is found */
     struct api *api;
@@ -53,9 +54,9 @@ struct api_route {
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
     /* ctx is req->net->ctx. */
     void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
-    const void *arg; /* the service's own */
-    const char
-        *openapi; /* the JSON text of the OpenAPI operation object; NULL = not public (control) */
+    const void *arg;     /* the service's own */
+    const char *openapi; /* the JSON text of the OpenAPI operation object, which has members; needed
+                            unless the access is API_CONTROL */
 };
 struct api_service {
     const char *name;
@@ -100,6 +101,10 @@ void api_json(struct api_request *req, int status, struct slice body);
 void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
     PRINTF_LIKE(3, 4);
 void api_problem_err(struct api_request *req, const struct err *err);
+/* The same under a slug of its own (NULL: the code's), for what a program has to tell apart, and
+ * with further headers. */
+void api_problem_as(struct api_request *req, const char *slug, const struct err *err,
+                    const struct net_header *headers, uint32_t header_count);
 /* 429 with Retry-After and the RateLimit fields of what was looked at so far. */
 void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *detail);
 

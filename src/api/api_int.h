@@ -48,6 +48,9 @@ struct api_place {
     struct uuid org;
     const struct tenant_project *project;
 };
+/* False: no such place. Says nothing to a caller who is not authenticated yet: they would learn
+ * which ids exist. */
+bool api_place_find(const struct api_request *req, struct api_place *ret);
 /* False: answered with the 404 that stands for "does not exist" and "is not yours" alike. */
 bool api_place_of(struct api_request *req, struct api_place *ret);
 void api_not_there(struct api_request *req);
@@ -62,8 +65,9 @@ enum api_verdict api_token_begin(struct api_request *req, struct slice token);
 struct api_auth {
     void (*settle)(struct api_request *req);
     struct slice token;
-    struct api_place place;
     /* of a session */
+    struct api_place place;
+    bool is_place_there;
     struct uuid user, session;
     enum tenant_role role;
     enum rc rc;

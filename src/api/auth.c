@@ -44,10 +44,11 @@ void api_not_there(struct api_request *req)
     api_problem(req, RC_NOTFOUND, "There is nothing of that id that you can reach.");
 }
 
-bool api_place_of(struct api_request *req, struct api_place *ret)
+bool api_place_find(const struct api_request *req, struct api_place *ret)
 {
     const struct api_entry *e = req->entry;
     struct uuid id;
+    char text[UUID_TEXT_LEN + 1];
     *ret = (struct api_place){.has_org = false};
     for (uint32_t i = 0, p = 0; i < e->segment_count; i++) {
         if (e->segments[i].data[0] != '{')
@@ -57,24 +58,29 @@ bool api_place_of(struct api_request *req, struct api_place *ret)
         if (!is_org && !slice_eq_str(e->segments[i], "{projectId}"))
             continue;
         /* One spelling only: the text of the path is what the statements compare with. */
-        if (value.len != UUID_TEXT_LEN || !uuid_parse(value, &id)) {
-            api_not_there(req);
+        if (!uuid_parse(value, &id) || !slice_eq_str(value, uuid_format(&id, text)))
             return false;
-        }
         if (is_org) {
             ret->has_org = true;
             ret->org = id;
             continue;
         }
         ret->project = tenant_by_id(req->view, &id);
-        if (!ret->project || (ret->has_org && memcmp(&ret->org, &ret->project->org, sizeof(id)))) {
-            api_not_there(req);
+        if (!ret->project ||
+            (ret->has_org && memcmp(&ret->org, &ret->project->org, sizeof(id)) != 0))
             return false;
-        }
         ret->has_project = ret->has_org = true;
         ret->org = ret->project->org;
     }
     return true;
+}
+
+bool api_place_of(struct api_request *req, struct api_place *ret)
+{
+    bool is_there = api_place_find(req, ret);
+    if (!is_there)
+        api_not_there(req);
+    return is_there;
 }
 
 static const char *const who[] = {[CTX_NOBODY] = "Nobody",

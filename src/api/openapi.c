@@ -1,6 +1,9 @@
 /* GET /openapi.json from the route table: what is not in the table is not served, so the two cannot
- * drift apart. */
+ * drift apart. "x-weir-access" of each operation says what it asks of its caller: "public",
+ * "signed-in", or a permission's name. */
 #include "api/api_int.h"
+
+#include "base/must.h"
 
 static const char *const method_names[] = {"get",   "head",   "post",   "put",
                                            "patch", "delete", "options"};
@@ -19,6 +22,20 @@ static bool is_seen_before(const struct api *api, uint32_t index)
     return false;
 }
 
+/* The route's text is an object with members; what its row of the table asks is put in front. */
+static void add_operation(struct buf *out, const struct api_route *route)
+{
+    const char *access = "public";
+    must(route->openapi[0] == '{');
+    if (route->access == API_SIGNED_IN)
+        access = "signed-in";
+    if (route->access >= API_PERMISSION)
+        access =
+            tenant_permission_name((enum tenant_permission)(route->access - (int)API_PERMISSION));
+    buf_addf(out, "{\"x-weir-access\":\"%s\",", access);
+    buf_add_str(out, route->openapi + 1);
+}
+
 static void add_path(struct buf *out, const struct api *api, uint32_t index)
 {
     const char *pattern = api->entries[index].route->pattern;
@@ -30,7 +47,7 @@ static void add_path(struct buf *out, const struct api *api, uint32_t index)
         if (!is_public(&api->entries[i]) || !slice_eq_str(slice_str(route->pattern), pattern))
             continue;
         buf_addf(out, "%s\"%s\":", is_first ? "" : ",", method_names[route->method]);
-        buf_add_str(out, route->openapi);
+        add_operation(out, route);
         is_first = false;
     }
     buf_add_char(out, '}');
@@ -51,16 +68,23 @@ void api_openapi(const struct api *api, struct buf *out)
         is_first = false;
         add_path(out, api, i);
     }
-    buf_add_str(out,
-                "},\"components\":{\"securitySchemes\":{"
-                "\"writeKey\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"wk_...: "
-                "may only ingest\"},"
-                "\"secretKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"}},"
-                "\"schemas\":{\"Problem\":{\"type\":\"object\",\"description\":\"RFC "
-                "9457\",\"properties\":{"
-                "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{"
-                "\"type\":\"integer\"},"
-                "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}}");
+    buf_add_str(
+        out, "},\"components\":{\"securitySchemes\":{"
+             "\"writeKey\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"wk_...: "
+             "may only ingest\"},"
+             "\"secretKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"},"
+             "\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\"},"
+             "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"weir_session\","
+             "\"description\":\"made by POST /v1/login (__Host-weir_session on https); what is "
+             "not GET also needs X-CSRF-Token\"}},"
+             "\"responses\":{\"Problem\":{\"description\":\"What to fix\",\"content\":{"
+             "\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\""
+             "}}}}},"
+             "\"schemas\":{\"Problem\":{\"type\":\"object\",\"description\":\"RFC "
+             "9457\",\"properties\":{"
+             "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{"
+             "\"type\":\"integer\"},"
+             "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}}");
     for (uint32_t i = 0; i < api->service_count; i++) {
         if (!api->services[i].openapi_schemas)
             continue;

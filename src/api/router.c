@@ -54,6 +54,30 @@ static void answer_preflight(struct net_request *net)
                                             .body = SLICE_LIT("{}")});
 }
 
+/* 405 with the methods that the path has (RFC 9110, 15.5.6). A preflight for a route that is not
+ * for foreign pages ends here: without CORS headers the browser does not send what it asked about.
+ */
+static void answer_other_methods(struct api *api, struct net_request *net,
+                                 const struct api_entry *found)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    const struct api_entry *e;
+    struct slice params[API_PARAMS_MAX];
+    struct buf allow, body;
+    buf_init(&allow, 256);
+    buf_init(&body, 1024);
+    for (size_t m = 0; m < COUNT_OF(names); m++)
+        if (api_find(api, (enum net_method)m, net->path, &e, params) == API_MATCH_FULL)
+            buf_addf(&allow, "%s%s", allow.len ? ", " : "", names[m]);
+    api_render_problem(&body, 405, "method", "method not allowed",
+                       "Use a method of the Allow header.", net->ctx->request_id);
+    const struct net_header header = {SLICE_LIT("Allow"), buf_slice(&allow)};
+    api_answer(request_new(api, net, found->route), 405, "application/problem+json",
+               buf_slice(&body), &header, 1);
+    buf_done(&allow);
+    buf_done(&body);
+}
+
 static bool decode_params(struct api_request *req)
 {
     for (uint32_t i = 0; i < API_PARAMS_MAX && req->params[i].len; i++)
@@ -76,20 +100,10 @@ static void on_head(void *ctx, struct net_request *net, struct net_body_plan *pl
         return;
     }
     if (match == API_MATCH_METHOD) {
-        if (net->method == NET_OPTIONS) {
+        if (net->method == NET_OPTIONS && e->route->is_browser)
             answer_preflight(net);
-            return;
-        }
-        struct api_request *req = request_new(api, net, e->route);
-        static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
-                                            "PATCH", "DELETE", "OPTIONS"};
-        struct net_header allow = {SLICE_LIT("Allow"), slice_str(names[e->route->method])};
-        struct buf body;
-        buf_init(&body, 1024);
-        api_render_problem(&body, 405, "method", "method not allowed",
-                           "Use the method of the Allow header.", net->ctx->request_id);
-        api_answer(req, 405, "application/problem+json", buf_slice(&body), &allow, 1);
-        buf_done(&body);
+        else
+            answer_other_methods(api, net, e);
         return;
     }
     struct api_request *req = request_new(api, net, e->route);
@@ -183,6 +197,8 @@ static enum rc entry_init(struct api_entry *e, const struct api_service *service
     if (route->access == API_UNDECLARED)
         return err_set(err, RC_BUG, "route '%s' does not say what it asks of its caller",
                        route->pattern);
+    if (!route->openapi && route->access != API_CONTROL)
+        return err_set(err, RC_BUG, "route '%s' is not in the OpenAPI document", route->pattern);
     struct slice rest = slice_str(route->pattern);
     if (rest.len == 0 || (rest.data[0] != '/' && rest.data[0] != '*'))
         return err_set(err, RC_BUG, "route pattern '%s' must begin with / or */", route->pattern);

@@ -24,7 +24,9 @@ static void look(struct ctx *ctx, void *arg)
         return;
     auth->user = session.user;
     auth->session = session.id;
-    if (auth->place.has_org)
+    if (!auth->is_place_there)
+        auth->rc = RC_NOTFOUND;
+    else if (auth->place.has_org)
         auth->rc = tenant_member_role_of(
             req->api->state, slice_str(uuid_format(&auth->place.org, org)),
             slice_str(uuid_format(&auth->user, user)), &auth->role, &auth->err);
@@ -39,7 +41,7 @@ static void done(struct ctx *ctx, void *arg)
                                 .role = auth->role,
                                 .permissions = tenant_role_permissions(auth->role)};
     if (auth->rc == RC_NOTFOUND) {
-        api_not_there(req); /* no member */
+        api_not_there(req); /* no such place, or no member there */
         return;
     }
     if (auth->rc != RC_OK) {
@@ -47,6 +49,7 @@ static void done(struct ctx *ctx, void *arg)
         return;
     }
     uuid_format(&auth->user, claims.actor.id);
+    req->session = auth->session;
     if (api_admit(req, &auth->place, &claims))
         api_handle(req);
 }
@@ -63,20 +66,18 @@ static bool is_safe(enum net_method method)
 
 enum api_verdict api_session_begin(struct api_request *req, struct slice token)
 {
-    struct api_place place;
     if (!is_safe(req->net->method) &&
         !session_csrf_is_valid(token, net_header_get(req->net, "X-CSRF-Token"))) {
         api_problem(req, RC_FORBIDDEN,
                     "Send the header X-CSRF-Token with the value that GET /v1/me shows.");
         return API_ANSWERED;
     }
-    if (!api_place_of(req, &place))
-        return API_ANSWERED;
     req->auth = arena_zalloc(req->net->arena, sizeof(*req->auth));
     if (!req->auth) {
         api_problem(req, RC_NOMEM, "No memory.");
         return API_ANSWERED;
     }
-    *req->auth = (struct api_auth){.settle = settle, .token = token, .place = place};
+    *req->auth = (struct api_auth){.settle = settle, .token = token};
+    req->auth->is_place_there = api_place_find(req, &req->auth->place);
     return API_LATER;
 }

@@ -4,7 +4,8 @@
  *          before costs a hash (tenant/token_memo.h).
  * CLAIMS   user_claim names the person, project_claim (if mapped) the one project that the token is
  *          for, role_claim (if mapped) the role in the organisation. Without a role a token may
- *          send events and nothing else.
+ *          send events and nothing else. "owner" counts as admin: an admin says whose tokens are
+ *          believed, and must not become an owner by that.
  * THREADS  the request's loop; refreshed() on the cache's thread. */
 #include "api/api_int.h"
 
@@ -92,6 +93,8 @@ static enum jwt_result map_claims(const struct tenant_view *view,
     if (issuer->role_claim.len &&
         !tenant_role_parse(claim_text(jwt, issuer->role_claim), &ret->role))
         ret->role = TENANT_NO_ROLE;
+    if (ret->role == TENANT_OWNER)
+        ret->role = TENANT_ADMIN;
     return JWT_OK;
 }
 

@@ -472,16 +472,15 @@ static enum rc init(struct cli *cli, struct buf *out, struct err *err)
     state_close(state);
     TRY(rc);
     if (cli->is_json)
-        buf_addf(out,
-                 "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\","
-                 "\"admin\":null}\n",
-                 c.org, c.project, c.write_key, c.secret_key);
+        node_credentials_json(&c, out);
     else
         buf_addf(out,
                  "organisation  %s\nproject       %s\nwrite key     %s   (public: may only send "
                  "events)\n"
-                 "secret key    %s   (reads: keep it)\nkept in       %s/credentials.json\n",
-                 c.org, c.project, c.write_key, c.secret_key, cli->cfg.data);
+                 "secret key    %s   (reads: keep it)\nsign in as    %s   password %s\n"
+                 "kept in       %s/credentials.json\n",
+                 c.org, c.project, c.write_key, c.secret_key, c.admin_email,
+                 *c.admin_password ? c.admin_password : "(yours)", cli->cfg.data);
     return RC_OK;
 }
 
@@ -493,8 +492,10 @@ int verb_init(int argc, char **argv)
     int code = cli_parse(
         &cli, argc, argv, NULL, 0, 0,
         "usage: weir init [--data DIR] [--json]\n\n"
-        "Makes the data folder with a first organisation, project and keys. A second run changes\n"
-        "nothing and prints the same (they are kept in DIR/credentials.json, mode 0600).\n");
+        "Makes the data folder with a first organisation, project, keys and person "
+        "(--admin.email).\n"
+        "A second run changes nothing and prints the same (kept in DIR/credentials.json, mode\n"
+        "0600).\n");
     buf_init(&out, OBJECT_BYTES_MAX);
     if (code != 0)
         return code;

@@ -68,12 +68,17 @@ void node_stop_consumers(struct node *n,
 /* Waits for the store and brings its tables to this program's version. Blocks. */
 enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err) MUST_CHECK;
 
-/* The first organisation, project and keys, once; the same answer every time after (from
- * credentials.json). */
+/* The first organisation, project, keys and person (its owner), once; the same answer every time
+ * after, from credentials.json. That the person has another password by now shows nowhere: what is
+ * kept is the first. */
+enum { NODE_PASSWORD_CHARS = 20 };
 struct node_credentials {
     char org[UUID_TEXT_LEN + 1], project[UUID_TEXT_LEN + 1];
     char write_key[TENANT_KEY_TEXT_MAX], secret_key[TENANT_KEY_TEXT_MAX];
+    char admin_email[TENANT_EMAIL_MAX + 1];
+    char admin_password[NODE_PASSWORD_CHARS + 1]; /* empty: that account was there and in use */
 };
+void node_credentials_json(const struct node_credentials *c, struct buf *out);
 enum rc node_init(struct node *n, struct node_credentials *ret, bool *ret_is_new,
                   struct err *err) MUST_CHECK;
 #endif

@@ -8,8 +8,45 @@
 #include "app/cli.h"
 #include "app/node.h"
 #include "base/os.h"
+#include "tenant/user.h"
 
 enum { CREDENTIALS_BYTES_MAX = 16 << 10 };
+
+struct member {
+    const char *name;
+    char *to;
+    size_t bytes;
+};
+
+static enum rc read_members(yyjson_val *object, const struct member *members, size_t count,
+                            const char *path, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *value = yyjson_get_str(yyjson_obj_get(object, members[i].name));
+        if (!value || strlen(value) >= members[i].bytes)
+            return err_set(err, RC_CORRUPT, "%s has no good member \"%s\"", path, members[i].name);
+        snprintf(members[i].to, members[i].bytes, "%s", value);
+    }
+    return RC_OK;
+}
+
+static enum rc read_document(yyjson_val *root, struct node_credentials *ret, const char *path,
+                             struct err *err)
+{
+    const struct member first[] = {
+        {"org", ret->org, sizeof(ret->org)},
+        {"project", ret->project, sizeof(ret->project)},
+        {"write_key", ret->write_key, sizeof(ret->write_key)},
+        {"secret_key", ret->secret_key, sizeof(ret->secret_key)},
+    };
+    const struct member of_admin[] = {
+        {"email", ret->admin_email, sizeof(ret->admin_email)},
+        {"password", ret->admin_password, sizeof(ret->admin_password)},
+    };
+    yyjson_val *admin = yyjson_obj_get(root, "admin");
+    TRY(read_members(root, first, COUNT_OF(first), path, err));
+    return admin ? read_members(admin, of_admin, COUNT_OF(of_admin), path, err) : RC_OK;
+}
 
 static enum rc read_credentials(const char *path, struct node_credentials *ret, struct err *err)
 {
@@ -17,27 +54,19 @@ static enum rc read_credentials(const char *path, struct node_credentials *ret, 
     buf_init(&text, CREDENTIALS_BYTES_MAX);
     enum rc rc = os_read_file(path, &text, err);
     yyjson_doc *doc = rc == RC_OK ? yyjson_read(text.data, text.len, 0) : NULL;
-    const struct {
-        const char *name;
-        char *to;
-        size_t bytes;
-    } members[] = {
-        {"org", ret->org, sizeof(ret->org)},
-        {"project", ret->project, sizeof(ret->project)},
-        {"write_key", ret->write_key, sizeof(ret->write_key)},
-        {"secret_key", ret->secret_key, sizeof(ret->secret_key)},
-    };
-    for (size_t i = 0; i < COUNT_OF(members) && rc == RC_OK; i++) {
-        const char *value =
-            yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), members[i].name));
-        if (!value || strlen(value) >= members[i].bytes)
-            rc = err_set(err, RC_CORRUPT, "%s has no good member \"%s\"", path, members[i].name);
-        else
-            snprintf(members[i].to, members[i].bytes, "%s", value);
-    }
+    if (rc == RC_OK)
+        rc = read_document(yyjson_doc_get_root(doc), ret, path, err);
     yyjson_doc_free(doc);
     buf_done(&text);
     return rc;
+}
+
+void node_credentials_json(const struct node_credentials *c, struct buf *out)
+{
+    buf_addf(out,
+             "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\","
+             "\"admin\":{\"email\":\"%s\",\"password\":\"%s\"}}\n",
+             c->org, c->project, c->write_key, c->secret_key, c->admin_email, c->admin_password);
 }
 
 static enum rc write_credentials(const char *path, const struct node_credentials *c,
@@ -45,9 +74,7 @@ static enum rc write_credentials(const char *path, const struct node_credentials
 {
     struct buf text;
     buf_init(&text, CREDENTIALS_BYTES_MAX);
-    buf_addf(&text,
-             "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\"}\n",
-             c->org, c->project, c->write_key, c->secret_key);
+    node_credentials_json(c, &text);
     mode_t old_mask = umask(0077);
     enum rc rc = os_write_file_durable(path, buf_slice(&text), err);
     umask(old_mask);
@@ -81,13 +108,83 @@ static enum rc make_first(struct tenant *t, struct node_credentials *ret, struct
     return RC_OK;
 }
 
+/* ---- the first person ---- */
+struct admin {
+    struct tenant *tenant;
+    const char *email;
+    struct uuid org;
+    struct password_hash hash;
+    struct user user;
+    struct tenant_change change;
+    char id_text[UUID_TEXT_LEN + 1];
+    bool is_in_use; /* has signed in: their password is theirs */
+};
+
+static enum rc create_apply(void *arg, struct state *s, struct err *err)
+{
+    struct admin *a = arg;
+    TRY(user_create(s, slice_str(a->email), SLICE_LIT("Admin"), &a->hash, unix_now(), &a->user,
+                    err));
+    a->change.id = slice_str(uuid_format(&a->user.id, a->id_text));
+    return RC_OK;
+}
+
+static enum rc password_apply(void *arg, struct state *s, struct err *err)
+{
+    const struct admin *a = arg;
+    return user_password_set(s, &a->user.id, &a->hash, unix_now(), err);
+}
+
+static enum rc admin_body(void *arg, struct state *s, struct err *err)
+{
+    struct admin *a = arg;
+    enum rc rc = user_find_by_email(s, slice_str(a->email), &a->user, err);
+    bool is_new = rc == RC_NOTFOUND;
+    if (rc != RC_OK && !is_new)
+        return rc;
+    if (!is_new && a->user.last_login_at.ms != 0) {
+        a->is_in_use = true;
+        return RC_OK;
+    }
+    /* One that was made before a crash, its password lost with it, gets this one. */
+    a->change = (struct tenant_change){
+        .action = is_new ? "user.create" : "user.password_change",
+        .entity = TENANT_USER,
+        .id = is_new ? SLICE_EMPTY : slice_str(uuid_format(&a->user.id, a->id_text)),
+        .apply = is_new ? create_apply : password_apply,
+        .arg = a};
+    TRY(tenant_change(cli_ctx(), a->tenant, &a->change, err));
+    rc = tenant_member_add(cli_ctx(), a->tenant, &a->org, &a->user.id, TENANT_OWNER, err);
+    return rc == RC_EXISTS ? RC_OK : rc;
+}
+
+static enum rc make_admin(struct node *n, struct node_credentials *ret, struct err *err)
+{
+    struct admin a = {.tenant = n->tenant, .email = ret->admin_email};
+    if (email_normalise(slice_str(n->cfg->admin_email), ret->admin_email, err) != RC_OK)
+        return err_wrap(err, "admin.email: ");
+    if (!uuid_parse(slice_str(ret->org), &a.org))
+        return err_set(err, RC_CORRUPT, "credentials.json has no good member \"org\"");
+    password_make(ret->admin_password, NODE_PASSWORD_CHARS);
+    TRY(password_hash(slice_str(ret->admin_password), &a.hash, err));
+    TRY(state_transaction(tenant_state(n->tenant), admin_body, &a, err));
+    if (a.is_in_use)
+        *ret->admin_password = '\0';
+    return RC_OK;
+}
+
 enum rc node_init(struct node *n, struct node_credentials *ret, bool *ret_is_new, struct err *err)
 {
     char path[OS_PATH_MAX];
     os_path(path, "%s/credentials.json", n->cfg->data);
+    *ret = (struct node_credentials){.org = ""};
     *ret_is_new = !os_exists(path);
-    if (!*ret_is_new)
-        return read_credentials(path, ret, err);
-    TRY(make_first(n->tenant, ret, err));
+    if (*ret_is_new)
+        TRY(make_first(n->tenant, ret, err));
+    else
+        TRY(read_credentials(path, ret, err));
+    if (*ret->admin_email)
+        return RC_OK;
+    TRY(make_admin(n, ret, err)); /* also for a file of before there were people */
     return write_credentials(path, ret, err);
 }

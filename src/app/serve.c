@@ -16,6 +16,7 @@
 #include "app/cli.h"
 #include "app/control.h"
 #include "app/health.h"
+#include "app/mail.h"
 #include "app/node.h"
 #include "app/notify.h"
 #include "app/version.h"
@@ -156,8 +157,17 @@ static enum rc read_proxies(struct server *s, struct err *err)
     if (strcmp(cfg->trusted_header, "forwarded") == 0)
         s->proxies.field = FORWARDED_RFC7239;
     if (cidr_set_parse(slice_str(cfg->trusted_proxies), &s->proxies.trusted, err) != RC_OK)
-        return err_wrap(err, "trusted_proxies: ");
+        return err_wrap(err, "trusted_proxies");
     return RC_OK;
+}
+
+static struct access_oidc oidc_of(const struct config *cfg)
+{
+    return (struct access_oidc){.issuer = cfg->oidc_issuer,
+                                .client_id = cfg->oidc_client_id,
+                                .client_secret = cfg->oidc_client_secret,
+                                .scopes = cfg->oidc_scopes,
+                                .auto_join_org = cfg->oidc_auto_join_org};
 }
 
 static enum rc start_services(struct server *s, struct err *err)
@@ -171,7 +181,12 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
     s->services[0] = ingest_service(s->ingest);
     s->services[1] = query_service(s->query);
-    TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant}, &s->access, err));
+    TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
+                                        .jwks = s->jwks,
+                                        .mail = mail_hook(s->cli.cfg.mail_command),
+                                        .oidc = oidc_of(&s->cli.cfg),
+                                        .public_url = s->cli.cfg.public_url},
+                   &s->access, err));
     s->services[2] = access_service(s->access);
     s->services[3] = health_service(&s->health);
     s->services[SERVICES - 1] = control_service(&s->control);
@@ -227,11 +242,12 @@ static void print_ready(const struct server *s, const struct node_credentials *c
            "data folder   %s\n"
            "write key     %s\n"
            "secret key    in %s/credentials.json\n"
+           "sign in as    %s, password in the same file\n"
            "\nSend an event:\n"
            "  curl -sS %s://%s/v1/events -H 'Authorization: Bearer %s' -d "
            "'{\"event\":\"signup\",\"user_id\":\"u1\"}'\n",
-           WEIR_VERSION, scheme, address, s->cli.cfg.data, c->write_key, s->cli.cfg.data, scheme,
-           address, c->write_key);
+           WEIR_VERSION, scheme, address, s->cli.cfg.data, c->write_key, s->cli.cfg.data,
+           c->admin_email, scheme, address, c->write_key);
     fflush(stdout);
 }
 
@@ -314,6 +330,15 @@ static void raise_fd_limit(void)
     }
 }
 
+/* Memory holds keys in the clear for as long as a request does. A limit of 1 is less than any dump
+ * needs, and the one value that also keeps the kernel from piping a dump to a program (core(5): for
+ * a pipe no other limit counts). */
+static void forbid_core_dumps(void)
+{
+    const struct rlimit none = {1, 1};
+    IGNORE(setrlimit(RLIMIT_CORE, &none) != 0, "the limit is 0 already, and nobody may raise it");
+}
+
 int verb_serve(int argc, char **argv)
 {
     static struct server s;
@@ -327,6 +352,8 @@ int verb_serve(int argc, char **argv)
         return code;
     apply_logging(&s.cli.cfg);
     raise_fd_limit();
+    if (!s.cli.cfg.core_dumps)
+        forbid_core_dumps();
     sigset_t set;
     block_signals(&set);
     struct err err = ERR_INIT;

@@ -14,6 +14,7 @@ enum { BUSY_TIMEOUT_MS = 5000 };
 struct state {
     sqlite3 *db;
     pthread_mutex_t lock; /* recursive: a transaction body runs statements */
+    uint32_t depth;       /* of transaction bodies; under the lock */
     int64_t own_changes;
     uint64_t last_changes;
 };
@@ -174,13 +175,17 @@ enum rc state_transaction(struct state *s,
                           struct err *err)
 {
     pthread_mutex_lock(&s->lock);
-    enum rc rc = exec(s, "BEGIN IMMEDIATE", err);
+    bool is_part = s->depth > 0;
+    enum rc rc = exec(s, is_part ? "SAVEPOINT part" : "BEGIN IMMEDIATE", err);
     if (rc == RC_OK) {
+        s->depth++;
         rc = body(ctx, s, err);
         if (rc == RC_OK)
-            rc = exec(s, "COMMIT", err);
+            rc = exec(s, is_part ? "RELEASE SAVEPOINT part" : "COMMIT", err);
         if (rc != RC_OK)
-            IGNORE(exec(s, "ROLLBACK", NULL), "SQLite may have rolled back by itself");
+            IGNORE(exec(s, is_part ? "ROLLBACK TO SAVEPOINT part" : "ROLLBACK", NULL),
+                   "SQLite may have rolled back by itself");
+        s->depth--;
     }
     pthread_mutex_unlock(&s->lock);
     return rc;

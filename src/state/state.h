@@ -41,7 +41,8 @@ enum rc state_run(struct state *s, const char *sql, const struct state_value *pa
                   struct err *err) MUST_CHECK;
 uint64_t state_changes(const struct state *s); /* rows changed by the last state_run */
 
-/* body inside one immediate transaction; rolled back unless it returns RC_OK. */
+/* body inside one immediate transaction; rolled back unless it returns RC_OK. Inside another's body
+ * it is a part of that one (a savepoint): undone alone if it fails, and with the whole. */
 enum rc state_transaction(struct state *s,
                           enum rc (*body)(void *ctx, struct state *s, struct err *err), void *ctx,
                           struct err *err) MUST_CHECK;

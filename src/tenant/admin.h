@@ -39,6 +39,7 @@ enum tenant_entity {                    /* parent */
                      TENANT_ISSUER,     /* organisation */
                      TENANT_USER,       /* none */
                      TENANT_MEMBERSHIP, /* user; id: the organisation's */
+                     TENANT_SESSION,    /* user */
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */
@@ -62,7 +63,7 @@ struct tenant_setting {
 };
 enum rc tenant_patch_of(enum tenant_entity entity, const struct tenant_setting *settings,
                         uint32_t count, struct buf *out, struct err *err) MUST_CHECK;
-/* TENANT_ORG, _PROJECT, _KEY, _ISSUER: what a client may set there. */
+/* TENANT_ORG, _PROJECT, _KEY, _ISSUER, _USER: what a client may set there. */
 enum rc tenant_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                       struct slice parent, struct slice id, struct slice patch,
                       struct err *err) MUST_CHECK;
@@ -141,6 +142,14 @@ enum rc tenant_invitation_accept(struct ctx *ctx, struct tenant *t, struct slice
                                  const struct uuid *user, struct uuid *ret_org,
                                  struct err *err) MUST_CHECK;
 
+/* The same without a token, for who has proven to own the address: the oldest open invitation of
+ * it. RC_NOTFOUND: there is none (any more). */
+enum rc tenant_invitation_find_email(struct state *s, struct slice email,
+                                     struct tenant_invitation *ret, struct err *err) MUST_CHECK;
+enum rc tenant_invitation_accept_email(struct ctx *ctx, struct tenant *t, struct slice email,
+                                       const struct uuid *user, struct uuid *ret_org,
+                                       struct err *err) MUST_CHECK;
+
 /* Who may sign tokens for the organisation: members issuer, audience, jwks_url, algorithms,
  * user_claim, project_claim, role_claim. */
 enum rc tenant_issuer_create(struct ctx *ctx, struct tenant *t, struct slice org,
@@ -164,13 +173,14 @@ enum rc tenant_jwt_secret(struct tenant *t, const struct uuid *project, struct b
                           struct err *err) MUST_CHECK;
 
 /* ---- audit ---- */
-/* Any change to access by another part (users, sessions): `apply` runs inside the transaction that
+/* Any change to access by another part (users, sessions); several that belong together inside a
+ * state_transaction, of which each is then a part. `apply` runs inside the transaction that
  * also writes the event; before and after are tenant_show() of entity/parent/id, or left out when
- * has_snapshot is false. */
+ * is_unseen. */
 struct tenant_change {
     const char *action; /* "key.create": <type>.<verb> */
     enum tenant_entity entity;
-    struct slice parent, id; /* of what is changed */
+    struct slice parent, id; /* of what is changed; apply() sets them if it makes the thing */
     struct slice org;        /* whose audit log it belongs to; empty: the installation's */
     bool is_unseen;          /* has no before and after (a login) */
     const char *outcome;     /* NULL: "success" */

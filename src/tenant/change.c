@@ -4,6 +4,8 @@
  *       once, under an id of its own that readers tell repeats by. */
 #include "tenant/entity_int.h"
 
+#include <endian.h>
+
 #include "base/heap.h"
 #include "base/must.h"
 #include "tenant/tenant_int.h"
@@ -67,18 +69,54 @@ static void add_event(struct step *step, const struct uuid *id)
     buf_add_char(out, '}');
 }
 
+static enum rc take_id(void *ctx, const struct state_row *row)
+{
+    if (state_row_is_null(row, 0))
+        return RC_OK;
+    return uuid_parse(state_row_text(row, 0), ctx) ? RC_OK : RC_CORRUPT;
+}
+
+/* Greater than all that wait: the outbox is emptied in the order of its ids, and uuid_v7() promises
+ * an order within one thread only. The head of a UUIDv7 is 48 bits of time, 4 of version, 12 that
+ * count. */
+static enum rc next_id(struct state *s, struct uuid *ret, struct err *err)
+{
+    struct uuid last = {{0}};
+    uint64_t head, last_head;
+    TRY(state_run(s, "SELECT max(id) FROM audit_outbox", NULL, 0, take_id, &last, err));
+    *ret = uuid_v7(unix_now());
+    memcpy(&head, ret->bytes, sizeof(head));
+    memcpy(&last_head, last.bytes, sizeof(last_head));
+    last_head = be64toh(last_head);
+    if (be64toh(head) > last_head)
+        return RC_OK;
+    head = (last_head & 0xfff) < 0xfff ? last_head + 1 : ((last_head >> 16) + 1) << 16 | 0x7000;
+    head = htobe64(head);
+    memcpy(ret->bytes, &head, sizeof(head));
+    return RC_OK;
+}
+
+/* A login must not make every process read all keys again. */
+static bool is_in_view(const struct tenant_change *c)
+{
+    return !c->is_unseen && (c->entity == TENANT_ORG || c->entity == TENANT_PROJECT ||
+                             c->entity == TENANT_KEY || c->entity == TENANT_ISSUER);
+}
+
 static enum rc run_step(void *arg, struct state *s, struct err *err)
 {
     struct step *step = arg;
     const struct tenant_change *c = step->change;
-    struct uuid id = uuid_v7(unix_now());
+    struct uuid id;
     char text[UUID_TEXT_LEN + 1];
+    TRY(next_id(s, &id, err));
     TRY(snapshot(s, c, &step->before, err));
     if (c->apply)
         TRY(c->apply(c->arg, s, err));
     TRY(snapshot(s, c, &step->after, err));
     add_event(step, &id);
-    TRY(state_run(s, "UPDATE view_version SET number = number + 1", NULL, 0, NULL, NULL, err));
+    if (is_in_view(c))
+        TRY(state_run(s, "UPDATE view_version SET number = number + 1", NULL, 0, NULL, NULL, err));
     if (!buf_ok(&step->event) || !buf_ok(&step->before) || !buf_ok(&step->after))
         return err_set(err, RC_LIMIT, "the change is too large to be written down");
     return state_run(s, "INSERT INTO audit_outbox (id, org_id, value) VALUES (?1, ?2, ?3)",

@@ -32,6 +32,16 @@ static void add_time(struct buf *out, const struct state_row *row, int at)
         buf_add_json(out, slice_str(time_format((unix_ms){state_row_i64(row, at)}, text)));
 }
 
+static void add_permissions(struct buf *out, struct slice role_text)
+{
+    enum tenant_role role = TENANT_NO_ROLE;
+    CLEANUP(buf_done) struct buf words;
+    buf_init(&words, SQL_BYTES_MAX);
+    IGNORE(!tenant_role_parse(role_text, &role), "no role has no permission");
+    tenant_permissions_text(tenant_role_permissions(role), &words);
+    add_parts(out, buf_slice(&words), ' ');
+}
+
 static void add_column(struct buf *out, const struct column *c, const struct state_row *row, int at)
 {
     buf_add_json(out, slice_str(c->name));
@@ -57,6 +67,9 @@ static void add_column(struct buf *out, const struct column *c, const struct sta
         break;
     case COLUMN_LINES:
         add_parts(out, state_row_text(row, at), '\n');
+        break;
+    case COLUMN_PERMISSIONS:
+        add_permissions(out, state_row_text(row, at));
         break;
     }
 }
@@ -175,7 +188,7 @@ static enum rc check_part(const struct column *c, yyjson_val *v, struct err *err
     if (memchr(json_text(v).data, '\0', json_text(v).len))
         return wrong(c, "without NUL", err);
     if (c->check && c->check(json_text(v), err) != RC_OK)
-        return err_wrap(err, "\"%s\": ", c->name);
+        return err_wrap(err, "\"%s\"", c->name);
     return RC_OK;
 }
 
@@ -236,9 +249,10 @@ static enum rc read_value(const struct column *c, yyjson_val *v, struct arena *a
     case COLUMN_LINES:
         return read_parts(c, v, arena, ret, err);
     case COLUMN_FLAG:
+    case COLUMN_PERMISSIONS:
         break;
     }
-    must_not_reach("a flag is never writable");
+    must_not_reach("flags and permissions are never writable");
 }
 
 static const struct column *writable_of(const struct entity *e, struct slice name)
@@ -336,9 +350,10 @@ static enum rc add_setting(const struct column *c, struct slice value, struct bu
         buf_add_json(out, value);
         return RC_OK;
     case COLUMN_FLAG:
+    case COLUMN_PERMISSIONS:
         break;
     }
-    must_not_reach("a flag is never writable");
+    must_not_reach("of a kind that is never writable");
 }
 
 enum rc tenant_patch_of(enum tenant_entity entity, const struct tenant_setting *settings,

@@ -11,10 +11,11 @@
 enum column_kind {
     COLUMN_TEXT,
     COLUMN_INT,
-    COLUMN_TIME,  /* unix ms in the database, RFC 3339 in JSON; NULL is null */
-    COLUMN_FLAG,  /* not NULL is true */
-    COLUMN_WORDS, /* "a b" is ["a","b"] */
-    COLUMN_LINES, /* the same by lines */
+    COLUMN_TIME,        /* unix ms in the database, RFC 3339 in JSON; NULL is null */
+    COLUMN_FLAG,        /* not NULL is true */
+    COLUMN_WORDS,       /* "a b" is ["a","b"] */
+    COLUMN_LINES,       /* the same by lines */
+    COLUMN_PERMISSIONS, /* a role's */
 };
 enum { ENTITY_COLUMNS_MAX = 16 };
 struct column {

@@ -2,6 +2,7 @@
 #include "tenant/entity_int.h"
 
 #include "base/os.h"
+#include "tenant/jwks_cache.h"
 
 enum { DAYS_MAX = 36500 };
 #define EVENTS_MAX INT64_C(1000000000000)
@@ -121,14 +122,16 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                        SEEN("expires_at", COLUMN_TIME),
                                        SEEN("accepted_at", COLUMN_TIME),
                                        SEEN("revoked_at", COLUMN_TIME)}},
-    [TENANT_ISSUER] =
-        {"token_issuer", "token_issuers", "id", "org_id",
-         .columns = {TEXT("issuer", check_url), TEXT("audience", check_name),
-                     TEXT("jwks_url", check_url), LIST("algorithms", COLUMN_WORDS, check_algorithm),
-                     TEXT("user_claim", check_claim), TEXT("project_claim", check_claim),
-                     TEXT("role_claim", check_claim), SEEN("created_at", COLUMN_TIME)}},
+    [TENANT_ISSUER] = {"token_issuer", "token_issuers", "id", "org_id",
+                       .columns = {TEXT("issuer", check_url), TEXT("audience", check_name),
+                                   TEXT("jwks_url", jwks_url_check),
+                                   LIST("algorithms", COLUMN_WORDS, check_algorithm),
+                                   TEXT("user_claim", check_claim),
+                                   TEXT("project_claim", check_claim),
+                                   TEXT("role_claim", check_claim),
+                                   SEEN("created_at", COLUMN_TIME)}},
     [TENANT_USER] = {"user", "users", "id", NULL,
-                     .columns = {SEEN("email", COLUMN_TEXT), SEEN("name", COLUMN_TEXT),
+                     .columns = {SEEN("email", COLUMN_TEXT), TEXT("name", check_name),
                                  SEEN("created_at", COLUMN_TIME),
                                  SEEN_AS("has_second_factor", COLUMN_FLAG, "totp_confirmed_at"),
                                  SEEN("last_login_at", COLUMN_TIME),
@@ -137,5 +140,13 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
         {"membership", "members", "org_id", "user_id",
          .columns = {SEEN("role", COLUMN_TEXT),
                      SEEN_AS("name", COLUMN_TEXT,
-                             "(SELECT name FROM orgs WHERE orgs.id = members.org_id)")}},
+                             "(SELECT name FROM orgs WHERE orgs.id = members.org_id)"),
+                     SEEN_AS("permissions", COLUMN_PERMISSIONS, "role")}},
+    [TENANT_SESSION] = {"session", "sessions", "id", "user_id",
+                        .columns = {SEEN("authenticated_by", COLUMN_TEXT),
+                                    SEEN("address", COLUMN_TEXT), SEEN("user_agent", COLUMN_TEXT),
+                                    SEEN("created_at", COLUMN_TIME),
+                                    SEEN("last_seen_at", COLUMN_TIME),
+                                    SEEN("expires_at", COLUMN_TIME),
+                                    SEEN("ended_at", COLUMN_TIME)}},
 };

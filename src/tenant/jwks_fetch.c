@@ -32,8 +32,11 @@ static enum rc check_parts(CURLU *parts, const char *url, struct err *err)
     CURLUcode code = curl_url_set(parts, CURLUPART_URL, url, CURLU_DISALLOW_USER);
     if (code == CURLUE_USER_NOT_ALLOWED)
         return err_set(err, RC_INVALID, "the URL of a key set holds no user or password");
-    if (code != CURLUE_OK || curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+    if (code == CURLUE_OK)
+        code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(parts, CURLUPART_HOST, &host, 0);
+    if (code != CURLUE_OK)
         return err_set(err, RC_INVALID, "the URL of a key set is not a URL: %s",
                        curl_url_strerror(code));
     if (strcmp(scheme, "https") == 0 || (strcmp(scheme, "http") == 0 && is_loopback(host)))

@@ -206,8 +206,9 @@ static enum rc rotate_apply(void *arg, struct state *s, struct err *err)
     const struct key_new *k = arg;
     TRY(key_insert(k, s, err));
     TRY(state_run(s,
-                  "UPDATE keys SET expires_at = ?1 WHERE id = ?2 AND project_id = ?3 AND "
-                  "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?4)",
+                  "UPDATE keys SET expires_at = CASE WHEN expires_at < ?1 THEN expires_at ELSE ?1 "
+                  "END WHERE id = ?2 AND project_id = ?3 AND revoked_at IS NULL AND "
+                  "(expires_at IS NULL OR expires_at > ?4)",
                   (struct state_value[]){STATE_I64(k->old_expires_ms), STATE_SLICE(k->replaces),
                                          STATE_SLICE(k->project), STATE_I64(unix_now().ms)},
                   4, NULL, NULL, err));

@@ -276,26 +276,40 @@ static enum rc take_invitation(void *ctx, const struct state_row *row)
                : RC_CORRUPT;
 }
 
-enum rc tenant_invitation_find(struct state *s, struct slice token, struct tenant_invitation *ret,
-                               struct err *err)
+#define OPEN_INVITATION                                                     \
+    "SELECT id, org_id, email, role FROM invitations WHERE accepted_at IS " \
+    "NULL AND revoked_at IS NULL AND expires_at > ?1 AND "
+
+static enum rc find_open(struct state *s, const char *sql, struct state_value value,
+                         struct tenant_invitation *ret, struct err *err)
 {
-    uint8_t hash[TENANT_HASH_BYTES];
     *ret = (struct tenant_invitation){.role = TENANT_NO_ROLE};
-    tenant_hash_key(token, hash);
-    TRY(state_run(s,
-                  "SELECT id, org_id, email, role FROM invitations WHERE token_hash = ?1 AND "
-                  "accepted_at IS NULL AND revoked_at IS NULL AND expires_at > ?2",
-                  (struct state_value[]){STATE_BYTES(hash, sizeof(hash)), STATE_I64(unix_now().ms)},
-                  2, take_invitation, ret, err));
+    TRY(state_run(s, sql, (struct state_value[]){STATE_I64(unix_now().ms), value}, 2,
+                  take_invitation, ret, err));
     if (ret->role == TENANT_NO_ROLE)
         return err_set(err, RC_NOTFOUND,
                        "this invitation was used, withdrawn or has expired: ask for a new one");
     return RC_OK;
 }
 
+enum rc tenant_invitation_find(struct state *s, struct slice token, struct tenant_invitation *ret,
+                               struct err *err)
+{
+    uint8_t hash[TENANT_HASH_BYTES];
+    tenant_hash_key(token, hash);
+    return find_open(s, OPEN_INVITATION "token_hash = ?2", STATE_BYTES(hash, sizeof(hash)), ret,
+                     err);
+}
+
+enum rc tenant_invitation_find_email(struct state *s, struct slice email,
+                                     struct tenant_invitation *ret, struct err *err)
+{
+    return find_open(s, OPEN_INVITATION "email = ?2 ORDER BY id LIMIT 1", STATE_SLICE(email), ret,
+                     err);
+}
+
 struct acceptance {
-    struct slice token, id, user;
-    struct uuid org;
+    struct slice id, user;
 };
 
 static enum rc take_email(void *ctx, const struct state_row *row)
@@ -306,10 +320,11 @@ static enum rc take_email(void *ctx, const struct state_row *row)
 
 static enum rc accept_apply(void *arg, struct state *s, struct err *err)
 {
-    struct acceptance *a = arg;
+    const struct acceptance *a = arg;
     struct tenant_invitation i;
     char email[TENANT_EMAIL_MAX + 1] = "", org_text[UUID_TEXT_LEN + 1];
-    TRY(tenant_invitation_find(s, a->token, &i, err)); /* again: now nobody can use it meanwhile */
+    /* Again: now nobody can use it meanwhile. */
+    TRY(find_open(s, OPEN_INVITATION "id = ?2", STATE_SLICE(a->id), &i, err));
     TRY(state_run(s, "SELECT email FROM users WHERE id = ?1 AND disabled_at IS NULL",
                   &STATE_SLICE(a->user), 1, take_email, email, err));
     if (strcmp(email, i.email) != 0)
@@ -320,16 +335,13 @@ static enum rc accept_apply(void *arg, struct state *s, struct err *err)
                      NULL, err);
 }
 
-enum rc tenant_invitation_accept(struct ctx *ctx, struct tenant *t, struct slice token,
-                                 const struct uuid *user, struct uuid *ret_org, struct err *err)
+static enum rc accept(struct ctx *ctx, struct tenant *t, const struct tenant_invitation *i,
+                      const struct uuid *user, struct uuid *ret_org, struct err *err)
 {
     char user_text[UUID_TEXT_LEN + 1], id_text[UUID_TEXT_LEN + 1], org_text[UUID_TEXT_LEN + 1];
-    struct tenant_invitation i;
-    TRY(tenant_invitation_find(t->state, token, &i, err));
-    struct acceptance a = {.token = token,
-                           .id = slice_str(uuid_format(&i.id, id_text)),
+    struct acceptance a = {.id = slice_str(uuid_format(&i->id, id_text)),
                            .user = slice_str(uuid_format(user, user_text))};
-    uuid_format(&i.org, org_text);
+    uuid_format(&i->org, org_text);
     TRY(tenant_change(ctx, t,
                       &(struct tenant_change){.action = "invitation.accept",
                                               .entity = TENANT_INVITATION,
@@ -339,6 +351,23 @@ enum rc tenant_invitation_accept(struct ctx *ctx, struct tenant *t, struct slice
                                               .apply = accept_apply,
                                               .arg = &a},
                       err));
-    *ret_org = i.org;
+    *ret_org = i->org;
     return RC_OK;
+}
+
+enum rc tenant_invitation_accept(struct ctx *ctx, struct tenant *t, struct slice token,
+                                 const struct uuid *user, struct uuid *ret_org, struct err *err)
+{
+    struct tenant_invitation i;
+    TRY(tenant_invitation_find(t->state, token, &i, err));
+    return accept(ctx, t, &i, user, ret_org, err);
+}
+
+enum rc tenant_invitation_accept_email(struct ctx *ctx, struct tenant *t, struct slice email,
+                                       const struct uuid *user, struct uuid *ret_org,
+                                       struct err *err)
+{
+    struct tenant_invitation i;
+    TRY(tenant_invitation_find_email(t->state, email, &i, err));
+    return accept(ctx, t, &i, user, ret_org, err);
 }

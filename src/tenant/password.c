@@ -15,6 +15,7 @@
 
 #include "base/must.h"
 #include "tenant/password_int.h"
+#include "tenant/tenant_int.h"
 
 enum { PASSES = 3, MEMORY_BYTES = 32 << 20, LOCAL_PART_BYTES_MIN = 3 };
 
@@ -134,4 +135,9 @@ bool password_needs_rehash(const struct password_hash *hash)
 {
     need_sodium();
     return crypto_pwhash_argon2id_str_needs_rehash(hash->text, PASSES, MEMORY_BYTES) != 0;
+}
+
+void password_make(char *to, size_t len)
+{
+    tenant_random_text(to, len);
 }

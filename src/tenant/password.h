@@ -33,6 +33,8 @@ enum rc password_hash(struct slice password, struct password_hash *ret_hash,
  * right. *ret_is_right is written on RC_OK only. RC_NOMEM. */
 enum rc password_verify(const struct password_hash *hash, struct slice password, bool *ret_is_right,
                         struct err *err) MUST_CHECK;
+/* A random one of len letters and digits (5.95 bits each) and a NUL, for a first login. */
+void password_make(char *to, size_t len);
 /* Made with other costs than today's: hash it anew when the password is at hand. */
 bool password_needs_rehash(const struct password_hash *hash);
 #endif

@@ -72,6 +72,10 @@ enum rc user_totp_remove(struct state *s, const struct uuid *user, struct err *e
 /* New ones, the old die. RC_CONFLICT: no second factor. */
 enum rc user_recovery_renew(struct state *s, const struct uuid *user,
                             struct recovery_codes *ret_codes, struct err *err) MUST_CHECK;
+/* Uses up a code of the app or a recovery code, for a person who is logged in to prove themselves
+ * again. RC_UNAUTHORIZED: wrong, used, or no second factor. The caller throttles. */
+enum rc user_second_factor_use(struct state *s, const struct uuid *user, struct slice code,
+                               unix_ms now, struct err *err) MUST_CHECK;
 enum rc user_recovery_left(struct state *s, const struct uuid *user, uint32_t *ret_left,
                            struct err *err) MUST_CHECK;
 

@@ -6,6 +6,7 @@
 
 struct totp_row {
     struct totp_secret secret;
+    int64_t last_step;
     bool is_found, has_secret, is_confirmed;
 };
 
@@ -16,6 +17,7 @@ static enum rc take_totp(void *ctx, const struct state_row *row)
     totp->is_found = true;
     totp->has_secret = !state_row_is_null(row, 0);
     totp->is_confirmed = !state_row_is_null(row, 1);
+    totp->last_step = state_row_i64(row, 2);
     if (!totp->has_secret)
         return RC_OK;
     ENSURE(secret.len == sizeof(totp->secret.bytes), RC_CORRUPT);
@@ -28,7 +30,9 @@ static enum rc find_totp(struct state *s, const struct uuid *user, struct totp_r
 {
     char id[UUID_TEXT_LEN + 1];
     *ret_totp = (struct totp_row){.is_found = false};
-    enum rc rc = state_run(s, "SELECT totp_secret, totp_confirmed_at FROM users WHERE id = ?1",
+    enum rc rc = state_run(s,
+                           "SELECT totp_secret, totp_confirmed_at, totp_last_step "
+                           "FROM users WHERE id = ?1",
                            &STATE_STR(uuid_format(user, id)), 1, take_totp, ret_totp, err);
     TRY(row_result(rc, "a user's second factor", err));
     return ret_totp->is_found ? RC_OK : err_set(err, RC_NOTFOUND, "there is no such user");
@@ -134,4 +138,45 @@ enum rc user_recovery_left(struct state *s, const struct uuid *user, uint32_t *r
                   &STATE_STR(uuid_format(user, id)), 1, row_count, &left, err));
     *ret_left = left;
     return RC_OK;
+}
+
+/* Both are used up by the statement that finds them unused. */
+static enum rc use_step(struct state *s, const struct uuid *user, int64_t step, struct err *err)
+{
+    return user_change(s,
+                       "UPDATE users SET totp_last_step = ?2 "
+                       "WHERE id = ?1 AND totp_last_step < ?2 RETURNING id",
+                       user, &STATE_I64(step), 1, err);
+}
+
+static enum rc use_recovery(struct state *s, const struct uuid *user, struct slice code,
+                            unix_ms now, struct err *err)
+{
+    uint8_t hash[RECOVERY_HASH_BYTES];
+    if (!recovery_code_hash(user, code, hash))
+        return RC_NOTFOUND;
+    return user_change(
+        s,
+        "UPDATE recovery_codes SET used_at = ?2 "
+        "WHERE user_id = ?1 AND code_hash = ?3 AND used_at IS NULL RETURNING user_id",
+        user, (struct state_value[]){STATE_I64(now.ms), STATE_BYTES(hash, sizeof(hash))}, 2, err);
+}
+
+enum rc user_second_factor_use(struct state *s, const struct uuid *user, struct slice code,
+                               unix_ms now, struct err *err)
+{
+    struct totp_row totp;
+    int64_t step = 0;
+    TRY(find_totp(s, user, &totp, err));
+    enum rc rc = RC_NOTFOUND;
+    if (totp.is_confirmed && code.len == TOTP_DIGITS) {
+        if (totp_is_valid(&totp.secret, code, now, totp.last_step, &step))
+            rc = use_step(s, user, step, err);
+    } else if (totp.is_confirmed) {
+        rc = use_recovery(s, user, code, now, err);
+    }
+    explicit_bzero(&totp.secret, sizeof(totp.secret));
+    if (rc == RC_NOTFOUND)
+        return err_set(err, RC_UNAUTHORIZED, "that is no code of this account");
+    return rc;
 }

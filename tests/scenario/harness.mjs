@@ -97,6 +97,7 @@ export class Server {
     const { wrap = [], args = [], env = {}, listen = '127.0.0.1:0' } = this.options;
     const words = [...wrap, WEIR, 'serve', '--data', this.data, '--listen', listen, '--stream.disk_floor_bytes', '1M', ...args];
     this.out = '';
+    this.exit = undefined;
     this.child = spawn(words[0], words.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(this);
     this.ended = new Promise((done) => {
@@ -146,8 +147,8 @@ export class Server {
     return exit;
   }
 
-  async fetch(target, { method = 'GET', headers = {}, body, timeout = 30000 } = {}) {
-    const r = await fetch(this.url + target, { method, headers, body, signal: AbortSignal.timeout(timeout * SLOW), duplex: 'half' });
+  async fetch(target, { method = 'GET', headers = {}, body, redirect, timeout = 30000 } = {}) {
+    const r = await fetch(this.url + target, { method, headers, body, redirect, signal: AbortSignal.timeout(timeout * SLOW), duplex: 'half' });
     const text = await r.text();
     let json;
     try { json = JSON.parse(text); } catch { /* not JSON */ }

@@ -183,17 +183,20 @@ static const struct api_route routes[] = {
      .pattern = "/probe",
      .access = API_PUBLIC,
      .body_bytes_max = 1 << 20,
-     .handle = probe},
+     .handle = probe,
+     .openapi = "{\"operationId\":\"probe\"}"},
     {.method = NET_POST,
      .pattern = "/probe/anonymous",
      .access = API_PUBLIC,
      .body_bytes_max = 1 << 20,
-     .handle = probe},
+     .handle = probe,
+     .openapi = "{\"operationId\":\"anonymous\"}"},
     {.method = NET_POST,
      .pattern = "/probe/late",
      .access = API_PUBLIC,
      .body_bytes_max = 1 << 20,
-     .handle = probe},
+     .handle = probe,
+     .openapi = "{\"operationId\":\"late\"}"},
 };
 const struct api_service probe_service = {
     .name = "probe", .routes = routes, .route_count = COUNT_OF(routes)};

@@ -175,6 +175,54 @@ static void keys_expire_and_rotate_with_an_overlap(void **state)
     assert_int_equal(tenant_key_create(f->ctx, f->tenant, &a, &past, &fresh, NULL), RC_INVALID);
 }
 
+static void a_key_that_is_rotated_keeps_its_own_end(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid a = make_project(f, "a");
+    struct tenant_key_made old, fresh;
+    char a_text[UUID_TEXT_LEN + 1];
+    unix_ms now = unix_now();
+    const struct tenant_key_spec spec = {.kind = TENANT_KEY_SECRET,
+                                         .name = "k",
+                                         .grantable = tenant_key_scopes_max(TENANT_KEY_SECRET),
+                                         .expires_at = {now.ms + 60000}};
+    assert_int_equal(tenant_key_create(f->ctx, f->tenant, &a, &spec, &old, NULL), RC_OK);
+    assert_int_equal(tenant_key_rotate(f->ctx, f->tenant, slice_str(uuid_format(&a, a_text)),
+                                       slice_str(old.id_text), spec.grantable, 3600000, &fresh,
+                                       NULL),
+                     RC_OK);
+    struct tenant_view *v = tenant_view_take(f->tenant);
+    assert_non_null(tenant_key_find(v, slice_str(old.text), now));
+    assert_null(tenant_key_find(v, slice_str(old.text), (unix_ms){now.ms + 60001}));
+    tenant_view_give(v);
+}
+
+static enum rc count_events(void *ctx, const struct state_row *row)
+{
+    *(int64_t *)ctx = state_row_i64(row, 0);
+    return RC_OK;
+}
+
+static void a_patch_without_members_is_no_change(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid a = make_project(f, "a"), org;
+    int64_t before = 0, after = 0;
+    char a_text[UUID_TEXT_LEN + 1], org_text[UUID_TEXT_LEN + 1];
+    const char *count = "SELECT count(*) FROM audit_outbox";
+    assert_int_equal(tenant_org_first(f->tenant, &org, NULL), RC_OK);
+    uuid_format(&org, org_text);
+    assert_int_equal(state_run(f->state, count, NULL, 0, count_events, &before, NULL), RC_OK);
+    assert_int_equal(tenant_update(f->ctx, f->tenant, TENANT_PROJECT, slice_str(org_text),
+                                   slice_str(uuid_format(&a, a_text)), SLICE_LIT("{}"), NULL),
+                     RC_OK);
+    assert_int_equal(tenant_update(f->ctx, f->tenant, TENANT_ISSUER, slice_str(org_text),
+                                   SLICE_LIT("not there"), SLICE_LIT("{}"), NULL),
+                     RC_OK);
+    assert_int_equal(state_run(f->state, count, NULL, 0, count_events, &after, NULL), RC_OK);
+    assert_int_equal(after, before);
+}
+
 static void the_checksum_tells_a_key_from_a_look_alike(void **state)
 {
     struct fixture *f = *state;
@@ -463,6 +511,43 @@ static void every_change_leaves_an_event_and_a_failed_one_none(void **state)
     buf_done(&p.text);
 }
 
+/* Another thread or process was ahead of this one's clock and count. */
+static void events_go_out_in_the_order_of_their_changes(void **state)
+{
+    static const char *const ahead[] = {"7fffffff-ffff-7123-bfff-ffffffffffff",
+                                        "7fffffff-ffff-7fff-bfff-ffffffffffff"};
+    static const char *const names[] = {"\"n1\"", "\"n2\"", "\"n3\"", "\"n4\""};
+    struct fixture *f = *state;
+    char org_text[UUID_TEXT_LEN + 1];
+    struct uuid org;
+    assert_int_equal(tenant_org_create(f->ctx, f->tenant, "o", NULL, &org, NULL), RC_OK);
+    uuid_format(&org, org_text);
+    for (size_t i = 0; i < COUNT_OF(ahead); i++) {
+        struct published p = {.refuse_from = UINT32_MAX};
+        buf_init(&p.text, 1 << 20);
+        drain(f, &p);
+        buf_clear(&p.text);
+        assert_int_equal(
+            state_run(f->state, "INSERT INTO audit_outbox (id, org_id, value) VALUES (?1, '', ?2)",
+                      (struct state_value[]){STATE_STR(ahead[i]), STATE_BYTES("ahead", 5)}, 2, NULL,
+                      NULL, NULL),
+            RC_OK);
+        for (size_t k = 0; k < 2; k++) {
+            char patch[32];
+            snprintf(patch, sizeof(patch), "{\"name\":%s}", names[2 * i + k]);
+            assert_int_equal(tenant_update(f->ctx, f->tenant, TENANT_ORG, SLICE_EMPTY,
+                                           slice_str(org_text), slice_str(patch), NULL),
+                             RC_OK);
+        }
+        assert_int_equal(drain(f, &p), 3);
+        const char *first = strstr(buf_cstr(&p.text), "ahead\n"),
+                   *second = strstr(buf_cstr(&p.text), names[2 * i]),
+                   *third = strstr(buf_cstr(&p.text), names[2 * i + 1]);
+        assert_true(first && second && third && first < second && second < third);
+        buf_done(&p.text);
+    }
+}
+
 static void last_use_is_written_down(void **state)
 {
     struct fixture *f = *state;
@@ -573,6 +658,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(revoked_keys_are_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(scopes_are_no_more_than_the_giver_s, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_expire_and_rotate_with_an_overlap, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_that_is_rotated_keeps_its_own_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_patch_without_members_is_no_change, setup, teardown),
         cmocka_unit_test_setup_teardown(the_checksum_tells_a_key_from_a_look_alike, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(origins_are_the_key_s_or_the_project_s, setup, teardown),
@@ -582,6 +669,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_invitation_works_once_and_for_its_address, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(every_change_leaves_an_event_and_a_failed_one_none, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(events_go_out_in_the_order_of_their_changes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(last_use_is_written_down, setup, teardown),
         cmocka_unit_test_setup_teardown(many_keys_stay_findable, setup, teardown),
