@@ -100,7 +100,8 @@ static const struct tenant_project *authenticate(struct api_request *req, struct
         result = api_ingest_token(req, token, &project, ret_user, &rc);
     } else if (result == JWT_OK) {
         result = by_secret(req, &jwt, &project, ret_user);
-        if (result == JWT_OK && !api_ingest_admit(req, project, CTX_TOKEN, project->id_text))
+        if (result == JWT_OK &&
+            !api_ingest_admit(req, project, CTX_TOKEN, slice_str(project->id_text)))
             return NULL;
     }
     if (rc != RC_OK)

@@ -77,7 +77,7 @@ const struct tenant_project *api_ingest_project(struct api_request *req, struct 
 /* The same for what was authenticated otherwise (a token signed with the project's own secret):
  * limits and quota, and the claims. */
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
-                      enum ctx_actor_kind kind, const char *id);
+                      enum ctx_actor_kind kind, struct slice id);
 /* A token of one of the organisation's issuers that is for one project. JWT_BAD_ISSUER: of nobody
  * known; the project's own secret may have signed it. RC_AGAIN in *ret_rc: its keys are asked for,
  * and the handler is called once more when they are here. */

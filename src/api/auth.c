@@ -199,15 +199,15 @@ static bool has_events_left(struct api_request *req, const struct tenant_project
 }
 
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
-                      enum ctx_actor_kind kind, const char *id)
+                      enum ctx_actor_kind kind, struct slice id)
 {
     struct ctx_claims claims = {.actor = {.kind = kind},
                                 .permissions = UINT64_C(1) << TENANT_EVENTS_WRITE};
     const struct api_place place = {true, true, project->org, project};
     if (!has_events_left(req, project))
         return false;
-    size_t len = strnlen(id, sizeof(claims.actor.id) - 1);
-    memcpy(claims.actor.id, id, len); /* the rest is zero */
+    size_t len = id.len < sizeof(claims.actor.id) ? id.len : sizeof(claims.actor.id) - 1;
+    memcpy(claims.actor.id, id.data, len); /* the rest is zero */
     return api_admit(req, &place, &claims);
 }
 
@@ -222,18 +222,20 @@ const struct tenant_project *api_ingest_project(struct api_request *req, struct 
                                "or ?key=wk_...");
         return NULL;
     }
-    struct slice origin = net_header_get(req->net, "Origin");
     if (!tenant_may(key->scopes, TENANT_EVENTS_WRITE)) {
         api_problem(req, RC_FORBIDDEN, "This key lacks the permission events:write.");
         return NULL;
     }
-    if (!tenant_key_allows(key, origin)) {
+    struct slice origin = SLICE_EMPTY;
+    if (tenant_key_has_origins(key))
+        origin = net_header_get(req->net, "Origin");
+    if (origin.len && !tenant_key_allows(key, origin)) {
         api_problem(req, RC_FORBIDDEN, "This key may not be used on pages of %.*s.",
                     (int)(origin.len > 100 ? 100 : origin.len), origin.data);
         return NULL;
     }
     if (!api_limit_key(req, &key->id) ||
-        !api_ingest_admit(req, key->project, CTX_API_KEY, key->id_text))
+        !api_ingest_admit(req, key->project, CTX_API_KEY, slice_of(key->id_text, UUID_TEXT_LEN)))
         return NULL;
     tenant_key_used(key, now);
     return key->project;

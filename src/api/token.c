@@ -258,7 +258,7 @@ enum jwt_result api_ingest_token(struct api_request *req, struct slice token,
     *ret_user = arena_copy(req->net->arena, slice_str(t.subject + t.user_at));
     if (!*ret_project)
         return JWT_BAD_CLAIMS;
-    if (!api_ingest_admit(req, *ret_project, CTX_TOKEN, t.subject))
+    if (!api_ingest_admit(req, *ret_project, CTX_TOKEN, slice_str(t.subject)))
         *ret_rc = RC_RATE; /* answered */
     return JWT_OK;
 }

@@ -39,33 +39,48 @@ struct uuid uuid_v8_from_hash(const uint8_t hash[16])
     return u;
 }
 
-/* One more than the digit's value; 0 = no digit. */
+/* The digit's value with IS_HEX; 0 = no digit. */
+enum { IS_HEX = 0x10 };
 static const unsigned char hex_values[256] = {
-    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
-    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['0'] = 0x10, ['1'] = 0x11, ['2'] = 0x12, ['3'] = 0x13, ['4'] = 0x14, ['5'] = 0x15,
+    ['6'] = 0x16, ['7'] = 0x17, ['8'] = 0x18, ['9'] = 0x19, ['a'] = 0x1a, ['b'] = 0x1b,
+    ['c'] = 0x1c, ['d'] = 0x1d, ['e'] = 0x1e, ['f'] = 0x1f, ['A'] = 0x1a, ['B'] = 0x1b,
+    ['C'] = 0x1c, ['D'] = 0x1d, ['E'] = 0x1e, ['F'] = 0x1f,
 };
-/* Where the text of each byte begins in 8-4-4-4-12. */
-static const unsigned char places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+
+enum { DIGITS = 32 };
+/* Without the dashes; false if they are not where they belong, or the length is neither. */
+static bool take_digits(struct slice text, char ret_digits[DIGITS])
+{
+    const char *d = text.data;
+    if (text.len == DIGITS) {
+        memcpy(ret_digits, d, DIGITS);
+        return true;
+    }
+    if (text.len != UUID_TEXT_LEN || d[8] != '-' || d[13] != '-' || d[18] != '-' || d[23] != '-')
+        return false;
+    memcpy(ret_digits, d, 8);
+    memcpy(ret_digits + 8, d + 9, 4);
+    memcpy(ret_digits + 12, d + 14, 4);
+    memcpy(ret_digits + 16, d + 19, 4);
+    memcpy(ret_digits + 20, d + 24, 12);
+    return true;
+}
 
 bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 {
-    bool is_dashed = text.len == UUID_TEXT_LEN;
-    if (!is_dashed && text.len != 32)
-        return false;
-    const char *d = text.data;
-    if (is_dashed && (d[8] != '-' || d[13] != '-' || d[18] != '-' || d[23] != '-'))
-        return false;
+    char digits[DIGITS];
     struct uuid u;
-    bool is_hex = true;
-    for (size_t i = 0; i < 16; i++) {
-        const char *pair = d + (is_dashed ? places[i] : 2 * i);
-        unsigned high = hex_values[(unsigned char)pair[0]];
-        unsigned low = hex_values[(unsigned char)pair[1]];
-        is_hex &= high && low;
-        u.bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+    unsigned all = IS_HEX;
+    if (!take_digits(text, digits))
+        return false;
+    for (size_t i = 0; i < sizeof(u.bytes); i++) {
+        unsigned high = hex_values[(unsigned char)digits[2 * i]];
+        unsigned low = hex_values[(unsigned char)digits[2 * i + 1]];
+        all &= high & low;
+        u.bytes[i] = (uint8_t)(high << 4 | (low & 0xf));
     }
-    if (!is_hex)
+    if (!all)
         return false;
     *ret_uuid = u;
     return true;
@@ -73,7 +88,7 @@ bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 
 char *uuid_format(const struct uuid *u, char ret_text[UUID_TEXT_LEN + 1])
 {
-    char digits[32];
+    char digits[DIGITS];
     slice_hex(u->bytes, sizeof(u->bytes), digits);
     memcpy(ret_text, digits, 8);
     memcpy(ret_text + 9, digits + 8, 4);

@@ -59,6 +59,10 @@ const struct tenant_key *tenant_key_find(const struct tenant_view *v, struct sli
  * empty origin (no browser) is let through: a write key is public, the list only tells pages apart.
  */
 bool tenant_key_allows(const struct tenant_key *key, struct slice origin);
+static inline bool tenant_key_has_origins(const struct tenant_key *key) /* else any is allowed */
+{
+    return key->allowed_origins.len || key->project->allowed_origins.len;
+}
 /* NULL if it does not exist or is archived. */
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project);
 /* NULL: nobody is known who signs so. */

@@ -213,7 +213,7 @@ void api_problem_err(struct api_request *req, const struct err *err)
 /* ---- tenant ---- */
 
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
-                      enum ctx_actor_kind kind, const char *id)
+                      enum ctx_actor_kind kind, struct slice id)
 {
     (void)req, (void)project, (void)kind, (void)id;
     return true;
