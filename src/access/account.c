@@ -126,7 +126,7 @@ static enum rc me_password(struct ctx *ctx, struct access_call *c)
     TRY(prove_by_password(ctx, c, &user, current));
     TRY(password_check(new, slice_str(user.email), &c->err));
     TRY(password_hash(new, &step.hash, &c->err));
-    return access_user_change(ctx, c, "user.password_change", &user.id, password_apply, &step,
+    return access_user_change(ctx, c, "user.set_password", &user.id, password_apply, &step,
                               &c->err);
 }
 
@@ -168,7 +168,7 @@ static enum rc totp_begin(struct ctx *ctx, struct access_call *c)
     TRY(me_user(ctx, c, &user));
     TRY(prove(ctx, c, &user));
     struct totp_step step = {.user = user.id};
-    enum rc rc = access_user_change(ctx, c, "user.second_factor_begin", &user.id, begin_apply,
+    enum rc rc = access_user_change(ctx, c, "user.begin_second_factor", &user.id, begin_apply,
                                     &step, &c->err);
     if (rc == RC_OK)
         add_secret(&c->out, &user, &step.secret);
@@ -212,7 +212,7 @@ static enum rc totp_confirm(struct ctx *ctx, struct access_call *c)
     struct totp_step step = {.user = access_user(ctx)};
     TRY(access_only(c, (const char *const[]){"code", NULL}));
     TRY(access_text(c, "code", true, 64, &step.code));
-    enum rc rc = change_codes(ctx, c, "user.second_factor_add", confirm_apply, &step);
+    enum rc rc = change_codes(ctx, c, "user.add_second_factor", confirm_apply, &step);
     if (rc != RC_UNAUTHORIZED)
         return rc;
     c->slug = "proof";
@@ -225,7 +225,7 @@ static enum rc recovery_renew(struct ctx *ctx, struct access_call *c)
     TRY(me_user(ctx, c, &user));
     TRY(prove(ctx, c, &user));
     struct totp_step step = {.user = user.id};
-    return change_codes(ctx, c, "user.recovery_codes_renew", renew_apply, &step);
+    return change_codes(ctx, c, "user.renew_recovery_codes", renew_apply, &step);
 }
 
 static enum rc remove_apply(void *user, struct state *s, struct err *err)
@@ -238,7 +238,7 @@ static enum rc totp_remove(struct ctx *ctx, struct access_call *c)
     struct user user;
     TRY(me_user(ctx, c, &user));
     TRY(prove(ctx, c, &user));
-    return access_user_change(ctx, c, "user.second_factor_remove", &user.id, remove_apply, &user.id,
+    return access_user_change(ctx, c, "user.remove_second_factor", &user.id, remove_apply, &user.id,
                               &c->err);
 }
 

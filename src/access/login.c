@@ -104,7 +104,7 @@ static enum rc logout_everywhere(struct ctx *ctx, struct access_call *c)
 {
     struct uuid user = access_user(ctx);
     access_cookie_clear(c);
-    return access_user_change(ctx, c, "session.end_all", &user, end_all_apply, &user, &c->err);
+    return access_user_change(ctx, c, "user.end_sessions", &user, end_all_apply, &user, &c->err);
 }
 
 static const struct access_op op_login = {login, 200, ACCESS_FORM | ACCESS_HASHES},

@@ -71,12 +71,12 @@ static enum rc invite(struct ctx *ctx, struct access_call *c)
     struct uuid id;
     char token[TENANT_TOKEN_CHARS + 1], text[UUID_TEXT_LEN + 1];
     CLEANUP(buf_done) struct buf seen;
+    buf_init(&seen, 64 << 10);
     TRY(access_only(c, (const char *const[]){"email", "role", NULL}));
     TRY(access_text(c, "email", true, TENANT_EMAIL_MAX, &email));
     TRY(read_role(c, &role));
     TRY(tenant_invite(ctx, c->access->tenant, access_param(c, 0), email, role, role_of(ctx), &id,
                       token, &c->err));
-    buf_init(&seen, 64 << 10);
     enum rc rc = tenant_show(c->access->state, TENANT_INVITATION, access_param(c, 0),
                              slice_str(uuid_format(&id, text)), &seen, &c->err);
     buf_addf(&c->out, "{\"token\":\"%s\",", token);

@@ -103,7 +103,7 @@ static enum rc create_apply(void *arg, struct state *s, struct err *err)
 static enum rc link_identity(struct arrival *a, struct err *err)
 {
     access_actor(a->ctx, &a->user.id);
-    return access_user_change(a->ctx, a->call, "user.identity_add", &a->user.id, link_apply, a,
+    return access_user_change(a->ctx, a->call, "user.add_identity", &a->user.id, link_apply, a,
                               err);
 }
 

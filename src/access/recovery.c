@@ -45,7 +45,7 @@ static enum rc begin_body(void *arg, struct state *s, struct err *err)
     if (!j->is_known)
         return RC_OK;
     return tenant_change(j->ctx, j->access->tenant,
-                         &(struct tenant_change){.action = "user.password_reset_begin",
+                         &(struct tenant_change){.action = "user.begin_reset",
                                                  .entity = TENANT_USER,
                                                  .id = slice_str(uuid_format(&j->user.id, id)),
                                                  .is_unseen = true},
@@ -196,7 +196,7 @@ static enum rc redeem(struct ctx *ctx, struct access_call *c)
     TRY(password_check(password, slice_str(user.email), &c->err));
     TRY(password_hash(password, &r.hash, &c->err));
     access_actor(ctx, &user.id);
-    TRY(access_user_change(ctx, c, "user.password_reset", &user.id, redeem_apply, &r, &c->err));
+    TRY(access_user_change(ctx, c, "user.redeem_reset", &user.id, redeem_apply, &r, &c->err));
     if (!user.has_totp)
         return access_sign_in(ctx, c,
                               &(struct access_signin){.user = user.id, .how = SESSION_PASSWORD});

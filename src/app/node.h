@@ -76,7 +76,7 @@ struct node_credentials {
     char org[UUID_TEXT_LEN + 1], project[UUID_TEXT_LEN + 1];
     char write_key[TENANT_KEY_TEXT_MAX], secret_key[TENANT_KEY_TEXT_MAX];
     char admin_email[TENANT_EMAIL_MAX + 1];
-    char admin_password[NODE_PASSWORD_CHARS + 1]; /* empty: that account was there and in use */
+    char admin_password[NODE_PASSWORD_CHARS + 1]; /* empty: there were people already */
 };
 void node_credentials_json(const struct node_credentials *c, struct buf *out);
 enum rc node_init(struct node *n, struct node_credentials *ret, bool *ret_is_new,

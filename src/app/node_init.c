@@ -113,11 +113,11 @@ struct admin {
     struct tenant *tenant;
     const char *email;
     struct uuid org;
+    char org_text[UUID_TEXT_LEN + 1], id_text[UUID_TEXT_LEN + 1];
     struct password_hash hash;
     struct user user;
     struct tenant_change change;
-    char id_text[UUID_TEXT_LEN + 1];
-    bool is_in_use; /* has signed in: their password is theirs */
+    bool is_left_alone; /* there is somebody already: nobody is made, no password is set */
 };
 
 static enum rc create_apply(void *arg, struct state *s, struct err *err)
@@ -135,27 +135,50 @@ static enum rc password_apply(void *arg, struct state *s, struct err *err)
     return user_password_set(s, &a->user.id, &a->hash, unix_now(), err);
 }
 
+static enum rc create_admin(struct admin *a, struct state *s, struct err *err)
+{
+    bool has_owner;
+    TRY(tenant_org_has_owner(s, slice_str(a->org_text), &has_owner, err));
+    if (has_owner) {
+        a->is_left_alone = true;
+        return RC_OK;
+    }
+    a->change = (struct tenant_change){
+        .action = "user.create", .entity = TENANT_USER, .apply = create_apply, .arg = a};
+    TRY(tenant_change(cli_ctx(), a->tenant, &a->change, err));
+    return tenant_member_add(cli_ctx(), a->tenant, &a->org, &a->user.id, TENANT_OWNER, err);
+}
+
+/* Made by a start that was cut off before it wrote the password down: gets another. Whoever has
+ * signed in, was disabled or is no owner (any more) is left alone. */
+static enum rc renew_admin(struct admin *a, struct state *s, struct err *err)
+{
+    enum tenant_role role;
+    uuid_format(&a->user.id, a->id_text);
+    enum rc rc =
+        tenant_member_role_of(s, slice_str(a->org_text), slice_str(a->id_text), &role, err);
+    if (rc != RC_OK && rc != RC_NOTFOUND)
+        return rc;
+    a->is_left_alone = rc == RC_NOTFOUND || role != TENANT_OWNER || a->user.is_disabled ||
+                       a->user.last_login_at.ms != 0;
+    if (a->is_left_alone)
+        return RC_OK;
+    a->change = (struct tenant_change){.action = "user.set_password",
+                                       .entity = TENANT_USER,
+                                       .id = slice_str(a->id_text),
+                                       .apply = password_apply,
+                                       .arg = a};
+    return tenant_change(cli_ctx(), a->tenant, &a->change, err);
+}
+
 static enum rc admin_body(void *arg, struct state *s, struct err *err)
 {
     struct admin *a = arg;
     enum rc rc = user_find_by_email(s, slice_str(a->email), &a->user, err);
-    bool is_new = rc == RC_NOTFOUND;
-    if (rc != RC_OK && !is_new)
-        return rc;
-    if (!is_new && a->user.last_login_at.ms != 0) {
-        a->is_in_use = true;
-        return RC_OK;
-    }
-    /* One that was made before a crash, its password lost with it, gets this one. */
-    a->change = (struct tenant_change){
-        .action = is_new ? "user.create" : "user.password_change",
-        .entity = TENANT_USER,
-        .id = is_new ? SLICE_EMPTY : slice_str(uuid_format(&a->user.id, a->id_text)),
-        .apply = is_new ? create_apply : password_apply,
-        .arg = a};
-    TRY(tenant_change(cli_ctx(), a->tenant, &a->change, err));
-    rc = tenant_member_add(cli_ctx(), a->tenant, &a->org, &a->user.id, TENANT_OWNER, err);
-    return rc == RC_EXISTS ? RC_OK : rc;
+    if (rc == RC_NOTFOUND)
+        return create_admin(a, s, err);
+    TRY(rc);
+    return renew_admin(a, s, err);
 }
 
 static enum rc make_admin(struct node *n, struct node_credentials *ret, struct err *err)
@@ -165,10 +188,11 @@ static enum rc make_admin(struct node *n, struct node_credentials *ret, struct e
         return err_wrap(err, "admin.email: ");
     if (!uuid_parse(slice_str(ret->org), &a.org))
         return err_set(err, RC_CORRUPT, "credentials.json has no good member \"org\"");
+    uuid_format(&a.org, a.org_text);
     password_make(ret->admin_password, NODE_PASSWORD_CHARS);
     TRY(password_hash(slice_str(ret->admin_password), &a.hash, err));
     TRY(state_transaction(tenant_state(n->tenant), admin_body, &a, err));
-    if (a.is_in_use)
+    if (a.is_left_alone)
         *ret->admin_password = '\0';
     return RC_OK;
 }

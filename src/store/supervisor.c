@@ -173,7 +173,19 @@ static void build_args(const struct store_supervisor *s, struct args *a)
     add_number(a, "--parent", (uint64_t)getpid());
 }
 
-/* environ, with the password in place of any that is there. */
+/* A setting of ours that nobody but this process may know (app/config.def: CONFIG_SECRET). */
+static bool is_secret(const char *variable)
+{
+    struct slice rest = slice_str(variable), name = slice_cut(&rest, '=');
+    const struct slice ends[] = {SLICE_LIT("_PASSWORD"), SLICE_LIT("_SECRET")};
+    bool is_ours = slice_has_prefix(name, SLICE_LIT("WEIR_"));
+    for (size_t i = 0; i < COUNT_OF(ends) && is_ours; i++)
+        if (name.len > ends[i].len && slice_eq(slice_sub(name, name.len - ends[i].len), ends[i]))
+            return true;
+    return false;
+}
+
+/* environ without secrets, but for the one that the engine needs. */
 static char **build_env(const char *password, char **ret_own)
 {
     size_t n = 0, kept = 0;
@@ -181,7 +193,7 @@ static char **build_env(const char *password, char **ret_own)
         n++;
     char **env = heap_alloc(HEAP_STORE, (n + 2) * sizeof(*env));
     for (size_t i = 0; i < n; i++)
-        if (strncmp(environ[i], "WEIR_STORE_PASSWORD=", 20) != 0)
+        if (!is_secret(environ[i]))
             env[kept++] = environ[i];
     *ret_own = NULL;
     if (password) {

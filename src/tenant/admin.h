@@ -122,6 +122,9 @@ enum rc tenant_owner_transfer(struct ctx *ctx, struct tenant *t, struct slice or
 enum rc tenant_member_role_of(struct state *s, struct slice org, struct slice user,
                               enum tenant_role *ret_role, struct err *err) MUST_CHECK;
 
+enum rc tenant_org_has_owner(struct state *s, struct slice org, bool *ret_has_owner,
+                             struct err *err) MUST_CHECK;
+
 /* An open invitation of the same address is replaced. The token goes to the invited and is kept as
  * its SHA-256. */
 enum rc tenant_invite(struct ctx *ctx, struct tenant *t, struct slice org, struct slice email,

@@ -292,9 +292,9 @@ enum rc entity_update(struct state *s, const struct entity *e, struct slice pare
 {
     struct state_value params[ENTITY_COLUMNS_MAX + 2];
     CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, SQL_BYTES_MAX);
     if (v->count == 0)
         return RC_OK;
-    buf_init(&sql, SQL_BYTES_MAX);
     buf_addf(&sql, "UPDATE %s SET ", e->table);
     for (uint32_t i = 0; i < v->count; i++) {
         buf_addf(&sql, "%s%s = ?%u", i ? ", " : "", v->columns[i]->name, i + 1);

@@ -34,6 +34,22 @@ static enum rc take_count(void *ctx, const struct state_row *row)
     return RC_OK;
 }
 
+static enum rc count_owners(struct state *s, struct slice org, int64_t *ret_owners, struct err *err)
+{
+    *ret_owners = 0;
+    return state_run(s, "SELECT count(*) FROM members WHERE org_id = ?1 AND role = 'owner'",
+                     &STATE_SLICE(org), 1, take_count, ret_owners, err);
+}
+
+enum rc tenant_org_has_owner(struct state *s, struct slice org, bool *ret_has_owner,
+                             struct err *err)
+{
+    int64_t owners;
+    TRY(count_owners(s, org, &owners, err));
+    *ret_has_owner = owners > 0;
+    return RC_OK;
+}
+
 struct member_step {
     struct slice org, user;
     enum tenant_role role; /* TENANT_NO_ROLE: leaves */
@@ -43,14 +59,13 @@ struct member_step {
 static enum rc check_step(const struct member_step *m, struct state *s, struct err *err)
 {
     enum tenant_role now;
-    int64_t owners = 0;
+    int64_t owners;
     TRY(tenant_member_role_of(s, m->org, m->user, &now, err));
     if ((now == TENANT_OWNER || m->role == TENANT_OWNER) && m->by != TENANT_OWNER)
         return err_set(err, RC_FORBIDDEN, "only an owner makes owners, or changes one");
     if (now != TENANT_OWNER || m->role == TENANT_OWNER)
         return RC_OK;
-    TRY(state_run(s, "SELECT count(*) FROM members WHERE org_id = ?1 AND role = 'owner'",
-                  &STATE_SLICE(m->org), 1, take_count, &owners, err));
+    TRY(count_owners(s, m->org, &owners, err));
     if (owners < 2)
         return err_set(err, RC_CONFLICT,
                        "this is the last owner: make another member an owner before");

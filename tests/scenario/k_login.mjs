@@ -56,6 +56,9 @@ test('the first start makes an admin, once', async (t) => {
   assert.equal(again.json.admin.email, made.email);
   assert.notEqual(again.json.admin.password, made.password, 'nobody had signed in: a new first password');
   assert.equal(statSync(file).mode & 0o077, 0);
+  writeFileSync(file, JSON.stringify(older), { mode: 0o600 });
+  const other = await weir(['init', '--data', data, '--json', '--admin.email', 'second@example.com']);
+  assert.deepEqual(other.json.admin, { email: 'second@example.com', password: '' }, 'there is an owner: no second one is made');
   const wrong = await weir(['init', '--data', path.join(tempFolder(t), 'x'), '--admin.email', 'nobody']);
   assert.notEqual(wrong.code, 0);
   assert.match(wrong.err, /admin\.email/);
@@ -195,6 +198,7 @@ test('what does not belong into a body is refused by name', async () => {
     assert.equal(r.status, 400, r.text);
     assert.match(r.json.detail, new RegExp(Object.keys(more)[0]));
   }
+  assert.equal((await browser.fetch('PATCH', '/v1/me', {})).status, 200, 'nothing is to be changed');
   const r = await browser.fetch('PATCH', '/v1/me', { name: 'Änne' });
   assert.equal(r.status, 200, r.text);
   assert.equal(r.json.name, 'Änne');
@@ -440,7 +444,7 @@ test('all of it is in the audit log, and no secret is anywhere', async () => {
     return list.some((e) => e.request_id === failed.json.instance) && list;
   });
   const actions = new Set(events.map((e) => `${e.action} ${e.outcome}`));
-  for (const a of ['session.create success', 'session.create failure', 'session.end success', 'session.end_all success', 'user.create success', 'user.update success', 'user.password_change success', 'user.second_factor_begin success', 'user.second_factor_add success', 'user.second_factor_remove success', 'user.recovery_codes_renew success', 'user.password_reset_begin success', 'user.password_reset success', 'invitation.accept success']) assert.ok(actions.has(a), `${a}: ${[...actions].join()}`);
+  for (const a of ['session.create success', 'session.create failure', 'session.end success', 'user.end_sessions success', 'user.create success', 'user.update success', 'user.set_password success', 'user.begin_second_factor success', 'user.add_second_factor success', 'user.remove_second_factor success', 'user.renew_recovery_codes success', 'user.begin_reset success', 'user.redeem_reset success', 'invitation.accept success']) assert.ok(actions.has(a), `${a}: ${[...actions].join()}`);
   const mine = events.find((e) => e.request_id === failed.json.instance);
   assert.equal(mine.resource.id, '', 'there is no such account');
   const guessed = events.filter((e) => e.outcome === 'failure' && e.resource.id);

@@ -1,6 +1,7 @@
 // k: signing in at an OpenID Connect provider: a real one from npm, and one that lies.
 import { createHash, createHmac, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -340,7 +341,9 @@ test('a provider that lies', async (t) => {
       const events = cat.out.trim().split('\n').map((l) => JSON.parse(l).value);
       return events.some((e) => e.action === 'session.create' && e.outcome === 'failure' && e.resource.id) && events;
     });
-    for (const a of ['user.create', 'user.identity_add', 'member.create', 'session.create']) assert.ok(list.some((e) => e.action === a && e.outcome === 'success' && e.authtype), a);
+    for (const a of ['user.create', 'user.add_identity', 'member.create', 'session.create']) assert.ok(list.some((e) => e.action === a && e.outcome === 'success' && e.authtype), a);
+    const store = await until('the store', () => s.storePid);
+    assert.ok(!readFileSync(`/proc/${store}/environ`).includes(clientSecret), 'the engine does not get it');
     for (const secret of [...secrets, clientSecret, 'the-access-token']) assert.ok(!s.log.includes(secret), secret);
   });
 });
