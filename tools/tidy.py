@@ -25,6 +25,8 @@ BANNED_OUTSIDE_BASE = "malloc calloc realloc free open creat fsync fdatasync ren
 CALL = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(ALWAYS_BANNED + BANNED_OUTSIDE_BASE))
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>")
+CLEANUP_WITHOUT_VALUE = re.compile(r"^\s*CLEANUP\(\w+\) [\w *]*?(\w+);$")
+WAY_OUT = re.compile(r"\b(?:TRY|ENSURE)\(|\breturn\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|home)/")
 REGISTRY = re.compile(r"registry\.npmjs|deb\.debian\.org|registry\.yarnpkg|npmmirror", re.IGNORECASE)
 NOTE = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\s*\(?#\d+)")
@@ -125,6 +127,7 @@ class Tidy:
                 self.report(path, at, "function-length", f"{name}() has {count} lines, at most {FUNCTION_LINES_MAX}", name)
             elif count > FUNCTION_LINES_LISTED:
                 self.long_functions.append((count, path, name))
+        self.check_cleanups(path, code, lines)
         if module is None:
             return
         if path.endswith(".h"):
@@ -139,6 +142,20 @@ class Tidy:
                     if m.group(1) in ALWAYS_BANNED:
                         self.report(path, n, "banned", f"{m.group(1)}()", lines[n - 1])
         self.check_includes(path, module, lines)
+
+    def check_cleanups(self, path, code, lines):
+        """What is cleaned up at the end of its scope has a value before any way out of it."""
+        code = code.split("\n")
+        for n, line in enumerate(code):
+            m = CLEANUP_WITHOUT_VALUE.match(line)
+            if not m:
+                continue
+            for later in code[n + 1 :]:
+                if re.search(rf"\b{m.group(1)}\b", later):
+                    break
+                if WAY_OUT.search(later):
+                    self.report(path, n + 1, "cleanup", f"{m.group(1)} has no value at the next way out", lines[n])
+                    break
 
     def check_guard(self, path, module, text):
         name = os.path.basename(path)[:-2]
@@ -250,6 +267,8 @@ CASES = [
     (None, "src/net/x.c", "/* TODO(#12): later */\n"),
     (None, "src/net/x.h", HEAD + "#endif\n"),
     (None, "docs/x.md", "two spaces break a line  \n"),
+    (None, "src/net/x.c", "int f(void)\n{\n    CLEANUP(buf_done) struct buf b;\n    buf_init(&b, 9);\n    TRY(g());\n    return 0;\n}\n"),
+    ("cleanup", "src/net/x.c", "int f(void)\n{\n    CLEANUP(buf_done) struct buf b;\n    TRY(g());\n    buf_init(&b, 9);\n}\n"),
     ("layers", "src/net/x.c", '#include "codec/json.h"\n'),
     ("layers", "src/base/x.c", '#include "net/net.h"\n'),
     ("layers", "src/new/x.c", "int x;\n"),

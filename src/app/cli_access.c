@@ -72,7 +72,7 @@ static enum rc type_password(struct admin *a, struct buf *to)
     enum rc rc = admin_secret(a, "the same again", &again);
     if (rc == RC_OK && !slice_eq(buf_slice(to), buf_slice(&again)))
         rc = err_set(&a->err, RC_INVALID, "the two differ: nothing was changed");
-    explicit_bzero(again.data, again.len);
+    admin_wipe(&again);
     return rc;
 }
 
@@ -96,7 +96,7 @@ static enum rc take_password(struct admin *a, const char *email_text, struct use
     TRY(email_normalise(slice_str(email_text), email, &a->err));
     buf_init(&password, PASSWORD_BYTES_MAX);
     enum rc rc = hash_password(a, slice_str(email), step, &password);
-    explicit_bzero(password.data, password.len);
+    admin_wipe(&password);
     buf_done(&password);
     return rc;
 }

@@ -205,7 +205,7 @@ static int leave(struct admin *a, enum rc rc)
         cli_print(&a->out);
     tenant_close(a->tenant);
     state_close(a->state);
-    explicit_bzero(a->out.data, a->out.data ? a->out.cap : 0); /* it may have held a key */
+    admin_wipe(&a->out); /* it may have held a key */
     buf_done(&a->out);
     config_done(&a->cli.cfg);
     return code;
@@ -291,6 +291,12 @@ enum rc admin_role(struct admin *a, const char *text, enum tenant_role *ret_role
 }
 
 /* ---- secrets ---- */
+void admin_wipe(struct buf *b)
+{
+    if (b->data)
+        explicit_bzero(b->data, b->cap);
+}
+
 static struct {
     int tty;
     struct termios shown;
@@ -392,7 +398,7 @@ enum rc admin_list(struct admin *a, enum tenant_entity entity, const char *paren
     TRY(list_all(a, entity, parent, &items));
     if (!a->cli.is_json)
         return cli_table(&a->out, buf_slice(&items), columns, &a->err);
-    buf_add_slice(&a->out, buf_slice(&items));
+    buf_add_str(&a->out, buf_cstr(&items));
     buf_add_char(&a->out, '\n');
     return RC_OK;
 }
@@ -418,7 +424,7 @@ enum rc admin_show(struct admin *a, enum tenant_entity entity, const char *paren
         buf_addf(&a->out, "%.*s\n", SLICE_ARG(buf_slice(&object)));
     else
         rc = cli_card(&a->out, buf_slice(&object), &a->err);
-    explicit_bzero(object.data, object.len);
+    admin_wipe(&object);
     return rc;
 }
 

@@ -88,6 +88,9 @@ enum rc admin_role(struct admin *a, const char *text, enum tenant_role *ret_role
  * newline. */
 enum rc admin_secret(struct admin *a, const char *prompt, struct buf *to) MUST_CHECK;
 
+/* Of what held a secret, before buf_done(). */
+void admin_wipe(struct buf *b);
+
 /* ---- what is shown ---- */
 /* The whole list: a JSON array, or a table of these columns (names with one blank between). */
 enum rc admin_list(struct admin *a, enum tenant_entity entity, const char *parent,

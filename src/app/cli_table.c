@@ -78,7 +78,7 @@ static void add_line(struct table *t, struct buf *out, yyjson_val *row)
         if (row)
             add_cell(&t->cell, value_of(row, t->names[c]));
         else
-            buf_add_slice(&t->cell, t->names[c]);
+            buf_addf(&t->cell, "%.*s", SLICE_ARG(t->names[c]));
         buf_add_str(out, c ? "  " : "");
         add_padded(out, buf_slice(&t->cell), c + 1 < t->count ? t->widths[c] : 0);
     }
@@ -91,7 +91,10 @@ static void add_table(struct table *t, struct buf *out, yyjson_val *rows)
     yyjson_val *row;
     measure(t, rows);
     add_line(t, out, NULL);
-    yyjson_arr_foreach(rows, at, n, row) add_line(t, out, row);
+    yyjson_arr_foreach(rows, at, n, row)
+    {
+        add_line(t, out, row);
+    }
 }
 
 enum rc cli_table(struct buf *out, struct slice json_array, const char *columns, struct err *err)

@@ -114,7 +114,7 @@ static enum rc project_jwt_secret(struct admin *a)
         buf_addf(&a->out, "{\"id\":\"%s\",\"jwt_secret\":\"%s\"}\n", p.text, buf_cstr(&secret));
     else
         buf_addf(&a->out, "%s\n", buf_cstr(&secret));
-    explicit_bzero(secret.data, secret.len);
+    admin_wipe(&secret);
     return RC_OK;
 }
 

@@ -90,7 +90,7 @@ void conn_ctx_fill(struct conn *c)
     struct found found;
     find_fields(&c->req, &found);
     struct slice id = found.values[REQUEST_ID];
-    if (is_sane_id(id, CTX_REQUEST_ID_LEN)) {
+    if (id.data && is_sane_id(id, CTX_REQUEST_ID_LEN)) {
         memcpy(ctx->request_id, id.data, id.len);
         ctx->request_id[id.len] = '\0';
     }

@@ -66,7 +66,7 @@ test('every change over REST and by command stands in the stream, once, with who
   assert.equal(removed.code, 0, removed.err);
 
   // refused, looked at, or changing nothing: no event
-  for (const [as, method, target, body, status] of [[second, 'GET', ORG, undefined, 200], [leaver, 'PATCH', ORG, { name: 'x' }, 404], [byKey, 'POST', `${ORG}/projects`, { name: 'x' }, 401], [second, 'PATCH', ORG, { nmae: 'x' }, 400], [second, 'PATCH', ORG, {}, 200], [second, 'DELETE', `${ORG}/members/${second.id}`, undefined, 409], [second, 'PATCH', `${ORG}/token-issuers/${signer.id}`, {}, 404], [second, 'DELETE', `${ORG}/invitations/${invitation.id}`, undefined, 404]]) {
+  for (const [as, method, target, body, status] of [[second, 'GET', ORG, undefined, 200], [leaver, 'PATCH', ORG, { name: 'x' }, 404], [byKey, 'POST', `${ORG}/projects`, { name: 'x' }, 401], [second, 'PATCH', ORG, { nmae: 'x' }, 400], [second, 'PATCH', ORG, {}, 200], [owner, 'DELETE', `/v1/orgs/${other.id}/members/${owner.id}`, undefined, 409], [second, 'PATCH', `${ORG}/token-issuers/${signer.id}`, {}, 404], [second, 'DELETE', `${ORG}/invitations/${invitation.id}`, undefined, 404]]) {
     const r = await client.call(method, target, { as, body, headers: { 'x-request-id': 'must-not-be-there' } });
     assert.equal(r.status, status, `${method} ${target}: ${r.text}`);
   }

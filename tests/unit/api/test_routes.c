@@ -21,7 +21,8 @@ static void handle(struct ctx *ctx, void *service, struct api_request *req)
 static enum rc open_api(const struct api_route *routes, uint32_t count, struct api **ret_api,
                         struct err *err)
 {
-    const struct api_service service = {.name = "test", .routes = routes, .route_count = count};
+    static struct api_service service; /* api keeps a pointer to it */
+    service = (struct api_service){.name = "test", .routes = routes, .route_count = count};
     return api_new(&(struct api_cfg){.services = &service, .service_count = 1, .version = "0"},
                    ret_api, err);
 }
