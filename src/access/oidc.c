@@ -240,15 +240,23 @@ static const struct access_op op_begin = {begin, 302, ACCESS_WAITS},
 #define QUERY(name, needed)                                                       \
     "{\"name\":\"" name "\",\"in\":\"query\",\"required\":" needed ",\"schema\":" \
     "{\"type\":\"string\"}}"
+#define ROUTE(path, op, id, summary, parameters)                                              \
+    {                                                                                         \
+        .method = NET_GET, .pattern = path, .access = API_PUBLIC, .handle = access_handle,    \
+        .arg = &(op),                                                                         \
+        .openapi =                                                                            \
+            "{\"operationId\":\"" id "\",\"summary\":\"" summary                              \
+            "\",\"security\":[],\"parameters\":[" parameters "],\"responses\":{"              \
+            "\"default\":{\"$ref\":\"#/components/responses/Problem\"},"                      \
+            "\"302\":{\"description\":\"To the provider, or back\",\"headers\":{\"Location\"" \
+            ":{\"schema\":{\"type\":\"string\"}}}}}}"                                         \
+    }
 static const struct api_route routes[] = {
-    ACCESS_PEOPLE_ROUTE(NET_GET, "/v1/login/oidc", API_PUBLIC, access_handle, &op_begin,
-                        ACCESS_NOBODY, "\"parameters\":[" QUERY("return_to", "false") "],",
-                        "loginAtProvider",
-                        "Sign in at the OpenID Connect provider; goes on to return_to, a path"),
-    ACCESS_PEOPLE_ROUTE(NET_GET, "/v1/login/oidc/callback", API_PUBLIC, access_handle, &op_callback,
-                        ACCESS_NOBODY,
-                        "\"parameters\":[" QUERY("state", "true") "," QUERY(
-                            "code", "false") "," QUERY("iss", "false") "],",
-                        "loginAtProviderCallback", "Where the provider sends the browser back"),
+    ROUTE("/v1/login/oidc", op_begin, "loginAtProvider",
+          "Sign in at the OpenID Connect provider; goes on to return_to, a path",
+          QUERY("return_to", "false")),
+    ROUTE("/v1/login/oidc/callback", op_callback, "loginAtProviderCallback",
+          "Where the provider sends the browser back",
+          QUERY("state", "true") "," QUERY("code", "false") "," QUERY("iss", "false")),
 };
 const struct access_routes access_oidc_routes = {routes, COUNT_OF(routes)};

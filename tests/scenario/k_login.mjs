@@ -392,6 +392,37 @@ test('reset links are limited per address and per mailbox', async () => {
   assert.ok(tokensFor(email).length <= 3);
 });
 
+test('a mail program gets the message on its input and nothing else', async (t) => {
+  const dir = tempFolder(t), script = path.join(dir, 'mail.sh'), seen = (name) => readFileSync(path.join(dir, name), 'utf8');
+  writeFileSync(script, `cd ${dir}\ncat > message\ntr '\\0' '\\n' < /proc/$$/cmdline > words\ntr '\\0' '\\n' < /proc/$$/environ > env\nls -l /proc/$$/fd > fds\nexit 7\n`);
+  const one = await Server.start({ args: ['--archive', 'false', '--mail.command', `/bin/sh  ${script} -t`], env: { WEIR_STORE_PASSWORD: 'a secret setting' } });
+  t.after(() => one.killNow());
+  const ask = (server, email) => server.fetch('/v1/password-reset', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email }) });
+  assert.equal((await ask(one, one.keys.admin.email)).status, 202);
+  await until('the complaint', () => /mail\.command ended with code 7/.test(one.log));
+  const [, token] = /Token: ([\w-]{43})/.exec(seen('message'));
+  assert.match(seen('message'), /^To: admin@localhost\nSubject: Reset your password\n/);
+  assert.deepEqual(seen('words').trim().split('\n'), ['/bin/sh', script, '-t']);
+  assert.deepEqual(seen('env').trim().split('\n').map((l) => l.split('=')[0]).sort(), ['HOME', 'PATH']);
+  assert.ok(!/socket|state\.db|\.seg/.test(seen('fds')), seen('fds'));
+  assert.ok(!one.log.includes(token));
+  await one.stop();
+  one.options.args.splice(-1, 1, path.join(dir, 'missing'));
+  await one.run();
+  assert.equal((await ask(one, one.keys.admin.email)).status, 202);
+  await until('the complaint', () => /mail\.command: cannot start/.test(one.log));
+  await one.stop();
+});
+
+test('a flood of logins is cut short, and leaves nothing behind', async () => {
+  const { email } = await newcomer('patient');
+  const flood = await Promise.all(Array.from({ length: 150 }, (_, i) => new Browser().login(`flood${i}@example.com`, 'x')));
+  const statuses = [...new Set(flood.map((r) => r.status))].sort();
+  assert.deepEqual(statuses, [401, 503]);
+  assert.ok(flood.filter((r) => r.status === 503).every((r) => r.headers.get('retry-after')));
+  for (let i = 0; i < 20; i++) assert.equal((await new Browser().login(email, password)).status, 200);
+});
+
 test('invitations: looked at, accepted by the right person, once', async () => {
   const email = 'invited@example.com';
   const invited = await boss.post(`/v1/orgs/${s.keys.org}/invitations`, { email, role: 'analyst' });
