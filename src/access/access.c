@@ -22,7 +22,8 @@ enum {
 };
 
 /* At once, by cost: 0 = as many as come. Argon2id takes 32 MiB each; a fetch may take seconds. */
-static const uint32_t under_way_max[ACCESS_COSTS] = {[ACCESS_HASHING] = 16, [ACCESS_WAITING] = 2};
+static const uint32_t under_way_max[ACCESS_COSTS] = {
+    [ACCESS_HASHING] = 16, [ACCESS_WAITING] = 2, [ACCESS_MAILING] = 2};
 
 static enum access_cost cost_of(const struct access_op *op)
 {
@@ -177,6 +178,14 @@ enum rc access_update(struct ctx *ctx, struct access_call *c, enum tenant_entity
 {
     TRY(tenant_update(ctx, c->access->tenant, entity, parent, id, c->req->net->body, &c->err));
     return access_show(c, entity, parent, id);
+}
+
+struct slice access_public_url(const struct access_cfg *cfg)
+{
+    struct slice url = slice_str(cfg->public_url);
+    while (url.len && url.data[url.len - 1] == '/')
+        url.len--;
+    return url;
 }
 
 void access_header(struct access_call *c, const char *name, const char *value_fmt, ...)

@@ -22,7 +22,13 @@ enum access_flags {
     ACCESS_HASHES = 4, /* a password: 32 MiB, tens of ms */
     ACCESS_WAITS = 8,  /* for another server: seconds */
 };
-enum access_cost { ACCESS_CHEAP, ACCESS_HASHING, ACCESS_WAITING, ACCESS_COSTS };
+enum access_cost {
+    ACCESS_CHEAP,
+    ACCESS_HASHING,
+    ACCESS_WAITING,
+    ACCESS_MAILING, /* apart from WAITING: that somebody is sent a message must show nowhere */
+    ACCESS_COSTS
+};
 
 struct access {
     struct access_cfg cfg;
@@ -62,6 +68,8 @@ void access_handle(struct ctx *ctx, void *service, struct api_request *req);
 /* Counts one more under way, unless there are as many as may be: given back by an atomic_fetch_sub.
  */
 bool access_has_room(struct access *a, enum access_cost cost);
+/* Without a slash at its end; empty if it is not known. */
+struct slice access_public_url(const struct access_cfg *cfg);
 enum rc access_read_body(struct access_call *c) MUST_CHECK;
 
 /* ---- what operations use ---- */

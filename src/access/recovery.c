@@ -3,8 +3,7 @@
  *          asked, and is the same in every case, also when this mailbox has been sent too much
  *          already. What comes after the answer runs in a context of its own.
  * LIMITS   10 an hour and 5 at once per client address (said with 429: it depends on nothing but
- *          the asking), 3 an hour per mailbox (in silence); ACCESS_WAITS bounds how many are under
- *          way.
+ *          the asking), 3 an hour per mailbox (in silence); as many under way as access.c says.
  * THREADS  ask on the request's loop, work on the worker pool, done on the loop. */
 #include "access/access_int.h"
 
@@ -55,11 +54,12 @@ static enum rc begin_body(void *arg, struct state *s, struct err *err)
 /* The token stands behind '#': a browser does not send that, so it is in no log and no Referer. */
 static void write_message(struct buf *out, const struct job *j)
 {
-    const char *url = j->access->cfg.public_url;
-    buf_addf(out, "Somebody, probably you, asked to reset the password of your account at %s.\n\n",
-             *url ? url : "weir");
-    if (*url)
-        buf_addf(out, "    %s/reset-password#token=%s\n\n", url, j->token.text);
+    struct slice url = access_public_url(&j->access->cfg);
+    buf_addf(out,
+             "Somebody, probably you, asked to reset the password of your account at %.*s.\n\n",
+             SLICE_ARG(url.len ? url : SLICE_LIT("weir")));
+    if (url.len)
+        buf_addf(out, "    %.*s/reset-password#token=%s\n\n", SLICE_ARG(url), j->token.text);
     else
         buf_addf(out, "    Token: %s\n\n", j->token.text);
     buf_addf(out,
@@ -95,7 +95,7 @@ static void work(struct ctx *ctx, void *arg)
 static void done(struct ctx *ctx, void *arg)
 {
     struct job *j = arg;
-    atomic_fetch_sub(&j->access->under_way[ACCESS_WAITING], 1);
+    atomic_fetch_sub(&j->access->under_way[ACCESS_MAILING], 1);
     explicit_bzero(&j->token, sizeof(j->token));
     heap_free(j);
     ctx_release(ctx);
@@ -116,13 +116,13 @@ static void start(struct access *a, const struct api_request *req, const char *e
     const struct ctx *from = req->net->ctx;
     if (!is_within(a, limit_key(a->reset_limit, slice_str(email)), mailbox_policy(), &limit))
         return;
-    if (!access_has_room(a, ACCESS_WAITING)) {
+    if (!access_has_room(a, ACCESS_MAILING)) {
         log_warn("a link to reset a password was not sent: too many are under way");
         return;
     }
     struct ctx *ctx = ctx_new_system(net_loop_contexts(loop), JOB_ARENA_BYTES_MAX, "access");
     if (!ctx) {
-        atomic_fetch_sub(&a->under_way[ACCESS_WAITING], 1);
+        atomic_fetch_sub(&a->under_way[ACCESS_MAILING], 1);
         return;
     }
     ctx->client_address = arena_copy(ctx->arena, from->client_address);

@@ -8,7 +8,7 @@ import { Browser, secrets, totp } from './people.mjs';
 
 const folder = tempFolder();
 const mailbox = path.join(folder, 'mailbox');
-const s = await Server.start({ args: ['--archive', 'false', '--trusted_proxies', 'loopback', '--public_url', 'https://weir.example.com', '--mail.command', `tee -a ${mailbox}`] });
+const s = await Server.start({ args: ['--archive', 'false', '--trusted_proxies', 'loopback', '--public_url', 'https://weir.example.com/', '--mail.command', `tee -a ${mailbox}`] });
 test.after(() => s.stop());
 Browser.server = s;
 
