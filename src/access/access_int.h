@@ -149,6 +149,8 @@ extern const struct access_routes access_login_routes, access_account_routes,
 
 /* One row: method, path, what it asks for, operation, body limit, OpenAPI. */
 enum { ACCESS_BODY_BYTES_MAX = 64 << 10 };
+/* clang-format 14 and 19 lay out a macro in braces differently. */
+/* clang-format off */
 #define ACCESS_ROUTE(method_, path, access_, op_, id, summary)                                    \
     {                                                                                             \
         .method = method_, .pattern = path, .access = access_, .handle = access_handle,           \
@@ -157,6 +159,7 @@ enum { ACCESS_BODY_BYTES_MAX = 64 << 10 };
             "{\"operationId\":\"" id "\",\"summary\":\"" summary "\","                            \
             "\"security\":[{\"session\":[]},{\"secretKey\":[]},{\"token\":[]}]," ACCESS_RESPONSES \
     }
+/* clang-format on */
 #define ACCESS_RESPONSES                                                        \
     "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
     "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{}}}}}"
@@ -172,6 +175,8 @@ enum { ACCESS_FORM_BYTES_MAX = 16 << 10 };
     "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":"  \
     "\"object\",\"additionalProperties\":false,\"properties\":{" members "},\"required\":[" needed \
     "]}}}},"
+/* clang-format 14 and 19 lay out a macro in braces differently. */
+/* clang-format off */
 #define ACCESS_PEOPLE_ROUTE(method_, path, access_, handle_, arg_, security, body, id, summary) \
     {                                                                                           \
         .method = method_, .pattern = path, .access = access_, .handle = handle_, .arg = arg_,  \
@@ -179,6 +184,7 @@ enum { ACCESS_FORM_BYTES_MAX = 16 << 10 };
         .openapi = "{\"operationId\":\"" id "\",\"summary\":\"" summary                         \
                    "\"," security body ACCESS_RESPONSES                                         \
     }
+/* clang-format on */
 #define ACCESS_FORM_ROUTE(path, op_, body, id, summary)                                         \
     ACCESS_PEOPLE_ROUTE(NET_POST, path, API_PUBLIC, access_handle, &(op_), ACCESS_NOBODY, body, \
                         id, summary)

@@ -240,6 +240,8 @@ static const struct access_op op_begin = {begin, 302, ACCESS_WAITS},
 #define QUERY(name, needed)                                                       \
     "{\"name\":\"" name "\",\"in\":\"query\",\"required\":" needed ",\"schema\":" \
     "{\"type\":\"string\"}}"
+/* clang-format 14 and 19 lay out a macro in braces differently. */
+/* clang-format off */
 #define ROUTE(path, op, id, summary, parameters)                                              \
     {                                                                                         \
         .method = NET_GET, .pattern = path, .access = API_PUBLIC, .handle = access_handle,    \
@@ -251,6 +253,7 @@ static const struct access_op op_begin = {begin, 302, ACCESS_WAITS},
             "\"302\":{\"description\":\"To the provider, or back\",\"headers\":{\"Location\"" \
             ":{\"schema\":{\"type\":\"string\"}}}}}}"                                         \
     }
+/* clang-format on */
 static const struct api_route routes[] = {
     ROUTE("/v1/login/oidc", op_begin, "loginAtProvider",
           "Sign in at the OpenID Connect provider; goes on to return_to, a path",

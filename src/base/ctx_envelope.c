@@ -151,10 +151,9 @@ static const struct {
     const char *name;
     size_t at;
 } members[] = {
-#define M(name)                                    \
-    {                                              \
-#name, offsetof(struct ctx_envelope, name) \
-    }
+/* clang-format off */
+#define M(name) {#name, offsetof(struct ctx_envelope, name)}
+    /* clang-format on */
     M(traceparent), M(tracelink), M(correlationid), M(causationid),
     M(authtype),    M(authid),    M(executortype),  M(executorid),
 #undef M
