@@ -39,7 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&pieces, CAP);
     enum rc rc = decode_all(d, in, &whole, NULL), rc2 = in_pieces(d, in, &pieces);
     must(whole.len <= CAP && whole.cap <= CAP);
-    must((rc == RC_OK) == (rc2 == RC_OK));
+    /* Not the other way round: libzstd (1.5.4) overlooks the reserved bit of a frame header that
+     * comes in pieces, which it refuses in one (corpus: zstd_reserved_bit). */
+    must(rc != RC_OK || rc2 == RC_OK);
+    must(rc2 != RC_OK || rc == RC_OK || codec_sniff(in) == CODEC_ZSTD);
     if (rc == RC_OK) {
         struct buf packed, again;
         must(slice_eq(buf_slice(&whole), buf_slice(&pieces)));
