@@ -49,7 +49,8 @@ static void add(struct parser *p, struct ip first, struct ip last)
     buf_add(&p->ranges, &range, sizeof(range));
 }
 
-/* A wide range of IPv6 lies around the mapped addresses: without them it is two. */
+/* A wide range of IPv6 lies around the mapped addresses: without them it is two, or one if they are
+ * its end (::/80). */
 static void add_prefix(struct parser *p, struct ip first, unsigned prefix)
 {
     struct ip mask = host_mask(prefix), last = {first.high | mask.high, first.low | mask.low};
@@ -60,7 +61,8 @@ static void add_prefix(struct parser *p, struct ip first, unsigned prefix)
         return;
     }
     add(p, first, previous_of(v4_first));
-    add(p, next_of(v4_last), last);
+    if (ip_is_before(v4_last, last))
+        add(p, next_of(v4_last), last);
 }
 
 /* ---- one entry ---- */
