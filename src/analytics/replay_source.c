@@ -96,23 +96,30 @@ enum rc replay_source_stream(struct stream *s, struct replay_source *ret, struct
     return RC_OK;
 }
 
-/* ---- two behind one another ---- */
+/* ---- two behind one another ----
+ *
+ * A replay takes hours, and the newer source loses its oldest records meanwhile (retention). So
+ * where it begins is asked again when it is reached, and what it lost while it was read is looked
+ * for in the older one. */
 
 struct joined {
     struct replay_source older, newer;
     uint32_t partition;
-    uint64_t seam; /* first offset that is read from newer */
-    bool is_newer; /* now */
+    uint64_t wanted; /* the next offset */
+    uint64_t seam;   /* where newer began when it was asked last */
+    bool is_newer;   /* now */
 };
 
 /* Where newer begins; UINT64_MAX if it has nothing. */
 static enum rc find_seam(struct joined *j, uint32_t partition, uint64_t *ret_seam,
                          uint64_t *ret_next, struct err *err)
 {
+    enum rc rc = j->newer.ops->bounds(j->newer.ctx, partition, ret_seam, ret_next, err);
+    if (rc != RC_NOTFOUND)
+        return rc;
     *ret_seam = UINT64_MAX;
     *ret_next = 0;
-    enum rc rc = j->newer.ops->bounds(j->newer.ctx, partition, ret_seam, ret_next, err);
-    return rc == RC_NOTFOUND ? RC_OK : rc;
+    return RC_OK;
 }
 
 static enum rc joined_bounds(void *ctx, uint32_t partition, uint64_t *ret_first, uint64_t *ret_next,
@@ -145,30 +152,74 @@ static enum rc joined_offset_at(void *ctx, uint32_t partition, unix_ms t, uint64
     return j->newer.ops->offset_at(j->newer.ctx, partition, t, ret_offset, err);
 }
 
+/* Goes on at j->wanted with one of the two. */
+static enum rc go_on_with(struct joined *j, bool is_newer, struct err *err)
+{
+    struct replay_source *s = is_newer ? &j->newer : &j->older;
+    j->is_newer = is_newer;
+    return s->ops->seek(s->ctx, j->partition, j->wanted, err);
+}
+
 static enum rc joined_seek(void *ctx, uint32_t partition, uint64_t offset, struct err *err)
 {
     struct joined *j = ctx;
     uint64_t next = 0;
     TRY(find_seam(j, partition, &j->seam, &next, err));
     j->partition = partition;
-    j->is_newer = offset >= j->seam;
-    struct replay_source *s = j->is_newer ? &j->newer : &j->older;
-    return s->ops->seek(s->ctx, partition, offset, err);
+    j->wanted = offset;
+    return go_on_with(j, offset >= j->seam, err);
+}
+
+/* RC_END: newer goes on at j->wanted. */
+static enum rc next_of_older(struct joined *j, struct stream_record *ret, struct err *err)
+{
+    uint64_t next = 0;
+    enum rc rc = j->older.ops->next(j->older.ctx, ret, err);
+    if (rc == RC_OK && ret->offset == j->wanted && ret->offset < j->seam)
+        return RC_OK;
+    if (rc != RC_OK && rc != RC_END)
+        return rc;
+    TRY(find_seam(j, j->partition, &j->seam, &next, err));
+    if (rc == RC_OK && ret->offset < j->seam)
+        return RC_OK;
+    if (j->wanted < j->seam)
+        j->wanted = j->seam; /* nobody has what is between */
+    return RC_END;
+}
+
+/* What newer skips it has just lost: older may have it. */
+static enum rc next_of_newer(struct joined *j, struct stream_record *ret, struct err *err)
+{
+    TRY(j->newer.ops->next(j->newer.ctx, ret, err));
+    if (ret->offset <= j->wanted)
+        return RC_OK;
+    uint64_t behind_gap = ret->offset;
+    TRY(go_on_with(j, false, err));
+    enum rc rc = j->older.ops->next(j->older.ctx, ret, err);
+    if (rc == RC_OK && ret->offset < behind_gap) {
+        j->seam = behind_gap;
+        return RC_OK;
+    }
+    if (rc != RC_OK && rc != RC_END)
+        return rc;
+    j->wanted = behind_gap;
+    TRY(go_on_with(j, true, err));
+    return j->newer.ops->next(j->newer.ctx, ret, err);
 }
 
 static enum rc joined_next(void *ctx, struct stream_record *ret, struct err *err)
 {
     struct joined *j = ctx;
-    if (!j->is_newer) {
-        enum rc rc = j->older.ops->next(j->older.ctx, ret, err);
-        if (rc == RC_OK && ret->offset < j->seam)
-            return RC_OK;
-        if ((rc != RC_OK && rc != RC_END) || j->seam == UINT64_MAX)
-            return rc;
-        TRY(j->newer.ops->seek(j->newer.ctx, j->partition, j->seam, err));
-        j->is_newer = true;
-    }
-    return j->newer.ops->next(j->newer.ctx, ret, err);
+    enum rc rc = RC_END;
+    if (!j->is_newer)
+        rc = next_of_older(j, ret, err);
+    if (!j->is_newer && rc == RC_END && j->seam != UINT64_MAX)
+        TRY(go_on_with(j, true, err));
+    if (j->is_newer)
+        rc = next_of_newer(j, ret, err);
+    if (rc == RC_OK)
+        j->wanted = ret->offset + 1;
+    return rc;
 }
 
 static void joined_close(void *ctx)

@@ -24,7 +24,7 @@ test(`${minutes} minutes of everything at once, seed ${seed}`, async (t) => {
   const port = await freePort();
   const s = await Server.start({
     data: path.join(dir, 'data'), listen: `127.0.0.1:${port}`,
-    args: ['--stream.segment_bytes', '1M', '--stream.retention_bytes', '512M'],
+    args: ['--stream.segment_bytes', '1M', '--stream.retention_bytes', '64M'], // of a minute or two: less than a replay takes
   });
   t.after(() => s.killNow());
   await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
@@ -32,6 +32,7 @@ test(`${minutes} minutes of everything at once, seed ${seed}`, async (t) => {
   // Ids are numbered: "acknowledged" is a count per sender and a set of doubtful ones, not a list of millions.
   const senders = Array.from({ length: 8 }, (_, n) => ({ name: `soak-${n}-${randomUUID().slice(0, 8)}`, acked: 0, doubtful: 0 }));
   let on = true;
+  t.after(() => { on = false; }); // a failure ends them, too
   const running = senders.map(async (me) => {
     while (on) {
       const count = 1 + Math.floor(random() * 30);
