@@ -24,7 +24,7 @@ test(`${minutes} minutes of everything at once, seed ${seed}`, async (t) => {
   const port = await freePort();
   const s = await Server.start({
     data: path.join(dir, 'data'), listen: `127.0.0.1:${port}`,
-    args: ['--stream.segment_bytes', '1M', '--stream.retention_bytes', '64M'], // of a minute or two: less than a replay takes
+    args: ['--stream.segment_bytes', '1M', '--stream.retention_bytes', '256M'], // minutes: less than a replay and what came before it
   });
   t.after(() => s.killNow());
   await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
