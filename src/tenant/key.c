@@ -6,31 +6,15 @@
  *         could lose, and the edge must find it by its hash. */
 #include "tenant/entity_int.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "base/crc32c.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "codec/hash.h"
 #include "tenant/tenant_int.h"
 
 enum { WRITE_CHARS = 32, SECRET_CHARS = 43, CHECK_CHARS = 6, PREFIX_CHARS = 11 };
-
-/* OpenSSL 3 looks an algorithm up by its name with every SHA256(): once is enough. */
-static EVP_MD *digest;
-
-static void fetch_sha256(void)
-{
-    digest = EVP_MD_fetch(NULL, "SHA256", NULL);
-    must(digest);
-}
-
-void tenant_hash_key(struct slice key, uint8_t ret_hash[TENANT_HASH_BYTES])
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    must(pthread_once(&once, fetch_sha256) == 0);
-    must(EVP_Digest(key.data, key.len, ret_hash, NULL, digest, NULL) == 1);
-}
 
 static const int64_t MS_PER_DAY = 86400000;
 
@@ -102,7 +86,7 @@ struct key_new {
 
 static enum rc key_insert(const struct key_new *k, struct state *s, struct err *err)
 {
-    uint8_t hash[TENANT_HASH_BYTES];
+    uint8_t hash[SHA256_BYTES];
     char prefix[PREFIX_CHARS + 1];
     CLEANUP(buf_done) struct buf scopes;
     bool is_secret = k->spec->kind == TENANT_KEY_SECRET;
@@ -110,7 +94,7 @@ static enum rc key_insert(const struct key_new *k, struct state *s, struct err *
     buf_init(&scopes, 4096);
     tenant_permissions_text(k->spec->scopes, &scopes);
     snprintf(prefix, sizeof(prefix), "%.*s", PREFIX_CHARS, k->made->text);
-    tenant_hash_key(slice_str(k->made->text), hash);
+    sha256(slice_str(k->made->text), hash);
     TRY(state_run(
         s,
         "INSERT INTO keys (id, project_id, kind, prefix, public_text, hash, name, scopes, "
@@ -291,9 +275,9 @@ static enum rc take_found(void *ctx, const struct state_row *row)
 enum rc tenant_key_find_any(struct tenant *t, struct slice id_or_text, struct uuid *ret_project,
                             struct uuid *ret_id, struct err *err)
 {
-    uint8_t hash[TENANT_HASH_BYTES];
+    uint8_t hash[SHA256_BYTES];
     struct found_key found = {.is_found = false};
-    tenant_hash_key(id_or_text, hash);
+    sha256(id_or_text, hash);
     TRY(state_run(t->state,
                   "SELECT project_id, id FROM keys WHERE revoked_at IS NULL AND "
                   "(id = ?1 OR hash = ?2)",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/must.h"
+#include "codec/hash.h"
 #include "tenant/tenant_int.h"
 
 enum { INVITATION_MS = 7 * 86400 * 1000 };
@@ -209,9 +210,9 @@ struct invitation_new {
 static enum rc invite_apply(void *arg, struct state *s, struct err *err)
 {
     const struct invitation_new *i = arg;
-    uint8_t hash[TENANT_HASH_BYTES];
+    uint8_t hash[SHA256_BYTES];
     int64_t now = unix_now().ms, members = 0;
-    tenant_hash_key(slice_str(i->token), hash);
+    sha256(slice_str(i->token), hash);
     TRY(state_run(s,
                   "SELECT count(*) FROM members JOIN users ON users.id = members.user_id "
                   "WHERE members.org_id = ?1 AND users.email = ?2",
@@ -310,8 +311,8 @@ static enum rc find_open(struct state *s, const char *sql, struct state_value va
 enum rc tenant_invitation_find(struct state *s, struct slice token, struct tenant_invitation *ret,
                                struct err *err)
 {
-    uint8_t hash[TENANT_HASH_BYTES];
-    tenant_hash_key(token, hash);
+    uint8_t hash[SHA256_BYTES];
+    sha256(token, hash);
     return find_open(s, OPEN_INVITATION "token_hash = ?2", STATE_BYTES(hash, sizeof(hash)), ret,
                      err);
 }

@@ -8,7 +8,7 @@
 #include "state/state.h"
 #include "tenant/tenant.h"
 
-enum { TENANT_HASH_BYTES = 32, TENANT_OVERLAP_DAYS_MAX = 30 };
+enum { TENANT_OVERLAP_DAYS_MAX = 30 };
 
 struct tenant {
     struct state *state; /* borrowed */
@@ -25,8 +25,7 @@ struct tenant {
 };
 
 enum rc tenant_migrate(struct state *s, struct err *err) MUST_CHECK;
-void tenant_hash_key(struct slice key, uint8_t ret_hash[TENANT_HASH_BYTES]); /* SHA-256 */
-void tenant_random_text(char *to, size_t len);                               /* base62, and a NUL */
+void tenant_random_text(char *to, size_t len); /* base62, and a NUL */
 /* The organisation of a project, as text in ret; empty if there is none. */
 struct slice tenant_org_of(struct tenant *t, struct slice project, char ret[UUID_TEXT_LEN + 1]);
 /* Reads everything into a new view with one reference. */

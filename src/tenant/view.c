@@ -12,12 +12,13 @@
 #include "base/arena.h"
 #include "base/heap.h"
 #include "base/must.h"
+#include "codec/hash.h"
 #include "tenant/admin.h"
 
 enum { ARENA_CHUNK = 64 << 10, ARENA_MAX = 1 << 30 };
 
 struct key_slot {
-    uint8_t hash[TENANT_HASH_BYTES];
+    uint8_t hash[SHA256_BYTES];
     bool is_used;
     _Atomic int64_t used_ms; /* 0: not in this view's time */
     int64_t written_ms;      /* what the database has of it; the watcher's */
@@ -116,8 +117,8 @@ static struct key_memo *memo_of(struct slice text)
 
 static const struct tenant_key *find_by_hash(const struct tenant_view *v, struct slice text)
 {
-    uint8_t hash[TENANT_HASH_BYTES];
-    tenant_hash_key(text, hash);
+    uint8_t hash[SHA256_BYTES];
+    sha256(text, hash);
     /* Comparing hashes of a secret leaks nothing usable by its timing: the attacker cannot steer
      * them. */
     for (uint64_t at = word_of(hash) & v->key_mask; v->keys[at].is_used;
@@ -255,14 +256,14 @@ static enum rc load_key(void *ctx, const struct state_row *row)
     struct tenant_view *v = ctx;
     struct uuid project;
     struct slice hash = state_row_blob(row, 2);
-    if (!uuid_parse(state_row_text(row, 0), &project) || hash.len != TENANT_HASH_BYTES)
+    if (!uuid_parse(state_row_text(row, 0), &project) || hash.len != SHA256_BYTES)
         return RC_CORRUPT;
     uint64_t at = word_of((const uint8_t *)hash.data) & v->key_mask;
     while (v->keys[at].is_used)
         at = (at + 1) & v->key_mask;
     struct key_slot *slot = &v->keys[at];
     struct tenant_key *key = &slot->key;
-    memcpy(slot->hash, hash.data, TENANT_HASH_BYTES);
+    memcpy(slot->hash, hash.data, SHA256_BYTES);
     slot->is_used = true;
     key->project = find_project(v, &project);
     if (!key->project || !uuid_parse(state_row_text(row, 3), &key->id))
