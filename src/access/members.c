@@ -69,19 +69,20 @@ static enum rc invite(struct ctx *ctx, struct access_call *c)
     struct slice email;
     enum tenant_role role = TENANT_NO_ROLE;
     struct uuid id;
-    char token[TENANT_TOKEN_CHARS + 1], text[UUID_TEXT_LEN + 1];
+    struct token token;
+    char text[UUID_TEXT_LEN + 1];
     CLEANUP(buf_done) struct buf seen;
     buf_init(&seen, 64 << 10);
     TRY(access_only(c, (const char *const[]){"email", "role", NULL}));
-    TRY(access_text(c, "email", true, TENANT_EMAIL_MAX, &email));
+    TRY(access_text(c, "email", true, EMAIL_BYTES_MAX, &email));
     TRY(read_role(c, &role));
     TRY(tenant_invite(ctx, c->access->tenant, access_param(c, 0), email, role, role_of(ctx), &id,
-                      token, &c->err));
+                      &token, &c->err));
     enum rc rc = tenant_show(c->access->state, TENANT_INVITATION, access_param(c, 0),
                              slice_str(uuid_format(&id, text)), &seen, &c->err);
-    buf_addf(&c->out, "{\"token\":\"%s\",", token);
+    buf_addf(&c->out, "{\"token\":\"%s\",", token.text);
     buf_add_slice(&c->out, slice_sub(buf_slice(&seen), 1));
-    explicit_bzero(token, sizeof(token));
+    explicit_bzero(&token, sizeof(token));
     return rc;
 }
 

@@ -388,15 +388,15 @@ static enum rc invite_create(struct admin *a)
     struct uuid org, id;
     enum tenant_role role = TENANT_NO_ROLE;
     char org_text[UUID_TEXT_LEN + 1], id_text[UUID_TEXT_LEN + 1], email[EMAIL_BYTES_MAX + 1];
-    char token[TENANT_TOKEN_CHARS + 1];
+    struct token token;
     TRY(admin_role(a, a->options[ADMIN_ROLE], &role));
     TRY(admin_org(a, &org, org_text));
     TRY(email_normalise(slice_str(a->args[0]), email, &a->err));
     TRY(tenant_invite(cli_ctx(), a->tenant, slice_str(org_text), slice_str(email), role,
-                      TENANT_OWNER, &id, token, &a->err));
+                      TENANT_OWNER, &id, &token, &a->err));
     enum rc rc =
-        admin_show(a, TENANT_INVITATION, org_text, uuid_format(&id, id_text), "token", token);
-    explicit_bzero(token, sizeof(token));
+        admin_show(a, TENANT_INVITATION, org_text, uuid_format(&id, id_text), "token", token.text);
+    explicit_bzero(&token, sizeof(token));
     return rc;
 }
 

@@ -75,7 +75,7 @@ enum { NODE_PASSWORD_CHARS = 20 };
 struct node_credentials {
     char org[UUID_TEXT_LEN + 1], project[UUID_TEXT_LEN + 1];
     char write_key[TENANT_KEY_TEXT_MAX], secret_key[TENANT_KEY_TEXT_MAX];
-    char admin_email[TENANT_EMAIL_MAX + 1];
+    char admin_email[EMAIL_BYTES_MAX + 1];
     char admin_password[NODE_PASSWORD_CHARS + 1]; /* empty: there were people already */
 };
 void node_credentials_json(const struct node_credentials *c, struct buf *out);

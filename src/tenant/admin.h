@@ -13,7 +13,9 @@
 #include "base/buf.h"
 #include "base/ctx.h"
 #include "state/state.h"
+#include "tenant/email.h"
 #include "tenant/tenant.h"
+#include "tenant/token.h"
 
 /* Opens the tenant on an open state (borrowed until tenant_close), runs its migrations, loads the
  * first view and starts the thread that watches for changes. */
@@ -25,8 +27,6 @@ struct state *tenant_state(struct tenant *t);
 enum {
     TENANT_KEY_TEXT_MAX = 64,
     TENANT_NAME_MAX = 100,
-    TENANT_EMAIL_MAX = 254,
-    TENANT_TOKEN_CHARS = 43, /* of an invitation: 256 bits */
 };
 
 /* ---- reading, as JSON ---- */
@@ -129,14 +129,14 @@ enum rc tenant_org_has_owner(struct state *s, struct slice org, bool *ret_has_ow
  * its SHA-256. */
 enum rc tenant_invite(struct ctx *ctx, struct tenant *t, struct slice org, struct slice email,
                       enum tenant_role role, enum tenant_role by, struct uuid *ret_id,
-                      char ret_token[TENANT_TOKEN_CHARS + 1], struct err *err) MUST_CHECK;
+                      struct token *ret_token, struct err *err) MUST_CHECK;
 enum rc tenant_invitation_revoke(struct ctx *ctx, struct tenant *t, struct slice org,
                                  struct slice id, struct err *err) MUST_CHECK;
 /* What an unused, unexpired token stands for; RC_NOTFOUND otherwise. */
 struct tenant_invitation {
     struct uuid id, org;
     enum tenant_role role;
-    char email[TENANT_EMAIL_MAX + 1];
+    char email[EMAIL_BYTES_MAX + 1];
 };
 enum rc tenant_invitation_find(struct state *s, struct slice token, struct tenant_invitation *ret,
                                struct err *err) MUST_CHECK;

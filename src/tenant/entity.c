@@ -383,21 +383,6 @@ enum rc check_name(struct slice name, struct err *err)
     return RC_OK;
 }
 
-/* RFC 5321's outline, no more: whether it works only a message can tell. */
-enum rc check_email(struct slice email, struct err *err)
-{
-    const char *at = email.len ? memchr(email.data, '@', email.len) : NULL;
-    size_t local = at ? (size_t)(at - email.data) : 0;
-    bool is_good = at && local > 0 && local <= 64 && email.len <= TENANT_EMAIL_MAX &&
-                   email.len > local + 1 && !memchr(at + 1, '@', email.len - local - 1);
-    for (size_t i = 0; i < email.len && is_good; i++)
-        is_good = (unsigned char)email.data[i] > 0x20 && email.data[i] != 0x7f &&
-                  !(email.data[i] >= 'A' && email.data[i] <= 'Z');
-    if (!is_good)
-        return err_set(err, RC_INVALID, "that is no e-mail address in lower case");
-    return RC_OK;
-}
-
 /* scheme "://" host [":" port], as a browser sends it (RFC 6454, 6.1): lower case, no path. */
 enum rc check_origin(struct slice origin, struct err *err)
 {

@@ -63,6 +63,5 @@ enum rc tenant_run(struct ctx *ctx, struct tenant *t, const struct tenant_change
 
 /* ---- checks ---- */
 enum rc check_name(struct slice name, struct err *err) MUST_CHECK;
-enum rc check_email(struct slice email, struct err *err) MUST_CHECK; /* lower case, too */
 enum rc check_origin(struct slice origin, struct err *err) MUST_CHECK;
 #endif

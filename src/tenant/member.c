@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "base/must.h"
-#include "codec/hash.h"
 #include "tenant/tenant_int.h"
 
 enum { INVITATION_MS = 7 * 86400 * 1000 };
@@ -203,16 +202,14 @@ enum rc tenant_owner_transfer(struct ctx *ctx, struct tenant *t, struct slice or
 /* ---- invitations ---- */
 struct invitation_new {
     struct slice id, org, email, actor;
-    const char *token;
+    uint8_t token_hash[TOKEN_HASH_BYTES];
     enum tenant_role role;
 };
 
 static enum rc invite_apply(void *arg, struct state *s, struct err *err)
 {
     const struct invitation_new *i = arg;
-    uint8_t hash[SHA256_BYTES];
     int64_t now = unix_now().ms, members = 0;
-    sha256(slice_str(i->token), hash);
     TRY(state_run(s,
                   "SELECT count(*) FROM members JOIN users ON users.id = members.user_id "
                   "WHERE members.org_id = ?1 AND users.email = ?2",
@@ -231,23 +228,37 @@ static enum rc invite_apply(void *arg, struct state *s, struct err *err)
                      "created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                      (struct state_value[]){
                          STATE_SLICE(i->id), STATE_SLICE(i->org), STATE_SLICE(i->email),
-                         STATE_STR(tenant_role_name(i->role)), STATE_BYTES(hash, sizeof(hash)),
-                         STATE_SLICE(i->actor), STATE_I64(now), STATE_I64(now + INVITATION_MS)},
+                         STATE_STR(tenant_role_name(i->role)),
+                         STATE_BYTES(i->token_hash, sizeof(i->token_hash)), STATE_SLICE(i->actor),
+                         STATE_I64(now), STATE_I64(now + INVITATION_MS)},
                      8, NULL, NULL, err);
+}
+
+/* In the one spelling that an account of it has. */
+static enum rc check_email(struct slice email, struct err *err)
+{
+    char normal[EMAIL_BYTES_MAX + 1];
+    TRY(email_normalise(email, normal, err));
+    if (!slice_eq_str(email, normal))
+        return err_set(err, RC_INVALID, "write the e-mail address in lower case");
+    return RC_OK;
 }
 
 enum rc tenant_invite(struct ctx *ctx, struct tenant *t, struct slice org, struct slice email,
                       enum tenant_role role, enum tenant_role by, struct uuid *ret_id,
-                      char ret_token[TENANT_TOKEN_CHARS + 1], struct err *err)
+                      struct token *ret_token, struct err *err)
 {
     char id_text[UUID_TEXT_LEN + 1];
     TRY(check_email(email, err));
     if (role == TENANT_OWNER && by != TENANT_OWNER)
         return err_set(err, RC_FORBIDDEN, "only an owner makes owners, or changes one");
     *ret_id = uuid_v7(unix_now());
-    tenant_random_text(ret_token, TENANT_TOKEN_CHARS);
-    struct invitation_new i = {slice_str(uuid_format(ret_id, id_text)), org,       email,
-                               slice_str(ctx->claims->actor.id),        ret_token, role};
+    struct invitation_new i = {.id = slice_str(uuid_format(ret_id, id_text)),
+                               .org = org,
+                               .email = email,
+                               .actor = slice_str(ctx->claims->actor.id),
+                               .role = role};
+    token_make(ret_token, i.token_hash);
     enum rc rc = tenant_change(ctx, t,
                                &(struct tenant_change){.action = "invitation.create",
                                                        .entity = TENANT_INVITATION,
@@ -258,7 +269,7 @@ enum rc tenant_invite(struct ctx *ctx, struct tenant *t, struct slice org, struc
                                                        .arg = &i},
                                err);
     if (rc != RC_OK)
-        explicit_bzero(ret_token, TENANT_TOKEN_CHARS);
+        explicit_bzero(ret_token, sizeof(*ret_token));
     return rc == RC_CONFLICT ? err_set(err, RC_NOTFOUND, "there is no such organisation") : rc;
 }
 
@@ -296,23 +307,27 @@ static enum rc take_invitation(void *ctx, const struct state_row *row)
     "SELECT id, org_id, email, role FROM invitations WHERE accepted_at IS " \
     "NULL AND revoked_at IS NULL AND expires_at > ?1 AND "
 
+static enum rc not_open(struct err *err)
+{
+    return err_set(err, RC_NOTFOUND,
+                   "this invitation was used, withdrawn or has expired: ask for a new one");
+}
+
 static enum rc find_open(struct state *s, const char *sql, struct state_value value,
                          struct tenant_invitation *ret, struct err *err)
 {
     *ret = (struct tenant_invitation){.role = TENANT_NO_ROLE};
     TRY(state_run(s, sql, (struct state_value[]){STATE_I64(unix_now().ms), value}, 2,
                   take_invitation, ret, err));
-    if (ret->role == TENANT_NO_ROLE)
-        return err_set(err, RC_NOTFOUND,
-                       "this invitation was used, withdrawn or has expired: ask for a new one");
-    return RC_OK;
+    return ret->role == TENANT_NO_ROLE ? not_open(err) : RC_OK;
 }
 
 enum rc tenant_invitation_find(struct state *s, struct slice token, struct tenant_invitation *ret,
                                struct err *err)
 {
-    uint8_t hash[SHA256_BYTES];
-    sha256(token, hash);
+    uint8_t hash[TOKEN_HASH_BYTES];
+    if (!token_hash(token, hash))
+        return not_open(err);
     return find_open(s, OPEN_INVITATION "token_hash = ?2", STATE_BYTES(hash, sizeof(hash)), ret,
                      err);
 }
@@ -330,7 +345,7 @@ struct acceptance {
 
 static enum rc take_email(void *ctx, const struct state_row *row)
 {
-    snprintf(ctx, TENANT_EMAIL_MAX + 1, "%.*s", SLICE_ARG(state_row_text(row, 0)));
+    snprintf(ctx, EMAIL_BYTES_MAX + 1, "%.*s", SLICE_ARG(state_row_text(row, 0)));
     return RC_OK;
 }
 
@@ -338,7 +353,7 @@ static enum rc accept_apply(void *arg, struct state *s, struct err *err)
 {
     const struct acceptance *a = arg;
     struct tenant_invitation i;
-    char email[TENANT_EMAIL_MAX + 1] = "", org_text[UUID_TEXT_LEN + 1];
+    char email[EMAIL_BYTES_MAX + 1] = "", org_text[UUID_TEXT_LEN + 1];
     /* Again: now nobody can use it meanwhile. */
     TRY(find_open(s, OPEN_INVITATION "id = ?2", STATE_SLICE(a->id), &i, err));
     TRY(state_run(s, "SELECT email FROM users WHERE id = ?1 AND disabled_at IS NULL",

@@ -37,10 +37,11 @@ static void an_identity_is_one_person_s(void **state)
 
 static void bed_invite(struct bed *bed, const struct uuid *org, const char *email)
 {
-    char org_text[UUID_TEXT_LEN + 1], token[TENANT_TOKEN_CHARS + 1];
+    char org_text[UUID_TEXT_LEN + 1];
+    struct token token;
     struct uuid id;
     assert_int_equal(tenant_invite(bed_ctx(), bed->tenant, slice_str(uuid_format(org, org_text)),
-                                   slice_str(email), TENANT_ANALYST, TENANT_OWNER, &id, token,
+                                   slice_str(email), TENANT_ANALYST, TENANT_OWNER, &id, &token,
                                    NULL),
                      RC_OK);
 }

@@ -411,31 +411,32 @@ static void an_invitation_works_once_and_for_its_address(void **state)
     struct uuid ann = make_user(f, "ann@example.com"), bob = make_user(f, "bob@example.com"), org,
                 id, joined;
     char org_text[UUID_TEXT_LEN + 1], bob_text[UUID_TEXT_LEN + 1];
-    char first[TENANT_TOKEN_CHARS + 1], second[TENANT_TOKEN_CHARS + 1];
+    struct token first, second;
     struct ctx *c = f->ctx;
     struct tenant *t = f->tenant;
     struct slice email = SLICE_LIT("bob@example.com");
     assert_int_equal(tenant_org_create(c, t, "o", &ann, &org, NULL), RC_OK);
     struct slice o = slice_str(uuid_format(&org, org_text));
-    assert_int_equal(tenant_invite(c, t, o, email, TENANT_OWNER, TENANT_ADMIN, &id, first, NULL),
+    assert_int_equal(tenant_invite(c, t, o, email, TENANT_OWNER, TENANT_ADMIN, &id, &first, NULL),
                      RC_FORBIDDEN);
     assert_int_equal(tenant_invite(c, t, o, SLICE_LIT("Bob@Example.com"), TENANT_VIEWER,
-                                   TENANT_OWNER, &id, first, NULL),
+                                   TENANT_OWNER, &id, &first, NULL),
                      RC_INVALID);
-    assert_int_equal(tenant_invite(c, t, o, email, TENANT_VIEWER, TENANT_OWNER, &id, first, NULL),
+    assert_int_equal(tenant_invite(c, t, o, email, TENANT_VIEWER, TENANT_OWNER, &id, &first, NULL),
                      RC_OK);
-    assert_int_equal(tenant_invite(c, t, o, email, TENANT_ANALYST, TENANT_OWNER, &id, second, NULL),
-                     RC_OK);
-    assert_int_equal(tenant_invitation_accept(c, t, slice_str(first), &bob, &joined, NULL),
+    assert_int_equal(
+        tenant_invite(c, t, o, email, TENANT_ANALYST, TENANT_OWNER, &id, &second, NULL), RC_OK);
+    assert_int_equal(tenant_invitation_accept(c, t, slice_str(first.text), &bob, &joined, NULL),
                      RC_NOTFOUND); /* replaced by the second */
-    assert_int_equal(tenant_invitation_accept(c, t, slice_str(second), &ann, &joined, NULL),
+    assert_int_equal(tenant_invitation_accept(c, t, slice_str(second.text), &ann, &joined, NULL),
                      RC_FORBIDDEN);
-    assert_int_equal(tenant_invitation_accept(c, t, slice_str(second), &bob, &joined, NULL), RC_OK);
+    assert_int_equal(tenant_invitation_accept(c, t, slice_str(second.text), &bob, &joined, NULL),
+                     RC_OK);
     assert_memory_equal(&joined, &org, sizeof(org));
     assert_int_equal(role_of(f, org_text, uuid_format(&bob, bob_text)), TENANT_ANALYST);
-    assert_int_equal(tenant_invitation_accept(c, t, slice_str(second), &bob, &joined, NULL),
+    assert_int_equal(tenant_invitation_accept(c, t, slice_str(second.text), &bob, &joined, NULL),
                      RC_NOTFOUND);
-    assert_int_equal(tenant_invite(c, t, o, email, TENANT_VIEWER, TENANT_OWNER, &id, first, NULL),
+    assert_int_equal(tenant_invite(c, t, o, email, TENANT_VIEWER, TENANT_OWNER, &id, &first, NULL),
                      RC_EXISTS);
 }
 
