@@ -15,7 +15,6 @@ struct state {
     sqlite3 *db;
     pthread_mutex_t lock; /* recursive: a transaction body runs statements */
     uint32_t depth;       /* of transaction bodies; under the lock */
-    int64_t own_changes;
     uint64_t last_changes;
 };
 
@@ -151,7 +150,6 @@ static enum rc run_locked(struct state *s, const char *sql, const struct state_v
             TRY(row(ctx, &now));
     }
     s->last_changes = (uint64_t)(sqlite3_total_changes64(s->db) - changes_before);
-    s->own_changes += (int64_t)s->last_changes;
     return RC_OK;
 }
 
@@ -163,6 +161,18 @@ enum rc state_run(struct state *s, const char *sql, const struct state_value *pa
     enum rc rc = run_locked(s, sql, params, count, row, ctx, err);
     pthread_mutex_unlock(&s->lock);
     return rc;
+}
+
+static enum rc take_i64(void *ctx, const struct state_row *row)
+{
+    *(int64_t *)ctx = state_row_i64(row, 0);
+    return RC_OK;
+}
+
+enum rc state_run_i64(struct state *s, const char *sql, const struct state_value *params,
+                      uint32_t count, int64_t *ret, struct err *err)
+{
+    return state_run(s, sql, params, count, take_i64, ret, err);
 }
 
 uint64_t state_changes(const struct state *s)
@@ -206,12 +216,6 @@ static enum rc run_migration(void *ctx, struct state *s, struct err *err)
         NULL, NULL, err);
 }
 
-static enum rc take_i64(void *ctx, const struct state_row *row)
-{
-    *(int64_t *)ctx = state_row_i64(row, 0);
-    return RC_OK;
-}
-
 enum rc state_migrate(struct state *s, const char *module, const struct state_migration *list,
                       uint32_t count, struct err *err)
 {
@@ -220,8 +224,8 @@ enum rc state_migrate(struct state *s, const char *module, const struct state_mi
                   "module TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (module, number))",
                   NULL, 0, NULL, NULL, err));
     int64_t done = 0;
-    TRY(state_run(s, "SELECT coalesce(max(number), 0) FROM schema_migrations WHERE module = ?1",
-                  &STATE_STR(module), 1, take_i64, &done, err));
+    TRY(state_run_i64(s, "SELECT coalesce(max(number), 0) FROM schema_migrations WHERE module = ?1",
+                      &STATE_STR(module), 1, &done, err));
     if (count == 0 || done > list[count - 1].number)
         return done == 0
                    ? RC_OK
@@ -236,16 +240,6 @@ enum rc state_migrate(struct state *s, const char *module, const struct state_mi
         struct migration_step step = {module, &list[i]};
         TRY(state_transaction(s, run_migration, &step, err));
     }
-    return RC_OK;
-}
-
-enum rc state_version(struct state *s, int64_t *ret_version, struct err *err)
-{
-    int64_t others = 0;
-    TRY(state_run(s, "PRAGMA data_version", NULL, 0, take_i64, &others, err));
-    pthread_mutex_lock(&s->lock);
-    *ret_version = (others << 32) + s->own_changes;
-    pthread_mutex_unlock(&s->lock);
     return RC_OK;
 }
 

@@ -39,6 +39,9 @@ bool state_row_is_null(const struct state_row *row, int column);
 enum rc state_run(struct state *s, const char *sql, const struct state_value *params,
                   uint32_t count, enum rc (*row)(void *ctx, const struct state_row *row), void *ctx,
                   struct err *err) MUST_CHECK;
+/* The first column of the one row that the statement gives; *ret stays if it gives none. */
+enum rc state_run_i64(struct state *s, const char *sql, const struct state_value *params,
+                      uint32_t count, int64_t *ret, struct err *err) MUST_CHECK;
 uint64_t state_changes(const struct state *s); /* rows changed by the last state_run */
 
 /* body inside one immediate transaction; rolled back unless it returns RC_OK. Inside another's body
@@ -55,8 +58,6 @@ struct state_migration {
  * program. */
 enum rc state_migrate(struct state *s, const char *module, const struct state_migration *list,
                       uint32_t count, struct err *err) MUST_CHECK;
-/* Grows when another connection (or process) changed the file; and with own changes. */
-enum rc state_version(struct state *s, int64_t *ret_version, struct err *err) MUST_CHECK;
 /* A consistent copy while in use. */
 enum rc state_backup(struct state *s, const char *to_path, struct err *err) MUST_CHECK;
 #endif

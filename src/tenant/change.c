@@ -160,29 +160,23 @@ enum rc tenant_run(struct ctx *ctx, struct tenant *t, const struct tenant_change
 }
 
 /* ---- the outbox ---- */
-struct waiting {
-    struct buf text; /* id NUL org NUL length value … */
-    uint32_t count;
-};
-
-struct parcel {
+struct parcel { /* its value follows it */
     char id[UUID_TEXT_LEN + 1], org[UUID_TEXT_LEN + 1];
     size_t value_len;
 };
 
 static enum rc take_parcel(void *ctx, const struct state_row *row)
 {
-    struct waiting *w = ctx;
+    struct buf *waiting = ctx;
     struct slice id = state_row_text(row, 0), org = state_row_text(row, 1),
                  value = state_row_blob(row, 2);
     struct parcel p = {.value_len = value.len};
     ENSURE(id.len == UUID_TEXT_LEN && org.len <= UUID_TEXT_LEN, RC_CORRUPT);
     memcpy(p.id, id.data, id.len);
     memcpy(p.org, org.data, org.len);
-    buf_add(&w->text, &p, sizeof(p));
-    buf_add_slice(&w->text, value);
-    w->count++;
-    return buf_ok(&w->text) ? RC_OK : RC_NOMEM;
+    buf_add(waiting, &p, sizeof(p));
+    buf_add_slice(waiting, value);
+    return buf_ok(waiting) ? RC_OK : RC_NOMEM;
 }
 
 static enum rc hand_out(struct state *s, struct slice *rest,
@@ -203,16 +197,16 @@ enum rc tenant_outbox_drain(struct state *s,
                             enum rc (*publish)(void *ctx, struct slice key, struct slice value),
                             void *ctx, uint32_t *ret_count, struct err *err)
 {
-    struct waiting w = {.count = 0};
-    buf_init(&w.text, (size_t)OUTBOX_BATCH * (AUDIT_BYTES_MAX + sizeof(struct parcel)));
+    struct buf waiting;
+    buf_init(&waiting, (size_t)OUTBOX_BATCH * (AUDIT_BYTES_MAX + sizeof(struct parcel)));
     enum rc rc = state_run(s, "SELECT id, org_id, value FROM audit_outbox ORDER BY id LIMIT ?1",
-                           &STATE_I64(OUTBOX_BATCH), 1, take_parcel, &w, err);
-    struct slice rest = buf_slice(&w.text);
+                           &STATE_I64(OUTBOX_BATCH), 1, take_parcel, &waiting, err);
+    struct slice rest = buf_slice(&waiting);
     *ret_count = 0;
     while (rc == RC_OK && rest.len) {
         rc = hand_out(s, &rest, publish, ctx, err);
         *ret_count += rc == RC_OK;
     }
-    buf_done(&w.text);
+    buf_done(&waiting);
     return rc;
 }

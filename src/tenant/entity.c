@@ -268,7 +268,7 @@ enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *ar
 {
     size_t at, n;
     yyjson_val *key, *value;
-    *ret = (struct entity_values){.arena = arena};
+    *ret = (struct entity_values){.count = 0};
     if (!yyjson_is_obj(object))
         return err_set(err, RC_INVALID, "the body must be a JSON object");
     yyjson_obj_foreach(object, at, n, key, value)

@@ -41,7 +41,6 @@ struct entity_values {
     const struct column *columns[ENTITY_COLUMNS_MAX];
     struct state_value values[ENTITY_COLUMNS_MAX];
     uint32_t count;
-    struct arena *arena;
 };
 /* RC_INVALID names the member: unknown, not writable, of the wrong type, refused by its check. */
 enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *arena,

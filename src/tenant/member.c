@@ -28,17 +28,11 @@ enum rc tenant_member_role_of(struct state *s, struct slice org, struct slice us
     return RC_OK;
 }
 
-static enum rc take_count(void *ctx, const struct state_row *row)
-{
-    *(int64_t *)ctx = state_row_i64(row, 0);
-    return RC_OK;
-}
-
 static enum rc count_owners(struct state *s, struct slice org, int64_t *ret_owners, struct err *err)
 {
     *ret_owners = 0;
-    return state_run(s, "SELECT count(*) FROM members WHERE org_id = ?1 AND role = 'owner'",
-                     &STATE_SLICE(org), 1, take_count, ret_owners, err);
+    return state_run_i64(s, "SELECT count(*) FROM members WHERE org_id = ?1 AND role = 'owner'",
+                         &STATE_SLICE(org), 1, ret_owners, err);
 }
 
 enum rc tenant_org_has_owner(struct state *s, struct slice org, bool *ret_has_owner,
@@ -210,11 +204,11 @@ static enum rc invite_apply(void *arg, struct state *s, struct err *err)
 {
     const struct invitation_new *i = arg;
     int64_t now = unix_now().ms, members = 0;
-    TRY(state_run(s,
-                  "SELECT count(*) FROM members JOIN users ON users.id = members.user_id "
-                  "WHERE members.org_id = ?1 AND users.email = ?2",
-                  (struct state_value[]){STATE_SLICE(i->org), STATE_SLICE(i->email)}, 2, take_count,
-                  &members, err));
+    TRY(state_run_i64(s,
+                      "SELECT count(*) FROM members JOIN users ON users.id = members.user_id "
+                      "WHERE members.org_id = ?1 AND users.email = ?2",
+                      (struct state_value[]){STATE_SLICE(i->org), STATE_SLICE(i->email)}, 2,
+                      &members, err));
     if (members)
         return err_set(err, RC_EXISTS, "that person is a member already");
     TRY(state_run(

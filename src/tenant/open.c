@@ -14,15 +14,9 @@
 
 enum { WATCH_EVERY_MS = 400, USES_EVERY = 150 /* times that: a minute */ };
 
-static enum rc take_version(void *ctx, const struct state_row *row)
-{
-    *(int64_t *)ctx = state_row_i64(row, 0);
-    return RC_OK;
-}
-
 static enum rc read_version(struct state *s, int64_t *ret_version, struct err *err)
 {
-    return state_run(s, "SELECT number FROM view_version", NULL, 0, take_version, ret_version, err);
+    return state_run_i64(s, "SELECT number FROM view_version", NULL, 0, ret_version, err);
 }
 
 enum rc tenant_reload(struct tenant *t, struct err *err)

@@ -14,10 +14,7 @@
  *
  * Threads: quota_look, _add, _used from any thread, without a lock, but for a project's first event
  * of a month on this node. quota_flush blocks on the state: a background thread, and once more at
- * the shutdown, when nothing is added any more.
- *
- * Every flush with something in it changes the state's file: do not put the table into a file whose
- * changes make others reload (state_version). */
+ * the shutdown, when nothing is added any more. */
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "state/state.h"

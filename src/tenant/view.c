@@ -220,12 +220,6 @@ static uint64_t table_size(int64_t entries)
     return size;
 }
 
-static enum rc take_count(void *ctx, const struct state_row *row)
-{
-    *(int64_t *)ctx = state_row_i64(row, 0);
-    return RC_OK;
-}
-
 static enum rc load_project(void *ctx, const struct state_row *row)
 {
     struct tenant_view *v = ctx;
@@ -290,11 +284,6 @@ static enum rc load_issuer(void *ctx, const struct state_row *row)
     return RC_OK;
 }
 
-static enum rc count_of(struct state *s, const char *sql, int64_t *ret, struct err *err)
-{
-    return state_run(s, sql, NULL, 0, take_count, ret, err);
-}
-
 #define LIVE_KEYS "FROM keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)"
 
 /* All reads inside one transaction, so that counts, projects and keys are of one moment. */
@@ -303,9 +292,9 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
     struct tenant_view *v = ctx;
     int64_t projects = 0, keys = 0, issuers = 0;
     const struct state_value now = STATE_I64(unix_now().ms);
-    TRY(count_of(s, "SELECT count(*) FROM projects", &projects, err));
-    TRY(count_of(s, "SELECT count(*) FROM token_issuers", &issuers, err));
-    TRY(state_run(s, "SELECT count(*) " LIVE_KEYS, &now, 1, take_count, &keys, err));
+    TRY(state_run_i64(s, "SELECT count(*) FROM projects", NULL, 0, &projects, err));
+    TRY(state_run_i64(s, "SELECT count(*) FROM token_issuers", NULL, 0, &issuers, err));
+    TRY(state_run_i64(s, "SELECT count(*) " LIVE_KEYS, &now, 1, &keys, err));
     uint64_t project_size = table_size(projects), key_size = table_size(keys);
     v->project_mask = project_size - 1;
     v->key_mask = key_size - 1;
