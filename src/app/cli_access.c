@@ -277,10 +277,7 @@ static enum rc show_member(struct admin *a, const struct membership *m)
 
 static enum rc member_list(struct admin *a)
 {
-    struct uuid org;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(admin_org(a, &org, text));
-    return admin_list(a, TENANT_MEMBER, text, "id role email name created_at");
+    return admin_list_of_org(a, TENANT_MEMBER, "id role email name created_at");
 }
 
 static enum rc member_add(struct admin *a)
@@ -376,11 +373,8 @@ int verb_member(int argc, char **argv)
 /* ---- invite ---- */
 static enum rc invite_list(struct admin *a)
 {
-    struct uuid org;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(admin_org(a, &org, text));
-    return admin_list(a, TENANT_INVITATION, text,
-                      "id email role created_at expires_at accepted_at revoked_at");
+    return admin_list_of_org(a, TENANT_INVITATION,
+                             "id email role created_at expires_at accepted_at revoked_at");
 }
 
 static enum rc invite_create(struct admin *a)
@@ -402,12 +396,11 @@ static enum rc invite_create(struct admin *a)
 
 static enum rc invite_revoke(struct admin *a)
 {
-    struct uuid id;
-    char text[UUID_TEXT_LEN + 1], org[UUID_TEXT_LEN + 1];
-    TRY(admin_id(a, a->args[0], "an invitation", &id, text));
-    TRY(tenant_parent_of(a->state, TENANT_INVITATION, slice_str(text), org, &a->err));
-    TRY(tenant_invitation_revoke(cli_ctx(), a->tenant, slice_str(org), slice_str(text), &a->err));
-    admin_done(a, text, "withdrawn");
+    struct admin_place p;
+    TRY(admin_find(a, TENANT_INVITATION, "an invitation", a->args[0], &p));
+    TRY(tenant_invitation_revoke(cli_ctx(), a->tenant, slice_str(p.parent), slice_str(p.text),
+                                 &a->err));
+    admin_done(a, p.text, "withdrawn");
     return RC_OK;
 }
 
@@ -427,10 +420,7 @@ int verb_invite(int argc, char **argv)
 /* ---- issuer ---- */
 static enum rc issuer_list(struct admin *a)
 {
-    struct uuid org;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(admin_org(a, &org, text));
-    return admin_list(a, TENANT_ISSUER, text, "id issuer audience jwks_url algorithms");
+    return admin_list_of_org(a, TENANT_ISSUER, "id issuer audience jwks_url algorithms");
 }
 
 static enum rc issuer_patch(struct admin *a, struct buf *out)
@@ -464,27 +454,25 @@ static enum rc issuer_create(struct admin *a)
     return admin_show(a, TENANT_ISSUER, org_text, uuid_format(&id, id_text), NULL, NULL);
 }
 
-static enum rc find_issuer(struct admin *a, char ret_text[UUID_TEXT_LEN + 1],
-                           char ret_org[UUID_TEXT_LEN + 1])
+static enum rc find_issuer(struct admin *a, struct admin_place *ret)
 {
-    struct uuid id;
-    TRY(admin_id(a, a->args[0], "a token issuer", &id, ret_text));
-    return tenant_parent_of(a->state, TENANT_ISSUER, slice_str(ret_text), ret_org, &a->err);
+    return admin_find(a, TENANT_ISSUER, "a token issuer", a->args[0], ret);
 }
 
 static enum rc issuer_set(struct admin *a)
 {
-    char text[UUID_TEXT_LEN + 1], org[UUID_TEXT_LEN + 1];
-    TRY(find_issuer(a, text, org));
-    return admin_set(a, TENANT_ISSUER, org, text);
+    struct admin_place p;
+    TRY(find_issuer(a, &p));
+    return admin_set(a, TENANT_ISSUER, p.parent, p.text);
 }
 
 static enum rc issuer_remove(struct admin *a)
 {
-    char text[UUID_TEXT_LEN + 1], org[UUID_TEXT_LEN + 1];
-    TRY(find_issuer(a, text, org));
-    TRY(tenant_issuer_remove(cli_ctx(), a->tenant, slice_str(org), slice_str(text), &a->err));
-    admin_done(a, text, "removed: its tokens are refused within a second");
+    struct admin_place p;
+    TRY(find_issuer(a, &p));
+    TRY(tenant_issuer_remove(cli_ctx(), a->tenant, slice_str(p.parent), slice_str(p.text),
+                             &a->err));
+    admin_done(a, p.text, "removed: its tokens are refused within a second");
     return RC_OK;
 }
 

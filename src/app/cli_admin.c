@@ -232,6 +232,13 @@ enum rc admin_id(struct admin *a, const char *text, const char *what, struct uui
     return RC_OK;
 }
 
+enum rc admin_find(struct admin *a, enum tenant_entity entity, const char *what, const char *text,
+                   struct admin_place *ret)
+{
+    TRY(admin_id(a, text, what, &ret->id, ret->text));
+    return tenant_parent_of(a->state, entity, slice_str(ret->text), ret->parent, &a->err);
+}
+
 struct orgs {
     struct uuid only;
     uint32_t count;
@@ -401,6 +408,14 @@ enum rc admin_list(struct admin *a, enum tenant_entity entity, const char *paren
     buf_add_str(&a->out, buf_cstr(&items));
     buf_add_char(&a->out, '\n');
     return RC_OK;
+}
+
+enum rc admin_list_of_org(struct admin *a, enum tenant_entity entity, const char *columns)
+{
+    struct uuid org;
+    char text[UUID_TEXT_LEN + 1];
+    TRY(admin_org(a, &org, text));
+    return admin_list(a, entity, text, columns);
 }
 
 enum rc admin_show(struct admin *a, enum tenant_entity entity, const char *parent, const char *id,

@@ -81,6 +81,13 @@ enum rc admin_org(struct admin *a, struct uuid *ret_org,
 /* An id as a person copies it: any spelling of a UUID, in the one that the database has. */
 enum rc admin_id(struct admin *a, const char *text, const char *what, struct uuid *ret_id,
                  char ret_text[UUID_TEXT_LEN + 1]) MUST_CHECK;
+/* The thing of that id, in whatever tenant: what is called `what` in the message. */
+struct admin_place {
+    struct uuid id;
+    char text[UUID_TEXT_LEN + 1], parent[UUID_TEXT_LEN + 1];
+};
+enum rc admin_find(struct admin *a, enum tenant_entity entity, const char *what, const char *text,
+                   struct admin_place *ret) MUST_CHECK;
 /* "90m", "24h", "30d"; a number alone is refused, for nobody could tell its unit. */
 enum rc admin_duration(struct admin *a, const char *text, int64_t *ret_ms) MUST_CHECK;
 enum rc admin_role(struct admin *a, const char *text, enum tenant_role *ret_role) MUST_CHECK;
@@ -95,6 +102,9 @@ void admin_wipe(struct buf *b);
 /* The whole list: a JSON array, or a table of these columns (names with one blank between). */
 enum rc admin_list(struct admin *a, enum tenant_entity entity, const char *parent,
                    const char *columns) MUST_CHECK;
+/* The same of what belongs to --org, or to the only organisation. */
+enum rc admin_list_of_org(struct admin *a, enum tenant_entity entity,
+                          const char *columns) MUST_CHECK;
 /* One object: as JSON, with the extra member in front if it has a name; or a line per member. */
 enum rc admin_show(struct admin *a, enum tenant_entity entity, const char *parent, const char *id,
                    const char *extra_name, const char *extra) MUST_CHECK;

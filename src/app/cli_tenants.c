@@ -50,24 +50,16 @@ int verb_org(int argc, char **argv)
 }
 
 /* ---- project ---- */
-struct place {
-    struct uuid id;
-    char text[UUID_TEXT_LEN + 1], parent[UUID_TEXT_LEN + 1];
-};
-
-static enum rc find_project(struct admin *a, const char *text, struct place *ret)
+static enum rc find_project(struct admin *a, const char *text, struct admin_place *ret)
 {
-    TRY(admin_id(a, text, "a project", &ret->id, ret->text));
-    return tenant_parent_of(a->state, TENANT_PROJECT, slice_str(ret->text), ret->parent, &a->err);
+    return admin_find(a, TENANT_PROJECT, "a project", text, ret);
 }
 
 static enum rc project_list(struct admin *a)
 {
-    struct uuid org;
-    char text[UUID_TEXT_LEN + 1];
-    TRY(admin_org(a, &org, text));
-    return admin_list(a, TENANT_PROJECT, text,
-                      "id name time_zone domains retention_days events_per_month_max archived_at");
+    return admin_list_of_org(
+        a, TENANT_PROJECT,
+        "id name time_zone domains retention_days events_per_month_max archived_at");
 }
 
 static enum rc project_create(struct admin *a)
@@ -81,21 +73,21 @@ static enum rc project_create(struct admin *a)
 
 static enum rc project_show(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     TRY(find_project(a, a->args[0], &p));
     return admin_show(a, TENANT_PROJECT, p.parent, p.text, NULL, NULL);
 }
 
 static enum rc project_set(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     TRY(find_project(a, a->args[0], &p));
     return admin_set(a, TENANT_PROJECT, p.parent, p.text);
 }
 
 static enum rc project_archive(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     TRY(find_project(a, a->args[0], &p));
     TRY(tenant_project_archive(cli_ctx(), a->tenant, slice_str(p.parent), slice_str(p.text),
                                &a->err));
@@ -105,7 +97,7 @@ static enum rc project_archive(struct admin *a)
 
 static enum rc project_jwt_secret(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     CLEANUP(buf_done) struct buf secret;
     buf_init(&secret, JWT_SECRET_BYTES_MAX);
     TRY(find_project(a, a->args[0], &p));
@@ -143,7 +135,7 @@ int verb_project(int argc, char **argv)
 /* ---- key ---- */
 static enum rc key_list(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     TRY(find_project(a, a->options[ADMIN_PROJECT], &p));
     return admin_list(a, TENANT_KEY, p.text,
                       "id kind name prefix scopes expires_at last_used_at revoked_at");
@@ -209,7 +201,7 @@ static enum rc show_made(struct admin *a, const char *project, struct tenant_key
 
 static enum rc key_create(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     struct tenant_key_made made;
     struct tenant_key_spec spec;
     CLEANUP(buf_done) struct buf space;
@@ -220,29 +212,28 @@ static enum rc key_create(struct admin *a)
     return show_made(a, p.text, &made);
 }
 
-static enum rc find_key(struct admin *a, const char *text, struct place *ret)
+static enum rc find_key(struct admin *a, const char *text, struct admin_place *ret)
 {
-    TRY(admin_id(a, text, "a key", &ret->id, ret->text));
-    return tenant_parent_of(a->state, TENANT_KEY, slice_str(ret->text), ret->parent, &a->err);
+    return admin_find(a, TENANT_KEY, "a key", text, ret);
 }
 
 static enum rc key_show(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     TRY(find_key(a, a->args[0], &p));
     return admin_show(a, TENANT_KEY, p.parent, p.text, NULL, NULL);
 }
 
 static enum rc key_set(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     TRY(find_key(a, a->args[0], &p));
     return admin_set(a, TENANT_KEY, p.parent, p.text);
 }
 
 static enum rc key_rotate(struct admin *a)
 {
-    struct place p;
+    struct admin_place p;
     struct tenant_key_made made;
     const char *overlap = a->options[ADMIN_OVERLAP] ? a->options[ADMIN_OVERLAP] : "24h";
     int64_t overlap_ms;
