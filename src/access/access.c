@@ -165,6 +165,17 @@ enum rc access_show(struct access_call *c, enum tenant_entity entity, struct sli
     return tenant_show(c->access->state, entity, parent, id, &c->out, &c->err);
 }
 
+enum rc access_show_with(struct access_call *c, const char *name, const char *text,
+                         enum tenant_entity entity, struct slice parent, struct slice id)
+{
+    CLEANUP(buf_done) struct buf seen;
+    buf_init(&seen, ANSWER_BYTES_MAX);
+    TRY(tenant_show(c->access->state, entity, parent, id, &seen, &c->err));
+    buf_addf(&c->out, "{\"%s\":\"%s\",", name, text);
+    buf_add_slice(&c->out, slice_sub(buf_slice(&seen), 1));
+    return RC_OK;
+}
+
 enum rc access_list(struct access_call *c, enum tenant_entity entity, struct slice parent)
 {
     struct slice after;

@@ -85,6 +85,10 @@ enum rc access_uuid(struct access_call *c, struct slice text, struct uuid *ret) 
 /* The object as the answer. */
 enum rc access_show(struct access_call *c, enum tenant_entity entity, struct slice parent,
                     struct slice id) MUST_CHECK;
+/* The same, with a text in front that is shown this once; wiped by whoever holds it. */
+enum rc access_show_with(struct access_call *c, const char *name, const char *text,
+                         enum tenant_entity entity, struct slice parent,
+                         struct slice id) MUST_CHECK;
 /* The page of the list that ?after= asks for. */
 enum rc access_list(struct access_call *c, enum tenant_entity entity,
                     struct slice parent) MUST_CHECK;

@@ -14,12 +14,8 @@ static enum rc keys_list(struct ctx *ctx, struct access_call *c)
 /* {"key":"sk_…", …}: the object that a list shows, with the text in front. */
 static enum rc answer_made(struct access_call *c, struct tenant_key_made *made)
 {
-    CLEANUP(buf_done) struct buf seen;
-    buf_init(&seen, 64 << 10);
-    enum rc rc = tenant_show(c->access->state, TENANT_KEY, access_param(c, 1),
-                             slice_str(made->id_text), &seen, &c->err);
-    buf_addf(&c->out, "{\"key\":\"%s\",", made->text);
-    buf_add_slice(&c->out, slice_sub(buf_slice(&seen), 1));
+    enum rc rc = access_show_with(c, "key", made->text, TENANT_KEY, access_param(c, 1),
+                                  slice_str(made->id_text));
     explicit_bzero(made, sizeof(*made));
     return rc;
 }

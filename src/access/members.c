@@ -71,17 +71,13 @@ static enum rc invite(struct ctx *ctx, struct access_call *c)
     struct uuid id;
     struct token token;
     char text[UUID_TEXT_LEN + 1];
-    CLEANUP(buf_done) struct buf seen;
-    buf_init(&seen, 64 << 10);
     TRY(access_only(c, (const char *const[]){"email", "role", NULL}));
     TRY(access_text(c, "email", true, EMAIL_BYTES_MAX, &email));
     TRY(read_role(c, &role));
     TRY(tenant_invite(ctx, c->access->tenant, access_param(c, 0), email, role, role_of(ctx), &id,
                       &token, &c->err));
-    enum rc rc = tenant_show(c->access->state, TENANT_INVITATION, access_param(c, 0),
-                             slice_str(uuid_format(&id, text)), &seen, &c->err);
-    buf_addf(&c->out, "{\"token\":\"%s\",", token.text);
-    buf_add_slice(&c->out, slice_sub(buf_slice(&seen), 1));
+    enum rc rc = access_show_with(c, "token", token.text, TENANT_INVITATION, access_param(c, 0),
+                                  slice_str(uuid_format(&id, text)));
     explicit_bzero(&token, sizeof(token));
     return rc;
 }
