@@ -114,27 +114,6 @@ static const struct tenant_project *authenticate(struct api_request *req, struct
     return project;
 }
 
-void article_handle(struct ctx *ctx, void *service, struct api_request *req)
-{
-    struct slice user = SLICE_EMPTY;
-    if (req->net->body.len == 0) {
-        answer_error(req, 400, "Missing request body");
-        return;
-    }
-    const struct tenant_project *project = authenticate(req, &user);
-    if (project)
-        ingest_run(ctx, service, req, &dialect_article, project, user);
-}
-
-static enum rc cut_one(struct ingest_call *call, struct slice body, struct err *err)
-{
-    struct json_span span;
-    size_t at = 0;
-    if (!json_skip(body, &at, &span) || json_peek(body, &at) != 0)
-        span = (struct json_span){.text = body, .depth = 1};
-    return ingest_event(call, &span, err);
-}
-
 static bool is_pixels(yyjson_val *v)
 {
     int64_t value;
@@ -191,5 +170,42 @@ static void answer_article(struct ingest_call *call)
     answer_error(call->req, 400, text);
 }
 
-const struct dialect dialect_article = {
-    .source = "seed", .cut = cut_one, .read = read_article, .answer = answer_article};
+static void handle(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct slice user = SLICE_EMPTY;
+    if (req->net->body.len == 0) {
+        answer_error(req, 400, "Missing request body");
+        return;
+    }
+    const struct tenant_project *project = authenticate(req, &user);
+    if (project)
+        ingest_run(ctx, service, req, &dialect_article, dialect_article.routes, project, user);
+}
+
+#define ARTICLE_202                                                                 \
+    "\"security\":[{\"writeKey\":[]}],\"requestBody\":{\"content\":{\"application/" \
+    "json\":{\"schema\":{\"$ref\":"                                                 \
+    "\"#/components/schemas/"                                                       \
+    "CompressedEvent\"}}}},\"responses\":{\"202\":{\"description\":\"ACCEPTED\"},"  \
+    "\"400\":{\"description\":\"{error}\"},\"401\":{\"description\":\"{error}\"}}"
+
+static const struct dialect_route routes[] = {
+    {.method = NET_POST,
+     .pattern = "*/view",
+     .handle = handle,
+     .openapi =
+         "{\"operationId\":\"articleView\",\"summary\":\"A page view, Bearer JWT\"," ARTICLE_202
+         "}"},
+    {.method = NET_POST,
+     .pattern = "*/event",
+     .handle = handle,
+     .openapi =
+         "{\"operationId\":\"articleEvent\",\"summary\":\"An event, Bearer JWT\"," ARTICLE_202 "}"},
+};
+const struct dialect dialect_article = {.source = "seed",
+                                        .routes = routes,
+                                        .route_count = COUNT_OF(routes),
+                                        .cut = ingest_cut_one,
+                                        .read = read_article,
+                                        .answer = answer_article,
+                                        .is_of_visitor = true};

@@ -118,5 +118,20 @@ static void answer_native(struct ingest_call *call)
     ingest_buf_give(in, &body);
 }
 
-const struct dialect dialect_native = {
-    .source = "api", .cut = ingest_cut_any, .read = read_native, .answer = answer_native};
+static const struct dialect_route routes[] = {
+    {.method = NET_POST,
+     .pattern = "/v1/events",
+     .openapi = "{\"operationId\":\"ingest\",\"summary\":\"Send events: one object, an array, "
+                "{batch:[]} or NDJSON; "
+                "gzip and zstd are "
+                "recognised\",\"security\":[{\"writeKey\":[]}],\"requestBody\":{\"required\":true,"
+                "\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/"
+                "IngestEvent\"}}}}," RESULTS_200 "}"},
+};
+
+const struct dialect dialect_native = {.source = "api",
+                                       .routes = routes,
+                                       .route_count = COUNT_OF(routes),
+                                       .cut = ingest_cut_any,
+                                       .read = read_native,
+                                       .answer = answer_native};

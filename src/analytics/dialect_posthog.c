@@ -77,5 +77,18 @@ static void answer_posthog(struct ingest_call *call)
     ingest_buf_give(in, &body);
 }
 
-const struct dialect dialect_posthog = {
-    .source = "posthog", .cut = ingest_cut_any, .read = read_posthog, .answer = answer_posthog};
+static const struct dialect_route routes[] = {
+    {.method = NET_POST,
+     .pattern = "/i/v1/analytics/events",
+     .openapi = "{\"operationId\":\"ingestPosthog\",\"summary\":\"PostHog capture, version "
+                "1\",\"security\":[{"
+                "\"writeKey\":[]}],\"requestBody\":{\"required\":true,\"content\":{\"application/"
+                "json\":{}}}," RESULTS_200 "}"},
+};
+
+const struct dialect dialect_posthog = {.source = "posthog",
+                                        .routes = routes,
+                                        .route_count = COUNT_OF(routes),
+                                        .cut = ingest_cut_any,
+                                        .read = read_posthog,
+                                        .answer = answer_posthog};

@@ -5,6 +5,7 @@
  *        space is reserved once and the writer needs no growth. */
 #include "analytics/event.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -20,6 +21,16 @@ const char *event_reason_name(enum event_reason reason)
     };
     must(reason < EVENT_REASON_COUNT);
     return names[reason];
+}
+
+const char *event_kind_name(enum event_kind kind)
+{
+    static const char *const names[EVENT_KIND_COUNT] = {
+        [EVENT_PLAIN] = "",      [EVENT_IDENTIFY] = "identify",     [EVENT_ALIAS] = "alias",
+        [EVENT_GROUP] = "group", [EVENT_ENGAGEMENT] = "engagement", [EVENT_VITAL] = "vital",
+    };
+    must(kind < EVENT_KIND_COUNT);
+    return names[kind];
 }
 
 void event_warn(struct event_notes *n, const char *fmt, ...)
@@ -64,6 +75,9 @@ void event_init(struct event *e, const struct event_env *env)
         .user_agent = SLICE_EMPTY,
         .screen_width = -1,
         .screen_height = -1,
+        .engagement_ms = -1,
+        .scroll_depth = -1,
+        .client = &env->client,
     };
 }
 
@@ -84,22 +98,31 @@ static void put_known(struct json_out *o, struct slice s)
     json_put(o, s.data, s.len);
 }
 
+/* An object of which any member may be absent: the comma before the first one goes; without any,
+ * the object goes. */
+static void put_members_end(struct json_out *o, char *head, char *begin)
+{
+    if (o->is_full)
+        return;
+    if (o->p == begin) { /* none */
+        o->p = head;
+        return;
+    }
+    memmove(begin, begin + 1, (size_t)(o->p - begin - 1));
+    o->p--;
+    json_put_char(o, '}');
+}
+
 static void put_page(struct json_out *o, const struct event *e)
 {
-    if (!e->url.len && !e->path.len && !e->title.len && !e->referrer.len)
-        return;
+    char *head = o->p;
     json_put_lit(o, ",\"page\":{");
     char *begin = o->p;
     MEMBER(o, "url", e->url);
     MEMBER(o, "path", e->path);
     MEMBER(o, "title", e->title);
     MEMBER(o, "referrer", e->referrer);
-    /* The first member brought a comma that does not belong there. */
-    if (!o->is_full) {
-        memmove(begin, begin + 1, (size_t)(o->p - begin - 1));
-        o->p--;
-    }
-    json_put_char(o, '}');
+    put_members_end(o, head, begin);
 }
 
 static void put_number(struct json_out *o, int64_t value) /* not negative */
@@ -156,6 +179,74 @@ static void put_user_agent(struct json_out *o, const struct event *e, const stru
     }
 }
 
+static void put_client(struct json_out *o, const struct event_client *c)
+{
+    static const char *const hints[HINT_COUNT] = {
+        [HINT_BRANDS] = ",\"brands\":",
+        [HINT_PLATFORM] = ",\"platform\":",
+        [HINT_PLATFORM_VERSION] = ",\"platform_version\":",
+        [HINT_MODEL] = ",\"model\":",
+        [HINT_MOBILE] = ",\"mobile\":",
+    };
+    if (c->device) {
+        char text[17];
+        json_put_lit(o, ",\"device\":\"");
+        json_put(o, text, (size_t)snprintf(text, sizeof(text), "%016" PRIx64, c->device));
+        json_put_char(o, '"');
+    }
+    char *head = o->p;
+    json_put_lit(o, ",\"geo\":{");
+    char *begin = o->p;
+    MEMBER(o, "country", c->country);
+    MEMBER(o, "region", c->region);
+    MEMBER(o, "city", c->city);
+    MEMBER(o, "network", c->network);
+    put_members_end(o, head, begin);
+    MEMBER(o, "privacy", c->privacy);
+    head = o->p;
+    json_put_lit(o, ",\"hints\":{");
+    begin = o->p;
+    for (unsigned i = 0; i < HINT_COUNT; i++) {
+        if (!c->hints[i].len)
+            continue;
+        json_put(o, hints[i], strlen(hints[i]));
+        json_put_bytes(o, event_cut(c->hints[i], EVENT_HINT_BYTES_MAX));
+    }
+    put_members_end(o, head, begin);
+}
+
+static void put_kind(struct json_out *o, const struct event *e)
+{
+    char amount[DECIMAL_TEXT_BYTES];
+    if (e->kind != EVENT_PLAIN)
+        MEMBER(o, "kind", slice_str(event_kind_name(e->kind)));
+    if (e->is_passive)
+        json_put_lit(o, ",\"interactive\":false");
+    if (e->engagement_ms >= 0) {
+        json_put_lit(o, ",\"engagement_ms\":");
+        put_number(o, e->engagement_ms);
+    }
+    if (e->scroll_depth >= 0) {
+        json_put_lit(o, ",\"scroll\":");
+        put_number(o, e->scroll_depth);
+    }
+    if (e->currency[0]) {
+        json_put_lit(o, ",\"revenue\":{\"amount\":\"");
+        put_known(o, decimal_format(e->revenue, amount));
+        json_put_lit(o, "\",\"currency\":\"");
+        put_known(o, slice_str(e->currency));
+        json_put_lit(o, "\"}");
+    }
+    if (e->group_id.len) {
+        json_put_lit(o, ",\"group\":{\"type\":");
+        if (!json_put_string(o, e->group_type))
+            o->is_full = true;
+        MEMBER(o, "id", e->group_id);
+        json_put_char(o, '}');
+    }
+    MEMBER(o, "previous_id", e->previous_id);
+}
+
 static void put_value(struct json_out *o, const struct event *e, const struct event_env *env,
                       struct arena *scratch, struct event_notes *n)
 {
@@ -187,6 +278,12 @@ static void put_value(struct json_out *o, const struct event *e, const struct ev
     put_screen(o, e);
     put_user_agent(o, e, env);
     MEMBER(o, "locale", e->locale);
+    put_client(o, e->client);
+    MEMBER(o, "timezone", e->time_zone);
+    put_kind(o, e);
+    put_object(o, ",\"traits\":", e->traits, NULL, EVENT_TRAITS_BYTES_MAX, "traits", scratch, n);
+    put_object(o, ",\"traits_once\":", e->traits_once, NULL, EVENT_TRAITS_BYTES_MAX, "traits_once",
+               scratch, n);
     put_object(o, ",\"properties\":", e->properties, e->properties_skip, EVENT_PROPERTIES_BYTES_MAX,
                "properties", scratch, n);
     put_object(o, ",\"context\":", e->context, e->context_skip, EVENT_CONTEXT_BYTES_MAX, "context",
@@ -197,13 +294,27 @@ static void put_value(struct json_out *o, const struct event *e, const struct ev
 static void put_key(struct json_out *o, const struct event *e, const struct event_env *env)
 {
     char id[UUID_TEXT_LEN + 1];
-    struct slice visitor = e->user_id.len        ? e->user_id
-                           : e->anonymous_id.len ? e->anonymous_id
-                           : e->session_id.len   ? e->session_id
-                                                 : slice_str(uuid_format(&e->id, id));
+    char device[17];
+    struct slice visitor = SLICE_EMPTY;
+    if (e->client->device)
+        visitor = slice_of(
+            device, (size_t)snprintf(device, sizeof(device), "%016" PRIx64, e->client->device));
+    visitor = e->user_id.len        ? e->user_id
+              : e->anonymous_id.len ? e->anonymous_id
+              : visitor.len         ? visitor
+              : e->session_id.len   ? e->session_id
+                                    : slice_str(uuid_format(&e->id, id));
     json_put(o, env->project_text, UUID_TEXT_LEN);
     json_put_char(o, '/');
     put_known(o, visitor);
+}
+
+static size_t client_bytes(const struct event_client *c)
+{
+    size_t n = c->country.len + c->region.len + c->city.len + c->network.len + c->privacy.len;
+    for (unsigned i = 0; i < HINT_COUNT; i++)
+        n += event_cut(c->hints[i], EVENT_HINT_BYTES_MAX).len;
+    return n;
 }
 
 enum rc event_encode(const struct event *e, const struct event_env *env, size_t sent_bytes,
@@ -214,7 +325,7 @@ enum rc event_encode(const struct event *e, const struct event_env *env, size_t 
     if (n->reason != EVENT_FINE)
         return RC_OK;
     size_t cap = FIXED + 3 * sent_bytes +
-                 6 * (2 * env->default_user_id.len +
+                 6 * (client_bytes(e->client) + 2 * env->default_user_id.len +
                       event_cut(env->default_user_agent, EVENT_USER_AGENT_BYTES_MAX).len);
     char *to = buf_reserve(out, cap);
     ENSURE(to, RC_NOMEM);

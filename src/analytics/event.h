@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/uuid.h"
+#include "codec/decimal.h"
 #include "codec/json.h"
 
 enum {
@@ -19,9 +20,13 @@ enum {
     EVENT_TITLE_BYTES_MAX = 1000,
     EVENT_USER_AGENT_BYTES_MAX = 1024,
     EVENT_LOCALE_BYTES_MAX = 64,
-    EVENT_BYTES_MAX = 256 * 1024,           /* as sent */
-    EVENT_PROPERTIES_BYTES_MAX = 64 * 1024, /* compact */
+    EVENT_TIME_ZONE_BYTES_MAX = 64,
+    EVENT_GROUP_TYPE_BYTES_MAX = 100,
+    EVENT_ENGAGEMENT_MS_MAX = 24 * 3600 * 1000, /* of one event; more is cut */
+    EVENT_BYTES_MAX = 256 * 1024,               /* as sent */
+    EVENT_PROPERTIES_BYTES_MAX = 64 * 1024,     /* compact */
     EVENT_CONTEXT_BYTES_MAX = 64 * 1024,
+    EVENT_TRAITS_BYTES_MAX = 64 * 1024,
     EVENT_FUTURE_MS_MAX = 24 * 3600 * 1000,
     EVENT_DETAILS_BYTES = 256,
 };
@@ -51,6 +56,40 @@ void event_warn(struct event_notes *n, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void event_drop(struct event_notes *n, enum event_reason reason, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
+/* What an event is. Only plain ones are "events" in a report; the others say something about a
+ * visitor or a page (docs/definitions.md). */
+enum event_kind {
+    EVENT_PLAIN,
+    EVENT_IDENTIFY,   /* this visitor is user_id; traits */
+    EVENT_ALIAS,      /* previous_id is user_id */
+    EVENT_GROUP,      /* user_id belongs to group_type, group_id; traits are the group's */
+    EVENT_ENGAGEMENT, /* engagement_ms and scroll_depth of a page that is left */
+    EVENT_VITAL,      /* a web vital: properties metric, value */
+    EVENT_KIND_COUNT,
+};
+const char *event_kind_name(enum event_kind kind); /* "" for a plain one */
+
+/* Sec-CH-UA and its kin as the browser sent them. */
+enum event_hint {
+    HINT_BRANDS,
+    HINT_PLATFORM,
+    HINT_PLATFORM_VERSION,
+    HINT_MODEL,
+    HINT_MOBILE,
+    HINT_COUNT
+};
+
+/* What is known about the machine that an event comes from: settled before the append, because the
+ * address that it was made of is not kept. Texts are valid UTF-8 of at most EVENT_PLACE_BYTES_MAX;
+ * hints are headers: any bytes, cut at EVENT_HINT_BYTES_MAX. */
+struct event_client {
+    uint64_t device; /* keyed hash that lasts a day; 0: none */
+    struct slice country, region, city, network;
+    struct slice privacy; /* "gpc", "dnt": the browser asked not to be followed */
+    struct slice hints[HINT_COUNT];
+};
+enum { EVENT_PLACE_BYTES_MAX = 100, EVENT_HINT_BYTES_MAX = 256 };
+
 /* The same for every event of a request. */
 struct event_env {
     struct uuid project;
@@ -59,8 +98,11 @@ struct event_env {
     unix_ms received_at;
     char received_text[TIME_TEXT_BYTES];
     bool is_historical;
+    int variant;           /* of the route: the dialect's own */
+    int64_t clock_skew_ms; /* how far the client's clock is behind ours; added to its times */
     struct slice default_user_id;    /* claim of a token; empty if none */
     struct slice default_user_agent; /* header of a browser; any bytes; empty if none */
+    struct event_client client;      /* of whoever sends the request, if that is the visitor */
 };
 void event_env_init(struct event_env *env, const struct uuid *project, const char *source,
                     unix_ms received_at);
@@ -70,12 +112,21 @@ struct event {
     struct uuid id;
     bool is_client_id;    /* → dedupe */
     struct slice sent_id; /* as the client wrote it; for answers keyed by it */
+    enum event_kind kind;
     struct slice name;
     unix_ms timestamp;
     struct slice user_id, anonymous_id, session_id;
     struct slice url, path, title, referrer;
     int64_t screen_width, screen_height; /* -1 = absent */
-    struct slice user_agent, locale;
+    struct slice user_agent, locale, time_zone;
+    bool is_passive;        /* happened without the visitor: does not end a bounce */
+    int64_t engagement_ms;  /* -1 = absent */
+    int32_t scroll_depth;   /* percent of the page; -1 = absent */
+    struct decimal revenue; /* absent if the currency is */
+    char currency[4];       /* three capital letters; "" */
+    struct slice group_type, group_id, previous_id;
+    yyjson_val *traits, *traits_once; /* of a person or group; once: only where not set yet */
+    const struct event_client *client;
     yyjson_val *properties;             /* NULL or an object */
     const char *const *properties_skip; /* names left out; NULL = none */
     yyjson_val *context;
@@ -109,6 +160,14 @@ void event_take_time(struct event *e, yyjson_val *v, const char *name, const str
                      struct event_notes *n);
 /* An object or nothing. */
 yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_notes *n);
+/* A name that is the dialect's own word, not the client's. */
+void event_set_kind(struct event *e, enum event_kind kind);
+/* Both needed: a number or its text, and a currency of ISO 4217's form (lower case is mended). */
+void event_take_revenue(struct event *e, yyjson_val *amount, yyjson_val *currency,
+                        struct event_notes *n);
+/* Milliseconds of engagement; percent of the page seen (more than 100 is 100). */
+void event_take_engagement(struct event *e, yyjson_val *ms, yyjson_val *scroll_depth,
+                           struct event_notes *n);
 /* A whole number 0 … 2^31-1, -1 if absent or odd. */
 int64_t event_field_pixels(yyjson_val *v, const char *name, struct event_notes *n);
 /* The path of a URL ("/a/b" of "https://h/a/b?c#d"; "/" if there is none; a bare path is itself).

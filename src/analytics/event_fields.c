@@ -106,6 +106,7 @@ void event_take_time(struct event *e, yyjson_val *v, const char *name, const str
                    name);
         return;
     }
+    t.ms = t.ms + env->clock_skew_ms < 0 ? t.ms : t.ms + env->clock_skew_ms;
     if (t.ms > env->received_at.ms + EVENT_FUTURE_MS_MAX) {
         event_warn(n, "%s is more than 24 hours ahead, set back to that", name);
         t.ms = env->received_at.ms + EVENT_FUTURE_MS_MAX;
@@ -121,6 +122,65 @@ yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_not
         return v;
     event_warn(n, "%s is not an object, ignored", name);
     return NULL;
+}
+
+void event_set_kind(struct event *e, enum event_kind kind)
+{
+    e->kind = kind;
+    e->name = slice_str(event_kind_name(kind));
+}
+
+static bool currency_of(yyjson_val *v, char ret[4])
+{
+    if (!v || !yyjson_is_str(v) || json_text(v).len != 3)
+        return false;
+    for (size_t i = 0; i < 3; i++) {
+        ret[i] = (char)(json_text(v).data[i] & ~0x20);
+        if (ret[i] < 'A' || ret[i] > 'Z')
+            return false;
+    }
+    ret[3] = '\0';
+    return true;
+}
+
+void event_take_revenue(struct event *e, yyjson_val *amount, yyjson_val *currency,
+                        struct event_notes *n)
+{
+    char code[4];
+    struct decimal value;
+    bool is_text = amount && (yyjson_is_str(amount) || json_is_number(amount));
+    if (!amount || yyjson_is_null(amount))
+        return;
+    if (!is_text || !decimal_parse(json_text(amount), &value)) {
+        event_warn(n, "the revenue's amount is not a number below 10^14, ignored");
+        return;
+    }
+    if (!currency_of(currency, code)) {
+        event_warn(n, "the revenue's currency is not of three letters, ignored");
+        return;
+    }
+    e->revenue = value;
+    memcpy(e->currency, code, sizeof(code));
+}
+
+/* -1 if absent or odd. */
+static int64_t whole_up_to(yyjson_val *v, int64_t most, const char *name, struct event_notes *n)
+{
+    double value;
+    if (!v || yyjson_is_null(v))
+        return -1;
+    if (!json_is_number(v) || !json_to_double(v, &value) || value < 0) {
+        event_warn(n, "%s is not a number from 0 on, ignored", name);
+        return -1;
+    }
+    return value < (double)most ? (int64_t)value : most;
+}
+
+void event_take_engagement(struct event *e, yyjson_val *ms, yyjson_val *scroll_depth,
+                           struct event_notes *n)
+{
+    e->engagement_ms = whole_up_to(ms, EVENT_ENGAGEMENT_MS_MAX, "the engagement's time", n);
+    e->scroll_depth = (int32_t)whole_up_to(scroll_depth, 100, "the scroll depth", n);
 }
 
 int64_t event_field_pixels(yyjson_val *v, const char *name, struct event_notes *n)

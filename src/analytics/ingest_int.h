@@ -1,10 +1,25 @@
 #ifndef WEIR_ANALYTICS_INGEST_INT_H
 #define WEIR_ANALYTICS_INGEST_INT_H
-/* Inside analytics/ingest*.c and dialect_*.c only. */
+/* Inside analytics/ingest*.c and dialect*.c only.
+ *
+ * The way of a request, the same for every dialect:
+ *
+ *   the key    from the head; or, where clients put it there, from the body (find_key)
+ *   the body   decompressed (magic bytes count, headers do not), then unwrapped into JSON
+ *   events     cut out of it, each read and judged by itself
+ *   the answer when everything that is kept is kept
+ *
+ * A new dialect is a file with one struct dialect, and a line in dialect.def. */
 #include "analytics/event.h"
 #include "analytics/ingest.h"
+#include "codec/compress.h"
 
-enum { INGEST_EVENTS_MAX = 10000, INGEST_DECODED_FACTOR = 5 };
+enum {
+    INGEST_EVENTS_MAX = 10000,
+    INGEST_DECODED_FACTOR = 5,
+    INGEST_POOL_BUF_BYTES_MAX = 8 << 10, /* larger ones are not kept */
+    INGEST_DIALECTS_MAX = 32,
+};
 
 /* One event's outcome, for the answer. */
 struct ingest_result {
@@ -16,35 +31,70 @@ static inline const char *ingest_result_name(const struct ingest_result *r)
 {
     return r->reason != EVENT_FINE ? "drop" : r->details ? "warning" : "ok";
 }
+struct ingest_space {
+    struct buf out;         /* keys and values, one behind the other */
+    struct buf plain, json; /* the body decompressed, and unwrapped */
+    struct arena scratch;   /* of one event */
+    bool has_scratch;
+};
 struct ingest_call { /* in the request's arena until the answer */
     struct ingest *ingest;
     struct api_request *req;
     const struct dialect *dialect;
+    const struct dialect_route *route;
     struct stream_append append;
     struct net_task task;
     enum rc rc;
     struct err err; /* what is wrong with the whole request, for the client */
     struct event_env env;
-    struct buf out;       /* keys and values, one behind the other; of the pool */
-    struct arena scratch; /* of one event */
-    bool has_scratch;
+    struct slice body; /* as far as it is unwrapped */
+    bool is_unwrapped;
+    struct ingest_space space;
     struct ingest_result *results;
     uint32_t result_count, result_cap;
     uint32_t *lengths; /* key and value length of each kept event */
     uint32_t kept;
     uint32_t outcomes[EVENT_REASON_COUNT]; /* told to the metrics when the request is answered */
 };
-/* How a client's event becomes ours, and how it is told the outcome. One file per dialect. */
+
+struct dialect_route {
+    enum net_method method;
+    const char *pattern;
+    const char *openapi; /* of the operation */
+    int variant;         /* the dialect's own; read() finds it in env->variant */
+    /* Instead of the way above: routes that take no events, or authenticate by themselves and go on
+     * with ingest_run(). NULL: the way above. */
+    void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
+    uint64_t body_bytes_max; /* as sent; 0 = the setting */
+    bool is_empty_allowed;   /* a request without a body: its query is the event */
+};
+/* How a client's event becomes ours, and how it is told the outcome. One file per dialect. Where
+ * nothing else is said: on the loop or on a worker, one call at a time. */
 struct dialect {
-    const char *source;
-    /* The events inside the decoded body, told one by one to ingest_event(). RC_INVALID with err:
-     * the body as a whole is unusable (400). */
+    const char *source; /* the records' member, the label of metrics */
+    const struct dialect_route *routes;
+    uint32_t route_count;
+    /* The body (decompressed; empty if is_empty_allowed) as JSON: form bodies, base64, the query.
+     * May leave it as it is. NULL: it is JSON already. RC_INVALID with err: 400. */
+    enum rc (*unwrap)(struct ingest_call *call, struct slice *body, struct err *err);
+    /* What the client calls its project, if it says so in the body: a write key or another name for
+     * it (docs/ingest.md). On the loop. NULL: only in the head. */
+    struct slice (*find_key)(struct ingest_call *call);
+    /* The events inside the body, told one by one to ingest_event(). What they share goes into
+     * call->env before. RC_INVALID with err: the body as a whole is unusable (400). */
     enum rc (*cut)(struct ingest_call *call, struct slice body, struct err *err);
     void (*read)(yyjson_val *root, const struct event_env *env, struct event *e,
                  struct event_notes *n);
-    void (*answer)(struct ingest_call *call); /* everything is kept or dropped */
+    void (*answer)(struct ingest_call *call); /* everything is kept or dropped; on the loop */
+    bool is_of_visitor; /* sent by the visitor's own browser, whatever its headers say */
+    /* Nothing was taken of the whole request. NULL: problem+json. On the loop. */
+    void (*refuse)(struct api_request *req, enum rc rc, const char *text);
 };
-extern const struct dialect dialect_native, dialect_posthog, dialect_article;
+#define DIALECT(name) extern const struct dialect dialect_##name;
+#include "analytics/dialect.def"
+#undef DIALECT
+extern const struct dialect *const dialects[]; /* dialect.c */
+extern const uint32_t dialect_count;
 
 /* Reads, judges and encodes one event. RC_OK also for a dropped one; RC_LIMIT: too many, RC_NOMEM.
  */
@@ -52,18 +102,46 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span,
                      struct err *err) MUST_CHECK;
 /* One object, an array, {"batch":[…]} or NDJSON. */
 enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *err) MUST_CHECK;
-/* Begin with a project, then a body; answers in the end. */
+/* The whole body is one event. */
+enum rc ingest_cut_one(struct ingest_call *call, struct slice body, struct err *err) MUST_CHECK;
+/* The elements of an array. */
+enum rc ingest_cut_array(struct ingest_call *call, struct slice array, struct err *err) MUST_CHECK;
+/* The last member of that name in the outermost object of the body, without reading the rest;
+ * false if it is none or has none. ret->text with its quotes or brackets. */
+bool ingest_member(struct slice body, const char *name, struct json_span *ret);
+/* The same, of a text: without quotes and escapes; empty if absent or no text. */
+struct slice ingest_member_text(struct ingest_call *call, struct slice body, const char *name);
+/* A query or form as an object of texts: of what is there twice the last one holds. */
+enum rc ingest_form_to_json(struct ingest_call *call, struct slice form, struct slice *ret_json,
+                            struct err *err) MUST_CHECK;
+
+/* The way of dialect_route with handle NULL. */
+void ingest_handle(struct ctx *ctx, void *service, struct api_request *req);
+/* From the key on, for who authenticates by himself. */
 void ingest_run(struct ctx *ctx, struct ingest *in, struct api_request *req,
-                const struct dialect *dialect, const struct tenant_project *project,
-                struct slice user_id);
-/* An empty buffer that a request before has grown, and back: so that small requests need no heap.
- */
-void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf);
-void ingest_buf_give(struct ingest *in, struct buf *b);
-/* The answer of the native and PostHog dialects; X-Weir-Ack added. */
+                const struct dialect *dialect, const struct dialect_route *route,
+                const struct tenant_project *project, struct slice user_id);
+/* The answer of a dialect; X-Weir-Ack is added. The call is gone afterwards. */
 void ingest_answer(struct ingest_call *call, int status, const char *content_type,
                    struct slice body);
 
-/* The article's POST /view and /event, with their own tokens and texts. */
-void article_handle(struct ctx *ctx, void *service, struct api_request *req);
+/* Of an OpenAPI operation: the answers that a route with results per event gives. */
+#define RESULTS_200                                                                           \
+    "\"responses\":{\"200\":{\"description\":\"Kept; one result per "                         \
+    "event\",\"content\":{\"application/json\":{}}},"                                         \
+    "\"400\":{\"$ref\":\"#/components/responses/Problem\"},\"401\":{\"$ref\":\"#/components/" \
+    "responses/Problem\"},"                                                                   \
+    "\"413\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/" \
+    "responses/Problem\"}}"
+
+/* ---- ingest_pool.c ---- */
+struct ingest_pools;
+struct ingest_pools *ingest_pools_new(void);
+void ingest_pools_free(struct ingest_pools *pools);
+struct ingest_pools *ingest_pools(struct ingest *in);
+/* An empty buffer that a request before has grown, and back. */
+void ingest_buf_take(struct ingest *in, size_t bytes_max, struct buf *ret_buf);
+void ingest_buf_give(struct ingest *in, struct buf *b);
+struct decoder *ingest_decoder_take(struct ingest *in); /* NULL: no memory */
+void ingest_decoder_give(struct ingest *in, struct decoder *d);
 #endif

@@ -3,12 +3,14 @@
 /* Inside of the projector: a record becomes a row (project_row.c, project_url.c), what was seen
  * lately is remembered (project_filter.c), the table is asked (project_ask.c), and the writer puts
  * them together (project.c). */
+#include "analytics/event.h"
 #include "analytics/project.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/uuid.h"
+#include "codec/decimal.h"
 #include "codec/native.h"
 
 /* ---- a record, decoded; slices point into the record or into the arena of the decoding ---- */
@@ -20,9 +22,23 @@ struct project_row {
     struct slice referrer_domain, hostname;
     struct slice utm[5]; /* source, medium, campaign, term, content */
     struct slice user_agent, locale, source;
-    struct slice properties, context; /* JSON text; empty if absent */
+    struct slice properties, context, traits, traits_once; /* JSON text; empty if absent */
     uint32_t screen_width, screen_height;
     bool is_dedupe, is_historical;
+    uint64_t device;
+    struct slice country, region, city, network, privacy, time_zone;
+    struct slice hints[HINT_COUNT];
+    struct slice kind;
+    bool is_passive;
+    uint32_t engagement_ms;
+    uint8_t scroll_depth; /* 0: not known */
+    struct decimal revenue;
+    struct slice currency;
+    struct slice group_type, group_id, previous_id;
+    /* derived, as everything of this struct that a record has no member for */
+    struct slice browser_name, browser_version, os_name, os_version, device_type, device_brand,
+        device_model, bot;
+    struct slice channel, referrer_source, click_id, screen_class;
 };
 enum { PROJECT_UTM_COUNT = 5, PROJECT_DOMAIN_BYTES_MAX = 255 };
 /* RC_INVALID: poison, *ret_reason says why (static text). RC_NOMEM: the arena is full. */
@@ -33,10 +49,12 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
 enum rc project_row_parse(struct slice value, struct arena *scratch, struct project_row *ret_row,
                           const char **ret_reason) MUST_CHECK;
 bool project_row_scan(struct slice value, struct project_row *ret_row) MUST_CHECK;
+bool project_device_parse(struct slice text, uint64_t *ret_device); /* 16 hex digits */
+extern const char *const project_hint_names[HINT_COUNT];
 bool project_time_parse(struct slice text, unix_ms *ret_time); /* within 1970 to 2149 */
 
 /* The columns that a row fills; the rest are defaults of the table. */
-enum { PROJECT_COLUMN_COUNT = 29 };
+enum { PROJECT_COLUMN_COUNT = 59 };
 extern const char *const project_columns; /* their names, for INSERT */
 void project_columns_init(struct native_column *columns, uint64_t bytes_max);
 void project_row_encode(struct native_column *columns, const struct project_row *row,

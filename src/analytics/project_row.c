@@ -21,6 +21,11 @@
     C(dedupe, "UInt8", 1)                     \
     C(stream_partition, "UInt16", 2)          \
     C(stream_offset, "UInt64", 8)             \
+    C(device, "UInt64", 8)                    \
+    C(is_interactive, "UInt8", 1)             \
+    C(engagement_ms, "UInt32", 4)             \
+    C(scroll_depth, "UInt8", 1)               \
+    C(revenue, "Decimal(18, 4)", 8)           \
     C(event, STRING)                          \
     C(user_id, STRING)                        \
     C(anonymous_id, STRING)                   \
@@ -40,7 +45,32 @@
     C(locale, STRING)                         \
     C(source, STRING)                         \
     C(properties, STRING)                     \
-    C(context, STRING)
+    C(context, STRING)                        \
+    C(traits, STRING)                         \
+    C(traits_once, STRING)                    \
+    C(country, STRING)                        \
+    C(region, STRING)                         \
+    C(city, STRING)                           \
+    C(network, STRING)                        \
+    C(privacy, STRING)                        \
+    C(timezone, STRING)                       \
+    C(kind, STRING)                           \
+    C(currency, STRING)                       \
+    C(group_type, STRING)                     \
+    C(group_id, STRING)                       \
+    C(previous_id, STRING)                    \
+    C(browser_name, STRING)                   \
+    C(browser_version, STRING)                \
+    C(os_name, STRING)                        \
+    C(os_version, STRING)                     \
+    C(device_type, STRING)                    \
+    C(device_brand, STRING)                   \
+    C(device_model, STRING)                   \
+    C(bot, STRING)                            \
+    C(channel, STRING)                        \
+    C(referrer_source, STRING)                \
+    C(click_id, STRING)                       \
+    C(screen_class, STRING)
 #define AS_PLACE(column, ...) AT_##column,
 #define AS_LIST(column, ...) ", " #column
 #define AS_COLUMN(column, ...) {#column, __VA_ARGS__, {0}},
@@ -81,12 +111,67 @@ static void take_page(struct project_row *row, yyjson_val *page)
     row->page_referrer = text_of(yyjson_obj_get(page, "referrer"));
 }
 
+static void take_geo(struct project_row *row, yyjson_val *geo)
+{
+    if (!yyjson_is_obj(geo))
+        return;
+    row->country = text_of(yyjson_obj_get(geo, "country"));
+    row->region = text_of(yyjson_obj_get(geo, "region"));
+    row->city = text_of(yyjson_obj_get(geo, "city"));
+    row->network = text_of(yyjson_obj_get(geo, "network"));
+}
+
+static void take_hints(struct project_row *row, yyjson_val *hints)
+{
+    for (unsigned i = 0; i < HINT_COUNT && yyjson_is_obj(hints); i++)
+        row->hints[i] = text_of(yyjson_obj_get(hints, project_hint_names[i]));
+}
+
+static void take_revenue(struct project_row *row, yyjson_val *revenue)
+{
+    if (!yyjson_is_obj(revenue) ||
+        !decimal_parse(text_of(yyjson_obj_get(revenue, "amount")), &row->revenue))
+        return;
+    row->currency = text_of(yyjson_obj_get(revenue, "currency"));
+}
+
+static void take_group(struct project_row *row, yyjson_val *group)
+{
+    if (!yyjson_is_obj(group))
+        return;
+    row->group_type = text_of(yyjson_obj_get(group, "type"));
+    row->group_id = text_of(yyjson_obj_get(group, "id"));
+}
+
 static void take_screen(struct project_row *row, yyjson_val *screen)
 {
     if (!yyjson_is_obj(screen))
         return;
     row->screen_width = u32_of(yyjson_obj_get(screen, "width"));
     row->screen_height = u32_of(yyjson_obj_get(screen, "height"));
+}
+
+const char *const project_hint_names[HINT_COUNT] = {
+    [HINT_BRANDS] = "brands",
+    [HINT_PLATFORM] = "platform",
+    [HINT_PLATFORM_VERSION] = "platform_version",
+    [HINT_MODEL] = "model",
+    [HINT_MOBILE] = "mobile",
+};
+
+bool project_device_parse(struct slice text, uint64_t *ret_device)
+{
+    uint64_t device = 0;
+    if (text.len != 16)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        device = device << 4 | (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    *ret_device = device;
+    return true;
 }
 
 bool project_time_parse(struct slice text, unix_ms *ret_time)
@@ -105,9 +190,17 @@ static void take_plain(struct project_row *row, struct slice name, yyjson_val *v
         size_t offset;
     } texts[] = {
 #define TEXT(member) {{#member, sizeof(#member) - 1}, offsetof(struct project_row, member)}
-        TEXT(user_id),    TEXT(anonymous_id), TEXT(session_id),
-        TEXT(user_agent), TEXT(locale),       TEXT(source),
+        TEXT(user_id),
+        TEXT(anonymous_id),
+        TEXT(session_id),
+        TEXT(user_agent),
+        TEXT(locale),
+        TEXT(source),
+        TEXT(privacy),
+        TEXT(kind),
+        TEXT(previous_id),
 #undef TEXT
+        {SLICE_CONST("timezone"), offsetof(struct project_row, time_zone)},
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         if (!slice_eq(name, texts[i].name))
@@ -124,6 +217,22 @@ static void take_plain(struct project_row *row, struct slice name, yyjson_val *v
         take_page(row, v);
     else if (slice_eq_str(name, "screen"))
         take_screen(row, v);
+    else if (slice_eq_str(name, "device"))
+        IGNORE(!project_device_parse(text_of(v), &row->device), "none, then");
+    else if (slice_eq_str(name, "geo"))
+        take_geo(row, v);
+    else if (slice_eq_str(name, "hints"))
+        take_hints(row, v);
+    else if (slice_eq_str(name, "interactive"))
+        row->is_passive = yyjson_is_false(v);
+    else if (slice_eq_str(name, "engagement_ms"))
+        row->engagement_ms = u32_of(v);
+    else if (slice_eq_str(name, "scroll"))
+        row->scroll_depth = (uint8_t)(u32_of(v) <= 100 ? u32_of(v) : 0);
+    else if (slice_eq_str(name, "revenue"))
+        take_revenue(row, v);
+    else if (slice_eq_str(name, "group"))
+        take_group(row, v);
 }
 
 static void take_member(struct project_row *row, struct found *found, struct slice name,
@@ -160,9 +269,18 @@ static const char *missing(const struct found *f)
     return NULL;
 }
 
-/* The raw text of the two members that are kept as JSON. */
+/* The raw text of the members that are kept as JSON. */
 static void take_raw(struct project_row *row, struct slice value)
 {
+    static const struct {
+        const char *name;
+        size_t offset;
+    } raw[] = {
+        {"properties", offsetof(struct project_row, properties)},
+        {"context", offsetof(struct project_row, context)},
+        {"traits", offsetof(struct project_row, traits)},
+        {"traits_once", offsetof(struct project_row, traits_once)},
+    };
     struct json_members it;
     struct json_span span;
     struct slice key;
@@ -171,10 +289,9 @@ static void take_raw(struct project_row *row, struct slice value)
     while (json_members_next(&it, &key, &span) == RC_OK) {
         if (span.text.data[0] != '{')
             continue;
-        if (slice_eq_str(key, "properties"))
-            row->properties = span.text;
-        else if (slice_eq_str(key, "context"))
-            row->context = span.text;
+        for (size_t i = 0; i < COUNT_OF(raw); i++)
+            if (slice_eq_str(key, raw[i].name))
+                memcpy((char *)row + raw[i].offset, &span.text, sizeof(span.text));
     }
 }
 
@@ -238,13 +355,54 @@ void project_row_encode(struct native_column *columns, const struct project_row 
                         uint32_t partition, uint64_t offset)
 {
     const struct slice texts[] = {
-        row->event,      row->user_id,    row->anonymous_id,  row->session_id,      row->page_url,
-        row->page_path,  row->page_title, row->page_referrer, row->referrer_domain, row->hostname,
-        row->utm[0],     row->utm[1],     row->utm[2],        row->utm[3],          row->utm[4],
-        row->user_agent, row->locale,     row->source,        row->properties,      row->context,
+        row->event,
+        row->user_id,
+        row->anonymous_id,
+        row->session_id,
+        row->page_url,
+        row->page_path,
+        row->page_title,
+        row->page_referrer,
+        row->referrer_domain,
+        row->hostname,
+        row->utm[0],
+        row->utm[1],
+        row->utm[2],
+        row->utm[3],
+        row->utm[4],
+        row->user_agent,
+        row->locale,
+        row->source,
+        row->properties,
+        row->context,
+        row->traits,
+        row->traits_once,
+        row->country,
+        row->region,
+        row->city,
+        row->network,
+        row->privacy,
+        row->time_zone,
+        row->kind,
+        row->currency,
+        row->group_type,
+        row->group_id,
+        row->previous_id,
+        row->browser_name,
+        row->browser_version,
+        row->os_name,
+        row->os_version,
+        row->device_type,
+        row->device_brand,
+        row->device_model,
+        row->bot,
+        row->channel,
+        row->referrer_source,
+        row->click_id,
+        row->screen_class,
     };
     _Static_assert(AT_event + COUNT_OF(texts) == (size_t)AT_END, "the texts are the last columns");
-    uint8_t dedupe = row->is_dedupe;
+    uint8_t dedupe = row->is_dedupe, is_interactive = !row->is_passive;
     uint16_t partition16 = (uint16_t)partition;
     native_uuid(&columns[AT_project_id], &row->project);
     native_uuid(&columns[AT_id], &row->id);
@@ -255,6 +413,11 @@ void project_row_encode(struct native_column *columns, const struct project_row 
     native_fixed(&columns[AT_dedupe], &dedupe, 1);
     native_fixed(&columns[AT_stream_partition], &partition16, 2);
     native_fixed(&columns[AT_stream_offset], &offset, 8);
+    native_fixed(&columns[AT_device], &row->device, 8);
+    native_fixed(&columns[AT_is_interactive], &is_interactive, 1);
+    native_fixed(&columns[AT_engagement_ms], &row->engagement_ms, 4);
+    native_fixed(&columns[AT_scroll_depth], &row->scroll_depth, 1);
+    native_fixed(&columns[AT_revenue], &row->revenue.units, 8);
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         native_text(&columns[AT_event + i], texts[i]);
 }

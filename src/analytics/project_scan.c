@@ -231,6 +231,87 @@ static bool screen(struct cursor *c, struct project_row *row)
     return TAKE(c, "\"height\":") && width(c, &row->screen_height) && TAKE(c, "}");
 }
 
+/* {"<name>":"<text>",…} with the names in order, any of them absent but not all. */
+struct part {
+    const char *name;
+    struct slice *to;
+};
+static bool parts(struct cursor *c, const struct part *part, unsigned count)
+{
+    bool is_any = false;
+    for (unsigned i = 0; i < count; i++) {
+        struct cursor at = *c;
+        if (!(is_any ? TAKE(&at, ",\"") : TAKE(&at, "\"")) ||
+            !take(&at, part[i].name, strlen(part[i].name)) || !TAKE(&at, "\":\""))
+            continue;
+        *c = at;
+        is_any = true;
+        if (!text_rest(c, part[i].to))
+            return false;
+    }
+    return is_any && TAKE(c, "}");
+}
+
+static bool geo(struct cursor *c, struct project_row *row)
+{
+    const struct part part[] = {{"country", &row->country},
+                                {"region", &row->region},
+                                {"city", &row->city},
+                                {"network", &row->network}};
+    return parts(c, part, COUNT_OF(part));
+}
+
+static bool hints(struct cursor *c, struct project_row *row)
+{
+    struct part part[HINT_COUNT];
+    for (unsigned i = 0; i < HINT_COUNT; i++)
+        part[i] = (struct part){project_hint_names[i], &row->hints[i]};
+    return parts(c, part, HINT_COUNT);
+}
+
+static bool device(struct cursor *c, struct project_row *row)
+{
+    struct slice text;
+    return text_rest(c, &text) && project_device_parse(text, &row->device);
+}
+
+static bool scroll(struct cursor *c, struct project_row *row)
+{
+    uint32_t percent;
+    if (!width(c, &percent) || percent > 100)
+        return false;
+    row->scroll_depth = (uint8_t)percent;
+    return true;
+}
+
+static bool revenue(struct cursor *c, struct project_row *row)
+{
+    struct slice amount;
+    return text_rest(c, &amount) && decimal_parse(amount, &row->revenue) &&
+           TAKE(c, ",\"currency\":\"") && text_rest(c, &row->currency) && TAKE(c, "}");
+}
+
+static bool group(struct cursor *c, struct project_row *row)
+{
+    return text_rest(c, &row->group_type) && TAKE(c, ",\"id\":\"") &&
+           text_rest(c, &row->group_id) && TAKE(c, "}");
+}
+
+/* The members that most records lack. */
+static bool kind(struct cursor *c, struct project_row *row)
+{
+    if (TAKE(c, ",\"kind\":\"") && !text_rest(c, &row->kind))
+        return false;
+    row->is_passive = TAKE(c, ",\"interactive\":false");
+    return !((TAKE(c, ",\"engagement_ms\":") && !width(c, &row->engagement_ms)) ||
+             (TAKE(c, ",\"scroll\":") && !scroll(c, row)) ||
+             (TAKE(c, ",\"revenue\":{\"amount\":\"") && !revenue(c, row)) ||
+             (TAKE(c, ",\"group\":{\"type\":\"") && !group(c, row)) ||
+             (TAKE(c, ",\"previous_id\":\"") && !text_rest(c, &row->previous_id)) ||
+             (TAKE(c, ",\"traits\":") && !object(c, &row->traits)) ||
+             (TAKE(c, ",\"traits_once\":") && !object(c, &row->traits_once)));
+}
+
 static bool head(struct cursor *c, struct project_row *row)
 {
     return TAKE(c, "{\"id\":\"") && uuid_rest(c, &row->id) && TAKE(c, ",\"project\":\"") &&
@@ -256,6 +337,10 @@ bool project_row_scan(struct slice value, struct project_row *ret_row)
         (TAKE(c, ",\"screen\":{") && !screen(c, row)) ||
         (TAKE(c, ",\"user_agent\":\"") && !text_rest(c, &row->user_agent)) ||
         (TAKE(c, ",\"locale\":\"") && !text_rest(c, &row->locale)) ||
+        (TAKE(c, ",\"device\":\"") && !device(c, row)) || (TAKE(c, ",\"geo\":{") && !geo(c, row)) ||
+        (TAKE(c, ",\"privacy\":\"") && !text_rest(c, &row->privacy)) ||
+        (TAKE(c, ",\"hints\":{") && !hints(c, row)) ||
+        (TAKE(c, ",\"timezone\":\"") && !text_rest(c, &row->time_zone)) || !kind(c, row) ||
         (TAKE(c, ",\"properties\":") && !object(c, &row->properties)) ||
         (TAKE(c, ",\"context\":") && !object(c, &row->context)))
         return false;

@@ -5,8 +5,8 @@
  *         Everything a number is made of is a column of its own: the JSON text is for showing.
  *         Partitions are months of the event's own time: one insert may touch as many as the
  *         projector allows (project_int.h).
- *         What the user agent and the address say (browser … city) is filled by later work; the
- *         columns are here so that routes can name them. */
+ *         The visitor stays where it is in the key when its default changes: rows keep what they
+ *         have. */
 #include "analytics/schema.h"
 
 #include <stdio.h>
@@ -66,8 +66,41 @@ static const char events_table[] =
 
 static const char *const events_statements[] = {events_table, NULL};
 
+/* What came with the dialects: docs/format/event.md has the members, docs/definitions.md the
+ * rest. */
+static const char events_wider[] =
+    "ALTER TABLE events"
+    " ADD COLUMN IF NOT EXISTS kind LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS device UInt64,"
+    " MODIFY COLUMN visitor UInt64 DEFAULT multiIf(anonymous_id != '',"
+    "   sipHash64('anonymous', anonymous_id), user_id != '', sipHash64('user', user_id),"
+    "   device != 0, sipHash64('device', device),"
+    "   session_id != '', sipHash64('session', session_id), 0),"
+    " ADD COLUMN IF NOT EXISTS network LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS privacy LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS timezone LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS is_interactive UInt8 DEFAULT 1,"
+    " ADD COLUMN IF NOT EXISTS engagement_ms UInt32,"
+    " ADD COLUMN IF NOT EXISTS scroll_depth UInt8,"
+    " ADD COLUMN IF NOT EXISTS revenue Decimal(18, 4),"
+    " ADD COLUMN IF NOT EXISTS currency LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS group_type LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS group_id String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS previous_id String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS traits String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS traits_once String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS device_brand LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS device_model LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS bot LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS channel LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS referrer_source LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS click_id LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS screen_class LowCardinality(String)";
+static const char *const wider_statements[] = {events_wider, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
+    {.number = 2, .name = "events of every dialect", .statements = wider_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -17,6 +17,11 @@ static inline bool project_check_same(struct slice value, struct arena *scratch)
     must(a.timestamp.ms == b.timestamp.ms && a.received_at.ms == b.received_at.ms);
     must(a.screen_width == b.screen_width && a.screen_height == b.screen_height);
     must(a.is_dedupe == b.is_dedupe && a.is_historical == b.is_historical);
+    must(a.device == b.device && a.is_passive == b.is_passive);
+    must(a.engagement_ms == b.engagement_ms && a.scroll_depth == b.scroll_depth);
+    must(a.revenue.units == b.revenue.units);
+    for (unsigned i = 0; i < HINT_COUNT; i++)
+        must(slice_eq(a.hints[i], b.hints[i]));
     const struct slice pairs[][2] = {
         {a.event, b.event},
         {a.user_id, b.user_id},
@@ -31,6 +36,19 @@ static inline bool project_check_same(struct slice value, struct arena *scratch)
         {a.source, b.source},
         {a.properties, b.properties},
         {a.context, b.context},
+        {a.traits, b.traits},
+        {a.traits_once, b.traits_once},
+        {a.country, b.country},
+        {a.region, b.region},
+        {a.city, b.city},
+        {a.network, b.network},
+        {a.privacy, b.privacy},
+        {a.time_zone, b.time_zone},
+        {a.kind, b.kind},
+        {a.currency, b.currency},
+        {a.group_type, b.group_type},
+        {a.group_id, b.group_id},
+        {a.previous_id, b.previous_id},
     };
     for (size_t i = 0; i < COUNT_OF(pairs); i++)
         must(slice_eq(pairs[i][0], pairs[i][1]));

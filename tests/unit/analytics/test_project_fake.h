@@ -15,13 +15,15 @@
 
 #include "analytics/project_int.h"
 
-enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 21 };
+enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 46 };
 struct fake_row {
     struct project_seen seen;
     int64_t timestamp_ms;
-    char *texts[FAKE_TEXTS]; /* event, 15 plain, locale, source, properties, context */
-    uint32_t width, height;
-    uint8_t dedupe;
+    char *texts[FAKE_TEXTS]; /* by enum below */
+    uint32_t width, height, engagement_ms;
+    uint8_t dedupe, is_interactive, scroll_depth;
+    uint64_t device;
+    int64_t revenue;
     uint16_t partition;
     uint64_t offset;
 };
@@ -74,16 +76,56 @@ static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
     for (int i = 0; i < 16; i++)
         to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
 }
-enum { FAKE_COLUMNS = 29, FAKE_BLOCK_MAX = 1000 };
+enum { FAKE_COLUMNS = 59, FAKE_BLOCK_MAX = 1000 };
 /* Where the values of a column go. */
 static inline void fake_take_value(struct fake_reader *r, const char *column, const char *type,
                                    struct fake_row *row)
 {
-    static const char *const texts[FAKE_TEXTS - 1] = {
-        "event",      "user_id",    "anonymous_id",  "session_id",      "page_url",
-        "page_path",  "page_title", "page_referrer", "referrer_domain", "hostname",
-        "utm_source", "utm_medium", "utm_campaign",  "utm_term",        "utm_content",
-        "user_agent", "locale",     "source",        "properties",      "context"};
+    static const char *const texts[FAKE_TEXTS - 1] = {"event",
+                                                      "user_id",
+                                                      "anonymous_id",
+                                                      "session_id",
+                                                      "page_url",
+                                                      "page_path",
+                                                      "page_title",
+                                                      "page_referrer",
+                                                      "referrer_domain",
+                                                      "hostname",
+                                                      "utm_source",
+                                                      "utm_medium",
+                                                      "utm_campaign",
+                                                      "utm_term",
+                                                      "utm_content",
+                                                      "user_agent",
+                                                      "locale",
+                                                      "source",
+                                                      "properties",
+                                                      "context",
+                                                      "traits",
+                                                      "traits_once",
+                                                      "country",
+                                                      "region",
+                                                      "city",
+                                                      "network",
+                                                      "privacy",
+                                                      "timezone",
+                                                      "kind",
+                                                      "currency",
+                                                      "group_type",
+                                                      "group_id",
+                                                      "previous_id",
+                                                      "browser_name",
+                                                      "browser_version",
+                                                      "os_name",
+                                                      "os_version",
+                                                      "device_type",
+                                                      "device_brand",
+                                                      "device_model",
+                                                      "bot",
+                                                      "channel",
+                                                      "referrer_source",
+                                                      "click_id",
+                                                      "screen_class"};
     const struct {
         const char *column, *type;
         void *to;
@@ -96,6 +138,11 @@ static inline void fake_take_value(struct fake_reader *r, const char *column, co
         {"dedupe", "UInt8", &row->dedupe, 1},
         {"stream_partition", "UInt16", &row->partition, 2},
         {"stream_offset", "UInt64", &row->offset, 8},
+        {"device", "UInt64", &row->device, 8},
+        {"is_interactive", "UInt8", &row->is_interactive, 1},
+        {"engagement_ms", "UInt32", &row->engagement_ms, 4},
+        {"scroll_depth", "UInt8", &row->scroll_depth, 1},
+        {"revenue", "Decimal(18, 4)", &row->revenue, 8},
     };
     if (strcmp(type, "UUID") == 0) {
         assert_true(strcmp(column, "id") == 0 || strcmp(column, "project_id") == 0);
@@ -156,6 +203,31 @@ enum { /* places in texts[] */
        FAKE_SOURCE,
        FAKE_PROPERTIES,
        FAKE_CONTEXT,
+       FAKE_TRAITS,
+       FAKE_TRAITS_ONCE,
+       FAKE_COUNTRY,
+       FAKE_REGION,
+       FAKE_CITY,
+       FAKE_NETWORK,
+       FAKE_PRIVACY,
+       FAKE_TIME_ZONE,
+       FAKE_KIND,
+       FAKE_CURRENCY,
+       FAKE_GROUP_TYPE,
+       FAKE_GROUP_ID,
+       FAKE_PREVIOUS_ID,
+       FAKE_BROWSER_NAME,
+       FAKE_BROWSER_VERSION,
+       FAKE_OS_NAME,
+       FAKE_OS_VERSION,
+       FAKE_DEVICE_TYPE,
+       FAKE_DEVICE_BRAND,
+       FAKE_DEVICE_MODEL,
+       FAKE_BOT,
+       FAKE_CHANNEL,
+       FAKE_REFERRER_SOURCE,
+       FAKE_CLICK_ID,
+       FAKE_SCREEN_CLASS,
 };
 
 static inline void fake_row_done(struct fake_row *row)

@@ -70,7 +70,9 @@ static int setup(void **state)
 {
     (void)state;
     execute("DROP TABLE events SYNC");
-    execute(analytics_migrations[0].statements[0]);
+    for (uint32_t i = 0; i < analytics_migration_count; i++)
+        for (const char *const *s = analytics_migrations[i].statements; *s; s++)
+            execute(*s);
     restart();
     return 0;
 }

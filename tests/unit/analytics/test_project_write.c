@@ -10,7 +10,7 @@ struct bench {
     struct fake_table *table;
     struct project_writer *w;
     struct project_cfg cfg;
-    char values[BATCH_MAX][1024];
+    char values[BATCH_MAX][2048];
     struct stream_record records[BATCH_MAX];
     struct consumer_batch batch;
     struct project_counts counts;
@@ -111,7 +111,16 @@ static void a_record_becomes_the_row_it_describes(void **state)
               "\"https://me@Shop.Example:8443/a%20b?x=1&utm_source=news+letter&utm_medium=%C3%A9&"
               "utm_campaign=c;d&utm_term=&utm_content=z#frag\",\"title\":\"T\",\"referrer\":"
               "\"http://WWW.Search.example/q?utm_source=no\"},\"screen\":{\"width\":1920,"
-              "\"height\":1080},\"user_agent\":\"UA\",\"locale\":\"de-DE\",\"properties\":{\"a;b\":"
+              "\"height\":1080},\"user_agent\":\"UA\",\"locale\":\"de-DE\","
+              "\"device\":\"00000000deadbeef\",\"geo\":{\"country\":\"DE\",\"region\":\"DE-BE\""
+              ",\"city\":\"Berlin\",\"network\":\"hosting\"},\"privacy\":\"gpc\""
+              ",\"hints\":{\"brands\":\"b\",\"platform\":\"p\",\"platform_version\":\"v\""
+              ",\"model\":\"m\",\"mobile\":\"?0\"},\"timezone\":\"Europe/Berlin\""
+              ",\"kind\":\"group\",\"interactive\":false,\"engagement_ms\":1234,\"scroll\":80"
+              ",\"revenue\":{\"amount\":\"9.5\",\"currency\":\"EUR\"}"
+              ",\"group\":{\"type\":\"company\",\"id\":\"g1\"},\"previous_id\":\"old\""
+              ",\"traits\":{\"plan\":\"pro\"},\"traits_once\":{\"first\":1},"
+              "\"properties\":{\"a;b\":"
               "\"}\\\"{\",\"big\":12345678901234567890},\"context\":{\"page\":{}},\"new\":[1]}");
     write_ok(b, false, 1, 0, 0);
     const struct fake_row *row = &b->table->rows[0];
@@ -143,12 +152,30 @@ static void a_record_becomes_the_row_it_describes(void **state)
         "seed",
         "{\"a;b\":\"}\\\"{\",\"big\":12345678901234567890}",
         "{\"page\":{}}",
+        "{\"plan\":\"pro\"}",
+        "{\"first\":1}",
+        "DE",
+        "DE-BE",
+        "Berlin",
+        "hosting",
+        "gpc",
+        "Europe/Berlin",
+        "group",
+        "EUR",
+        "company",
+        "g1",
+        "old",
     };
-    for (int i = 0; i <= FAKE_CONTEXT; i++)
+    for (int i = 0; i <= FAKE_PREVIOUS_ID; i++)
         assert_string_equal(row->texts[i], want[i]);
     assert_int_equal(row->width, 1920);
     assert_int_equal(row->height, 1080);
     assert_int_equal(row->dedupe, 1);
+    assert_int_equal(row->device, 0xdeadbeef);
+    assert_int_equal(row->is_interactive, 0);
+    assert_int_equal(row->engagement_ms, 1234);
+    assert_int_equal(row->scroll_depth, 80);
+    assert_int_equal(row->revenue, 95000);
     assert_int_equal(row->partition, 3);
     assert_int_equal(row->offset, 70);
     bench_free(b);
@@ -200,7 +227,16 @@ static const char whole_record[] =
     "\"dedupe\":true,\"historical\":true,\"user_id\":\"u\xc3\xa9\",\"anonymous_id\":\"a\","
     "\"session_id\":\"s\",\"page\":{\"url\":\"https://example.com/p?utm_source=x\",\"path\":\"/p\","
     "\"title\":\"T\",\"referrer\":\"http://r.example/\"},\"screen\":{\"width\":1920,\"height\":0},"
-    "\"user_agent\":\"UA\",\"locale\":\"de\",\"properties\":{\"a\\n\":[1,-0.5e+3,[],{},\"\\\\\"],"
+    "\"user_agent\":\"UA\",\"locale\":\"de\","
+    "\"device\":\"00000000deadbeef\",\"geo\":{\"country\":\"DE\",\"region\":\"DE-BE\""
+    ",\"city\":\"Berlin\",\"network\":\"hosting\"},\"privacy\":\"gpc\""
+    ",\"hints\":{\"brands\":\"b\",\"platform\":\"p\",\"platform_version\":\"v\""
+    ",\"model\":\"m\",\"mobile\":\"?0\"},\"timezone\":\"Europe/Berlin\""
+    ",\"kind\":\"group\",\"interactive\":false,\"engagement_ms\":1234,\"scroll\":80"
+    ",\"revenue\":{\"amount\":\"9.5\",\"currency\":\"EUR\"}"
+    ",\"group\":{\"type\":\"company\",\"id\":\"g1\"},\"previous_id\":\"old\""
+    ",\"traits\":{\"plan\":\"pro\"},\"traits_once\":{\"first\":1},"
+    "\"properties\":{\"a\\n\":[1,-0.5e+3,[],{},\"\\\\\"],"
     "\"b\":{\"c\":null,\"d\":[true,false]},\"e\":0},\"context\":{\"x\":\"\xf0\x9f\x8c\x8d\"}}";
 
 static void both_readers_agree_on_every_record_one_byte_away(void **state)
@@ -247,6 +283,11 @@ static void what_the_writer_writes_is_read_in_one_pass(void **state)
         ",\"screen\":{\"height\":7}",
         ",\"user_agent\":\"UA\"",
         ",\"locale\":\"de\"",
+        ",\"device\":\"0123456789abcdef\",\"geo\":{\"region\":\"r\"}",
+        ",\"hints\":{\"mobile\":\"?1\"},\"timezone\":\"UTC\"",
+        ",\"kind\":\"vital\",\"interactive\":false",
+        ",\"scroll\":7,\"revenue\":{\"amount\":\"-0.25\",\"currency\":\"USD\"}",
+        ",\"traits\":{\"t\":1}",
         ",\"properties\":{\"p\":{}}",
         ",\"context\":{\"c\":[\"\\\"\"]}",
     };

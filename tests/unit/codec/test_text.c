@@ -3,6 +3,7 @@
 
 #include "codec/base32.h"
 #include "codec/base64.h"
+#include "codec/decimal.h"
 #include "codec/hash.h"
 #include "codec/native.h"
 
@@ -140,6 +141,53 @@ static void a_block_is_its_columns_without_the_rows_left_out(void **state)
     buf_done(&out);
 }
 
+static void an_amount_is_kept_to_the_fourth_digit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t units;
+        const char *back;
+    } table[] = {
+        {"0", 0, "0"},
+        {"-0.0", 0, "0"},
+        {"9.5", 95000, "9.5"},
+        {"+.25", 2500, "0.25"},
+        {"7.", 70000, "7"},
+        {"-12.00005", -120001, "-12.0001"}, /* half away from zero */
+        {"0.00004999", 0, "0"},
+        {"0.00005", 1, "0.0001"},
+        {"1e3", 10000000, "1000"},
+        {"1.2345E-2", 123, "0.0123"},
+        {"5e-5", 1, "0.0001"},
+        {"5e-6", 0, "0"},
+        {"0e999999999", 0, "0"},
+        {"0000000000000000000000001", 10000, "1"},
+        {"99999999999999.9999", INT64_C(999999999999999999), "99999999999999.9999"},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        char buf[DECIMAL_TEXT_BYTES];
+        struct decimal d, again;
+        assert_true(decimal_parse(slice_str(table[i].text), &d));
+        assert_int_equal(d.units, table[i].units);
+        assert_slice(decimal_format(d, buf), table[i].back);
+        assert_true(decimal_parse(decimal_format(d, buf), &again));
+        assert_int_equal(again.units, d.units);
+    }
+}
+
+static void what_is_no_amount_is_refused(void **state)
+{
+    (void)state;
+    static const char *const table[] = {"",     "-",          ".",   "e5",  "1e",
+                                        "1e+",  "1.2.3",      "1,5", "NaN", "Infinity",
+                                        "0x10", " 1",         "1 ",  "--1", "100000000000000",
+                                        "1e14", "1e999999999"};
+    struct decimal d;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_false(decimal_parse(slice_str(table[i]), &d));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +195,8 @@ int main(void)
         cmocka_unit_test(test_base32_vectors),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_hashes),
+        cmocka_unit_test(an_amount_is_kept_to_the_fourth_digit),
+        cmocka_unit_test(what_is_no_amount_is_refused),
         cmocka_unit_test(a_block_is_its_columns_without_the_rows_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
