@@ -48,37 +48,61 @@ static enum rc read_document(yyjson_val *root, struct node_credentials *ret, con
     return admin ? read_members(admin, of_admin, COUNT_OF(of_admin), path, err) : RC_OK;
 }
 
+/* All at once, so that nothing is left behind by growing. */
+static void secrets_init(struct buf *text)
+{
+    buf_init(text, CREDENTIALS_BYTES_MAX);
+    IGNORE(!buf_reserve(text, CREDENTIALS_BYTES_MAX), "told by whoever writes into it");
+}
+
 static enum rc read_credentials(const char *path, struct node_credentials *ret, struct err *err)
 {
     struct buf text;
-    buf_init(&text, CREDENTIALS_BYTES_MAX);
+    secrets_init(&text);
     enum rc rc = os_read_file(path, &text, err);
-    yyjson_doc *doc = rc == RC_OK ? yyjson_read(text.data, text.len, 0) : NULL;
+    buf_add(&text, (const char[YYJSON_PADDING_SIZE]){0}, YYJSON_PADDING_SIZE);
+    if (rc == RC_OK && text.is_failed)
+        rc = err_set(err, RC_LIMIT, "%s is larger than %d bytes", path, CREDENTIALS_BYTES_MAX);
+    /* In place: its texts are not copied, and go with the buffer. */
+    yyjson_doc *doc = rc == RC_OK ? yyjson_read_opts(text.data, text.len - YYJSON_PADDING_SIZE,
+                                                     YYJSON_READ_INSITU, NULL, NULL)
+                                  : NULL;
     if (rc == RC_OK)
         rc = read_document(yyjson_doc_get_root(doc), ret, path, err);
     yyjson_doc_free(doc);
-    buf_done(&text);
+    buf_wipe(&text);
     return rc;
 }
 
 void node_credentials_json(const struct node_credentials *c, struct buf *out)
 {
-    buf_addf(out,
-             "{\"org\":\"%s\",\"project\":\"%s\",\"write_key\":\"%s\",\"secret_key\":\"%s\","
-             "\"admin\":{\"email\":\"%s\",\"password\":\"%s\"}}\n",
-             c->org, c->project, c->write_key, c->secret_key, c->admin_email, c->admin_password);
+    const struct {
+        const char *before, *text;
+    } parts[] = {
+        {"{\"org\":\"", c->org},
+        {"\",\"project\":\"", c->project},
+        {"\",\"write_key\":\"", c->write_key},
+        {"\",\"secret_key\":\"", c->secret_key},
+        {"\",\"admin\":{\"email\":\"", c->admin_email},
+        {"\",\"password\":\"", c->admin_password},
+    };
+    for (size_t i = 0; i < COUNT_OF(parts); i++) { /* printf would leave copies on the stack */
+        buf_add_str(out, parts[i].before);
+        buf_add_str(out, parts[i].text);
+    }
+    buf_add_str(out, "\"}}\n");
 }
 
 static enum rc write_credentials(const char *path, const struct node_credentials *c,
                                  struct err *err)
 {
     struct buf text;
-    buf_init(&text, CREDENTIALS_BYTES_MAX);
+    secrets_init(&text);
     node_credentials_json(c, &text);
     mode_t old_mask = umask(0077);
     enum rc rc = os_write_file_durable(path, buf_slice(&text), err);
     umask(old_mask);
-    buf_done(&text);
+    buf_wipe(&text);
     return rc;
 }
 
@@ -90,6 +114,7 @@ static enum rc make_key(struct tenant *t, const struct uuid *project, enum tenan
     struct tenant_key_made made;
     TRY(tenant_key_create(cli_ctx(), t, project, &spec, &made, err));
     snprintf(ret_text, TENANT_KEY_TEXT_MAX, "%s", made.text);
+    explicit_bzero(&made, sizeof(made));
     return RC_OK;
 }
 

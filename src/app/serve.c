@@ -364,6 +364,7 @@ int verb_serve(int argc, char **argv)
         return code;
     }
     print_ready(&s, &credentials);
+    explicit_bzero(&credentials, sizeof(credentials)); /* not for a core dump */
     notify_systemd("READY=1");
     code = run(&s, &set);
     if (code == EXIT_HALTED)

@@ -20,6 +20,13 @@ void buf_done(struct buf *b)
     *b = (struct buf){.bytes_max = b->bytes_max};
 }
 
+void buf_wipe(struct buf *b)
+{
+    if (b->cap)
+        explicit_bzero(b->data, b->cap);
+    buf_done(b);
+}
+
 void buf_clear(struct buf *b)
 {
     b->len = 0;

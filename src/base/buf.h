@@ -23,6 +23,8 @@ struct buf {
 
 void buf_init(struct buf *b, size_t bytes_max);
 void buf_done(struct buf *b);  /* frees; the buffer may be used again with the same maximum */
+void buf_wipe(struct buf *b);  /* buf_done() for secrets: what was in it is overwritten. Reserve
+                                  first: growing leaves copies behind */
 void buf_clear(struct buf *b); /* len = 0, not failed; keeps the memory */
 
 /* n writable bytes at the end (then counted in len by buf_commit), NULL if they cannot be had. */

@@ -1,6 +1,6 @@
 // l: what is written down of access: every change once, with who, what, why; a change and its event together or neither,
 // through kill -9; and no secret anywhere: data folder, log, processes, core dump.
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Client, Issuer, auditEvents, jwt, makePeople } from './access.mjs';
@@ -220,6 +220,27 @@ test('no secret in the data folder, the log, the arguments and variables of a pr
   look('after it');
   assert.match(s.log, /level=debug|DEBUG|debug/, 'the log is the talkative one');
   assert.deepEqual(findIn(s.log + s.out, secrets), [], 'log and output');
+});
+
+// What a core dump of it would hold.
+function memoryOf(pid) {
+  const mem = openSync(`/proc/${pid}/mem`, 'r');
+  try {
+    return readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').map((l) => /^(\w+)-(\w+) rw.. \S+ \S+ \S+\s*(.*)/.exec(l)).filter((m) => m && !m[3].startsWith('/dev/')).map(([, from, to]) => {
+      const bytes = Buffer.alloc(Math.min(Number(BigInt(`0x${to}`) - BigInt(`0x${from}`)), 256 << 20));
+      try { return bytes.subarray(0, readSync(mem, bytes, 0, bytes.length, BigInt(`0x${from}`))); } catch { return bytes.subarray(0, 0); } // gone meanwhile, or a hole
+    });
+  } finally { closeSync(mem); }
+}
+
+test('a server that has started remembers nothing of the first credentials', async (t) => {
+  const [s] = await start(t);
+  const admin = JSON.parse(readFileSync(path.join(s.data, 'credentials.json'), 'utf8')).admin;
+  const secrets = { 'the secret key': s.keys.secret_key, 'the password': admin.password };
+  let parts;
+  try { parts = memoryOf(s.pid); } catch (e) { return t.skip(`the memory of another process cannot be read here: ${e.code}`); }
+  assert.ok(parts.some((p) => p.includes('127.0.0.1')), 'it is the memory of that process');
+  assert.deepEqual(parts.flatMap((p) => findIn(p, secrets)), []);
 });
 
 test('a crash leaves no core dump, unless a setting asks for one', async (t) => {
