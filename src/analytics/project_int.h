@@ -3,6 +3,7 @@
 /* Inside of the projector: a record becomes a row (project_row.c, project_url.c), what was seen
  * lately is remembered (project_filter.c), the table is asked (project_ask.c), and the writer puts
  * them together (project.c). */
+#include "analytics/acquisition.h"
 #include "analytics/event.h"
 #include "analytics/project.h"
 
@@ -20,7 +21,7 @@ struct project_row {
     struct slice event, user_id, anonymous_id, session_id;
     struct slice page_url, page_path, page_title, page_referrer;
     struct slice referrer_domain, hostname;
-    struct slice utm[5]; /* source, medium, campaign, term, content */
+    struct slice utm[ACQUISITION_UTM_COUNT];
     struct slice user_agent, locale, source;
     struct slice properties, context, traits, traits_once; /* JSON text; empty if absent */
     uint32_t screen_width, screen_height;
@@ -40,7 +41,7 @@ struct project_row {
         device_model, bot;
     struct slice channel, referrer_source, click_id, screen_class;
 };
-enum { PROJECT_UTM_COUNT = 5, PROJECT_DOMAIN_BYTES_MAX = 255 };
+enum { PROJECT_DOMAIN_BYTES_MAX = 255 };
 /* RC_INVALID: poison, *ret_reason says why (static text). RC_NOMEM: the arena is full. */
 enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
                            const char **ret_reason) MUST_CHECK;
@@ -67,10 +68,11 @@ struct project_url {
     struct slice query;
 };
 struct project_url project_url_split(struct slice url);
-/* Copies host in lower case; SLICE_EMPTY if it is longer than a host name can be. */
+/* In lower case, without a dot at its end; SLICE_EMPTY if it is longer than a host name can be. */
 struct slice project_url_host(struct slice host, struct arena *scratch);
-/* Fills utm[] from the query, percent- and '+'-decoded, each at most 200 bytes. */
-void project_url_utm(struct slice query, struct arena *scratch, struct slice utm[5]);
+/* A value of a query, percent- and '+'-decoded: at most 200 bytes, up to the first that is no part
+ * of a character. */
+struct slice project_url_value(struct slice raw, struct arena *scratch);
 
 /* ---- ids seen lately: Bloom filters by generation ----
  * Never says "no" for an id that was added and whose received_at lies less than

@@ -5,6 +5,7 @@
  *         The JSON of properties and context is copied as it stands, not written anew: yyjson has
  *         just found the whole text valid, so a piece cut at its brackets is, too.
  * THREADS none. */
+#include "analytics/page.h"
 #include "analytics/project_int.h"
 
 #include "codec/json.h"
@@ -297,17 +298,25 @@ static void take_raw(struct project_row *row, struct slice value)
 
 static void derive(struct project_row *row, struct arena *scratch)
 {
-    if (row->page_url.len) {
-        struct project_url url = project_url_split(row->page_url);
-        row->hostname = project_url_host(url.host, scratch);
-        if (row->page_path.len == 0)
-            row->page_path = url.path;
-        project_url_utm(url.query, scratch, row->utm);
-    }
-    if (row->page_referrer.len) {
-        struct project_url url = project_url_split(row->page_referrer);
-        row->referrer_domain = project_url_host(url.host, scratch);
-    }
+    struct project_url url = project_url_split(row->page_url);
+    struct acquisition_query query;
+    struct acquisition acquisition;
+    row->hostname = project_url_host(url.host, scratch);
+    row->page_path = page_path_normal(row->page_path.len ? row->page_path : url.path, scratch);
+    acquisition_query_read(url.query, scratch, &query);
+    memcpy(row->utm, query.utm, sizeof(row->utm));
+    const struct acquisition_in in = {
+        .query = &query,
+        .referrer = row->page_referrer,
+        .hostname = row->hostname,
+        .is_page = row->page_url.len || row->page_path.len,
+    };
+    acquisition_derive(&in, scratch, &acquisition);
+    row->referrer_domain = acquisition.referrer_domain;
+    row->referrer_source = acquisition.referrer_source;
+    row->channel = acquisition.channel;
+    row->click_id = acquisition.click_id;
+    row->screen_class = page_screen_class(row->screen_width);
 }
 
 /* Not json_parse(): it goes over the text once more for a limit of depth, which our own stream has

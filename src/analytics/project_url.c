@@ -79,6 +79,8 @@ struct project_url project_url_split(struct slice url)
 
 struct slice project_url_host(struct slice host, struct arena *scratch)
 {
+    while (host.len && host.data[host.len - 1] == '.') /* the root's: "example.com." is no other */
+        host.len--;
     if (host.len == 0 || host.len > PROJECT_DOMAIN_BYTES_MAX)
         return SLICE_EMPTY;
     bool is_lower = true;
@@ -103,9 +105,9 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+enum { VALUE_BYTES_MAX = ACQUISITION_VALUE_BYTES_MAX };
 static struct slice decode(struct slice s, struct arena *scratch)
 {
-    enum { VALUE_BYTES_MAX = 200 };
     if (find_any(s, ESCAPE) == s.len)
         return slice_of(s.data, s.len < VALUE_BYTES_MAX ? s.len : VALUE_BYTES_MAX);
     char *to = arena_alloc(scratch, VALUE_BYTES_MAX);
@@ -141,22 +143,7 @@ static struct slice valid_part(struct slice s)
     return slice_of(s.data, n);
 }
 
-void project_url_utm(struct slice query, struct arena *scratch, struct slice utm[5])
+struct slice project_url_value(struct slice raw, struct arena *scratch)
 {
-    static const struct slice names[PROJECT_UTM_COUNT] = {
-        {"source", 6}, {"medium", 6}, {"campaign", 8}, {"term", 4}, {"content", 7}};
-    for (size_t i = 0; i < PROJECT_UTM_COUNT; i++)
-        utm[i] = SLICE_EMPTY;
-    if (query.len < 5 || !memmem(query.data, query.len, "utm_", 4))
-        return;
-    while (query.len) {
-        struct slice value = slice_cut(&query, '&');
-        struct slice name = slice_cut(&value, '=');
-        if (!slice_has_prefix(name, SLICE_LIT("utm_")))
-            continue;
-        name = slice_sub(name, 4);
-        for (size_t i = 0; i < PROJECT_UTM_COUNT; i++)
-            if (utm[i].len == 0 && slice_eq(name, names[i]))
-                utm[i] = valid_part(decode(value, scratch));
-    }
+    return valid_part(decode(raw, scratch));
 }

@@ -53,8 +53,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct project_url url = project_url_split(slice_of(copy, size));
     must(url.host.len + url.path.len + url.query.len <= size + 1);
-    struct slice utm[PROJECT_UTM_COUNT];
-    project_url_utm(url.query, &scratch, utm);
     arena_done(&scratch);
     free(copy);
     return 0;

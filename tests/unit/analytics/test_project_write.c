@@ -181,6 +181,43 @@ static void a_record_becomes_the_row_it_describes(void **state)
     bench_free(b);
 }
 
+static void a_row_says_where_the_visitor_came_from(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    batch_begin(b, 0, 0);
+    add_value(b, "{\"id\":\"0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071\","
+                 "\"project\":\"11111111-2222-4333-8444-555555555555\",\"event\":\"pageview\","
+                 "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"received_at\":"
+                 "\"2026-01-02T03:04:06.000Z\",\"source\":\"api\",\"page\":{\"url\":"
+                 "\"https://WWW.Shop.Example.:8443/x\",\"path\":\"//caf%c3%a9/?gclid=no\","
+                 "\"referrer\":\"https://www.google.co.uk/\"},\"screen\":{\"width\":991}}");
+    add_value(b, "{\"id\":\"0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6072\","
+                 "\"project\":\"11111111-2222-4333-8444-555555555555\",\"event\":\"invoice paid\","
+                 "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"received_at\":"
+                 "\"2026-01-02T03:04:06.000Z\",\"source\":\"api\"}");
+    add_value(b, "{\"id\":\"0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6073\","
+                 "\"project\":\"11111111-2222-4333-8444-555555555555\",\"event\":\"pageview\","
+                 "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"received_at\":"
+                 "\"2026-01-02T03:04:06.000Z\",\"source\":\"api\",\"page\":{\"url\":"
+                 "\"https://a.example/?utm_medium=cpc&msclkid=1\"}}");
+    write_ok(b, false, 3, 0, 0);
+    static const char *const want[][7] = {
+        /* page_path, hostname, referrer_domain, channel, referrer_source, click_id, screen_class */
+        {"/caf\xc3\xa9", "www.shop.example", "www.google.co.uk", "Organic Search", "Google", "",
+         "tablet"},
+        {"", "", "", "", "", "", ""},
+        {"/", "a.example", "", "Paid Search", "Bing", "msclkid", ""},
+    };
+    static const unsigned at[] = {
+        FAKE_PATH,     FAKE_HOST,        FAKE_REFERRER_DOMAIN, FAKE_CHANNEL, FAKE_REFERRER_SOURCE,
+        FAKE_CLICK_ID, FAKE_SCREEN_CLASS};
+    for (size_t i = 0; i < COUNT_OF(want); i++)
+        for (size_t k = 0; k < COUNT_OF(at); k++)
+            assert_string_equal(b->table->rows[i].texts[at[k]], want[i][k]);
+    bench_free(b);
+}
+
 static void poison_is_named_and_the_rest_goes_in(void **state)
 {
     (void)state;
@@ -657,6 +694,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_becomes_the_row_it_describes),
+        cmocka_unit_test(a_row_says_where_the_visitor_came_from),
         cmocka_unit_test(poison_is_named_and_the_rest_goes_in),
         cmocka_unit_test(both_readers_agree_on_every_record_one_byte_away),
         cmocka_unit_test(what_the_writer_writes_is_read_in_one_pass),
