@@ -3,6 +3,7 @@
  *         event stand for two steps if it matches both; where the steps given can overlap, the mode
  *         that counts an event once is asked for. docs/definitions.md says the rest.
  * THREADS handler on the request's loop, shape on the worker pool. */
+#include "analytics/page.h"
 #include "analytics/query_int.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ enum {
 };
 struct step {
     struct slice event, name;
-    bool is_path;
+    struct slice path; /* in the table's spelling; empty: the step is no page */
 };
 struct funnel {
     struct step steps[STEPS_MAX];
@@ -55,9 +56,15 @@ static bool take_step(struct query_call *call, struct funnel *f, yyjson_val *v)
     yyjson_val *name = json_get(v, "name");
     step->event = text_of(json_get(v, "eventType"));
     step->name = name && !yyjson_is_null(name) ? text_of(name) : step->event;
-    step->is_path = step->event.len && step->event.data[0] == '/';
     if (!query_check_text(call, "steps[].eventType", step->event))
         return false;
+    if (step->event.data[0] == '/') {
+        step->path = page_path_normal(step->event, call->req->net->arena);
+        if (step->path.len == 0) {
+            api_problem(call->req, RC_NOMEM, "no memory for this request");
+            return false;
+        }
+    }
     if (step->name.len == 0 || step->name.len > NAME_BYTES_MAX)
         return invalid(call, "steps[].name: give 1 to 200 bytes of text, or leave it out");
     return true;
@@ -152,8 +159,9 @@ static bool take_body(struct query_call *call, struct funnel *f, struct buf *whe
 static bool can_overlap(const struct step *a, const struct step *b)
 {
     static const struct slice pageview = {"pageview", 8};
-    return slice_eq(a->event, b->event) || (a->is_path && slice_eq(b->event, pageview)) ||
-           (b->is_path && slice_eq(a->event, pageview));
+    return slice_eq(a->event, b->event) || (a->path.len && slice_eq(a->path, b->path)) ||
+           (a->path.len && slice_eq(b->event, pageview)) ||
+           (b->path.len && slice_eq(a->event, pageview));
 }
 
 static bool steps_overlap(const struct funnel *f)
@@ -168,10 +176,10 @@ static bool steps_overlap(const struct funnel *f)
 /* A step is an event by name; one that begins with '/' is also a view of that page. */
 static void add_condition(struct buf *sql, const struct funnel *f, uint32_t i)
 {
-    if (f->steps[i].is_path)
+    if (f->steps[i].path.len)
         buf_addf(sql,
                  "(event = {step%u:String} OR (event = 'pageview' AND page_path = "
-                 "{step%u:String}))",
+                 "{path%u:String}))",
                  i, i);
     else
         buf_addf(sql, "event = {step%u:String}", i);
@@ -236,14 +244,22 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
 
 static void run(struct ctx *ctx, struct query_call *call, struct funnel *f, const char *where)
 {
-    static const char *const names[STEPS_MAX] = {"step0",  "step1",  "step2",  "step3",  "step4",
-                                                 "step5",  "step6",  "step7",  "step8",  "step9",
-                                                 "step10", "step11", "step12", "step13", "step14",
-                                                 "step15", "step16", "step17", "step18", "step19"};
+#define NAMES(n)             \
+    {                        \
+        "step" #n, "path" #n \
+    }
+    static const char *const names[STEPS_MAX][2] = {
+        NAMES(0),  NAMES(1),  NAMES(2),  NAMES(3),  NAMES(4),  NAMES(5),  NAMES(6),
+        NAMES(7),  NAMES(8),  NAMES(9),  NAMES(10), NAMES(11), NAMES(12), NAMES(13),
+        NAMES(14), NAMES(15), NAMES(16), NAMES(17), NAMES(18), NAMES(19)};
+#undef NAMES
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, QUERY_SQL_BYTES_MAX);
-    for (uint32_t i = 0; i < f->step_count; i++)
-        query_param(call, names[i], f->steps[i].event);
+    for (uint32_t i = 0; i < f->step_count; i++) {
+        query_param(call, names[i][0], f->steps[i].event);
+        if (f->steps[i].path.len)
+            query_param(call, names[i][1], f->steps[i].path);
+    }
     buf_addf(&sql,
              "SELECT level, count() FROM (SELECT windowFunnel(%llu%s)"
              "(toUInt64(toUnixTimestamp64Milli(timestamp)), ",

@@ -54,6 +54,8 @@ bool query_set_range(struct query_call *call, struct slice start, struct slice e
 bool query_take_limit(struct query_call *call);
 /* Optional text; *ret_is_given. Bound as {name} if given. */
 bool query_take_text(struct query_call *call, const char *name, bool *ret_is_given);
+/* A page's path, put into the spelling that the table has it in. */
+bool query_take_path(struct query_call *call, const char *name, bool *ret_is_given);
 bool query_take_country(struct query_call *call, bool *ret_is_given);
 bool query_check_text(struct query_call *call, const char *name, struct slice value);
 

@@ -2,6 +2,7 @@
  * WHY     A wrong parameter that is silently ignored gives a wrong number: everything that we know
  *         is checked; names that we do not know are let pass (proxies and links add their own).
  * THREADS the request's loop. */
+#include "analytics/page.h"
 #include "analytics/query_int.h"
 
 #include "base/must.h"
@@ -146,6 +147,17 @@ bool query_take_text(struct query_call *call, const char *name, bool *ret_is_giv
     if (!query_check_text(call, name, value))
         return false;
     query_param(call, name, value);
+    return true;
+}
+
+bool query_take_path(struct query_call *call, const char *name, bool *ret_is_given)
+{
+    if (!query_take_text(call, name, ret_is_given))
+        return false;
+    if (*ret_is_given) {
+        struct store_param *param = &call->params[call->param_count - 1];
+        param->value = page_path_normal(param->value, call->req->net->arena);
+    }
     return true;
 }
 

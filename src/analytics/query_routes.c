@@ -107,7 +107,7 @@ void query_pages(struct ctx *ctx, void *service, struct api_request *req)
     struct query_call *call = query_call_new(ctx, service, req);
     bool has_path;
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
-        !query_take_text(call, "pagePath", &has_path))
+        !query_take_path(call, "pagePath", &has_path))
         return;
     char sql[TEMPLATE_BYTES];
     snprintf(sql, sizeof(sql),

@@ -221,6 +221,9 @@ static void pages_and_referrers(void **state)
     assert_answer(get("/pages", RANGE "&pagePath=/pricing&limit=1"),
                   "{\"pageviews\":[{\"path\":\"/pricing\",\"title\":null,\"pageviews\":2,"
                   "\"uniqueSessions\":2,\"uniqueVisitors\":2}]}");
+    assert_answer(get("/pages", RANGE "&pagePath=/%70ricing/&limit=1"),
+                  "{\"pageviews\":[{\"path\":\"/pricing\",\"title\":null,\"pageviews\":2,"
+                  "\"uniqueSessions\":2,\"uniqueVisitors\":2}]}");
     assert_answer(get("/pages/top-referrers", RANGE),
                   "{\"referrers\":[{\"referrerDomain\":\"search.example\",\"visits\":2,"
                   "\"uniqueSessions\":2},{\"referrerDomain\":\"news.example\",\"visits\":1,"
@@ -315,6 +318,10 @@ static void funnels(void **state)
     assert_answer(
         funnel("{\"steps\":[{\"eventType\":\"/\"},{\"eventType\":\"/pricing\"}]," DATES "}"),
         "{\"steps\":[" STEP("/", "/", 3, 33.33, 100) "," STEP("/pricing", "/pricing", 2, 0,
+                                                              66.67) "]}");
+    assert_answer(
+        funnel("{\"steps\":[{\"eventType\":\"/\"},{\"eventType\":\"//pricing/\"}]," DATES "}"),
+        "{\"steps\":[" STEP("/", "/", 3, 33.33, 100) "," STEP("//pricing/", "//pricing/", 2, 0,
                                                               66.67) "]}");
     assert_answer(
         funnel("{\"steps\":[{\"eventType\":\"pageview\"},{\"eventType\":\"/pricing\"}]," DATES "}"),
