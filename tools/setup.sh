@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what one kind of work on weir needs, on Debian 12 or 13 (x86-64, arm64), and nothing that is already there.
 #
-#   tools/setup.sh build       compiler, Meson, the C libraries
-#   tools/setup.sh run         build + curl, Node.js and npm, which fetches the embedded ClickHouse engine into node_modules
+#   tools/setup.sh build       compiler, Meson, the C libraries; Node.js and npm, which fetches the data that are built in
+#   tools/setup.sh run         build + curl; npm fetches the embedded ClickHouse engine into node_modules
 #   tools/setup.sh test        run + cmocka, clang with sanitizers and libFuzzer, linters, strace, the SDKs
 #   tools/setup.sh bench       run + the peers that the benches compare with (started by hand, never as services)
 #   tools/setup.sh list LEVEL  print LEVEL's Debian packages for this system, one a line
@@ -24,7 +24,7 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 # ---- What each level needs ------------------------------------------------------------------------------------------
 
 pkgs_build="gcc libc6-dev pkg-config meson ninja-build python3 ca-certificates
- libuv1-dev libcurl4-openssl-dev libssl-dev libsodium-dev libsqlite3-dev libzstd-dev zlib1g-dev"
+ libuv1-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libsodium-dev libsqlite3-dev libzstd-dev zlib1g-dev"
 pkgs_new="libyyjson-dev libllhttp-dev" # from Debian 13 on
 pkgs_new_runtime="libyyjson0"          # yyjson comes without a static archive
 pkgs_test="libcmocka-dev clang clang-tidy clang-format llvm cppcheck strace"
@@ -33,13 +33,11 @@ pkgs_bench="wrk nginx-light postgresql redis-server nats-server"
 level_packages() {
         printf '%s\n' $pkgs_build
         if [ "$release" -ge 13 ]; then printf '%s\n' $pkgs_new; fi
+        # A node and npm from elsewhere (a vendor's package, a version manager) are kept.
+        if ! command -v node >/dev/null 2>&1; then echo nodejs; fi
+        if ! command -v npm >/dev/null 2>&1; then echo npm; fi
         case $1 in
-        run | test | bench)
-                # A node and npm from elsewhere (a vendor's package, a version manager) are kept.
-                if ! command -v node >/dev/null 2>&1; then echo nodejs; fi
-                if ! command -v npm >/dev/null 2>&1; then echo npm; fi
-                echo curl # "make run" prints a line for it
-                ;;
+        run | test | bench) echo curl ;; # "make run" prints a line for it
         esac
         case $1 in
         test) printf '%s\n' $pkgs_test "$(clang_runtime)" ;;
@@ -253,9 +251,13 @@ have_new_libraries() {
 
 # ---- npm ------------------------------------------------------------------------------------------------------------
 
-# npm ci empties node_modules first, marks included. "all" holds all that "engine" holds.
+# npm ci empties node_modules first, marks included. "all" holds all that "engine" holds, that all that "build" holds.
 have_npm_packages() {
         case $1 in
+        build)
+                cat "$here/node_modules/.setup-build" 2>/dev/null | grep -qxF -- "$lock_sum"
+                return
+                ;;
         engine) cat "$here/node_modules/.setup-engine" 2>/dev/null ;;
         all) cat "$here/node_modules/.setup-all" 2>/dev/null ;;
         esac | grep -qxF -- "$lock_sum" && ls "$here"/node_modules/@chdb/lib-linux-*/libchdb.so >/dev/null 2>&1
@@ -264,12 +266,15 @@ have_npm_packages() {
 install_npm_packages() {
         if have_npm_packages "$1"; then return 0; fi
         case $1 in
+        build) set -- "$1" --omit=dev --omit=optional && say "fetching the data that are built in with npm" ;;
         engine) set -- "$1" --omit=dev && say "fetching the embedded ClickHouse engine with npm (about 130 MB, once)" ;;
         all) say "fetching the engine and the SDKs that the tests use with npm" ;;
         esac
         what=$1
         shift
         (cd "$here" && quietly npm ci --ignore-scripts --no-fund --no-audit "$@") || die "npm ci failed"
+        echo "$lock_sum" >"$here/node_modules/.setup-build"
+        if [ "$what" = build ]; then return 0; fi
         ls "$here"/node_modules/@chdb/lib-linux-*/libchdb.so >/dev/null 2>&1 ||
                 die "npm brought no libchdb.so for $(uname -m)"
         echo "$lock_sum" >"$here/node_modules/.setup-engine"
@@ -293,7 +298,7 @@ esac
 script_sum=$(cksum <"$here/tools/setup.sh")
 lock_sum=$(cat "$here/package.json" "$here/package-lock.json" 2>/dev/null | cksum)
 case $level in
-build) tools="gcc pkg-config meson ninja python3" npm_part="" ;;
+build) tools="gcc pkg-config meson ninja python3 node npm" npm_part=build ;;
 run) tools="gcc pkg-config meson ninja python3 node npm curl" npm_part=engine ;;
 test) tools="gcc meson ninja python3 node npm clang clang-tidy clang-format cppcheck strace curl" npm_part=all ;;
 bench) tools="gcc meson ninja python3 node npm wrk curl" npm_part=engine ;;
