@@ -26,8 +26,8 @@
 enum {
     MS_PER_MINUTE = 60000,
     MS_PER_DAY = 24 * 3600 * 1000,
-    AHEAD_MS = 10 * MS_PER_MINUTE,        /* tomorrow's is made, yesterday's destroyed */
-    CLOCK_SLACK_MS = 60 * MS_PER_MINUTE,  /* a correction of the clock, not another time */
+    AHEAD_MS = 10 * MS_PER_MINUTE,       /* tomorrow's is made, yesterday's destroyed */
+    CLOCK_SLACK_MS = 60 * MS_PER_MINUTE, /* a correction of the clock, not another time */
     EVENING_MINUTES = VISITOR_IDLE_MINUTES + 1,
     MINUTES_PER_DAY = 24 * 60,
     SALTS = 2,
@@ -45,7 +45,7 @@ struct salt { /* the writer's; in secret memory */
     uint64_t k0, k1;
     bool is_there;
 };
-struct shown { /* the same for readers */
+struct shown {           /* the same for readers */
     _Atomic int64_t day; /* -1: there is none */
     _Atomic uint64_t k0, k1;
 };
@@ -163,7 +163,8 @@ static void overwrite(int fd)
     static const char zeros[FILE_BYTES_MAX];
     struct iovec iov = {UNCONST(zeros), sizeof(zeros)};
     uint64_t written;
-    IGNORE(os_pwritev_all(fd, &iov, 1, 0, &written, NULL) != RC_OK || os_fdatasync(fd, NULL) != RC_OK,
+    IGNORE(os_pwritev_all(fd, &iov, 1, 0, &written, NULL) != RC_OK ||
+               os_fdatasync(fd, NULL) != RC_OK,
            "it has no name, and nobody can try again");
 }
 
@@ -339,8 +340,7 @@ static void read_keys(struct visitor_salts *s, int64_t day, struct keys *ret)
                 ret->has_before = true;
             }
         }
-        if (!(sequence & 1) &&
-            atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence)
+        if (!(sequence & 1) && atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence)
             return;
     }
 }
@@ -386,13 +386,12 @@ static void note(struct visitor_salts *s, uint64_t device, int64_t minute, bool 
 
 static size_t lay_out(const struct visitor *v, char *to)
 {
-    struct slice site = slice_of(v->site.data, v->site.len < VISITOR_SITE_BYTES_MAX
-                                                   ? v->site.len
-                                                   : VISITOR_SITE_BYTES_MAX);
-    struct slice agent = slice_of(v->user_agent.data,
-                                  v->user_agent.len < VISITOR_USER_AGENT_BYTES_MAX
-                                      ? v->user_agent.len
-                                      : VISITOR_USER_AGENT_BYTES_MAX);
+    struct slice site = slice_of(
+        v->site.data, v->site.len < VISITOR_SITE_BYTES_MAX ? v->site.len : VISITOR_SITE_BYTES_MAX);
+    struct slice agent =
+        slice_of(v->user_agent.data, v->user_agent.len < VISITOR_USER_AGENT_BYTES_MAX
+                                         ? v->user_agent.len
+                                         : VISITOR_USER_AGENT_BYTES_MAX);
     /* Of an IPv6 address the host's half is random and changes within the day (RFC 8981). */
     const uint64_t address[2] = {v->address.high, ip_is_v4(v->address) ? v->address.low : 0};
     size_t len = 0;

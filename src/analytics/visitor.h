@@ -24,8 +24,8 @@ enum {
 };
 struct visitor {
     struct uuid project;
-    struct slice site; /* host of the page, as the project groups them; empty = none */
-    struct ip address; /* of IPv6 the network (the first 64 bits) counts */
+    struct slice site;       /* host of the page, as the project groups them; empty = none */
+    struct ip address;       /* of IPv6 the network (the first 64 bits) counts */
     struct slice user_agent; /* any bytes */
 };
 

@@ -7,6 +7,6 @@
 
 #include "base/attr.h"
 
-void *secret_alloc(size_t bytes) MUST_CHECK;  /* zeroed; never NULL */
+void *secret_alloc(size_t bytes) MUST_CHECK; /* zeroed; never NULL */
 void secret_free(void *block, size_t bytes); /* the same bytes; NULL is fine */
 #endif

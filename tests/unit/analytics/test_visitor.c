@@ -279,8 +279,11 @@ static void a_damaged_file_is_made_anew(void **state)
 {
     (void)state;
     static const char *const damaged[] = {
-        "", "x", "weir visitor salts 1\n20783 5 00112233445566778899aabbccddeefg\n",
-        "weir visitor salts 1\n20783 5 0011\n", "weir visitor salts 2\n",
+        "",
+        "x",
+        "weir visitor salts 1\n20783 5 00112233445566778899aabbccddeefg\n",
+        "weir visitor salts 1\n20783 5 0011\n",
+        "weir visitor salts 2\n",
         "weir visitor salts 1\n20783 5 00112233445566778899aabbccddeeff\n"
         "20783 5 00112233445566778899aabbccddeeff\n",
         "weir visitor salts 1\n\n\n\n\n",
