@@ -275,6 +275,8 @@ static void what_a_crash_left_is_cleared_away(void **state)
     assert_false(os_exists(temp));
 }
 
+#define LINE "20783 5 00112233445566778899aabbccddeeff\n"
+#define TWICE "weir visitor salts 1\n" LINE LINE
 static void a_damaged_file_is_made_anew(void **state)
 {
     (void)state;
@@ -284,8 +286,7 @@ static void a_damaged_file_is_made_anew(void **state)
         "weir visitor salts 1\n20783 5 00112233445566778899aabbccddeefg\n",
         "weir visitor salts 1\n20783 5 0011\n",
         "weir visitor salts 2\n",
-        "weir visitor salts 1\n20783 5 00112233445566778899aabbccddeeff\n"
-        "20783 5 00112233445566778899aabbccddeeff\n",
+        TWICE,
         "weir visitor salts 1\n\n\n\n\n",
     };
     struct err err = ERR_INIT;
