@@ -17,13 +17,14 @@ static const struct slice root_names[ROOT_MEMBERS] = {
     [PROPERTIES] = SLICE_CONST("properties"),
     [CONTEXT] = SLICE_CONST("context"),
 };
-enum { PAGE, SCREEN, LOCALE, USER_AGENT, USER_AGENT_CAMEL, CONTEXT_MEMBERS };
+enum { PAGE, SCREEN, LOCALE, USER_AGENT, USER_AGENT_CAMEL, IP, CONTEXT_MEMBERS };
 static const struct slice context_names[CONTEXT_MEMBERS] = {
     [PAGE] = SLICE_CONST("page"),
     [SCREEN] = SLICE_CONST("screen"),
     [LOCALE] = SLICE_CONST("locale"),
     [USER_AGENT] = SLICE_CONST("user_agent"),
     [USER_AGENT_CAMEL] = SLICE_CONST("userAgent"),
+    [IP] = SLICE_CONST("ip"),
 };
 enum { URL, PATH, TITLE, REFERRER, PAGE_MEMBERS };
 static const struct slice page_names[PAGE_MEMBERS] = {
@@ -71,6 +72,7 @@ static void read_context(yyjson_val *context, struct event *e, struct event_note
     if (!e->user_agent.len)
         e->user_agent =
             event_field_text(member[USER_AGENT_CAMEL], "userAgent", EVENT_USER_AGENT_BYTES_MAX, n);
+    event_take_address(e, member[IP], "context.ip", n);
 }
 
 static void read_native(yyjson_val *root, const struct event_env *env, struct event *e,

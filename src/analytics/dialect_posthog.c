@@ -47,6 +47,7 @@ static void read_posthog(yyjson_val *root, const struct event_env *env, struct e
         event_field_pixels(json_get(e->properties, "$screen_height"), "$screen_height", n);
     e->user_agent = event_field_text(json_get(e->properties, "$raw_user_agent"), "$raw_user_agent",
                                      EVENT_USER_AGENT_BYTES_MAX, n);
+    event_take_address(e, json_get(e->properties, "$ip"), "$ip", n);
 }
 
 static void answer_posthog(struct ingest_call *call)

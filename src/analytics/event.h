@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/ip.h"
 #include "base/uuid.h"
 #include "codec/decimal.h"
 #include "codec/json.h"
@@ -127,6 +128,9 @@ struct event {
     struct slice group_type, group_id, previous_id;
     yyjson_val *traits, *traits_once; /* of a person or group; once: only where not set yet */
     const struct event_client *client;
+    /* Of the visitor, where a server speaks for it (event_take_address): looked up, never written. */
+    struct ip address;
+    bool has_address;
     yyjson_val *properties;             /* NULL or an object */
     const char *const *properties_skip; /* names left out; NULL = none */
     yyjson_val *context;
@@ -168,6 +172,10 @@ void event_take_revenue(struct event *e, yyjson_val *amount, yyjson_val *currenc
 /* Milliseconds of engagement; percent of the page seen (more than 100 is 100). */
 void event_take_engagement(struct event *e, yyjson_val *ms, yyjson_val *scroll_depth,
                            struct event_notes *n);
+/* The visitor's address, as a server's SDK hands it over: counts if the request itself is not from
+ * the visitor. 0.0.0.0 and :: are how some say "none". The dialect leaves the member out of what is
+ * kept (properties_skip, context_skip). */
+void event_take_address(struct event *e, yyjson_val *v, const char *name, struct event_notes *n);
 /* A whole number 0 … 2^31-1, -1 if absent or odd. */
 int64_t event_field_pixels(yyjson_val *v, const char *name, struct event_notes *n);
 /* The path of a URL ("/a/b" of "https://h/a/b?c#d"; "/" if there is none; a bare path is itself).

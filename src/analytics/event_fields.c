@@ -215,3 +215,16 @@ struct slice event_url_path(struct slice url)
     const char *slash = memchr(url.data + from, '/', url.len - from);
     return slash ? slice_of(slash, url.len - (size_t)(slash - url.data)) : SLICE_LIT("/");
 }
+
+void event_take_address(struct event *e, yyjson_val *v, const char *name, struct event_notes *n)
+{
+    if (!v || yyjson_is_null(v) || (yyjson_is_str(v) && yyjson_get_len(v) == 0))
+        return;
+    if (!yyjson_is_str(v) || !ip_parse(json_text(v), &e->address)) {
+        event_warn(n, "%s is no IP address, ignored", name);
+        return;
+    }
+    bool is_none =
+        e->address.high == 0 && (e->address.low == 0 || e->address.low == 0xffff00000000);
+    e->has_address = !is_none;
+}

@@ -232,8 +232,12 @@ static void call_read(struct ctx *ctx, struct ingest_call *call,
     event_env_init(&call->env, &project->id, call->dialect->source, unix_now());
     call->env.variant = call->route->variant;
     call->env.default_user_id = user_id;
-    if (is_from_browser(call))
+    bool is_visitor = is_from_browser(call);
+    if (is_visitor)
         call->env.default_user_agent = ctx->user_agent;
+    call->client.geo = call->ingest->cfg.geo;
+    call->client.salts = call->ingest->cfg.salts;
+    ingest_client_begin(call, project, is_visitor);
     work(ctx, call, read_work, body_read);
 }
 

@@ -8,13 +8,17 @@
  * 503 and Retry-After.
  *
  * THREADS  handlers run on the request's loop; the committer's done() only posts back to it. */
+#include "analytics/visitor.h"
 #include "api/api.h"
+#include "geo/geo.h"
 #include "stream/stream.h"
 
 struct ingest_cfg {
     struct stream *events;   /* borrowed */
     const char *ack;         /* "fsync", "os", "none": told in the header X-Weir-Ack; borrowed */
     uint64_t body_bytes_max; /* as sent; 0 = 10 MiB. Decoded: 5 times that */
+    struct geo *geo;         /* borrowed; NULL: addresses are not looked up */
+    struct visitor_salts *salts; /* borrowed; NULL: no devices */
 };
 struct ingest;
 enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest,

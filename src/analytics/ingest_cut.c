@@ -81,6 +81,8 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span, str
     size_t key_len = 0, value_len = 0;
     event_init(&e, &call->env);
     read_event(call, span, scratch, &e, &n);
+    if (n.reason == EVENT_FINE)
+        ingest_client_settle(call, &e);
     if (n.reason == EVENT_FINE && event_encode(&e, &call->env, span->text.len, &call->space.out,
                                                scratch, &n, &key_len, &value_len) != RC_OK)
         return err_set(err, RC_NOMEM, "There is no memory for this request now.");

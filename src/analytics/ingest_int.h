@@ -37,6 +37,22 @@ struct ingest_space {
     struct arena scratch;   /* of one event */
     bool has_scratch;
 };
+/* Who sent it, as long as its address is known (ingest_client.c). */
+struct ingest_client {
+    struct geo *geo;
+    struct visitor_salts *salts;
+    enum tenant_privacy privacy;
+    struct slice domains; /* of the project */
+    bool is_visitor; /* the request comes from the visitor, not from a server that speaks for it */
+    bool is_limited; /* no device, nothing finer than a country */
+    struct ip address;                   /* the request's */
+    struct slice origin;                 /* of the page that sends it */
+    struct geo_place place, event_place; /* what env.client and event_client point into */
+    struct event_client event_client;    /* of one event */
+    char site[VISITOR_SITE_BYTES_MAX];   /* that env.client.device is for */
+    size_t site_len;
+    bool has_site;
+};
 struct ingest_call { /* in the request's arena until the answer */
     struct ingest *ingest;
     struct api_request *req;
@@ -47,6 +63,7 @@ struct ingest_call { /* in the request's arena until the answer */
     enum rc rc;
     struct err err; /* what is wrong with the whole request, for the client */
     struct event_env env;
+    struct ingest_client client;
     struct slice body; /* as far as it is unwrapped */
     bool is_unwrapped;
     struct ingest_space space;
@@ -133,6 +150,14 @@ void ingest_answer(struct ingest_call *call, int status, const char *content_typ
     "responses/Problem\"},"                                                                   \
     "\"413\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/" \
     "responses/Problem\"}}"
+
+/* ---- ingest_client.c ---- */
+/* Fills call->env.client from the request's head, if that is the visitor's. On the loop. */
+void ingest_client_begin(struct ingest_call *call, const struct tenant_project *project,
+                         bool is_visitor);
+/* What depends on the event: the device of its site; or, of one that a server sends for a visitor
+ * (event_take_address), all of it. After read(), before the record is written. */
+void ingest_client_settle(struct ingest_call *call, struct event *e);
 
 /* ---- ingest_pool.c ---- */
 struct ingest_pools;

@@ -20,6 +20,7 @@ struct chores {
     struct tenant *tenant;
     struct stream *audit;
     struct quota *quota;
+    struct visitor_salts *salts;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -54,6 +55,16 @@ static void flush_quota(struct chores *c)
         log_warn("counted events wait in memory", LOG_ERR(&err));
 }
 
+static void tend_salts(struct chores *c)
+{
+    static struct log_limit limit;
+    struct err err = ERR_INIT;
+    if (visitor_salts_tend(c->salts, unix_now(), mono_now(), &err) != RC_OK && log_allowed(&limit))
+        log_warn("the salts of visitors cannot be written: visitors without cookies are not told "
+                 "apart until they can",
+                 LOG_ERR(&err));
+}
+
 static void purge_sessions(struct chores *c)
 {
     struct err err = ERR_INIT;
@@ -79,8 +90,10 @@ static void *run(void *arg)
     struct chores *c = arg;
     for (uint32_t times = 1; !is_over(c); times++) {
         drain(c);
-        if (times % QUOTA_EVERY == 0)
+        if (times % QUOTA_EVERY == 0) {
             flush_quota(c);
+            tend_salts(c);
+        }
         if (times % PURGE_EVERY == 0)
             purge_sessions(c);
     }
@@ -90,10 +103,10 @@ static void *run(void *arg)
 }
 
 enum rc chores_start(struct tenant *tenant, struct stream *audit, struct quota *quota,
-                     struct chores **ret_chores, struct err *err)
+                     struct visitor_salts *salts, struct chores **ret_chores, struct err *err)
 {
     struct chores *c = heap_alloc(HEAP_APP, sizeof(*c));
-    *c = (struct chores){.tenant = tenant, .audit = audit, .quota = quota};
+    *c = (struct chores){.tenant = tenant, .audit = audit, .quota = quota, .salts = salts};
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -5,14 +5,17 @@
  *   0.4 s  audit events go from the outbox (tenant/admin.h) to the stream `audit`: at least once, a
  *          crash in between hands an event out again under the same id
  *   1 s    counted events go to the quotas' table (tenant/quota.h)
+ *   1 s    salts of visitors are made and destroyed when their time has come (analytics/visitor.h)
  *   1 h    rows of dead sessions are deleted (tenant/session.h) */
+#include "analytics/visitor.h"
 #include "stream/stream.h"
 #include "tenant/admin.h"
 #include "tenant/quota.h"
 
 struct chores;
 enum rc chores_start(struct tenant *tenant, struct stream *audit, struct quota *quota,
-                     struct chores **ret_chores, struct err *err) MUST_CHECK;
-/* Does what is left of the first two, then ends. NULL is fine. */
+                     struct visitor_salts *salts, struct chores **ret_chores,
+                     struct err *err) MUST_CHECK;
+/* The salts are borrowed. Does what is left of the first two, then ends. NULL is fine. */
 void chores_stop(struct chores *c);
 #endif

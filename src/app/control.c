@@ -45,6 +45,31 @@ static void add_stream(struct buf *out, const struct stream *s, const struct con
     buf_add_str(out, "]}");
 }
 
+static void add_geo(struct buf *out, struct geo *geo)
+{
+    static const char *const names[GEO_KINDS] = {
+        [GEO_COUNTRY] = "country", [GEO_CITY] = "city", [GEO_ASN] = "network"};
+    struct geo_view *view = geo_view_take(geo);
+    const char *missing = geo_view_missing(view);
+    buf_add_str(out, ",\"geo\":{\"files\":[");
+    bool is_first = true;
+    for (unsigned kind = 0; kind < GEO_KINDS; kind++) {
+        char built[TIME_TEXT_BYTES];
+        const char *path = geo_view_path(view, (enum geo_kind)kind);
+        if (!*path)
+            continue;
+        buf_addf(out, "%s{\"kind\":\"%s\",\"path\":", is_first ? "" : ",", names[kind]);
+        buf_add_json(out, slice_str(path));
+        buf_addf(out, ",\"built\":\"%s\"}",
+                 time_format(geo_view_built(view, (enum geo_kind)kind), built));
+        is_first = false;
+    }
+    buf_add_str(out, "],\"missing\":");
+    buf_add_json(out, slice_str(missing ? missing : ""));
+    buf_add_char(out, '}');
+    geo_view_give(view);
+}
+
 static void get_status(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct control *c = service;
@@ -68,12 +93,14 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
         add_consumer(&out, n->archiver);
     }
     buf_addf(&out,
-             "],\"store\":{\"embedded\":%s,\"up\":%s,\"ready\":%s,\"pid\":%d,\"restarts\":%llu}}",
+             "],\"store\":{\"embedded\":%s,\"up\":%s,\"ready\":%s,\"pid\":%d,\"restarts\":%llu}",
              n->supervisor ? "true" : "false",
              !n->supervisor || store_supervisor_is_up(n->supervisor) ? "true" : "false",
              atomic_load(&n->is_migrated) ? "true" : "false",
              n->supervisor ? store_supervisor_pid(n->supervisor) : 0,
              n->supervisor ? (unsigned long long)store_supervisor_restarts(n->supervisor) : 0ULL);
+    add_geo(&out, n->geo);
+    buf_add_char(&out, '}');
     api_json(req, 200, buf_slice(&out));
     buf_done(&out);
 }

@@ -3,7 +3,7 @@
 /* What the verbs ask of a running server: routes under /control on <data>/run/control.sock (mode
  * 0600), never on the public address.
  *
- *   GET  /control/status                  JSON: streams, consumers, store, archive
+ *   GET  /control/status                  JSON: streams, consumers, store, geographic data
  *   POST /control/append?stream=events    lines "key TAB value": appended, answered when durable
  *   GET  /control/visible?project&id      {"visible":true|false}: is the event's row in the store
  *   POST /control/replay                  JSON arguments; a job (job.h)

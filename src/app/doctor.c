@@ -243,6 +243,20 @@ static enum rc ask_status(struct doctor *d, yyjson_doc **ret_doc)
     }
 }
 
+static void show_geo(yyjson_val *geo)
+{
+    size_t i, max;
+    yyjson_val *file;
+    yyjson_arr_foreach(yyjson_obj_get(geo, "files"), i, max, file)
+    {
+        printf("geo        %-8s %s, of %.10s\n", text_of(file, "kind"), text_of(file, "path"),
+               text_of(file, "built"));
+    }
+    const char *missing = text_of(geo, "missing");
+    if (*missing)
+        printf("geo        MISSING: %s\n", missing);
+}
+
 static enum rc show_status(struct doctor *d)
 {
     yyjson_doc *doc = NULL;
@@ -263,6 +277,7 @@ static enum rc show_status(struct doctor *d)
                (unsigned long long)yyjson_get_uint(yyjson_obj_get(c, "lag_records")),
                (long long)yyjson_get_sint(yyjson_obj_get(c, "lag_ms")), *error ? "; " : "", error);
     }
+    show_geo(yyjson_obj_get(root, "geo"));
     yyjson_doc_free(doc);
     return RC_OK;
 }

@@ -239,6 +239,36 @@ static enum rc check_progress(const struct node *n, const char *consumer, struct
     return RC_OK;
 }
 
+struct geo_cfg node_geo_cfg(const struct config *cfg)
+{
+    return (struct geo_cfg){.files = {[GEO_COUNTRY] = cfg->geo_country_file,
+                                      [GEO_CITY] = cfg->geo_city_file,
+                                      [GEO_ASN] = cfg->geo_asn_file}};
+}
+
+void node_geo_tell(struct node *n)
+{
+    struct geo_view *view = geo_view_take(n->geo);
+    const char *missing = geo_view_missing(view);
+    if (missing)
+        log_warn(missing);
+    geo_view_give(view);
+}
+
+/* What is made of a visitor's address. */
+static enum rc open_visitors(struct node *n, struct err *err)
+{
+    char path[OS_PATH_MAX];
+    const struct geo_cfg geo_cfg = node_geo_cfg(n->cfg);
+    TRY(geo_open(&geo_cfg, &n->geo, err));
+    geo_metrics_register(n->geo);
+    node_geo_tell(n);
+    TRY(visitor_salts_open(os_path(path, "%s/visitor-salts", n->cfg->data), unix_now(), mono_now(),
+                           &n->salts, err));
+    visitor_salts_metrics_register(n->salts);
+    return RC_OK;
+}
+
 static enum rc start_consumers(struct node *n, struct err *err)
 {
     TRY(check_progress(n, "project", err));
@@ -246,7 +276,8 @@ static enum rc start_consumers(struct node *n, struct err *err)
     if (n->cfg->archive)
         TRY(start_archiver(n, err));
     TRY(quota_open(n->state, unix_now(), &n->quota, err));
-    TRY(chores_start(n->tenant, n->audit, n->quota, &n->chores, err));
+    TRY(open_visitors(n, err));
+    TRY(chores_start(n->tenant, n->audit, n->quota, n->salts, &n->chores, err));
     if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
         return err_set(err, RC_NOMEM, "cannot start a thread");
     n->has_bring_up = true;
@@ -327,6 +358,8 @@ void node_close(struct node *n)
         store_supervisor_stop(take_ptr(&n->supervisor));
     if (n->quota)
         quota_close(take_ptr(&n->quota));
+    visitor_salts_close(take_ptr(&n->salts));
+    geo_close(take_ptr(&n->geo));
     tenant_close(take_ptr(&n->tenant));
     state_close(take_ptr(&n->state));
     os_close(n->lock_fd);

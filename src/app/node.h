@@ -6,6 +6,7 @@
  *   <data>/weir.lock          one process at a time
  *   <data>/state.db           tenants and keys (SQLite)
  *   <data>/credentials.json   what init made (mode 0600)
+ *   <data>/visitor-salts      two days' salts (mode 0600); in no backup (analytics/visitor.h)
  *   <data>/stream/<name>/     segments of the streams events, events-dead and audit
  *   <data>/consumers/<name>/  checkpoints
  *   <data>/store/             the embedded store
@@ -16,11 +17,13 @@
 #include <stdatomic.h>
 
 #include "analytics/project.h"
+#include "analytics/visitor.h"
 #include "app/chores.h"
 #include "app/config.h"
 #include "archive/archive.h"
 #include "archive/object.h"
 #include "base/os.h"
+#include "geo/geo.h"
 #include "store/child.h"
 #include "store/store.h"
 #include "stream/consumer.h"
@@ -43,6 +46,8 @@ struct node {
     struct stream *audit;
     struct quota *quota;
     struct chores *chores;
+    struct visitor_salts *salts;
+    struct geo *geo;
     struct store_supervisor *supervisor; /* NULL with a server of the user's own */
     struct store_cfg store_cfg;
     struct store_child_cfg child_cfg;
@@ -65,6 +70,9 @@ enum rc node_open(struct node *n, const struct config *cfg, unsigned parts,
 void node_close(struct node *n); /* half-open is fine; consumers, streams, store in this order */
 void node_stop_consumers(struct node *n,
                          int64_t deadline_ms); /* earlier than node_close, for a drain */
+/* The files of geo.* in the settings; borrowed. What is missing gets a line in the log. */
+struct geo_cfg node_geo_cfg(const struct config *cfg);
+void node_geo_tell(struct node *n);
 /* Waits for the store and brings its tables to this program's version. Blocks. */
 enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err) MUST_CHECK;
 

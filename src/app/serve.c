@@ -176,7 +176,9 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(jwks_cache_open(&(struct jwks_cache_cfg){.now = NULL}, &s->jwks, err));
     TRY(ingest_new(&(struct ingest_cfg){.events = s->node.events,
                                         .ack = s->cli.cfg.stream_ack,
-                                        .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max},
+                                        .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max,
+                                        .geo = s->node.geo,
+                                        .salts = s->node.salts},
                    &s->ingest, err));
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
     s->services[0] = ingest_service(s->ingest);
@@ -271,8 +273,13 @@ static void reload(struct server *s)
         rc = net_server_reload_tls(s->public_server, &err);
     if (rc == RC_OK)
         rc = tenant_reload(s->node.tenant, &err);
+    const struct geo_cfg geo_cfg = node_geo_cfg(&s->cli.cfg);
     if (rc == RC_OK)
-        log_info("settings, certificates and keys were read again");
+        rc = geo_reload(s->node.geo, &geo_cfg, &err);
+    if (rc == RC_OK)
+        node_geo_tell(&s->node);
+    if (rc == RC_OK)
+        log_info("settings, certificates, keys and geographic data were read again");
     else
         log_error("re-reading failed; what held before still holds", LOG_ERR(&err));
 }
@@ -347,7 +354,8 @@ int verb_serve(int argc, char **argv)
         "usage: weir serve [--data DIR] [--listen ADDRESS] [--config FILE] [settings]\n\n"
         "Takes events over HTTP, keeps them in a durable stream, projects them into the store and\n"
         "answers queries. The first start makes a project and its keys.\n"
-        "TERM: finish and leave. HUP: read certificates, keys, log settings again.\n");
+        "TERM: finish and leave. HUP: read certificates, keys, geographic data, log settings "
+        "again.\n");
     if (code != 0)
         return code;
     apply_logging(&s.cli.cfg);

@@ -22,12 +22,13 @@ static _Atomic uint64_t calls;
 static _Atomic int64_t fail_countdown;
 
 static const char *const tag_names[HEAP_TAG_COUNT] = {
-    [HEAP_MISC] = "misc",       [HEAP_BUF] = "buf",
-    [HEAP_ARENA] = "arena",     [HEAP_CTX] = "ctx",
-    [HEAP_NET] = "net",         [HEAP_STREAM] = "stream",
-    [HEAP_STORE] = "store",     [HEAP_STATE] = "state",
-    [HEAP_TENANT] = "tenant",   [HEAP_ANALYTICS] = "analytics",
-    [HEAP_ARCHIVE] = "archive", [HEAP_APP] = "app",
+    [HEAP_MISC] = "misc",     [HEAP_BUF] = "buf",
+    [HEAP_ARENA] = "arena",   [HEAP_CTX] = "ctx",
+    [HEAP_NET] = "net",       [HEAP_STREAM] = "stream",
+    [HEAP_STORE] = "store",   [HEAP_STATE] = "state",
+    [HEAP_TENANT] = "tenant", [HEAP_ANALYTICS] = "analytics",
+    [HEAP_GEO] = "geo",       [HEAP_ARCHIVE] = "archive",
+    [HEAP_APP] = "app",
 };
 
 const char *heap_tag_name(enum heap_tag tag)

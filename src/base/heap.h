@@ -19,6 +19,7 @@ enum heap_tag {
     HEAP_STATE,
     HEAP_TENANT,
     HEAP_ANALYTICS,
+    HEAP_GEO,
     HEAP_ARCHIVE,
     HEAP_APP,
     HEAP_TAG_COUNT

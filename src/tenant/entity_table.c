@@ -18,7 +18,7 @@ static enum rc check_word(struct slice value, const char *const *words, struct e
 
 static enum rc check_privacy(struct slice value, struct err *err)
 {
-    return check_word(value, (const char *const[]){"standard", "strict", NULL}, err);
+    return check_word(value, (const char *const[]){"standard", "strict", "relaxed", NULL}, err);
 }
 
 static enum rc check_bots(struct slice value, struct err *err)

@@ -18,6 +18,12 @@
 #include "base/uuid.h"
 #include "tenant/permission.h"
 
+/* What is made of a visitor without cookies (docs/definitions.md, "Privacy modes"). */
+enum tenant_privacy {
+    TENANT_PRIVACY_STANDARD, /* devices and places; less of who asks for it (Sec-GPC, DNT) */
+    TENANT_PRIVACY_STRICT,   /* less of everybody */
+    TENANT_PRIVACY_RELAXED,  /* as standard, whatever they ask for */
+};
 struct tenant_project {
     struct uuid id;
     char id_text[UUID_TEXT_LEN + 1];
@@ -26,6 +32,8 @@ struct tenant_project {
     struct slice jwt_secret;      /* HS256; never logged */
     uint8_t hash_key[32];         /* keyed hashes of this project (visitor ids); never leaves */
     struct slice allowed_origins; /* lines; empty: any */
+    struct slice domains;         /* lines; its sites */
+    enum tenant_privacy privacy;
     int64_t events_per_month_max; /* 0: no limit */
     bool is_archived;             /* its keys and tokens are refused */
 };

@@ -220,6 +220,14 @@ static uint64_t table_size(int64_t entries)
     return size;
 }
 
+/* A word of a later version asks for more privacy rather than for less. */
+static enum tenant_privacy privacy_of(struct slice word)
+{
+    return slice_eq_str(word, "standard")  ? TENANT_PRIVACY_STANDARD
+           : slice_eq_str(word, "relaxed") ? TENANT_PRIVACY_RELAXED
+                                           : TENANT_PRIVACY_STRICT;
+}
+
 static enum rc load_project(void *ctx, const struct state_row *row)
 {
     struct tenant_view *v = ctx;
@@ -238,6 +246,8 @@ static enum rc load_project(void *ctx, const struct state_row *row)
     p->allowed_origins = arena_copy(&v->arena, state_row_text(row, 5));
     p->events_per_month_max = state_row_i64(row, 6);
     p->is_archived = !state_row_is_null(row, 7);
+    p->domains = arena_copy(&v->arena, state_row_text(row, 8));
+    p->privacy = privacy_of(state_row_text(row, 9));
     uint64_t at = project_slot(&p->id) & v->project_mask;
     while (v->projects[at])
         at = (at + 1) & v->project_mask;
@@ -307,7 +317,7 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
                        (long long)projects, (long long)keys);
     TRY(state_run(s,
                   "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
-                  "events_per_month_max, archived_at FROM projects",
+                  "events_per_month_max, archived_at, domains, privacy_mode FROM projects",
                   NULL, 0, load_project, v, err));
     TRY(state_run(s,
                   "SELECT id, org_id, issuer, audience, jwks_url, algorithms, user_claim, "

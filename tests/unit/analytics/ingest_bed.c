@@ -16,6 +16,11 @@ static void release(void)
 
 void bed_begin(void)
 {
+    bed_begin_with(NULL, NULL);
+}
+
+void bed_begin_with(struct geo *geo, struct visitor_salts *salts)
+{
     struct err err = ERR_INIT;
     bed = (struct bed){.path = "/v1/events"};
     uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &bed.project.id);
@@ -27,7 +32,8 @@ void bed_begin(void)
     buf_init(&bed.values, 256 << 20);
     buf_init(&bed.keys, 64 << 20);
     buf_init(&bed.record_headers, 1 << 20);
-    struct ingest_cfg cfg = {.events = (struct stream *)&bed, .ack = "fsync"};
+    struct ingest_cfg cfg = {
+        .events = (struct stream *)&bed, .ack = "fsync", .geo = geo, .salts = salts};
     assert_int_equal(ingest_new(&cfg, &bed.ingest, &err), RC_OK);
     bed.service = ingest_service(bed.ingest);
     bed_reset();
@@ -120,7 +126,7 @@ void bed_post(struct slice body)
                                .query = slice_str(bed.query),
                                .body = body,
                                .body_bytes = body.len};
-    req = (struct api_request){.net = &net, .route = find_route()};
+    req = (struct api_request){.net = &net, .route = find_route(), .client = bed.client};
     struct ctx *ctx = ctx_enter(ctx_ref(bed.ctx));
     req.route->handle(ctx, bed.service.ctx, &req);
     ctx_leave(ctx);

@@ -21,6 +21,7 @@ struct bed {
     uint32_t header_count;
     char query[256];
     const char *path; /* "/v1/events" … */
+    struct ip client; /* the request's */
     /* what came out */
     int status;
     struct buf answer, ack;
@@ -37,6 +38,7 @@ struct bed {
 extern struct bed bed;
 
 void bed_begin(void);
+void bed_begin_with(struct geo *geo, struct visitor_salts *salts);
 void bed_end(void);
 void bed_reset(void); /* forget the last request; "Bearer wk_test" again */
 void bed_header(const char *name, const char *value);
