@@ -87,20 +87,23 @@ void bed_no_header(const char *name)
             bed.headers[i] = bed.headers[--bed.header_count];
 }
 
+static bool is_match(struct slice pattern, struct slice path)
+{
+    if (pattern.data[0] != '*')
+        return slice_eq(path, pattern);
+    pattern = slice_sub(pattern, 1);
+    return path.len >= pattern.len && slice_eq(slice_sub(path, path.len - pattern.len), pattern);
+}
+
+/* As the router does it: what is no "*" comes first. */
 static const struct api_route *find_route(void)
 {
-    struct slice path = slice_str(bed.path);
-    for (uint32_t i = 0; i < bed.service.route_count; i++) {
-        if (bed.service.routes[i].method != bed.method)
-            continue;
-        struct slice pattern = slice_str(bed.service.routes[i].pattern);
-        if (pattern.data[0] == '*') {
-            pattern = slice_sub(pattern, 1);
-            if (path.len >= pattern.len &&
-                slice_eq(slice_sub(path, path.len - pattern.len), pattern))
-                return &bed.service.routes[i];
-        } else if (slice_eq(path, pattern)) {
-            return &bed.service.routes[i];
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < bed.service.route_count; i++) {
+            const struct api_route *route = &bed.service.routes[i];
+            if (route->method == bed.method && (route->pattern[0] == '*') == (pass == 1) &&
+                is_match(slice_str(route->pattern), slice_str(bed.path)))
+                return route;
         }
     }
     fail_msg("no route %s", bed.path);
