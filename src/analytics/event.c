@@ -14,10 +14,15 @@
 const char *event_reason_name(enum event_reason reason)
 {
     static const char *const names[EVENT_REASON_COUNT] = {
-        [EVENT_FINE] = "fine",         [EVENT_BAD_JSON] = "bad_json",
-        [EVENT_TOO_DEEP] = "too_deep", [EVENT_TOO_LARGE] = "too_large",
-        [EVENT_NO_NAME] = "no_name",   [EVENT_NAME_TOO_LONG] = "name_too_long",
-        [EVENT_NO_ID] = "no_id",       [EVENT_BAD_VALUE] = "bad_value",
+        [EVENT_FINE] = "fine",
+        [EVENT_BAD_JSON] = "bad_json",
+        [EVENT_TOO_DEEP] = "too_deep",
+        [EVENT_TOO_LARGE] = "too_large",
+        [EVENT_NO_NAME] = "no_name",
+        [EVENT_NAME_TOO_LONG] = "name_too_long",
+        [EVENT_NO_ID] = "no_id",
+        [EVENT_BAD_VALUE] = "bad_value",
+        [EVENT_NO_PROJECT] = "no_project",
     };
     must(reason < EVENT_REASON_COUNT);
     return names[reason];

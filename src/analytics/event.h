@@ -40,8 +40,9 @@ enum event_reason {
     EVENT_TOO_LARGE, /* the event, its properties or its context */
     EVENT_NO_NAME,
     EVENT_NAME_TOO_LONG,
-    EVENT_NO_ID,     /* dialects that require an id of the visitor */
-    EVENT_BAD_VALUE, /* U+0000, a key too long, a number out of range */
+    EVENT_NO_ID,      /* dialects that require an id of the visitor */
+    EVENT_BAD_VALUE,  /* U+0000, a key too long, a number out of range */
+    EVENT_NO_PROJECT, /* what it names as its project is nobody's, or takes nothing now */
     EVENT_REASON_COUNT,
 };
 const char *event_reason_name(enum event_reason reason); /* "bad_json" … */
@@ -104,6 +105,8 @@ struct event_env {
     struct slice default_user_id;    /* claim of a token; empty if none */
     struct slice default_user_agent; /* header of a browser; any bytes; empty if none */
     struct event_client client;      /* of whoever sends the request, if that is the visitor */
+    struct arena *arena; /* for what a dialect has to make for the event that it reads */
+    const void *own;     /* the dialect's own: from its cut() to its read() */
 };
 void event_env_init(struct event_env *env, const struct uuid *project, const char *source,
                     unix_ms received_at);
@@ -181,4 +184,8 @@ int64_t event_field_pixels(yyjson_val *v, const char *name, struct event_notes *
 /* The path of a URL ("/a/b" of "https://h/a/b?c#d"; "/" if there is none; a bare path is itself).
  */
 struct slice event_url_path(struct slice url);
+/* The same with the fragment ("/a#b"), for sites that put their pages there. */
+struct slice event_url_path_hash(struct slice url, struct arena *arena);
+/* One text of several; empty if the arena is full. */
+struct slice event_join(struct arena *arena, const struct slice *parts, uint32_t count);
 #endif

@@ -228,3 +228,29 @@ void event_take_address(struct event *e, yyjson_val *v, const char *name, struct
         e->address.high == 0 && (e->address.low == 0 || e->address.low == 0xffff00000000);
     e->has_address = !is_none;
 }
+
+struct slice event_join(struct arena *arena, const struct slice *parts, uint32_t count)
+{
+    size_t len = 0, at = 0;
+    for (uint32_t i = 0; i < count; i++)
+        len += parts[i].len;
+    char *to = arena_alloc(arena, len + 1);
+    if (!to)
+        return SLICE_EMPTY;
+    for (uint32_t i = 0; i < count; i++) {
+        if (parts[i].len)
+            memcpy(to + at, parts[i].data, parts[i].len);
+        at += parts[i].len;
+    }
+    return slice_of(to, len);
+}
+
+struct slice event_url_path_hash(struct slice url, struct arena *arena)
+{
+    struct slice path = event_url_path(url);
+    const char *hash = url.len ? memchr(url.data, '#', url.len) : NULL;
+    if (!hash)
+        return path;
+    const struct slice parts[] = {path, slice_sub(url, (size_t)(hash - url.data))};
+    return event_join(arena, parts, COUNT_OF(parts));
+}

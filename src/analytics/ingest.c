@@ -83,7 +83,8 @@ static void answer(struct ctx *ctx, struct net_task *task)
         return;
     }
     count_outcomes(call);
-    api_ingest_count(ctx, call->req, call->kept);
+    for (uint32_t i = 0; i < call->share_count; i++)
+        api_ingest_count(ctx, call->req, call->shares[i].project, call->shares[i].kept);
     struct ingest *in = call->ingest;
     struct ingest_space space = call->space; /* the call is gone with the answer */
     call->dialect->answer(call);
@@ -123,11 +124,23 @@ static void append_all(struct ctx *ctx, struct ingest_call *call)
         refuse(call, rc, "Nothing of this request was kept; send it again.");
 }
 
+void ingest_answer_with(struct ingest_call *call, int status, const char *content_type,
+                        struct slice body, const struct net_header *headers, uint32_t count)
+{
+    struct net_header all[INGEST_HEADERS_MAX + 1];
+    must(count <= INGEST_HEADERS_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = headers[i];
+    if (call->kept)
+        all[count++] =
+            (struct net_header){SLICE_LIT("X-Weir-Ack"), slice_str(call->ingest->cfg.ack)};
+    api_answer(call->req, status, content_type, body, all, count);
+}
+
 void ingest_answer(struct ingest_call *call, int status, const char *content_type,
                    struct slice body)
 {
-    const struct net_header ack = {SLICE_LIT("X-Weir-Ack"), slice_str(call->ingest->cfg.ack)};
-    api_answer(call->req, status, content_type, body, &ack, call->kept ? 1 : 0);
+    ingest_answer_with(call, status, content_type, body, NULL, 0);
 }
 
 static enum rc decompress(struct ingest_call *call, struct err *err)
@@ -160,6 +173,8 @@ static void unwrap_work(struct ctx *ctx, void *arg)
     struct ingest_call *call = arg;
     (void)ctx;
     call->rc = unwrap(call, &call->err);
+    if (call->rc == RC_OK)
+        call->key = call->dialect->find_key(call);
 }
 
 static void read_work(struct ctx *ctx, void *arg)
@@ -232,6 +247,8 @@ static void call_read(struct ctx *ctx, struct ingest_call *call,
     event_env_init(&call->env, &project->id, call->dialect->source, unix_now());
     call->env.variant = call->route->variant;
     call->env.default_user_id = user_id;
+    call->shares[0] = (struct ingest_share){.project = project, .key = call->key};
+    call->share_count = 1;
     bool is_visitor = is_from_browser(call);
     if (is_visitor)
         call->env.default_user_agent = ctx->user_agent;
@@ -284,19 +301,34 @@ static struct slice key_in_head(struct api_request *req)
     return key;
 }
 
+/* NULL: answered. */
+static const struct tenant_project *project_of(struct ingest *in, struct api_request *req,
+                                               const struct dialect *dialect, struct slice key)
+{
+    if (dialect->refuse && !api_ingest_knows(req, key)) {
+        for (uint32_t d = 0; d < dialect_count; d++)
+            if (dialects[d] == dialect)
+                metric_add(&in->events[d][EVENT_NO_PROJECT], 1);
+        dialect->refuse(req, RC_UNAUTHORIZED, "No project has this key or name.");
+        return NULL;
+    }
+    return api_ingest_project(req, key);
+}
+
 static void unwrapped(struct ctx *ctx, void *arg)
 {
     struct ingest_call *call = arg;
+    struct ingest *in = call->ingest;
+    struct ingest_space space = call->space; /* the call is gone with an answer */
     if (call->rc != RC_OK) {
         refuse(call, call->rc, call->err.text);
         return;
     }
-    const struct tenant_project *project =
-        api_ingest_project(call->req, call->dialect->find_key(call));
+    const struct tenant_project *project = project_of(in, call->req, call->dialect, call->key);
     if (project)
         call_read(ctx, call, project, SLICE_EMPTY);
     else
-        space_give(call->ingest, &call->space);
+        space_give(in, &space);
 }
 
 void ingest_handle(struct ctx *ctx, void *service, struct api_request *req)
@@ -311,7 +343,7 @@ void ingest_handle(struct ctx *ctx, void *service, struct api_request *req)
         work(ctx, call_new(ctx, service, req, arg->dialect, arg->route), unwrap_work, unwrapped);
         return;
     }
-    const struct tenant_project *project = api_ingest_project(req, key);
+    const struct tenant_project *project = project_of(service, req, arg->dialect, key);
     if (project)
         ingest_run(ctx, service, req, arg->dialect, arg->route, project, SLICE_EMPTY);
 }
@@ -372,8 +404,8 @@ static void add_routes(struct ingest *in, const struct dialect *dialect)
         in->routes[in->route_count] = (struct api_route){
             .method = from->method,
             .pattern = from->pattern,
-            .access = API_NEEDS(EVENTS_WRITE),
-            .is_ingest = true,
+            .access = from->access ? from->access : API_NEEDS(EVENTS_WRITE),
+            .is_ingest = !from->access,
             .is_browser = true,
             .body_bytes_max = from->body_bytes_max ? from->body_bytes_max : in->cfg.body_bytes_max,
             .handle = from->handle ? from->handle : ingest_handle,

@@ -3,7 +3,8 @@
  *          Sec-GPC or DNT leave of it.
  * WHY      here: a record must not hold the address, so that neither stream nor archive do, and a
  *          replay cannot make good what is not settled now. All else is left raw for the projector.
- * THREADS  begin on the loop; settle where the body is read. Neither blocks. */
+ * THREADS  begin on the loop, and again where events turn to another project; settle where the
+ *          body is read. Neither blocks. */
 #include "analytics/ingest_int.h"
 
 enum { HEAD_GPC, HEAD_DNT, HEAD_ORIGIN, HEAD_HINTS, HEADS = HEAD_HINTS + HINT_COUNT };
@@ -125,6 +126,8 @@ void ingest_client_begin(struct ingest_call *call, const struct tenant_project *
     struct ingest_client *c = &call->client;
     struct event_client *to = &call->env.client;
     struct slice head[HEADS];
+    *to = (struct event_client){.device = 0}; /* another project may have been told before */
+    c->has_site = false;
     c->privacy = project->privacy;
     c->domains = project->domains;
     c->is_visitor = is_visitor;

@@ -68,17 +68,39 @@ static struct slice id_for_answer(struct ingest_call *call, const struct event *
     return arena_copy(arena, slice_of(uuid_format(&e->id, text), UUID_TEXT_LEN));
 }
 
-enum rc ingest_event(struct ingest_call *call, const struct json_span *span, struct err *err)
+/* Room for one more outcome. */
+static enum rc room_for_one(struct ingest_call *call, struct err *err)
 {
     if (call->result_count == INGEST_EVENTS_MAX)
         return err_set(err, RC_LIMIT, "A request holds at most %d events; send several.",
                        INGEST_EVENTS_MAX);
-    struct arena *scratch = scratch_of(call);
     if (!grow_results(call))
         return err_set(err, RC_NOMEM, "There is no memory for this request now.");
+    return RC_OK;
+}
+
+static void note_outcome(struct ingest_call *call, const struct event *e,
+                         const struct event_notes *n)
+{
+    bool has_id = n->reason == EVENT_FINE || e->sent_id.len;
+    call->results[call->result_count++] = (struct ingest_result){
+        .id = has_id ? id_for_answer(call, e) : SLICE_EMPTY,
+        .reason = n->reason,
+        .details = n->details[0]
+                       ? arena_strndup(call->req->net->arena, n->details, strlen(n->details))
+                       : NULL,
+    };
+    call->outcomes[n->reason]++;
+}
+
+enum rc ingest_event(struct ingest_call *call, const struct json_span *span, struct err *err)
+{
+    struct arena *scratch = scratch_of(call);
+    TRY(room_for_one(call, err));
     struct event e;
     struct event_notes n = {.reason = EVENT_FINE};
     size_t key_len = 0, value_len = 0;
+    call->env.arena = scratch;
     event_init(&e, &call->env);
     read_event(call, span, scratch, &e, &n);
     if (n.reason == EVENT_FINE)
@@ -90,16 +112,45 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span, str
         call->lengths[2 * call->kept] = (uint32_t)key_len;
         call->lengths[2 * call->kept + 1] = (uint32_t)value_len;
         call->kept++;
+        call->shares[call->share].kept++;
     }
-    bool has_id = n.reason == EVENT_FINE || e.sent_id.len;
-    call->results[call->result_count++] = (struct ingest_result){
-        .id = has_id ? id_for_answer(call, &e) : SLICE_EMPTY,
-        .reason = n.reason,
-        .details = n.details[0] ? arena_strndup(call->req->net->arena, n.details, strlen(n.details))
-                                : NULL,
-    };
-    call->outcomes[n.reason]++;
+    note_outcome(call, &e, &n);
     return RC_OK;
+}
+
+enum rc ingest_drop(struct ingest_call *call, enum event_reason reason, const char *details,
+                    struct err *err)
+{
+    struct event e = {.sent_id = SLICE_EMPTY};
+    struct event_notes n = {.reason = EVENT_FINE};
+    TRY(room_for_one(call, err));
+    event_drop(&n, reason, "%s", details);
+    note_outcome(call, &e, &n);
+    return RC_OK;
+}
+
+const char *ingest_turn_to(struct ingest_call *call, struct slice key)
+{
+    const char *why;
+    uint32_t i = 0;
+    while (i < call->share_count && !slice_eq(call->shares[i].key, key))
+        i++;
+    if (i == INGEST_PROJECTS_MAX)
+        return "the request has events for too many projects";
+    if (i == call->share_count) {
+        const struct tenant_project *project = api_ingest_further(call->req, key, &why);
+        if (!project)
+            return why;
+        call->shares[call->share_count++] = (struct ingest_share){.project = project, .key = key};
+    }
+    const struct tenant_project *project = call->shares[i].project;
+    if (i == call->share)
+        return NULL;
+    call->share = i;
+    call->env.project = project->id;
+    memcpy(call->env.project_text, project->id_text, sizeof(call->env.project_text));
+    ingest_client_begin(call, project, call->client.is_visitor); /* its own devices and privacy */
+    return NULL;
 }
 
 /* ---- cutting ---- */

@@ -19,6 +19,7 @@ enum {
     INGEST_DECODED_FACTOR = 5,
     INGEST_POOL_BUF_BYTES_MAX = 8 << 10, /* larger ones are not kept */
     INGEST_DIALECTS_MAX = 32,
+    INGEST_PROJECTS_MAX = 16, /* of one request */
 };
 
 /* One event's outcome, for the answer. */
@@ -53,6 +54,12 @@ struct ingest_client {
     size_t site_len;
     bool has_site;
 };
+/* A project that events of a request go to. */
+struct ingest_share {
+    const struct tenant_project *project;
+    struct slice key; /* by which the request calls it */
+    uint32_t kept;
+};
 struct ingest_call { /* in the request's arena until the answer */
     struct ingest *ingest;
     struct api_request *req;
@@ -71,6 +78,10 @@ struct ingest_call { /* in the request's arena until the answer */
     uint32_t result_count, result_cap;
     uint32_t *lengths; /* key and value length of each kept event */
     uint32_t kept;
+    struct ingest_share shares[INGEST_PROJECTS_MAX]; /* the first one is the request's own */
+    uint32_t share_count, share;                     /* share: where the next event goes */
+    struct slice key;                                /* what find_key() found */
+    void *own;                                       /* the dialect's, in the request's arena */
     uint32_t outcomes[EVENT_REASON_COUNT]; /* told to the metrics when the request is answered */
 };
 
@@ -83,6 +94,7 @@ struct dialect_route {
      * with ingest_run(). NULL: the way above. */
     void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
     uint64_t body_bytes_max; /* as sent; 0 = the setting */
+    int access;              /* 0: events:write. API_PUBLIC: handle answers whoever asks */
     bool is_empty_allowed;   /* a request without a body: its query is the event */
 };
 /* How a client's event becomes ours, and how it is told the outcome. One file per dialect. Where
@@ -95,7 +107,7 @@ struct dialect {
      * May leave it as it is. NULL: it is JSON already. RC_INVALID with err: 400. */
     enum rc (*unwrap)(struct ingest_call *call, struct slice *body, struct err *err);
     /* What the client calls its project, if it says so in the body: a write key or another name for
-     * it (docs/ingest.md). On the loop. NULL: only in the head. */
+     * it (docs/ingest.md); of several, the first that somebody has. NULL: only in the head. */
     struct slice (*find_key)(struct ingest_call *call);
     /* The events inside the body, told one by one to ingest_event(). What they share goes into
      * call->env before. RC_INVALID with err: the body as a whole is unusable (400). */
@@ -104,7 +116,8 @@ struct dialect {
                  struct event_notes *n);
     void (*answer)(struct ingest_call *call); /* everything is kept or dropped; on the loop */
     bool is_of_visitor; /* sent by the visitor's own browser, whatever its headers say */
-    /* Nothing was taken of the whole request. NULL: problem+json. On the loop. */
+    /* Nothing was taken of the whole request; RC_UNAUTHORIZED: its key or name is nobody's. NULL:
+     * problem+json. On the loop. */
     void (*refuse)(struct api_request *req, enum rc rc, const char *text);
 };
 #define DIALECT(name) extern const struct dialect dialect_##name;
@@ -117,6 +130,12 @@ extern const uint32_t dialect_count;
  */
 enum rc ingest_event(struct ingest_call *call, const struct json_span *span,
                      struct err *err) MUST_CHECK;
+/* The outcome of something that is no event: as if one had been read and dropped. */
+enum rc ingest_drop(struct ingest_call *call, enum event_reason reason, const char *details,
+                    struct err *err) MUST_CHECK;
+/* From here on the events go to the project of that key or name, which is held to its own rules.
+ * NULL, or why not: then they go where they went. Texts are borrowed until the answer. */
+const char *ingest_turn_to(struct ingest_call *call, struct slice key);
 /* One object, an array, {"batch":[…]} or NDJSON. */
 enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *err) MUST_CHECK;
 /* The whole body is one event. */
@@ -141,6 +160,10 @@ void ingest_run(struct ctx *ctx, struct ingest *in, struct api_request *req,
 /* The answer of a dialect; X-Weir-Ack is added. The call is gone afterwards. */
 void ingest_answer(struct ingest_call *call, int status, const char *content_type,
                    struct slice body);
+/* The same with further headers, at most INGEST_HEADERS_MAX. */
+enum { INGEST_HEADERS_MAX = 4 };
+void ingest_answer_with(struct ingest_call *call, int status, const char *content_type,
+                        struct slice body, const struct net_header *headers, uint32_t count);
 
 /* Of an OpenAPI operation: the answers that a route with results per event gives. */
 #define RESULTS_200                                                                           \

@@ -71,9 +71,17 @@ struct api_service {
 };
 
 /* ---- who asks ---- */
-/* The project of the key that a request of an ingest route carries, if the key has the route's
- * permission, may be used on the page's origin and is within its limits; NULL: answered. */
+/* The project of what a request of an ingest route carries: a key, or else a name of a project
+ * (tenant_project_by_name), by which one may send events and nothing else. NULL: answered, as it is
+ * neither, the key lacks the route's permission, it may not be used on the page's origin, or is
+ * beyond its limits. */
 const struct tenant_project *api_ingest_project(struct api_request *req, struct slice key);
+/* Whether it is a key or a name of any project. Any thread, one at a time. */
+bool api_ingest_knows(const struct api_request *req, struct slice key);
+/* A further project of the same request, under the same rules, without an answer: NULL, and why.
+ * Any thread, one at a time. */
+const struct tenant_project *api_ingest_further(struct api_request *req, struct slice key,
+                                                const char **ret_why);
 /* The same for what was authenticated otherwise (a token signed with the project's own secret):
  * limits and quota, and the claims. */
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
@@ -84,8 +92,9 @@ bool api_ingest_admit(struct api_request *req, const struct tenant_project *proj
 enum jwt_result api_ingest_token(struct api_request *req, struct slice token,
                                  const struct tenant_project **ret_project, struct slice *ret_user,
                                  enum rc *ret_rc);
-/* Counts acknowledged events of the request's project against its quota. */
-void api_ingest_count(struct ctx *ctx, struct api_request *req, uint32_t events);
+/* Counts acknowledged events of a project of the request against its quota. */
+void api_ingest_count(struct ctx *ctx, struct api_request *req,
+                      const struct tenant_project *project, uint32_t events);
 /* The value of that cookie; empty if there is none. */
 struct slice api_cookie(const struct net_request *net, const char *name);
 /* "weir_session"; on https with the prefix that ties it to this host (RFC 6265bis 4.1.3.2). */

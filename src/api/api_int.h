@@ -83,6 +83,7 @@ struct api_auth {
 /* False: answered with 429. */
 bool api_limit_address(struct api_request *req);
 bool api_limit_key(struct api_request *req, const struct uuid *key);
+bool api_limit_key_quietly(struct api_request *req, const struct uuid *key); /* not answered */
 
 enum api_match { API_MATCH_NONE, API_MATCH_METHOD, API_MATCH_FULL };
 /* Finds the route of method and raw path. API_MATCH_METHOD: the path exists, the method does not.

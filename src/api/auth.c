@@ -184,19 +184,16 @@ void api_settle(struct api_request *req)
 }
 
 /* ---- ingest ---- */
-static bool has_events_left(struct api_request *req, const struct tenant_project *project)
+static bool has_events_left(const struct api_request *req, const struct tenant_project *project,
+                            unix_ms now)
 {
     struct quota *quota = req->api->quota;
-    if (!quota || project->events_per_month_max <= 0)
-        return true;
-    unix_ms now = unix_now();
-    if (quota_look(quota, &project->id, (uint64_t)project->events_per_month_max, now) !=
-        QUOTA_EXCEEDED)
-        return true;
-    api_too_many(req, quota_retry_after_s(now),
-                 "The project has used up its events of this month.");
-    return false;
+    return !quota || project->events_per_month_max <= 0 ||
+           quota_look(quota, &project->id, (uint64_t)project->events_per_month_max, now) !=
+               QUOTA_EXCEEDED;
 }
+
+static const char no_events_left[] = "The project has used up its events of this month.";
 
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
                       enum ctx_actor_kind kind, struct slice id)
@@ -204,39 +201,103 @@ bool api_ingest_admit(struct api_request *req, const struct tenant_project *proj
     struct ctx_claims claims = {.actor = {.kind = kind},
                                 .permissions = UINT64_C(1) << TENANT_EVENTS_WRITE};
     const struct api_place place = {true, true, project->org, project};
-    if (!has_events_left(req, project))
+    unix_ms now = unix_now();
+    if (!has_events_left(req, project, now)) {
+        api_too_many(req, quota_retry_after_s(now), no_events_left);
         return false;
+    }
     size_t len = id.len < sizeof(claims.actor.id) ? id.len : sizeof(claims.actor.id) - 1;
     memcpy(claims.actor.id, id.data, len); /* the rest is zero */
     return api_admit(req, &place, &claims);
 }
 
+/* Who sends events: by a key, or (key is NULL) by a name that the project has. */
+struct sender {
+    const struct tenant_key *key;
+    const struct tenant_project *project;
+};
+
+static bool find_sender(const struct api_request *req, struct slice text, unix_ms now,
+                        struct sender *ret)
+{
+    const struct tenant_key *key = tenant_key_find(req->view, text, now);
+    *ret = (struct sender){key, key ? key->project : tenant_project_by_name(req->view, text)};
+    return ret->project != NULL;
+}
+
+static bool may_send_from(const struct sender *s, struct slice origin)
+{
+    return s->key ? tenant_key_allows(s->key, origin) : tenant_project_allows(s->project, origin);
+}
+
+static struct slice origin_that_counts(const struct api_request *req, const struct sender *s)
+{
+    bool is_listed = s->key ? tenant_key_has_origins(s->key) : s->project->allowed_origins.len > 0;
+    return is_listed ? net_header_get(req->net, "Origin") : SLICE_EMPTY;
+}
+
+/* The bucket of its limit: a name's is its project's. */
+static const struct uuid *limit_id(const struct sender *s)
+{
+    return s->key ? &s->key->id : &s->project->id;
+}
+
+bool api_ingest_knows(const struct api_request *req, struct slice key)
+{
+    struct sender s;
+    return find_sender(req, key, unix_now(), &s);
+}
+
 const struct tenant_project *api_ingest_project(struct api_request *req, struct slice text)
 {
     unix_ms now = unix_now();
-    const struct tenant_key *key = tenant_key_find(req->view, text, now);
-    if (!key) {
+    struct sender s;
+    if (!find_sender(req, text, now, &s)) {
         api_problem(req, RC_UNAUTHORIZED, "%s",
                     text.len ? "This key is unknown, was revoked or has expired."
                              : "Send a write key: Authorization: Bearer wk_..., Basic user name, "
                                "or ?key=wk_...");
         return NULL;
     }
-    if (!tenant_may(key->scopes, TENANT_EVENTS_WRITE)) {
+    if (s.key && !tenant_may(s.key->scopes, TENANT_EVENTS_WRITE)) {
         api_problem(req, RC_FORBIDDEN, "This key lacks the permission events:write.");
         return NULL;
     }
-    struct slice origin = SLICE_EMPTY;
-    if (tenant_key_has_origins(key))
-        origin = net_header_get(req->net, "Origin");
-    if (origin.len && !tenant_key_allows(key, origin)) {
-        api_problem(req, RC_FORBIDDEN, "This key may not be used on pages of %.*s.",
-                    (int)(origin.len > 100 ? 100 : origin.len), origin.data);
+    struct slice origin = origin_that_counts(req, &s);
+    if (!may_send_from(&s, origin)) {
+        api_problem(req, RC_FORBIDDEN, "This %s may not be used on pages of %.*s.",
+                    s.key ? "key" : "name", (int)(origin.len > 100 ? 100 : origin.len),
+                    origin.data);
         return NULL;
     }
-    if (!api_limit_key(req, &key->id) ||
-        !api_ingest_admit(req, key->project, CTX_API_KEY, slice_of(key->id_text, UUID_TEXT_LEN)))
+    if (!api_limit_key(req, limit_id(&s)) ||
+        !api_ingest_admit(req, s.project, s.key ? CTX_API_KEY : CTX_NOBODY,
+                          s.key ? slice_of(s.key->id_text, UUID_TEXT_LEN) : SLICE_EMPTY))
         return NULL;
-    tenant_key_used(key, now);
-    return key->project;
+    if (s.key)
+        tenant_key_used(s.key, now);
+    return s.project;
+}
+
+const struct tenant_project *api_ingest_further(struct api_request *req, struct slice text,
+                                                const char **ret_why)
+{
+    unix_ms now = unix_now();
+    struct sender s;
+    *ret_why = NULL;
+    if (!find_sender(req, text, now, &s))
+        *ret_why = "no project has this key or name";
+    else if (s.key && !tenant_may(s.key->scopes, TENANT_EVENTS_WRITE))
+        *ret_why = "this key lacks the permission events:write";
+    else if (!may_send_from(&s, origin_that_counts(req, &s)))
+        *ret_why = "the project does not take events from pages of this origin";
+    else if (!api_limit_key_quietly(req, limit_id(&s)))
+        *ret_why = "too many requests for this project";
+    else if (!has_events_left(req, s.project, now))
+        *ret_why = no_events_left;
+    if (*ret_why)
+        return NULL;
+    if (s.key)
+        tenant_key_used(s.key, now);
+    return s.project;
 }

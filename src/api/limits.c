@@ -49,6 +49,14 @@ bool api_limit_key(struct api_request *req, const struct uuid *key)
                 &req->api->key_limit);
 }
 
+bool api_limit_key_quietly(struct api_request *req, const struct uuid *key)
+{
+    struct limit *l = req->api->keys;
+    struct limit_answer a;
+    return !l || limit_take(l, limit_key(l, slice_of((const char *)key->bytes, sizeof(key->bytes))),
+                            1, &req->api->key_limit, mono_now(), &a);
+}
+
 /* ---- quota ---- */
 struct warning {
     struct tenant *tenant;
@@ -80,9 +88,9 @@ static void told(struct ctx *ctx, void *arg)
     heap_free(w);
 }
 
-void api_ingest_count(struct ctx *ctx, struct api_request *req, uint32_t events)
+void api_ingest_count(struct ctx *ctx, struct api_request *req,
+                      const struct tenant_project *project, uint32_t events)
 {
-    const struct tenant_project *project = req->project;
     struct quota *quota = req->api->quota;
     (void)ctx;
     if (!quota || project->events_per_month_max == 0 ||

@@ -125,10 +125,11 @@ static const struct admin_action project_actions[] = {
 int verb_project(int argc, char **argv)
 {
     return admin_run(
-        &(struct admin_verb){project_actions, COUNT_OF(project_actions),
-                             "\nWhat can be set: name, time_zone, domains, allowed_origins, "
-                             "retention_days,\nprivacy_mode (standard, strict, relaxed), "
-                             "bot_policy (mark, drop), events_per_month_max.\n"},
+        &(struct admin_verb){
+            project_actions, COUNT_OF(project_actions),
+            "\nWhat can be set: name, time_zone, domains, client_ids, "
+            "allowed_origins, retention_days,\nprivacy_mode (standard, strict, relaxed), "
+            "bot_policy (mark, drop), events_per_month_max.\n"},
         argc, argv);
 }
 

@@ -62,6 +62,24 @@ static enum rc check_domain(struct slice domain, struct err *err)
     return RC_OK;
 }
 
+/* What the scripts of other products call a site, whatever that is; but a text that could be a key
+ * is not to be had: who uses a revoked key would send his events to whoever claimed it. */
+static enum rc check_client_id(struct slice id, struct err *err)
+{
+    bool is_key = slice_has_prefix(id, SLICE_LIT("wk_")) || slice_has_prefix(id, SLICE_LIT("sk_"));
+    bool is_good = id.len > 0 && id.len <= TENANT_CLIENT_ID_MAX && !is_key;
+    for (size_t i = 0; i < id.len && is_good; i++) {
+        unsigned char c = (unsigned char)id.data[i];
+        is_good = c > ' ' && c != 0x7f && c != ',';
+    }
+    if (!is_good)
+        return err_set(err, RC_INVALID,
+                       "'%.*s' is no name for a project: 1 to %d bytes without blanks and commas, "
+                       "and no key of weir",
+                       (int)(id.len < 100 ? id.len : 100), id.data, TENANT_CLIENT_ID_MAX);
+    return RC_OK;
+}
+
 static enum rc check_url(struct slice url, struct err *err)
 {
     bool is_https = slice_has_prefix(url, SLICE_LIT("https://"));
@@ -94,6 +112,7 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
         {"project", "projects", "id", "org_id",
          .columns = {TEXT("name", check_name), TEXT("time_zone", check_time_zone),
                      LIST("domains", COLUMN_LINES, check_domain),
+                     LIST("client_ids", COLUMN_LINES, check_client_id),
                      LIST("allowed_origins", COLUMN_LINES, check_origin),
                      NUMBER("retention_days", DAYS_MAX), TEXT("privacy_mode", check_privacy),
                      TEXT("bot_policy", check_bots), NUMBER("events_per_month_max", EVENTS_MAX),

@@ -78,6 +78,8 @@ static const struct state_migration migrations[] = {
      "CREATE TABLE view_version (number BIGINT NOT NULL);"
      "INSERT INTO view_version (number) VALUES (0);"
      "UPDATE keys SET scopes = CASE kind WHEN 'secret' THEN 'stats:read' ELSE 'events:write' END;"},
+    /* lines: what clients call the project, beside its domains */
+    {3, "ALTER TABLE projects ADD COLUMN client_ids TEXT NOT NULL DEFAULT '';"},
 };
 
 enum rc tenant_migrate(struct state *s, struct err *err)

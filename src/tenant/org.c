@@ -7,7 +7,11 @@
 #include "base/random.h"
 #include "tenant/tenant_int.h"
 
-enum { JWT_SECRET_CHARS = 43, ARENA_BYTES = 64 << 10 };
+enum {
+    JWT_SECRET_CHARS = 43,
+    ARENA_BYTES = 64 << 10,
+    UPDATE_BYTES_MAX = 8 << 20, /* a body full of names, and the tables they are looked up in */
+};
 
 /* ---- organisations ---- */
 struct org_new {
@@ -165,15 +169,20 @@ struct patch {
     const struct entity *entity;
     struct slice parent, id;
     struct entity_values values;
+    struct arena *arena;
 };
 
 static enum rc patch_apply(void *arg, struct state *s, struct err *err)
 {
     const struct patch *p = arg;
+    struct names_before names;
+    bool is_project = p->entity == &tenant_entities[TENANT_PROJECT];
+    if (is_project)
+        TRY(names_read(s, p->id, p->arena, &names, err));
     TRY(entity_update(s, p->entity, p->parent, p->id, &p->values, err));
     if (state_changes(s) == 0)
         return err_set(err, RC_NOTFOUND, "there is no such %s", p->entity->type);
-    return RC_OK;
+    return is_project ? names_check(s, p->id, &names, p->arena, err) : RC_OK;
 }
 
 static enum rc take_org_text(void *ctx, const struct state_row *row)
@@ -198,7 +207,8 @@ static enum rc update(struct ctx *ctx, struct tenant *t, enum tenant_entity enti
                       struct err *err)
 {
     char action[32], org_text[UUID_TEXT_LEN + 1];
-    struct patch p = {.entity = &tenant_entities[entity], .parent = parent, .id = id};
+    struct patch p = {
+        .entity = &tenant_entities[entity], .parent = parent, .id = id, .arena = arena};
     yyjson_val *root;
     TRY(json_parse(arena, patch, &root, err));
     TRY(entity_read(p.entity, root, arena, &p.values, err));
@@ -224,7 +234,7 @@ enum rc tenant_update(struct ctx *ctx, struct tenant *t, enum tenant_entity enti
                       struct slice parent, struct slice id, struct slice patch, struct err *err)
 {
     struct arena arena;
-    arena_init(&arena, ARENA_BYTES, 4 * ARENA_BYTES);
+    arena_init(&arena, ARENA_BYTES, UPDATE_BYTES_MAX);
     enum rc rc = update(ctx, t, entity, parent, id, patch, &arena, err);
     arena_done(&arena);
     return rc;

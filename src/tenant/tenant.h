@@ -32,7 +32,8 @@ struct tenant_project {
     struct slice jwt_secret;      /* HS256; never logged */
     uint8_t hash_key[32];         /* keyed hashes of this project (visitor ids); never leaves */
     struct slice allowed_origins; /* lines; empty: any */
-    struct slice domains;         /* lines; its sites */
+    struct slice domains;         /* lines: its sites */
+    struct slice client_ids;      /* lines: what scripts of other products call it */
     enum tenant_privacy privacy;
     int64_t events_per_month_max; /* 0: no limit */
     bool is_archived;             /* its keys and tokens are refused */
@@ -55,7 +56,10 @@ struct tenant_issuer { /* who may sign tokens for an organisation (docs/access.m
 
 struct tenant;      /* the whole; one per process */
 struct tenant_view; /* one immutable picture; reference-counted */
-enum { TENANT_CLAIM_MAX = 100 /* bytes of a claim's name */ };
+enum {
+    TENANT_CLAIM_MAX = 100,     /* bytes of a claim's name */
+    TENANT_CLIENT_ID_MAX = 200, /* bytes of one of a project's client_ids */
+};
 struct tenant_view *tenant_view_take(struct tenant *t);
 uint64_t tenant_view_generation(const struct tenant_view *v); /* no two views have the same */
 void tenant_view_give(struct tenant_view *v);
@@ -71,6 +75,13 @@ static inline bool tenant_key_has_origins(const struct tenant_key *key) /* else 
 {
     return key->allowed_origins.len || key->project->allowed_origins.len;
 }
+/* By one of its domains or client_ids, as a client names it that has no key (docs/access.md,
+ * "Names"): capitals (ASCII) and "www." at the front do not count. NULL: nobody's, or of an
+ * archived project. Of two projects that have it all the same, the older one. No proof of anything:
+ * such a caller may send events and nothing else. */
+const struct tenant_project *tenant_project_by_name(const struct tenant_view *v, struct slice name);
+/* Of who has no key: what tenant_key_allows() is for a key. */
+bool tenant_project_allows(const struct tenant_project *p, struct slice origin);
 /* NULL if it does not exist or is archived. */
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project);
 /* NULL: nobody is known who signs so. */

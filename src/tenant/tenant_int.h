@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/arena.h"
+#include "base/siphash.h"
 #include "state/state.h"
 #include "tenant/tenant.h"
 
@@ -28,6 +30,34 @@ enum rc tenant_migrate(struct state *s, struct err *err) MUST_CHECK;
 void tenant_random_text(char *to, size_t len); /* base62, and a NUL */
 /* The organisation of a project, as text in ret; empty if there is none. */
 struct slice tenant_org_of(struct tenant *t, struct slice project, char ret[UUID_TEXT_LEN + 1]);
+/* ---- names of projects (names.c) ---- */
+/* Both lists of both kinds in one table: a name is a name, whoever sends it. */
+struct name_slot {
+    struct slice name; /* folded; in the arena */
+    const struct tenant_project *project;
+};
+struct name_table {
+    struct siphash_key key; /* tenants choose the names */
+    struct name_slot *slots;
+    uint64_t mask;
+};
+/* Room for so many names. */
+enum rc name_table_init(struct name_table *t, struct arena *a, uint64_t names) MUST_CHECK;
+/* Each of the lines; of a name that is there already, the older project's holds. */
+enum rc name_table_add(struct name_table *t, struct arena *a, struct slice lines,
+                       const struct tenant_project *project) MUST_CHECK;
+const struct name_slot *name_table_find(const struct name_table *t, struct slice name);
+uint64_t name_count(struct slice lines);
+/* A change of domains or client_ids within its transaction: RC_CONFLICT if a name that the project
+ * had not before is another's. */
+struct names_before {
+    struct slice domains, client_ids;
+};
+enum rc names_read(struct state *s, struct slice project, struct arena *a, struct names_before *ret,
+                   struct err *err) MUST_CHECK;
+enum rc names_check(struct state *s, struct slice project, const struct names_before *before,
+                    struct arena *a, struct err *err) MUST_CHECK;
+
 /* Reads everything into a new view with one reference. */
 enum rc tenant_view_load(struct state *state, struct tenant_view **ret_view,
                          struct err *err) MUST_CHECK;

@@ -4,7 +4,8 @@
  * for long: so a reload builds a whole new view and swaps one pointer; requests hold a reference.
  * HOW   Two open-addressing tables (power of two, at most half full): keys by their SHA-256,
  * projects by id. Both are uniformly distributed for honest input; the key hash is SHA-256 and
- * project ids are made by us, so nobody outside can choose colliding entries. */
+ * project ids are made by us, so nobody outside can choose colliding entries. A third one of
+ * projects by what clients call them: names.c. */
 #include "tenant/tenant_int.h"
 
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct tenant_view {
     uint64_t key_mask;
     const struct tenant_project **projects;
     uint64_t project_mask;
+    struct name_table names;       /* of projects that are not archived */
     struct tenant_issuer *issuers; /* a handful per organisation, looked through */
     uint32_t issuer_count;
 };
@@ -86,6 +88,12 @@ const struct tenant_project *tenant_by_id(const struct tenant_view *v, const str
 {
     const struct tenant_project *p = find_project(v, project);
     return p && !p->is_archived ? p : NULL;
+}
+
+const struct tenant_project *tenant_project_by_name(const struct tenant_view *v, struct slice name)
+{
+    const struct name_slot *slot = name_table_find(&v->names, name);
+    return slot ? slot->project : NULL;
 }
 
 const struct tenant_issuer *tenant_issuer_find(const struct tenant_view *v, struct slice issuer,
@@ -159,16 +167,25 @@ const struct tenant_key *tenant_key_find(const struct tenant_view *v, struct sli
     return key;
 }
 
-bool tenant_key_allows(const struct tenant_key *key, struct slice origin)
+static bool is_allowed(struct slice lines, struct slice origin)
 {
-    struct slice lines =
-        key->allowed_origins.len ? key->allowed_origins : key->project->allowed_origins;
     if (!lines.len || !origin.len)
         return true;
     while (lines.len)
         if (slice_eq(slice_cut(&lines, '\n'), origin))
             return true;
     return false;
+}
+
+bool tenant_key_allows(const struct tenant_key *key, struct slice origin)
+{
+    return is_allowed(
+        key->allowed_origins.len ? key->allowed_origins : key->project->allowed_origins, origin);
+}
+
+bool tenant_project_allows(const struct tenant_project *p, struct slice origin)
+{
+    return is_allowed(p->allowed_origins, origin);
 }
 
 static struct key_slot *slot_of(const struct tenant_key *key)
@@ -248,10 +265,28 @@ static enum rc load_project(void *ctx, const struct state_row *row)
     p->is_archived = !state_row_is_null(row, 7);
     p->domains = arena_copy(&v->arena, state_row_text(row, 8));
     p->privacy = privacy_of(state_row_text(row, 9));
+    p->client_ids = arena_copy(&v->arena, state_row_text(row, 10));
     uint64_t at = project_slot(&p->id) & v->project_mask;
     while (v->projects[at])
         at = (at + 1) & v->project_mask;
     v->projects[at] = p;
+    return RC_OK;
+}
+
+static enum rc load_names(struct tenant_view *v)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i <= v->project_mask; i++)
+        if (v->projects[i])
+            count += name_count(v->projects[i]->domains) + name_count(v->projects[i]->client_ids);
+    TRY(name_table_init(&v->names, &v->arena, count));
+    for (uint64_t i = 0; i <= v->project_mask; i++) {
+        const struct tenant_project *p = v->projects[i];
+        if (!p || p->is_archived)
+            continue;
+        TRY(name_table_add(&v->names, &v->arena, p->domains, p));
+        TRY(name_table_add(&v->names, &v->arena, p->client_ids, p));
+    }
     return RC_OK;
 }
 
@@ -315,10 +350,12 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
     if (!v->projects || !v->keys || !v->issuers)
         return err_set(err, RC_NOMEM, "no memory for %lld projects and %lld keys",
                        (long long)projects, (long long)keys);
-    TRY(state_run(s,
-                  "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
-                  "events_per_month_max, archived_at, domains, privacy_mode FROM projects",
-                  NULL, 0, load_project, v, err));
+    TRY(state_run(
+        s,
+        "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
+        "events_per_month_max, archived_at, domains, privacy_mode, client_ids FROM projects",
+        NULL, 0, load_project, v, err));
+    TRY(load_names(v));
     TRY(state_run(s,
                   "SELECT id, org_id, issuer, audience, jwks_url, algorithms, user_claim, "
                   "project_claim, role_claim FROM token_issuers",

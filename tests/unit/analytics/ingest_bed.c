@@ -26,9 +26,13 @@ void bed_begin_with(struct geo *geo, struct visitor_salts *salts)
     uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &bed.project.id);
     uuid_format(&bed.project.id, bed.project.id_text);
     bed.project.jwt_secret = SLICE_LIT("the project's secret, of 43 characters: 012");
+    uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000002"), &bed.other.id);
+    uuid_format(&bed.other.id, bed.other.id_text);
+    bed.names = bed.other_names = "";
     bed.contexts = ctx_pool_new();
     buf_init(&bed.answer, 64 << 20);
     buf_init(&bed.ack, 64);
+    buf_init(&bed.answer_headers, 4096);
     buf_init(&bed.values, 256 << 20);
     buf_init(&bed.keys, 64 << 20);
     buf_init(&bed.record_headers, 1 << 20);
@@ -46,6 +50,7 @@ void bed_end(void)
     ctx_pool_free(bed.contexts);
     buf_done(&bed.answer);
     buf_done(&bed.ack);
+    buf_done(&bed.answer_headers);
     buf_done(&bed.values);
     buf_done(&bed.keys);
     buf_done(&bed.record_headers);
@@ -54,12 +59,15 @@ void bed_end(void)
 void bed_reset(void)
 {
     bed.header_count = bed.answers = bed.record_count = bed.append_count = bed.worked = 0;
+    bed.counted = bed.other_counted = 0;
     bed.query[0] = '\0';
+    bed.method = NET_POST;
     bed.status = 0;
     bed.append_rc = bed.commit_rc = RC_OK;
     bed.is_waiting = false;
     buf_clear(&bed.answer);
     buf_clear(&bed.ack);
+    buf_clear(&bed.answer_headers);
     buf_clear(&bed.values);
     buf_clear(&bed.keys);
     buf_clear(&bed.record_headers);
@@ -78,18 +86,30 @@ void bed_header(const char *name, const char *value)
     bed.headers[bed.header_count++] = (struct net_header){slice_str(name), slice_str(value)};
 }
 
+void bed_no_header(const char *name)
+{
+    for (uint32_t i = 0; i < bed.header_count; i++)
+        if (slice_eq_str(bed.headers[i].name, name))
+            bed.headers[i] = bed.headers[--bed.header_count];
+}
+
+static bool is_match(struct slice pattern, struct slice path)
+{
+    if (pattern.data[0] != '*')
+        return slice_eq(path, pattern);
+    pattern = slice_sub(pattern, 1);
+    return path.len >= pattern.len && slice_eq(slice_sub(path, path.len - pattern.len), pattern);
+}
+
+/* As the router does it: what is no "*" comes first. */
 static const struct api_route *find_route(void)
 {
-    struct slice path = slice_str(bed.path);
-    for (uint32_t i = 0; i < bed.service.route_count; i++) {
-        struct slice pattern = slice_str(bed.service.routes[i].pattern);
-        if (pattern.data[0] == '*') {
-            pattern = slice_sub(pattern, 1);
-            if (path.len >= pattern.len &&
-                slice_eq(slice_sub(path, path.len - pattern.len), pattern))
-                return &bed.service.routes[i];
-        } else if (slice_eq(path, pattern)) {
-            return &bed.service.routes[i];
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < bed.service.route_count; i++) {
+            const struct api_route *route = &bed.service.routes[i];
+            if (route->method == bed.method && (route->pattern[0] == '*') == (pass == 1) &&
+                is_match(slice_str(route->pattern), slice_str(bed.path)))
+                return route;
         }
     }
     fail_msg("no route %s", bed.path);
@@ -120,7 +140,8 @@ void bed_post(struct slice body)
     net = (struct net_request){.loop = the_loop,
                                .ctx = bed.ctx,
                                .arena = bed.ctx->arena,
-                               .method = NET_POST,
+                               .method = bed.method,
+                               .path = slice_str(bed.path),
                                .headers = bed.headers,
                                .header_count = bed.header_count,
                                .query = slice_str(bed.query),
@@ -199,6 +220,9 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     for (uint32_t i = 0; i < header_count; i++)
         if (slice_eq_str(headers[i].name, "X-Weir-Ack"))
             buf_add_slice(&bed.ack, headers[i].value);
+    for (uint32_t i = 0; i < header_count; i++)
+        buf_addf(&bed.answer_headers, "%.*s: %.*s\n", SLICE_ARG(headers[i].name),
+                 SLICE_ARG(headers[i].value));
 }
 
 void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
@@ -234,17 +258,59 @@ enum jwt_result api_ingest_token(struct api_request *req, struct slice token,
     return JWT_BAD_ISSUER;
 }
 
-void api_ingest_count(struct ctx *ctx, struct api_request *req, uint32_t events)
+void api_ingest_count(struct ctx *ctx, struct api_request *req,
+                      const struct tenant_project *project, uint32_t events)
 {
-    (void)ctx, (void)req, (void)events;
+    (void)ctx, (void)req;
+    *(project == &bed.project ? &bed.counted : &bed.other_counted) += events;
+}
+
+static bool has_line(const char *lines, struct slice line)
+{
+    struct slice rest = slice_str(lines);
+    while (rest.len)
+        if (slice_eq(slice_cut(&rest, '\n'), line) && line.len)
+            return true;
+    return false;
+}
+
+static const struct tenant_project *project_of(struct slice key)
+{
+    return slice_eq_str(key, "wk_test") || has_line(bed.names, key)          ? &bed.project
+           : slice_eq_str(key, "wk_other") || has_line(bed.other_names, key) ? &bed.other
+                                                                             : NULL;
 }
 
 const struct tenant_project *api_ingest_project(struct api_request *req, struct slice key)
 {
-    if (slice_eq_str(key, "wk_test"))
-        return &bed.project;
-    api_problem(req, RC_UNAUTHORIZED, "unknown key");
-    return NULL;
+    const struct tenant_project *project = project_of(key);
+    if (!project)
+        api_problem(req, RC_UNAUTHORIZED, "unknown key");
+    return project;
+}
+
+bool api_ingest_knows(const struct api_request *req, struct slice key)
+{
+    (void)req;
+    return project_of(key) != NULL;
+}
+
+const struct tenant_project *api_ingest_further(struct api_request *req, struct slice key,
+                                                const char **ret_why)
+{
+    (void)req;
+    const struct tenant_project *project = project_of(key);
+    *ret_why = !project ? "unknown key" : NULL;
+    if (project && bed.refused && slice_eq_str(key, bed.refused)) {
+        *ret_why = "it takes nothing now";
+        return NULL;
+    }
+    return project;
+}
+
+void api_json(struct api_request *req, int status, struct slice body)
+{
+    api_answer(req, status, "application/json", body, NULL, 0);
 }
 
 const struct tenant_project *tenant_by_id(const struct tenant_view *v, const struct uuid *project)

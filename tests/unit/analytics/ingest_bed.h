@@ -14,7 +14,10 @@ enum { BED_RECORDS_MAX = 20000 };
 struct bed {
     struct ingest *ingest;
     struct api_service service;
-    struct tenant_project project;
+    struct tenant_project project;   /* "wk_test", and the names in bed.names */
+    struct tenant_project other;     /* "wk_other", and those in bed.other_names */
+    const char *names, *other_names; /* lines */
+    const char *refused;             /* a name whose project takes nothing now; NULL: none */
     struct ctx_pool *contexts;
     struct ctx *ctx; /* the request's, until the next one */
     struct net_header headers[8];
@@ -22,9 +25,12 @@ struct bed {
     char query[256];
     const char *path; /* "/v1/events" … */
     struct ip client; /* the request's */
+    enum net_method method;
     /* what came out */
     int status;
     struct buf answer, ack;
+    struct buf answer_headers;       /* "Name: value" lines */
+    uint32_t counted, other_counted; /* events, against the projects' quotas */
     uint32_t answers;
     struct buf values; /* of the records, one per line */
     struct buf keys;
@@ -42,6 +48,7 @@ void bed_begin_with(struct geo *geo, struct visitor_salts *salts);
 void bed_end(void);
 void bed_reset(void); /* forget the last request; "Bearer wk_test" again */
 void bed_header(const char *name, const char *value);
+void bed_no_header(const char *name);
 void bed_post(struct slice body); /* to bed.path */
 void bed_commit(void);
 const char *bed_answer(void);
