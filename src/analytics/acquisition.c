@@ -4,7 +4,7 @@
  *         nothing is lost by the list's being incomplete.
  * LAYOUT  acquisition.def, three lists sorted by key, each asked by one binary search. The key of a
  *         host is the label left of its public suffix; the rows of one key differ in the suffix and
- *         in what stands before the label, and the longest such part wins.
+ *         in what stands before the label, and go from the general to the special.
  * INVARIANTS  Public suffixes are told by rule, not from the public list (10,000 entries for the
  *         sake of a few visits): two labels under a country (co.uk, com.br), else one. Hosting
  *         domains, where each name is another site, are listed here.
@@ -142,14 +142,13 @@ static bool ends_in(struct slice name, struct slice tail)
     return name.len == tail.len || name.data[name.len - tail.len - 1] == '.';
 }
 
+/* Rows of one key go from the general to the special: the last that fits. */
 static const struct site *site_of(const struct host_parts *parts)
 {
     const struct site *best = NULL;
     for (const struct site *at = FIND(sites, parts->label);
          at && at < sites + COUNT_OF(sites) && slice_eq(at->key, parts->label); at++)
-        if ((!best || at->sub.len >= best->sub.len) && suffix_fits(parts->suffix, at->suffix) &&
-            ends_in(parts->sub, at->sub) &&
-            !(best && at->sub.len == best->sub.len && slice_eq(at->suffix, SLICE_LIT("*"))))
+        if (suffix_fits(parts->suffix, at->suffix) && ends_in(parts->sub, at->sub))
             best = at;
     return best;
 }

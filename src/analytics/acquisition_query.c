@@ -9,13 +9,13 @@
 
 /* The first that occurs in a query holds, whatever its place there: an id that says more about the
  * visit stands before one that says less. Names are compared without regard to case. */
-#define CLICK(name, source, group, means)                                     \
-    {                                                                         \
-        SLICE_CONST(name), SLICE_CONST(source), SOURCE_##group, CLICK_##means \
-    }
+/* clang-format off */
+#define CLICK(name, source, group, means) \
+    {SLICE_CONST(name), SLICE_CONST(source), SOURCE_##group, CLICK_##means}
+/* clang-format on */
 static const struct acquisition_click clicks[] = {
-    CLICK("dclid", "Google", SEARCH,
-          DISPLAY), /* beside gclid if both were set: then it is display */
+    /* Beside gclid if both were set: then it was display. */
+    CLICK("dclid", "Google", SEARCH, DISPLAY),
     CLICK("gclid", "Google", SEARCH, PAID),
     CLICK("gbraid", "Google", SEARCH, PAID),
     CLICK("wbraid", "Google", SEARCH, PAID),
