@@ -30,13 +30,13 @@ export function start(options, endpoint) {
     },
     leave = (hide) => {
       look();
-      engaged && track('engagement', { m: engaged, s: depth });
+      engaged && count && track('engagement', { m: engaged, s: depth });
       engaged = depth = 0;
       flush(hide);
     },
 
     track = (n, p, more) => {
-      if (doc.prerendering) return on('prerenderingchange', () => track(n, p, more));
+      if (doc.prerendering) return on('prerenderingchange', () => track(n, p, more), 1); // it does not bubble
       if (n == 'pageview') {
         leave();
         url = page.href;

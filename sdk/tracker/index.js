@@ -9,9 +9,9 @@ export function init({ key, endpoint, hash, manual, exclude, user }) {
   const options = { key };
   if (hash) options.hash = '';
   if (manual) options.manual = '';
-  if (exclude) options.exclude = exclude.source ?? exclude;
+  if (exclude) options.exclude = exclude.source || exclude;
   if (user) options.user = user;
-  send = start(document, options, endpoint);
+  send = start(options, endpoint);
   for (const call of waiting.splice(0)) send(...call);
 }
 

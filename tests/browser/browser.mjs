@@ -1,8 +1,9 @@
 // What the tests in a real browser share: Chromium, a site of static pages, and a relay in front of weir that writes
 // down every request and can refuse or cut as told.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import http from 'node:http';
-import { loadPackage, until } from '../scenario/harness.mjs';
+import { loadPackage, tempFolder, until } from '../scenario/harness.mjs';
 
 const CHROMIUM = process.env.WEIR_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((f) => existsSync(f));
 
@@ -15,6 +16,17 @@ export async function launch(options = {}) {
   const { args = [], ...more } = options;
   return playwright.chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', ...args], ...more })
     .catch((e) => skip(`chromium does not start: ${e.message.split('\n')[0]}`));
+}
+
+/** A browser that nobody drives, for what Chromium does not do while somebody does: the pages drive themselves. */
+export function visit(t, url) {
+  const profile = tempFolder(t);
+  const child = spawn(CHROMIUM, ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync', '--disable-background-networking', '--password-store=basic', `--user-data-dir=${profile}`, '--remote-debugging-port=0', url], { stdio: 'ignore', detached: true });
+  const ended = new Promise((done) => { child.on('exit', done); });
+  t.after(async () => {
+    try { process.kill(-child.pid, 'SIGKILL'); } catch { /* gone */ }
+    await ended;
+  });
 }
 
 function listen(handler) {
@@ -90,7 +102,7 @@ export class Relay {
   stop() { return close(this.server); }
 }
 
-/** Pages by path: a text, or {status, headers, body}. */
+/** Pages by path: a text, or {status, headers, body, when: what it waits for}. */
 export class Site {
   static async start(pages) {
     const site = new Site();
@@ -108,6 +120,7 @@ export class Site {
     if (page === undefined) page = { status: 404, body: 'nothing here' };
     if (typeof page === 'string') page = { body: page };
     if (page.relay) return page.relay.handle(req, res);
+    if (page.when) await page.when;
     res.writeHead(page.status ?? 200, { 'content-type': 'text/html; charset=utf-8', ...page.headers });
     res.end(page.body);
   }
