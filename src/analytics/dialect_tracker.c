@@ -10,7 +10,7 @@ enum { PREFIX_BYTES_MAX = 64, DATASET_BYTES_MAX = 2 * EVENT_PROPERTIES_BYTES_MAX
 /* What a body says of all its events. */
 enum { SHARED_ID, SHARED_TIME, WIDTH, HEIGHT, SHARED_TITLE, SHARED_USER, HASH, EVENTS, SHARED };
 static const char *const shared_names[SHARED] = {
-    [SHARED_ID] = "i",    [SHARED_TIME] = "t", [WIDTH] = "w",   [HEIGHT] = "h",
+    [SHARED_ID] = "i",    [SHARED_TIME] = "t",    [WIDTH] = "w",   [HEIGHT] = "h",
     [SHARED_TITLE] = "d", [SHARED_USER] = "user", [HASH] = "hash", [EVENTS] = "e",
 };
 struct shared {
@@ -21,8 +21,20 @@ struct shared {
     uint32_t titled; /* which event has the title: the last page view */
 };
 
-enum { ID, NAME, TIME, URL, REFERRER, PROPERTIES, REVENUE, INTERACTIVE, USER, GROUP, PREVIOUS,
-       MEMBERS };
+enum {
+    ID,
+    NAME,
+    TIME,
+    URL,
+    REFERRER,
+    PROPERTIES,
+    REVENUE,
+    INTERACTIVE,
+    USER,
+    GROUP,
+    PREVIOUS,
+    MEMBERS
+};
 static const struct slice names[MEMBERS] = {
     [ID] = SLICE_CONST("i"),
     [NAME] = SLICE_CONST("n"),
@@ -65,7 +77,8 @@ static yyjson_val *of_dataset(struct ingest_call *call, yyjson_val *dataset, str
     yyjson_val *key, *value, *ret = NULL;
     ingest_buf_take(call->ingest, DATASET_BYTES_MAX, &out);
     buf_add_char(&out, '{');
-    yyjson_obj_foreach (dataset, at, most, key, value) {
+    yyjson_obj_foreach(dataset, at, most, key, value)
+    {
         struct slice name = json_text(key);
         if (!yyjson_is_str(value))
             continue;
@@ -75,8 +88,7 @@ static yyjson_val *of_dataset(struct ingest_call *call, yyjson_val *dataset, str
             add_attribute(&out, name, value);
     }
     buf_add_char(&out, '}');
-    if (!buf_ok(&out) ||
-        json_parse(call->req->net->arena, buf_slice(&out), &ret, &err) != RC_OK)
+    if (!buf_ok(&out) || json_parse(call->req->net->arena, buf_slice(&out), &ret, &err) != RC_OK)
         event_drop(n, EVENT_TOO_LARGE, "the attributes are too large");
     ingest_buf_give(call->ingest, &out);
     return ret;
@@ -265,9 +277,8 @@ static enum rc cut_tracker(struct ingest_call *call, struct slice body, struct e
     if (sent_at && json_to_i64(sent_at, &ms) && ms > 0 && ms < INT64_MAX / 2)
         call->env.clock_skew_ms = call->env.received_at.ms - ms;
     call->env.shared = shared;
-    call->env.shared_bytes = shared->title && yyjson_is_str(shared->title)
-                                 ? json_text(shared->title).len
-                                 : 0;
+    call->env.shared_bytes =
+        shared->title && yyjson_is_str(shared->title) ? json_text(shared->title).len : 0;
     return ingest_cut_array(call, span[EVENTS].text, err);
 }
 

@@ -169,8 +169,7 @@ enum rc web_new(const struct web_cfg *cfg, struct web **ret_web, struct err *err
     buf_init(&web->own_plain, FILE_BYTES_MAX);
     buf_init(&web->own_gzip, FILE_BYTES_MAX);
     for (unsigned i = 0; i < FILES; i++)
-        served_init(&web->files[i],
-                    slice_of((const char *)made[i]->plain, made[i]->plain_len),
+        served_init(&web->files[i], slice_of((const char *)made[i]->plain, made[i]->plain_len),
                     slice_of((const char *)made[i]->gzip, made[i]->gzip_len));
     enum rc rc = *cfg->endpoint_path ? own_script(web, cfg->endpoint_path, err) : RC_OK;
     if (rc != RC_OK) {

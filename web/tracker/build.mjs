@@ -7,10 +7,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
 import { minify } from 'terser';
 
-const here = path.dirname(fileURLToPath(import.meta.url));
+const here = path.dirname(fileURLToPath(import.meta.url)), root = path.join(here, '../..');
 const out = process.argv[2];
 const limits = { weir: 1024 - 'weir.js\0'.length, vitals: 4096 };
 const DEALS = 100;
@@ -31,7 +30,7 @@ function names(deal) {
 }
 
 async function weir() {
-  const core = readFileSync(path.join(here, '../../sdk/tracker/core.js'), 'utf8');
+  const core = readFileSync(path.join(root, 'sdk/tracker/core.js'), 'utf8');
   const body = /export function start\(options, endpoint\) \{\n(.*)\n  return track;\n\}\n$/s.exec(core)?.[1];
   const around = readFileSync(path.join(here, 'weir.js'), 'utf8').split('START;');
   if (!body || around.length !== 2) throw new Error('core.js or weir.js has not the shape that this script knows');
@@ -45,9 +44,12 @@ async function weir() {
   return best;
 }
 
+/** The library as it comes for a script tag, and what sends its values: one function around both. No bundler is needed. */
 async function vitals() {
-  const bundle = await build({ entryPoints: [path.join(here, 'vitals.js')], bundle: true, write: false, format: 'iife', target: 'es2018', legalComments: 'none' });
-  return terser(bundle.outputFiles[0].text, { compress: { passes: 3 } });
+  const library = readFileSync(path.join(root, 'node_modules/web-vitals/dist/web-vitals.iife.js'), 'utf8');
+  const report = readFileSync(path.join(root, 'sdk/tracker/vitals.js'), 'utf8').replace(/import (\{.*\}) from 'web-vitals';/, 'const $1 = webVitals;').replace('export ', '');
+  const own = readFileSync(path.join(here, 'vitals.js'), 'utf8').replace(/import .*\n/, '');
+  return terser(`(()=>{${library}\n${report}\n${own}})()`, { compress: { passes: 3 } });
 }
 
 const array = (name, bytes) => {
