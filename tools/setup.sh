@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh build       compiler, Meson, the C libraries; Node.js and npm, which fetches the data that are built in
 #   tools/setup.sh run         build + curl; npm fetches the embedded ClickHouse engine into node_modules
-#   tools/setup.sh test        run + cmocka, clang with sanitizers and libFuzzer, linters, strace, the SDKs
+#   tools/setup.sh test        run + cmocka, clang with sanitizers and libFuzzer, linters, strace, Chromium, the SDKs
 #   tools/setup.sh bench       run + the peers that the benches compare with (started by hand, never as services)
 #   tools/setup.sh list LEVEL  print LEVEL's Debian packages for this system, one a line
 #
@@ -27,7 +27,7 @@ pkgs_build="gcc libc6-dev pkg-config meson ninja-build python3 ca-certificates
  libuv1-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libsodium-dev libsqlite3-dev libzstd-dev zlib1g-dev libmaxminddb-dev"
 pkgs_new="libyyjson-dev libllhttp-dev" # from Debian 13 on
 pkgs_new_runtime="libyyjson0"          # yyjson comes without a static archive
-pkgs_test="libcmocka-dev clang clang-tidy clang-format llvm cppcheck strace"
+pkgs_test="libcmocka-dev clang clang-tidy clang-format llvm cppcheck strace chromium"
 pkgs_bench="wrk nginx-light postgresql redis-server nats-server"
 
 level_packages() {

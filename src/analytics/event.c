@@ -330,7 +330,7 @@ enum rc event_encode(const struct event *e, const struct event_env *env, size_t 
     if (n->reason != EVENT_FINE)
         return RC_OK;
     size_t cap = FIXED + 3 * sent_bytes +
-                 6 * (client_bytes(e->client) + 2 * env->default_user_id.len +
+                 6 * (client_bytes(e->client) + 2 * env->default_user_id.len + env->shared_bytes +
                       event_cut(env->default_user_agent, EVENT_USER_AGENT_BYTES_MAX).len);
     char *to = buf_reserve(out, cap);
     ENSURE(to, RC_NOMEM);

@@ -101,6 +101,8 @@ struct event_env {
     char received_text[TIME_TEXT_BYTES];
     bool is_historical;
     int variant;           /* of the route: the dialect's own */
+    const void *shared;    /* what a body says of all its events: the dialect's own */
+    size_t shared_bytes;   /* as sent, of texts in it that an event may take */
     int64_t clock_skew_ms; /* how far the client's clock is behind ours; added to its times */
     struct slice default_user_id;    /* claim of a token; empty if none */
     struct slice default_user_agent; /* header of a browser; any bytes; empty if none */
@@ -155,6 +157,11 @@ struct slice event_field_text(yyjson_val *v, const char *name, size_t bytes_max,
                               struct event_notes *n);
 /* Cut at bytes_max, not inside a character. */
 struct slice event_cut(struct slice text, size_t bytes_max);
+/* The id that a client's own text stands for, a UUIDv8: of the project and the parts one after the
+ * other, at most EVENT_ID_PARTS_MAX; the same parts, the same id. */
+enum { EVENT_ID_PARTS_MAX = 4 };
+void event_derive_id(struct event *e, const struct event_env *env, const struct slice *parts,
+                     uint32_t count);
 /* Required; drops the event if it is absent, empty, too long or no string. */
 void event_take_name(struct event *e, yyjson_val *v, const char *name, struct event_notes *n);
 /* A UUID as it is; another text is hashed with the project to a UUIDv8, so that a retry has the

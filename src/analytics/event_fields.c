@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/must.h"
 #include "codec/hash.h"
 
 struct slice event_cut(struct slice text, size_t bytes_max)
@@ -58,6 +59,20 @@ void event_take_name(struct event *e, yyjson_val *v, const char *name, struct ev
     e->name = text;
 }
 
+void event_derive_id(struct event *e, const struct event_env *env, const struct slice *parts,
+                     uint32_t count)
+{
+    uint8_t hash[SHA256_BYTES];
+    struct slice all[2 + EVENT_ID_PARTS_MAX] = {
+        SLICE_LIT("weir event id"),
+        slice_of((const char *)env->project.bytes, sizeof(env->project.bytes))};
+    must(count <= EVENT_ID_PARTS_MAX);
+    memcpy(all + 2, parts, count * sizeof(*parts));
+    sha256_parts(all, 2 + count, hash);
+    e->id = uuid_v8_from_hash(hash);
+    e->is_client_id = true;
+}
+
 void event_take_id(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,
                    struct event_notes *n)
 {
@@ -72,12 +87,7 @@ void event_take_id(struct event *e, yyjson_val *v, const char *name, const struc
     e->is_client_id = true;
     if (uuid_parse(e->sent_id, &e->id))
         return;
-    uint8_t hash[SHA256_BYTES];
-    struct slice parts[] = {SLICE_LIT("weir event id"),
-                            slice_of((const char *)env->project.bytes, sizeof(env->project.bytes)),
-                            e->sent_id};
-    sha256_parts(parts, COUNT_OF(parts), hash);
-    e->id = uuid_v8_from_hash(hash);
+    event_derive_id(e, env, &e->sent_id, 1);
     event_warn(n, "%s is not a UUID, one was derived from it", name);
 }
 

@@ -399,11 +399,14 @@ static void add_routes(struct ingest *in, const struct dialect *dialect)
 {
     for (uint32_t i = 0; i < dialect->route_count; i++) {
         const struct dialect_route *from = &dialect->routes[i];
+        const char *pattern = from->pattern ? from->pattern : in->cfg.tracker_path;
+        if (!pattern || !*pattern)
+            continue;
         must(in->route_count < ROUTES_MAX);
         route_args[in->route_count] = (struct route_arg){dialect, from};
         in->routes[in->route_count] = (struct api_route){
             .method = from->method,
-            .pattern = from->pattern,
+            .pattern = pattern,
             .access = from->access ? from->access : API_NEEDS(EVENTS_WRITE),
             .is_ingest = !from->access,
             .is_browser = true,

@@ -19,6 +19,7 @@ struct ingest_cfg {
     uint64_t body_bytes_max; /* as sent; 0 = 10 MiB. Decoded: 5 times that */
     struct geo *geo;         /* borrowed; NULL: addresses are not looked up */
     struct visitor_salts *salts; /* borrowed; NULL: no devices */
+    const char *tracker_path;    /* a further one for the tracker's events; NULL or "" = none */
 };
 struct ingest;
 enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest,

@@ -87,7 +87,7 @@ struct ingest_call { /* in the request's arena until the answer */
 
 struct dialect_route {
     enum net_method method;
-    const char *pattern;
+    const char *pattern; /* NULL: the operator's (ingest_cfg.tracker_path), if there is one */
     const char *openapi; /* of the operation */
     int variant;         /* the dialect's own; read() finds it in env->variant */
     /* Instead of the way above: routes that take no events, or authenticate by themselves and go on

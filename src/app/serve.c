@@ -23,11 +23,12 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "net/net.h"
+#include "web/web.h"
 
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
-enum { SERVICES = 5 /* the last only on the control socket */ };
+enum { SERVICES = 6 /* the last only on the control socket */ };
 
 struct server {
     struct cli cli;
@@ -37,6 +38,7 @@ struct server {
     struct ingest *ingest;
     struct query *query;
     struct access *access;
+    struct web *web;
     struct jwks_cache *jwks;
     struct forwarded_cfg proxies;
     struct api_service services[SERVICES];
@@ -178,7 +180,8 @@ static enum rc start_services(struct server *s, struct err *err)
                                         .ack = s->cli.cfg.stream_ack,
                                         .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max,
                                         .geo = s->node.geo,
-                                        .salts = s->node.salts},
+                                        .salts = s->node.salts,
+                                        .tracker_path = s->cli.cfg.tracker_endpoint_path},
                    &s->ingest, err));
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
     s->services[0] = ingest_service(s->ingest);
@@ -191,6 +194,11 @@ static enum rc start_services(struct server *s, struct err *err)
                    &s->access, err));
     s->services[2] = access_service(s->access);
     s->services[3] = health_service(&s->health);
+    TRY(web_new(&(struct web_cfg){.script_path = s->cli.cfg.tracker_script_path,
+                                  .vitals_path = s->cli.cfg.tracker_vitals_path,
+                                  .endpoint_path = s->cli.cfg.tracker_endpoint_path},
+                &s->web, err));
+    s->services[4] = web_service(s->web);
     s->services[SERVICES - 1] = control_service(&s->control);
     TRY(new_api(s, SERVICES - 1, false, &s->public_api, err));
     TRY(new_api(s, SERVICES, true, &s->control_api, err));
@@ -229,6 +237,7 @@ static void stop(struct server *s)
     if (s->jwks)
         jwks_cache_close(s->jwks);
     access_free(s->access);
+    web_free(s->web);
     query_free(s->query);
     ingest_free(s->ingest);
     node_close(&s->node);
