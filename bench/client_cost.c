@@ -1,6 +1,6 @@
 /* WHAT: what it costs to settle who sends an event: weir-client-cost COUNTRY.mmdb [CITY] [ASN].
- * CPU time of one look-up (addresses at random, so that caches miss), of one device, and of all that
- * a request with one event costs more than without; the least of several rounds. docs/internals/performance.md quotes it. */
+ * CPU time of one look-up (addresses at random, so that caches miss), of one device, and of all
+ * that a request with one event costs more than without; the least of several rounds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

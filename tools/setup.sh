@@ -267,7 +267,7 @@ install_npm_packages() {
         if have_npm_packages "$1"; then return 0; fi
         case $1 in
         build) set -- "$1" --omit=dev --omit=optional && say "fetching the data that are built in with npm" ;;
-        engine) set -- "$1" --omit=dev && say "fetching the embedded ClickHouse engine with npm (about 130 MB, once)" ;;
+        engine) set -- "$1" --omit=dev && say "fetching the embedded ClickHouse engine and countries of addresses with npm (about 140 MB, once)" ;;
         all) say "fetching the engine and the SDKs that the tests use with npm" ;;
         esac
         what=$1

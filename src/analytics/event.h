@@ -133,7 +133,7 @@ struct event {
     struct slice group_type, group_id, previous_id;
     yyjson_val *traits, *traits_once; /* of a person or group; once: only where not set yet */
     const struct event_client *client;
-    /* Of the visitor, where a server speaks for it (event_take_address): looked up, never written. */
+    /* Of the visitor, where a server speaks for it (event_take_address): looked up, never kept. */
     struct ip address;
     bool has_address;
     yyjson_val *properties;             /* NULL or an object */

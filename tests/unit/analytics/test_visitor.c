@@ -1,4 +1,5 @@
-/* Devices: the same within a day, another the next, one over midnight; and what becomes of salts. */
+/* Devices: the same within a day, another the next, one over midnight; and what becomes of the
+ * salts. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

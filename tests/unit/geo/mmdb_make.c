@@ -169,7 +169,7 @@ void mmdb_make_finish(struct mmdb_make *m, struct buf *out)
     put_text(NULL, out, "languages");
     put_head(out, T_ARRAY, 0);
     put_text(NULL, out, "node_count");
-    put_number(out, T_U32, m->node_count);
+    put_number(out, T_U32, m->told_count ? m->told_count : m->node_count);
     put_text(NULL, out, "record_size");
     put_number(out, T_U16, m->record_bits);
     buf_done(&m->data);

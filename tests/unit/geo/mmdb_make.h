@@ -10,6 +10,7 @@ struct mmdb_make {
     uint64_t nodes[MMDB_MAKE_NODES_MAX]
                   [2]; /* 0: nothing; odd: 2 * node + 1; even: 2 * offset + 2 */
     uint32_t node_count;
+    uint32_t told_count; /* what the metadata says instead; 0 = the truth */
     struct buf data;
     struct {
         char text[64];

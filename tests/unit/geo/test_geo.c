@@ -300,6 +300,58 @@ static void nesting_and_size_have_bounds(void **state)
     buf_done(&bytes);
 }
 
+/* 0x2aaaaaab nodes of 6 bytes are 2 bytes to who counts in 32 bits. */
+static void a_count_of_nodes_that_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {0x2aaaaaab, UINT32_MAX, 1000, 1};
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        struct buf bytes;
+        struct mmdb *m = NULL;
+        struct err err = ERR_INIT;
+        buf_init(&bytes, 1 << 20);
+        mmdb_make_init(&make, 6, 24);
+        mmdb_make_put(&make, flat_entries[0].network, flat_entries[0].json);
+        make.told_count = counts[i];
+        mmdb_make_finish(&make, &bytes);
+        assert_int_equal(mmdb_open_bytes(buf_slice(&bytes), "test", &m, &err), RC_CORRUPT);
+        buf_done(&bytes);
+    }
+}
+
+/* The tree and a pointer have to aim at the first byte of a value. */
+static void what_aims_beside_a_value_is_refused(void **state)
+{
+    (void)state;
+    static const struct entry two[] = {{"1.0.0.0/8", "{\"country_code\":\"AA\"}"},
+                                       {"2.0.0.0/8", "{\"country_code\":\"BB\"}"}};
+    struct buf bytes;
+    struct mmdb *m = NULL;
+    struct mmdb_shape shape;
+    struct err err = ERR_INIT;
+    make_bytes(two, 2, 4, 32, &bytes);
+    uint8_t *b = (uint8_t *)bytes.data;
+    assert_int_equal(mmdb_check(b, bytes.len, &shape, &err), RC_OK);
+    uint8_t *pointer = memchr(b + shape.data_at, 1 << 5, shape.data_len); /* to the first key */
+    assert_non_null(pointer);
+    assert_int_equal(pointer[1], 1);
+    pointer[1] = 2;
+    assert_int_equal(mmdb_open_bytes(buf_slice(&bytes), "test", &m, &err), RC_CORRUPT);
+    assert_non_null(strstr(err.text, "a pointer aims at no value"));
+    pointer[1] = 1;
+    for (size_t at = 0; at < shape.node_count * 8; at += 4)
+        if (b[at + 3] == shape.node_count + 16) { /* the record of a leaf */
+            b[at + 3] += 2;
+            assert_int_equal(mmdb_open_bytes(buf_slice(&bytes), "test", &m, &err), RC_CORRUPT);
+            assert_non_null(strstr(err.text, "its tree aims at no value"));
+            b[at + 3] = (uint8_t)(shape.node_count + 3); /* into what lies between */
+            assert_int_equal(mmdb_open_bytes(buf_slice(&bytes), "test", &m, &err), RC_CORRUPT);
+            buf_done(&bytes);
+            return;
+        }
+    fail();
+}
+
 /* ---- reloads under readers ---- */
 static struct geo *shared;
 static _Atomic bool is_over;
@@ -381,6 +433,8 @@ int main(void)
         cmocka_unit_test(a_file_cut_short_or_written_over_under_us_is_no_matter),
         cmocka_unit_test(no_damage_is_a_crash),
         cmocka_unit_test(nesting_and_size_have_bounds),
+        cmocka_unit_test(a_count_of_nodes_that_does_not_fit_is_refused),
+        cmocka_unit_test(what_aims_beside_a_value_is_refused),
         cmocka_unit_test(readers_see_one_file_or_the_other_while_it_is_swapped),
         cmocka_unit_test(the_default_data_knows_countries),
     };
