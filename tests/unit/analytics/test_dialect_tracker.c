@@ -204,7 +204,7 @@ static void bodies_that_are_none(void **state)
         {"{\"key\":\"wk_test\"}", 400},
         {"{\"key\":\"wk_test\",\"e\":{}}", 400},
         {"{\"key\":\"wk_test\",\"e\":[" VIEW, 400}, /* cut off */
-        {"{\"key\":\"wk_other\",\"e\":[" VIEW "]}", 401},
+        {"{\"key\":\"wk_nobody\",\"e\":[" VIEW "]}", 401},
         {"{\"e\":[" VIEW "]}", 401},
         {"[" VIEW "]", 401},
         {"", 401},
