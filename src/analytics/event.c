@@ -23,6 +23,7 @@ const char *event_reason_name(enum event_reason reason)
         [EVENT_NO_ID] = "no_id",
         [EVENT_BAD_VALUE] = "bad_value",
         [EVENT_NO_PROJECT] = "no_project",
+        [EVENT_NOT_KEPT] = "not_kept",
     };
     must(reason < EVENT_REASON_COUNT);
     return names[reason];

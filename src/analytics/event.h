@@ -43,6 +43,7 @@ enum event_reason {
     EVENT_NO_ID,      /* dialects that require an id of the visitor */
     EVENT_BAD_VALUE,  /* U+0000, a key too long, a number out of range */
     EVENT_NO_PROJECT, /* what it names as its project is nobody's, or takes nothing now */
+    EVENT_NOT_KEPT,   /* of a kind that weir has no use for (session recordings, heatmaps) */
     EVENT_REASON_COUNT,
 };
 const char *event_reason_name(enum event_reason reason); /* "bad_json" … */
@@ -172,6 +173,12 @@ void event_take_id(struct event *e, yyjson_val *v, const char *name, const struc
  * received_at; more than EVENT_FUTURE_MS_MAX ahead → received_at + that. */
 void event_take_time(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,
                      struct event_notes *n);
+/* The same id without the warning, for clients whose ids are never UUIDs. */
+void event_take_text_id(struct event *e, struct slice id, const struct event_env *env);
+/* How far the client's clock is behind ours, going by the time at which it says that it sent
+ * (RFC 3339, or seconds or milliseconds). Below ten seconds, which a request may take on its way,
+ * and for what is no time: 0. */
+int64_t event_clock_skew_ms(struct slice sent_at, const struct event_env *env);
 /* An object or nothing. */
 yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_notes *n);
 /* A name that is the dialect's own word, not the client's. */

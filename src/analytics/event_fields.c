@@ -3,6 +3,7 @@
 #include "analytics/event.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/must.h"
 #include "codec/hash.h"
@@ -73,6 +74,25 @@ void event_derive_id(struct event *e, const struct event_env *env, const struct 
     e->is_client_id = true;
 }
 
+/* False: it is no UUID, one was derived. */
+static bool take_sent_id(struct event *e, const struct event_env *env)
+{
+    e->is_client_id = true;
+    if (uuid_parse(e->sent_id, &e->id))
+        return true;
+    event_derive_id(e, env, &e->sent_id, 1);
+    return false;
+}
+
+void event_take_text_id(struct event *e, struct slice id, const struct event_env *env)
+{
+    e->sent_id = id;
+    if (id.len)
+        IGNORE(take_sent_id(e, env), "either way there is one");
+    else
+        e->id = uuid_v7(env->received_at);
+}
+
 void event_take_id(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,
                    struct event_notes *n)
 {
@@ -84,22 +104,44 @@ void event_take_id(struct event *e, yyjson_val *v, const char *name, const struc
         e->id = uuid_v7(env->received_at);
         return;
     }
-    e->is_client_id = true;
-    if (uuid_parse(e->sent_id, &e->id))
-        return;
-    event_derive_id(e, env, &e->sent_id, 1);
-    event_warn(n, "%s is not a UUID, one was derived from it", name);
+    if (!take_sent_id(e, env))
+        event_warn(n, "%s is not a UUID, one was derived from it", name);
+}
+
+static bool time_of_number(double value, unix_ms *ret_time)
+{
+    static const double seconds_max = 1e11; /* the year 5138; as ms: 1973 */
+    if (!(fabs(value) <= 1e15))
+        return false;
+    ret_time->ms = (int64_t)floor(fabs(value) < seconds_max ? value * 1000.0 + 0.5 : value);
+    return true;
 }
 
 /* Numbers as seconds or milliseconds; the fraction of seconds is kept to the millisecond. */
 static bool number_time(yyjson_val *v, unix_ms *ret_time)
 {
-    static const double seconds_max = 1e11; /* the year 5138; as ms: 1973 */
     double value;
-    if (!json_to_double(v, &value) || fabs(value) > 1e15)
-        return false;
-    ret_time->ms = (int64_t)floor(fabs(value) < seconds_max ? value * 1000.0 + 0.5 : value);
-    return true;
+    return json_to_double(v, &value) && time_of_number(value, ret_time);
+}
+
+int64_t event_clock_skew_ms(struct slice sent_at, const struct event_env *env)
+{
+    enum { SLACK_MS = 10000 };
+    char digits[32];
+    double value;
+    unix_ms t;
+    if (!time_parse(sent_at, &t)) {
+        char *end = digits;
+        if (!sent_at.len || sent_at.len >= sizeof(digits))
+            return 0;
+        memcpy(digits, sent_at.data, sent_at.len);
+        digits[sent_at.len] = '\0';
+        value = strtod(digits, &end);
+        if (end != digits + sent_at.len || !time_of_number(value, &t))
+            return 0;
+    }
+    int64_t skew = env->received_at.ms - t.ms;
+    return t.ms <= 0 || (skew > -SLACK_MS && skew < SLACK_MS) ? 0 : skew;
 }
 
 void event_take_time(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,

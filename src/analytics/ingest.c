@@ -32,6 +32,7 @@ struct ingest {
     struct ingest_pools *pools;
     struct api_route routes[ROUTES_MAX];
     uint32_t route_count;
+    uint32_t arg_count; /* of route_args */
 };
 struct ingest_pools *ingest_pools(struct ingest *in)
 {
@@ -42,6 +43,7 @@ struct ingest_pools *ingest_pools(struct ingest *in)
 struct route_arg {
     const struct dialect *dialect;
     const struct dialect_route *route;
+    struct route_arg *next; /* of another dialect on the same path, told apart by a header */
 };
 static struct route_arg route_args[ROUTES_MAX]; /* the same for every ingest */
 
@@ -331,9 +333,27 @@ static void unwrapped(struct ctx *ctx, void *arg)
         space_give(in, &space);
 }
 
+/* Which dialect of those on this path is meant. */
+static const struct route_arg *pick(const struct route_arg *arg, const struct net_request *net)
+{
+    const struct route_arg *first = arg, *found = NULL;
+    for (; arg; arg = arg->next) {
+        const char *header = arg->route->only_with;
+        if (header && net_header_has(net, header))
+            return arg;
+        if (!header && !found)
+            found = arg;
+    }
+    return found ? found : first;
+}
+
 void ingest_handle(struct ctx *ctx, void *service, struct api_request *req)
 {
-    const struct route_arg *arg = req->route->arg;
+    const struct route_arg *arg = pick(req->route->arg, req->net);
+    if (arg->route->handle) {
+        arg->route->handle(ctx, service, req);
+        return;
+    }
     struct slice key = key_in_head(req);
     if (!req->net->body.len && !arg->route->is_empty_allowed && arg->dialect->refuse) {
         arg->dialect->refuse(req, RC_INVALID, "The body is empty.");
@@ -395,6 +415,24 @@ static void register_refusals(struct ingest *in)
     }
 }
 
+/* The path is taken: the new one waits behind the others. */
+static bool is_added_behind(struct ingest *in, struct route_arg *added, const char *pattern)
+{
+    for (uint32_t i = 0; i < in->route_count; i++) {
+        struct api_route *route = &in->routes[i];
+        if (route->method != added->route->method ||
+            !slice_eq_str(slice_str(route->pattern), pattern))
+            continue;
+        struct route_arg *last = (struct route_arg *)(uintptr_t)route->arg;
+        while (last->next)
+            last = last->next;
+        last->next = added;
+        route->handle = ingest_handle;
+        return true;
+    }
+    return false;
+}
+
 static void add_routes(struct ingest *in, const struct dialect *dialect)
 {
     for (uint32_t i = 0; i < dialect->route_count; i++) {
@@ -402,8 +440,11 @@ static void add_routes(struct ingest *in, const struct dialect *dialect)
         const char *pattern = from->pattern ? from->pattern : in->cfg.tracker_path;
         if (!pattern || !*pattern)
             continue;
-        must(in->route_count < ROUTES_MAX);
-        route_args[in->route_count] = (struct route_arg){dialect, from};
+        must(in->arg_count < ROUTES_MAX);
+        struct route_arg *arg = &route_args[in->arg_count++];
+        *arg = (struct route_arg){dialect, from, NULL};
+        if (is_added_behind(in, arg, pattern))
+            continue;
         in->routes[in->route_count] = (struct api_route){
             .method = from->method,
             .pattern = pattern,
@@ -412,7 +453,7 @@ static void add_routes(struct ingest *in, const struct dialect *dialect)
             .is_browser = true,
             .body_bytes_max = from->body_bytes_max ? from->body_bytes_max : in->cfg.body_bytes_max,
             .handle = from->handle ? from->handle : ingest_handle,
-            .arg = &route_args[in->route_count],
+            .arg = arg,
             .openapi = from->openapi,
         };
         in->route_count++;

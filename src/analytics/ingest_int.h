@@ -95,7 +95,10 @@ struct dialect_route {
     void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
     uint64_t body_bytes_max; /* as sent; 0 = the setting */
     int access;              /* 0: events:write. API_PUBLIC: handle answers whoever asks */
-    bool is_empty_allowed;   /* a request without a body: its query is the event */
+    /* Of several dialects with the same method and pattern, a request that has this header goes to
+     * the one that names it, any other to the one that names none. NULL: none. */
+    const char *only_with;
+    bool is_empty_allowed; /* a request without a body: its query is the event */
 };
 /* How a client's event becomes ours, and how it is told the outcome. One file per dialect. Where
  * nothing else is said: on the loop or on a worker, one call at a time. */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/must.h"
+
 static void *alc_malloc(void *ctx, size_t size)
 {
     return arena_alloc(ctx, size);
@@ -89,6 +91,49 @@ void json_get_all(yyjson_val *object, const struct slice *names, uint32_t count,
         for (uint32_t k = 0; k < count; k++)
             if (slice_eq(names[k], name))
                 ret[k] = value;
+    }
+}
+
+/* Names of one family have their beginnings in common: length, middle and end tell them apart. */
+static unsigned name_slot(struct slice name)
+{
+    unsigned h = (unsigned)name.len;
+    if (name.len)
+        h += (unsigned char)name.data[name.len / 2] * 5u +
+             (unsigned char)name.data[name.len - 1] * 17u;
+    return h % JSON_NAME_SLOTS;
+}
+
+/* The slot of that name, or the free one where it would stand. */
+static unsigned name_find(const struct json_names *t, struct slice name)
+{
+    unsigned i = name_slot(name);
+    while (t->slots[i] && !slice_eq(t->names[t->slots[i] - 1], name))
+        i = (i + 1) % JSON_NAME_SLOTS;
+    return i;
+}
+
+void json_names_init(struct json_names *t, const struct slice *names, uint32_t count)
+{
+    must(count <= JSON_NAMES_MAX);
+    *t = (struct json_names){.names = names, .count = count};
+    for (uint32_t k = 0; k < count; k++)
+        t->slots[name_find(t, names[k])] = (uint8_t)(k + 1);
+}
+
+void json_get_named(yyjson_val *object, const struct json_names *t, yyjson_val **ret)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+    for (uint32_t k = 0; k < t->count; k++)
+        ret[k] = NULL;
+    if (!yyjson_is_obj(object))
+        return;
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        unsigned slot = t->slots[name_find(t, json_text(key))];
+        if (slot)
+            ret[slot - 1] = value;
     }
 }
 

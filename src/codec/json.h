@@ -81,6 +81,16 @@ static inline struct slice json_text(const yyjson_val *v) /* of a string or a nu
 yyjson_val *json_get(yyjson_val *object, const char *name);
 /* The same for count names in one pass over the members: ret[i] for names[i]. */
 void json_get_all(yyjson_val *object, const struct slice *names, uint32_t count, yyjson_val **ret);
+/* The same for many names and large objects: a member costs one look-up instead of a comparison
+ * with each name. At most JSON_NAMES_MAX names. */
+enum { JSON_NAMES_MAX = 64, JSON_NAME_SLOTS = 256 };
+struct json_names {
+    const struct slice *names; /* borrowed; NULL: not made yet */
+    uint32_t count;
+    uint8_t slots[JSON_NAME_SLOTS]; /* index + 1 */
+};
+void json_names_init(struct json_names *t, const struct slice *names, uint32_t count);
+void json_get_named(yyjson_val *object, const struct json_names *t, yyjson_val **ret);
 /* Numbers as sent. Integer only if the text is one ("1.0" and "1e3" are not). */
 static inline bool json_is_number(const yyjson_val *v)
 {

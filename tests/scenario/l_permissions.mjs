@@ -100,9 +100,12 @@ test('the table of permissions, the document and the routes name the same things
   for (const r of routes) assert.ok(known.has(r.access), `${r.method} ${r.pattern} asks for ${r.access}`);
   // A second opinion, written by hand: a row that asks for less by mistake would otherwise be walked as it stands.
   const opinions = [
-    [/^\/(healthz|readyz|metrics|openapi\.json|v1\/permissions|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
+    [/^\/(healthz|readyz|metrics|openapi\.json|api\/heartbeat|v1\/permissions|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
+    [/^\/(v1\/events|i\/v1\/analytics\/events|view|event|w|api\/(event|send|batch|v0\/count)|count)$/, 'events:write'],
     [/^\/js\/(weir|vitals)\.js$/, 'public'],
-    [/^\/(v1\/events|i\/v1\/analytics\/events|view|event|w)$/, 'events:write'],
+    [/^\/(e|i\/v0\/e|capture|track|engage|batch|s)$/, 'events:write', 'events:write'], // PostHog
+    [/^\/(array\/\{token\}\/config(\.js)?|flags|decide|v1\/projects\/\{writeKey\}\/settings)$/, 'public'], // what SDKs ask at their start
+    [/^\/(v1\/(track|page|screen|identify|group|alias|batch|[tpsigab])|beacon\/v1\/batch|pixel\/v1\/\w+|v1\/pixel\/\w+|api\/s\/(s2s\/)?\w+)$/, 'events:write'], // Segment
     [/^\/v1\/(orgs|me(\/.*)?|logout(\/.*)?)$/, 'signed-in'],
     [/^\/projects\/\{projectId\}\//, 'stats:read'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],

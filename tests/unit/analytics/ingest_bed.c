@@ -147,7 +147,8 @@ void bed_post(struct slice body)
                                .query = slice_str(bed.query),
                                .body = body,
                                .body_bytes = body.len};
-    req = (struct api_request){.net = &net, .route = find_route(), .client = bed.client};
+    req = (struct api_request){
+        .net = &net, .route = find_route(), .params = {bed.param}, .client = bed.client};
     struct ctx *ctx = ctx_enter(ctx_ref(bed.ctx));
     req.route->handle(ctx, bed.service.ctx, &req);
     ctx_leave(ctx);

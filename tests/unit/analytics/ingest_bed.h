@@ -22,10 +22,11 @@ struct bed {
     struct ctx *ctx; /* the request's, until the next one */
     struct net_header headers[8];
     uint32_t header_count;
-    char query[256];
+    char query[4096];
     const char *path; /* "/v1/events" … */
     struct ip client; /* the request's */
     enum net_method method;
+    struct slice param; /* the first {…} of the pattern */
     /* what came out */
     int status;
     struct buf answer, ack;

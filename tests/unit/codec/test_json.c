@@ -182,6 +182,38 @@ static void test_numbers(void **state)
     assert_true(d == 1500.0);
 }
 
+static void test_many_names_at_once(void **state)
+{
+    (void)state;
+    enum { NAMES = JSON_NAMES_MAX };
+    static char texts[NAMES][16];
+    struct slice names[NAMES];
+    struct json_names table;
+    yyjson_val *root, *got[NAMES];
+    struct buf object;
+    buf_init(&object, 1 << 16);
+    for (unsigned i = 0; i < NAMES; i++) { /* many of them fall into one slot */
+        snprintf(texts[i], sizeof(texts[i]), "$name_%02u_x", i);
+        names[i] = slice_str(texts[i]);
+    }
+    json_names_init(&table, names, NAMES);
+    buf_add_str(&object, "{\"$name_03_x\":\"first\"");
+    for (unsigned i = 0; i < 400; i++)
+        if (i % 5)
+            buf_addf(&object, ",\"$name_%02u_x\":%u,\"other%u\":0,\"\":1", i, i, i);
+    buf_add_char(&object, '}');
+    arena_reset(&arena);
+    assert_int_equal(json_parse(&arena, buf_slice(&object), &root, NULL), RC_OK);
+    json_get_named(root, &table, got);
+    for (unsigned i = 0; i < NAMES; i++)
+        assert_ptr_equal(got[i], json_get(root, texts[i]));
+    assert_null(got[5]);
+    assert_non_null(got[63]);
+    json_get_named(NULL, &table, got);
+    assert_null(got[1]);
+    buf_done(&object);
+}
+
 static void test_no_heap_after_the_first(void **state)
 {
     (void)state;
@@ -216,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_many_names_at_once),
         cmocka_unit_test(test_no_heap_after_the_first),
         cmocka_unit_test(test_bytes_of_unknown_origin),
     };
