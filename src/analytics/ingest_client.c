@@ -35,6 +35,11 @@ static void read_head(const struct net_request *net, struct slice ret[HEADS])
 
 /* ---- the site ---- */
 
+static bool ends_host(char c)
+{
+    return c == '/' || c == '?' || c == '#' || c == '\\';
+}
+
 /* Host of a URL or an origin, without user, port and the final dot; empty if it has none. */
 static struct slice host_of(struct slice url)
 {
@@ -43,7 +48,7 @@ static struct slice host_of(struct slice url)
         return SLICE_EMPTY;
     struct slice rest = slice_sub(url, (size_t)(scheme - url.data) + 2);
     size_t end = 0;
-    while (end < rest.len && !memchr("/?#\\", rest.data[end], 4))
+    while (end < rest.len && !ends_host(rest.data[end]))
         end++;
     struct slice host = slice_of(rest.data, end);
     const char *at = host.len ? memrchr(host.data, '@', host.len) : NULL;
