@@ -13,7 +13,7 @@ enum { COUNT, API }; /* variants of the route */
 
 /* Each under its name in /count and in the API. */
 enum { PATH, TITLE, EVENT, REF, SIZE, QUERY, BOTH_NAMES };
-enum { USER_AGENT = 2 * BOTH_NAMES, LOCATION, LANGUAGE, CREATED_AT, SESSION, MEMBERS };
+enum { USER_AGENT = 2 * BOTH_NAMES, ADDRESS, LOCATION, LANGUAGE, CREATED_AT, SESSION, MEMBERS };
 static const struct slice names[MEMBERS] = {
     [2 * PATH] = SLICE_CONST("p"),
     [2 * PATH + 1] = SLICE_CONST("path"),
@@ -28,6 +28,7 @@ static const struct slice names[MEMBERS] = {
     [2 * QUERY] = SLICE_CONST("q"),
     [2 * QUERY + 1] = SLICE_CONST("query"),
     [USER_AGENT] = SLICE_CONST("user_agent"),
+    [ADDRESS] = SLICE_CONST("ip"),
     [LOCATION] = SLICE_CONST("location"),
     [LANGUAGE] = SLICE_CONST("language"),
     [CREATED_AT] = SLICE_CONST("created_at"),
@@ -121,6 +122,7 @@ static void read_goatcounter(yyjson_val *root, const struct event_env *env, stru
         event_field_text(member[USER_AGENT], "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
     e->locale = event_field_text(member[LANGUAGE], "language", EVENT_LOCALE_BYTES_MAX, n);
     e->session_id = event_field_text(member[SESSION], "session", EVENT_ID_BYTES_MAX, n);
+    event_take_address(e, member[ADDRESS], "ip", n);
     read_location(member[LOCATION], env, e, n);
     e->context = root;
     e->context_skip = taken;
@@ -202,6 +204,7 @@ static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
     /* What is known of the sender is not the visitors'. */
     call->env.default_user_agent = SLICE_EMPTY;
     call->env.client = (struct event_client){.device = 0};
+    call->client.is_visitor = false;
     if (!ingest_member(body, "hits", &hits) || hits.text.data[0] != '[')
         return err_set(err, RC_INVALID, "no hits");
     return ingest_cut_array(call, hits.text, err);

@@ -132,11 +132,13 @@ struct event {
     struct decimal revenue; /* absent if the currency is */
     char currency[4];       /* three capital letters; "" */
     struct slice group_type, group_id, previous_id;
-    yyjson_val *traits, *traits_once; /* of a person or group; once: only where not set yet */
-    const struct event_client *client;
+    yyjson_val *traits, *traits_once;  /* of a person or group; once: only where not set yet */
+    const struct event_client *client; /* another than env's: what the dialect says beats ours */
     /* Of the visitor, where a server speaks for it (event_take_address): looked up, never kept. */
     struct ip address;
     bool has_address;
+    bool
+        is_spoken_for; /* set by a dialect whose server clients look like browsers: so it is here */
     yyjson_val *properties;             /* NULL or an object */
     const char *const *properties_skip; /* names left out; NULL = none */
     yyjson_val *context;

@@ -173,22 +173,40 @@ static void settle_visitor(struct ingest_call *call, const struct event *e)
     call->env.client.device = device_of(call, c->address, site, call->env.default_user_agent);
 }
 
+/* Of the address that came with the event, if one did; nothing of the server that sent it. */
 static void settle_spoken_for(struct ingest_call *call, struct event *e)
 {
     struct ingest_client *c = &call->client;
     char space[VISITOR_SITE_BYTES_MAX];
-    c->event_client = (struct event_client){.device = 0};
-    set_place(c, e->address, &c->event_place, &c->event_client);
+    if (!e->has_address)
+        return;
+    struct event_client found = {.device = 0};
+    set_place(c, e->address, &c->event_place, &found);
+    if (!c->event_client.country.len) {
+        c->event_client.country = found.country;
+        c->event_client.region = found.region;
+        c->event_client.city = found.city;
+    }
+    c->event_client.network = found.network;
     if (e->user_agent.len) /* an address alone may be a whole town */
         c->event_client.device =
             device_of(call, e->address, site_of(host_of(e->url), c->domains, space), e->user_agent);
-    e->client = &c->event_client;
 }
 
 void ingest_client_settle(struct ingest_call *call, struct event *e)
 {
-    if (call->client.is_visitor)
+    struct ingest_client *c = &call->client;
+    bool is_own = c->is_visitor && !e->is_spoken_for, is_told = e->client != &call->env.client;
+    if (is_own)
         settle_visitor(call, e);
-    else if (e->has_address)
+    if (is_own && !is_told)
+        return;
+    c->event_client = is_told ? *e->client : (struct event_client){.device = 0};
+    if (is_own)
+        c->event_client.device = call->env.client.device;
+    else
         settle_spoken_for(call, e);
+    if (c->is_limited)
+        c->event_client.region = c->event_client.city = SLICE_EMPTY;
+    e->client = &c->event_client;
 }

@@ -123,6 +123,49 @@ static void a_server_may_speak_for_a_visitor(void **state)
     assert_non_null(strstr(bed_answer(), "context.ip is no IP address"));
 }
 
+/* Dialects whose server clients cannot be told from browsers by their head. */
+static void umami_with_an_address_speaks_for_a_visitor(void **state)
+{
+    (void)state;
+#define UMAMI(more)                                                                          \
+    "{\"type\":\"event\",\"payload\":{\"website\":\"0198c0de-0000-7000-8000-000000000001\"," \
+    "\"hostname\":\"shop.example\",\"url\":\"/x\"" more "}}"
+    bed.path = "/api/send";
+    bed_post_text(UMAMI(""));
+    has("\"city\":\"Nuremberg\"");
+    char own[17];
+    snprintf(own, sizeof(own), "%s", device(0));
+    assert_int_equal(strlen(own), 16);
+    buf_clear(&bed.values);
+    bed.answers = 0;
+    bed_post_text(UMAMI(",\"ip\":\"81.2.69.7\",\"userAgent\":\"UA\""));
+    has("\"country\":\"GB\"");
+    lacks("81.2.69");
+    assert_int_equal(strlen(device(0)), 16);
+    assert_string_not_equal(device(0), own);
+    buf_clear(&bed.values);
+    bed.answers = 0;
+    bed_post_text(UMAMI(",\"ip\":\"junk\",\"userAgent\":\"UA\""));
+    lacks("geo");
+    lacks("device");
+}
+
+static void what_goatcounter_is_told_of_a_place_beats_the_address(void **state)
+{
+    (void)state;
+    bed.path = "/api/v0/count"; /* of a server, whatever its head says */
+    bed_post_text("{\"hits\":[{\"path\":\"/a\",\"user_agent\":\"UA\",\"ip\":\"81.2.69.7\"},"
+                  "{\"path\":\"/b\",\"user_agent\":\"UA\",\"ip\":\"88.198.7.9\",\"location\":"
+                  "\"US-CA\"},{\"path\":\"/c\"}]}");
+    assert_int_equal(bed.record_count, 3);
+    has("\"geo\":{\"country\":\"GB\"}");
+    has("\"geo\":{\"country\":\"US\",\"region\":\"US-CA\",\"network\":\"datacentre\"}");
+    lacks("\"DE\"");
+    assert_int_equal(strlen(device(0)), 16);
+    assert_string_not_equal(device(0), device(1));
+    assert_string_equal(device(2), "");
+}
+
 static void of_a_browser_the_connection_counts_not_what_its_page_says(void **state)
 {
     (void)state;
@@ -278,6 +321,8 @@ int main(void)
         STORY(a_browser_has_a_place_a_network_and_a_device),
         STORY(a_server_that_speaks_for_nobody_has_none),
         STORY(a_server_may_speak_for_a_visitor),
+        STORY(umami_with_an_address_speaks_for_a_visitor),
+        STORY(what_goatcounter_is_told_of_a_place_beats_the_address),
         STORY(of_a_browser_the_connection_counts_not_what_its_page_says),
         STORY(a_device_is_one_on_the_sites_of_a_project),
         STORY(a_batch_is_told_apart_by_site),
