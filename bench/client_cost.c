@@ -69,7 +69,8 @@ static void whole(const struct ip *address)
     static struct api_request req = {.net = &net};
     static struct ingest_call call = {.req = &req};
     static const struct tenant_project project = {.domains = SLICE_CONST("shop.example")};
-    struct event e = {.url = SLICE_LIT("https://www.shop.example/products/17?utm_source=x")};
+    struct event e = {.client = &call.env.client,
+                      .url = SLICE_LIT("https://www.shop.example/products/17?utm_source=x")};
     req.client = *address;
     call.env.client = (struct event_client){.device = 0};
     call.client = (struct ingest_client){.geo = geo, .salts = salts};
