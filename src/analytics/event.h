@@ -137,8 +137,8 @@ struct event {
     /* Of the visitor, where a server speaks for it (event_take_address): looked up, never kept. */
     struct ip address;
     bool has_address;
-    bool
-        is_spoken_for; /* set by a dialect whose server clients look like browsers: so it is here */
+    /* Set by a dialect whose server clients look like browsers: this one is a server's. */
+    bool is_spoken_for;
     yyjson_val *properties;             /* NULL or an object */
     const char *const *properties_skip; /* names left out; NULL = none */
     yyjson_val *context;
