@@ -211,14 +211,6 @@ static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 }
 
 /* ---- answers ---- */
-/* The smallest picture that every browser takes: one transparent pixel. */
-static const uint8_t gif[43] = {
-    'G',  'I',  'F',  '8',  '9',  'a',  1, 0, 1, 0, 0x80, 0, 0, /* 1 x 1, two colours: */
-    0,    0,    0,    0xff, 0xff, 0xff,                         /* black, white */
-    0x21, 0xf9, 4,    1,    0,    0,    0, 0,                   /* the first one is transparent */
-    0x2c, 0,    0,    0,    0,    1,    0, 1, 0, 0,             /* the image */
-    2,    2,    0x44, 1,    0,    0x3b};                        /* its one pixel, and the end */
-
 static const char *header_text(struct arena *arena, const char *text)
 {
     char *copy = arena_strndup(arena, text, strlen(text));
@@ -246,8 +238,7 @@ static void answer_count(struct ingest_call *call)
     uint32_t n = picture_headers(
         call->req->net->arena,
         is_kept ? NULL : arena_printf(call->req->net->arena, "not valid: %s", details), headers);
-    ingest_answer_with(call, is_kept ? 200 : 400, "image/gif",
-                       slice_of((const char *)gif, sizeof(gif)), headers, n);
+    ingest_answer_with(call, is_kept ? 200 : 400, "image/gif", ingest_pixel, headers, n);
 }
 
 static void answer_api(struct ingest_call *call)
@@ -294,7 +285,7 @@ static void refuse(struct api_request *req, enum rc rc, const char *text)
     if (!is_api(req)) {
         uint32_t n = picture_headers(req->net->arena,
                                      rc == RC_INVALID ? text : "no site of that name", headers);
-        api_answer(req, 400, "image/gif", slice_of((const char *)gif, sizeof(gif)), headers, n);
+        api_answer(req, 400, "image/gif", ingest_pixel, headers, n);
         return;
     }
     buf_init(&body, 4096);

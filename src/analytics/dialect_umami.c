@@ -15,10 +15,6 @@
 enum { SEND, BATCH }; /* variants of the route; what is read has one of these: */
 enum { WHOLE, FIRST_VITAL };
 
-static const struct vital {
-    const char *member, *metric;
-} vitals[] = {{"lcp", "LCP"}, {"inp", "INP"}, {"cls", "CLS"}, {"fcp", "FCP"}, {"ttfb", "TTFB"}};
-
 /* Where in the results the outcomes of an item are. */
 struct item {
     uint32_t first, count;
@@ -72,18 +68,6 @@ static const char *const taken[] = {
     "url",     "name", "id",    "vid",      "data",     "ip",       "userAgent", "timestamp",
     "lcp",     "inp",  "cls",   "fcp",      "ttfb",     NULL};
 
-static void read_screen(yyjson_val *v, struct event *e, struct event_notes *n)
-{
-    uint64_t width, height;
-    struct slice rest = event_field_text(v, "screen", 32, n);
-    struct slice first = slice_cut(&rest, 'x');
-    if (!slice_to_u64(first, &width) || !slice_to_u64(rest, &height) || width > INT32_MAX ||
-        height > INT32_MAX)
-        return;
-    e->screen_width = (int64_t)width;
-    e->screen_height = (int64_t)height;
-}
-
 /* Pages are sent whole, or without their host, which stands beside them. Umami reads them against
  * https://hostname, too. */
 static struct slice whole_url(yyjson_val *v, struct slice hostname, const char *name,
@@ -107,7 +91,7 @@ static void read_page(yyjson_val *const *member, const struct event_env *env, st
     e->referrer = whole_url(member[REFERRER], host, "referrer", env->arena, n);
     e->title = event_field_text(member[TITLE], "title", EVENT_TITLE_BYTES_MAX, n);
     e->locale = event_field_text(member[LANGUAGE], "language", EVENT_LOCALE_BYTES_MAX, n);
-    read_screen(member[SCREEN], e, n);
+    event_take_screen(e, member[SCREEN], "screen", n);
 }
 
 static void read_visitor(yyjson_val *const *member, struct event *e, struct event_notes *n)
@@ -141,23 +125,6 @@ static void read_event(yyjson_val *const *member, struct event *e, struct event_
     read_data(member, e, n);
 }
 
-static void read_vital(yyjson_val *payload, const struct vital *vital, const struct event_env *env,
-                       struct event *e, struct event_notes *n)
-{
-    char text[160];
-    struct err err = ERR_INIT;
-    yyjson_val *value = json_get(payload, vital->member);
-    event_set_kind(e, EVENT_VITAL);
-    if (!value || !json_is_number(value) || json_text(value).len > JSON_NUMBER_BYTES_MAX) {
-        event_drop(n, EVENT_BAD_VALUE, "%s is not a number", vital->member);
-        return;
-    }
-    size_t len = (size_t)snprintf(text, sizeof(text), "{\"metric\":\"%s\",\"value\":%.*s}",
-                                  vital->metric, SLICE_ARG(json_text(value)));
-    if (json_parse(env->arena, slice_of(text, len), &e->properties, &err) != RC_OK)
-        event_drop(n, EVENT_BAD_VALUE, "%s: %s", vital->member, err.text);
-}
-
 static void read_umami(yyjson_val *root, const struct event_env *env, struct event *e,
                        struct event_notes *n)
 {
@@ -176,7 +143,8 @@ static void read_umami(yyjson_val *root, const struct event_env *env, struct eve
     e->context = payload;
     e->context_skip = taken;
     if (env->variant >= FIRST_VITAL) {
-        read_vital(payload, &vitals[env->variant - FIRST_VITAL], env, e, n);
+        const struct event_vital *vital = &event_vitals[env->variant - FIRST_VITAL];
+        event_take_vital(e, vital, json_get(payload, vital->member), env, n);
     } else if (slice_eq_str(kind, "identify")) {
         event_set_kind(e, EVENT_IDENTIFY);
         e->traits = event_field_object(member[DATA], "data", n);
@@ -239,9 +207,9 @@ static enum rc cut_vitals(struct ingest_call *call, const struct json_span *span
 {
     struct json_span payload, value;
     bool is_any = false;
-    for (unsigned i = 0; i < COUNT_OF(vitals); i++) {
+    for (unsigned i = 0; i < EVENT_VITALS; i++) {
         if (!ingest_member(span->text, "payload", &payload) ||
-            !ingest_member(payload.text, vitals[i].member, &value) ||
+            !ingest_member(payload.text, event_vitals[i].member, &value) ||
             slice_eq_str(value.text, "null"))
             continue;
         is_any = true;

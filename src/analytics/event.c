@@ -287,7 +287,8 @@ static void put_value(struct json_out *o, const struct event *e, const struct ev
     put_client(o, e->client);
     MEMBER(o, "timezone", e->time_zone);
     put_kind(o, e);
-    put_object(o, ",\"traits\":", e->traits, NULL, EVENT_TRAITS_BYTES_MAX, "traits", scratch, n);
+    put_object(o, ",\"traits\":", e->traits, e->traits_skip, EVENT_TRAITS_BYTES_MAX, "traits",
+               scratch, n);
     put_object(o, ",\"traits_once\":", e->traits_once, NULL, EVENT_TRAITS_BYTES_MAX, "traits_once",
                scratch, n);
     put_object(o, ",\"properties\":", e->properties, e->properties_skip, EVENT_PROPERTIES_BYTES_MAX,

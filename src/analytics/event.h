@@ -132,7 +132,8 @@ struct event {
     struct decimal revenue; /* absent if the currency is */
     char currency[4];       /* three capital letters; "" */
     struct slice group_type, group_id, previous_id;
-    yyjson_val *traits, *traits_once;  /* of a person or group; once: only where not set yet */
+    yyjson_val *traits, *traits_once; /* of a person or group; once: only where not set yet */
+    const char *const *traits_skip;
     const struct event_client *client; /* another than env's: what the dialect says beats ours */
     /* Of the visitor, where a server speaks for it (event_take_address): looked up, never kept. */
     struct ip address;
@@ -181,6 +182,20 @@ void event_take_text_id(struct event *e, struct slice id, const struct event_env
  * (RFC 3339, or seconds or milliseconds). Below ten seconds, which a request may take on its way,
  * and for what is no time: 0. */
 int64_t event_clock_skew_ms(struct slice sent_at, const struct event_env *env);
+/* The same for a time that is at hand already. */
+void event_set_time(struct event *e, unix_ms t, const char *name, const struct event_env *env,
+                    struct event_notes *n);
+/* "1920x1080", as several clients write it. */
+void event_take_screen(struct event *e, yyjson_val *v, const char *name, struct event_notes *n);
+/* What several clients call the web vitals. */
+struct event_vital {
+    const char *member, *metric;
+};
+enum { EVENT_VITALS = 5 };
+extern const struct event_vital event_vitals[EVENT_VITALS];
+/* The event is that vital: kind, name, properties. */
+void event_take_vital(struct event *e, const struct event_vital *vital, yyjson_val *value,
+                      const struct event_env *env, struct event_notes *n);
 /* An object or nothing. */
 yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_notes *n);
 /* A name that is the dialect's own word, not the client's. */

@@ -3,6 +3,7 @@
 #include "analytics/event.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/must.h"
@@ -144,6 +145,17 @@ int64_t event_clock_skew_ms(struct slice sent_at, const struct event_env *env)
     return t.ms <= 0 || (skew > -SLACK_MS && skew < SLACK_MS) ? 0 : skew;
 }
 
+void event_set_time(struct event *e, unix_ms t, const char *name, const struct event_env *env,
+                    struct event_notes *n)
+{
+    t.ms = t.ms + env->clock_skew_ms < 0 ? t.ms : t.ms + env->clock_skew_ms;
+    if (t.ms > env->received_at.ms + EVENT_FUTURE_MS_MAX) {
+        event_warn(n, "%s is more than 24 hours ahead, set back to that", name);
+        t.ms = env->received_at.ms + EVENT_FUTURE_MS_MAX;
+    }
+    e->timestamp = t;
+}
+
 void event_take_time(struct event *e, yyjson_val *v, const char *name, const struct event_env *env,
                      struct event_notes *n)
 {
@@ -158,12 +170,7 @@ void event_take_time(struct event *e, yyjson_val *v, const char *name, const str
                    name);
         return;
     }
-    t.ms = t.ms + env->clock_skew_ms < 0 ? t.ms : t.ms + env->clock_skew_ms;
-    if (t.ms > env->received_at.ms + EVENT_FUTURE_MS_MAX) {
-        event_warn(n, "%s is more than 24 hours ahead, set back to that", name);
-        t.ms = env->received_at.ms + EVENT_FUTURE_MS_MAX;
-    }
-    e->timestamp = t;
+    event_set_time(e, t, name, env, n);
 }
 
 yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_notes *n)
@@ -305,4 +312,35 @@ struct slice event_url_path_hash(struct slice url, struct arena *arena)
         return path;
     const struct slice parts[] = {path, slice_sub(url, (size_t)(hash - url.data))};
     return event_join(arena, parts, COUNT_OF(parts));
+}
+
+void event_take_screen(struct event *e, yyjson_val *v, const char *name, struct event_notes *n)
+{
+    uint64_t width, height;
+    struct slice rest = event_field_text(v, name, 32, n);
+    struct slice first = slice_cut(&rest, 'x');
+    if (!slice_to_u64(first, &width) || !slice_to_u64(rest, &height) || width > INT32_MAX ||
+        height > INT32_MAX)
+        return;
+    e->screen_width = (int64_t)width;
+    e->screen_height = (int64_t)height;
+}
+
+const struct event_vital event_vitals[EVENT_VITALS] = {
+    {"lcp", "LCP"}, {"inp", "INP"}, {"cls", "CLS"}, {"fcp", "FCP"}, {"ttfb", "TTFB"}};
+
+void event_take_vital(struct event *e, const struct event_vital *vital, yyjson_val *value,
+                      const struct event_env *env, struct event_notes *n)
+{
+    char text[64 + JSON_NUMBER_BYTES_MAX];
+    struct err err = ERR_INIT;
+    event_set_kind(e, EVENT_VITAL);
+    if (!value || !json_is_number(value) || json_text(value).len > JSON_NUMBER_BYTES_MAX) {
+        event_drop(n, EVENT_BAD_VALUE, "%s is not a number", vital->member);
+        return;
+    }
+    size_t len = (size_t)snprintf(text, sizeof(text), "{\"metric\":\"%s\",\"value\":%.*s}",
+                                  vital->metric, SLICE_ARG(json_text(value)));
+    if (json_parse(env->arena, slice_of(text, len), &e->properties, &err) != RC_OK)
+        event_drop(n, EVENT_BAD_VALUE, "%s: %s", vital->member, err.text);
 }

@@ -145,6 +145,16 @@ void ingest_answer(struct ingest_call *call, int status, const char *content_typ
     ingest_answer_with(call, status, content_type, body, NULL, 0);
 }
 
+/* The smallest picture that every browser takes: one transparent pixel. */
+static const uint8_t gif[43] = {
+    'G',  'I',  'F',  '8',  '9',  'a',  1, 0, 1, 0, 0x80, 0, 0, /* 1 x 1, two colours: */
+    0,    0,    0,    0xff, 0xff, 0xff,                         /* black, white */
+    0x21, 0xf9, 4,    1,    0,    0,    0, 0,                   /* the first one is transparent */
+    0x2c, 0,    0,    0,    0,    1,    0, 1, 0, 0,             /* the image */
+    2,    2,    0x44, 1,    0,    0x3b};                        /* its one pixel, and the end */
+
+const struct slice ingest_pixel = {(const char *)gif, sizeof(gif)};
+
 static enum rc decompress(struct ingest_call *call, struct err *err)
 {
     struct decoder *d = ingest_decoder_take(call->ingest);

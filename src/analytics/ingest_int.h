@@ -185,6 +185,8 @@ void ingest_client_begin(struct ingest_call *call, const struct tenant_project *
  * (event_take_address), all of it. After read(), before the record is written. */
 void ingest_client_settle(struct ingest_call *call, struct event *e);
 
+extern const struct slice ingest_pixel; /* a GIF, for routes that a picture asks */
+
 /* ---- ingest_pool.c ---- */
 struct ingest_pools;
 struct ingest_pools *ingest_pools_new(void);
