@@ -159,8 +159,8 @@ static void a_text_is_never_cut_inside_a_character(void **state)
     }
 }
 
-/* A rule that begins with "anything of these" begins at each of a thousand blanks anew; no answer is
- * worth that. Without the limit of steps nothing is cut short. */
+/* A rule that begins with "anything of these" begins anew at each of a thousand blanks; no answer
+ * is worth that. Without the limit of steps nothing is cut short. */
 static void a_text_made_to_be_slow_is_given_up(void **state)
 {
     (void)state;
