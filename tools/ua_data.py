@@ -14,7 +14,7 @@ import re
 import sys
 
 SET_MAX = 16  # strings that one piece of a rule may stand for before it is cut into clauses
-ALTERNATIVES_MAX = 96
+ALTERNATIVES_MAX = 1000
 ATOM_BYTES_MAX = 16
 CLAUSES_MAX = 4
 CLASS_MAX = 4

@@ -67,6 +67,7 @@ struct project_writer {
     bool is_filter_built;
     bool is_filter_blind; /* an id could not be noted: everything is asked */
     struct arena arena;
+    struct ua_parser *agents;                           /* from the first batch on */
     struct native_column columns[PROJECT_COLUMN_COUNT]; /* rows but for rejected ones, in order */
     uint64_t insert_bytes_max;
     uint32_t chunk_records;
@@ -225,6 +226,7 @@ void project_writer_free(struct project_writer *w)
     inserter_end(w);
     writer_shrink(w);
     arena_done(&w->arena);
+    ua_parser_free(w->agents);
     project_filter_free(w->filter);
     project_table_free(w->own_table);
     heap_free(w);
@@ -293,6 +295,7 @@ static enum rc decode_one(struct write *x, uint32_t i, project_reject_fn *reject
         return RC_OK;
     }
     TRY(rc);
+    project_agent_fill(w->agents, &decoded);
     project_row_encode(w->columns, &decoded, x->batch->partition, record->offset);
     x->encoded++;
     row->seen = (struct project_seen){decoded.project, decoded.id, decoded.received_at};
@@ -590,6 +593,8 @@ static enum rc write_batch(struct write *x, project_reject_fn *reject, void *rej
 {
     struct project_writer *w = x->w;
     TRY(rows_reserve(w, x->count, err));
+    if (!w->agents && project_agents_new(&w->agents) != RC_OK)
+        return err_set(err, RC_NOMEM, "no memory for the rules about user agents");
     x->rows = w->rows;
     memset(w->buckets, 0, w->bucket_count * sizeof(w->buckets[0]));
     enum rc rc = write_chunks(x, reject, reject_ctx, err);

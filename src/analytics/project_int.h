@@ -13,6 +13,7 @@
 #include "base/uuid.h"
 #include "codec/decimal.h"
 #include "codec/native.h"
+#include "ua/ua.h"
 
 /* ---- a record, decoded; slices point into the record or into the arena of the decoding ---- */
 struct project_row {
@@ -73,6 +74,13 @@ struct slice project_url_host(struct slice host, struct arena *scratch);
 /* A value of a query, percent- and '+'-decoded: at most 200 bytes, up to the first that is no part
  * of a character. */
 struct slice project_url_value(struct slice raw, struct arena *scratch);
+
+/* ---- who sent it (project_agent.c) ----
+ * One thread's; ua_parser_free() ends it. RC_NOMEM. */
+enum rc project_agents_new(struct ua_parser **ret_agents) MUST_CHECK;
+/* browser_name … bot from the record's user agent, hints and network; nothing without a user agent
+ * (an event of a server). The texts are valid until the next call. */
+void project_agent_fill(struct ua_parser *agents, struct project_row *row);
 
 /* ---- ids seen lately: Bloom filters by generation ----
  * Never says "no" for an id that was added and whose received_at lies less than

@@ -159,29 +159,33 @@ static void a_text_is_never_cut_inside_a_character(void **state)
     }
 }
 
-/* A device's rule goes over a text of 1,000 bytes many times; no answer is worth that. */
+/* A rule that begins with "anything of these" begins anew at each of a thousand blanks; no answer
+ * is worth that. Without the limit of steps nothing is cut short. */
 static void a_text_made_to_be_slow_is_given_up(void **state)
 {
     (void)state;
     static char ua[UA_BYTES_MAX];
     struct ua_result r;
     uint64_t before = ua_parser_stats(parser).cut_short;
-    memcpy(ua, "Android 4.4; ", 13);
-    for (size_t i = 13; i < sizeof(ua); i++)
-        ua[i] = "aa;-Android 4 "[i % 14];
-    for (int i = 0; i < 3; i++)
-        ua_parse(parser, slice_of(ua, sizeof(ua)), NULL, &r);
-    assert_true(ua_parser_stats(parser).cut_short - before <= 3 * 4);
+    memset(ua, ' ', sizeof(ua));
+    memcpy(ua + 250, "st8", 3);
+    memcpy(ua + 480, "K7mlwcbot", 9);
+    ua_parse(parser, slice_of(ua, sizeof(ua)), NULL, &r);
+    uint64_t cuts = ua_parser_stats(parser).cut_short - before;
+    assert_true(cuts >= 1 && cuts <= 4);
+    ua_parse(parser, slice_str(browsers[0]), NULL, &r); /* the next one is not affected */
+    assert_slice(r.browser_name, "Edge");
 }
 
 static void without_memory_nothing_is_made_and_nothing_is_lost(void **state)
 {
     (void)state;
     uint64_t before = heap_bytes(HEAP_ANALYTICS);
-    for (uint64_t k = 1, step = 1; k < 100000; k += step++ * 7) {
+    enum rc rc = RC_NOMEM;
+    for (uint64_t k = 1, step = 1; rc != RC_OK; k += step++ * 7) {
         struct ua_set *other = NULL;
         heap_fail_after(k);
-        enum rc rc = ua_set_new(&other);
+        rc = ua_set_new(&other);
         heap_fail_after(0);
         ua_set_free(other);
         assert_true(rc == RC_OK || rc == RC_NOMEM);
