@@ -1,6 +1,6 @@
 /* WHAT  OpenPanel's POST /track: {"type","payload"} of @openpanel/sdk and its kin.
  * WHY   The path is PostHog's, too: a request with the header openpanel-client-id is this dialect's
- *       (dialect_posthog.c looks). Replays of screens are answered and not kept.
+ *       (only_with). Replays of screens are answered and not kept.
  * KEYS  the header openpanel-client-id: a write key, or one of the project's names. */
 #include "analytics/ingest_int.h"
 
@@ -76,7 +76,7 @@ static void read_payload(struct slice type, yyjson_val *payload, const struct ev
         event_set_kind(e, EVENT_IDENTIFY);
         e->properties = payload; /* property and value, which are no state of their own */
     } else if (slice_eq_str(type, "replay")) {
-        event_drop(n, EVENT_BAD_VALUE, "replays of screens are not kept");
+        event_drop(n, EVENT_NOT_KEPT, "weir keeps no replays of screens");
     } else {
         event_drop(n, EVENT_BAD_VALUE, "type is none of OpenPanel's");
     }
@@ -103,7 +103,7 @@ static struct slice find_key(struct ingest_call *call)
 static void answer_openpanel(struct ingest_call *call)
 {
     const struct ingest_result *r = &call->results[0];
-    if (call->result_count && r->reason != EVENT_FINE && r->reason != EVENT_BAD_VALUE) {
+    if (call->result_count && r->reason != EVENT_FINE && r->reason != EVENT_NOT_KEPT) {
         api_problem(call->req, RC_INVALID, "%s",
                     r->details ? r->details : event_reason_name(r->reason));
         return;
@@ -117,13 +117,10 @@ static void answer_openpanel(struct ingest_call *call)
 
 static const struct dialect_route routes[] = {
     {.method = NET_POST,
-     .pattern = "/openpanel/track",
-     .openapi = "{\"operationId\":\"ingestOpenpanel\",\"summary\":\"OpenPanel; /track does the "
-                "same for a request with "
-                "the header "
-                "openpanel-client-id\",\"security\":[{\"writeKey\":[]}],\"requestBody\":{"
-                "\"required\":true,"
-                "\"content\":{\"application/"
+     .pattern = "/track",
+     .only_with = "openpanel-client-id",
+     .openapi = "{\"operationId\":\"ingestOpenpanel\",\"summary\":\"OpenPanel\",\"security\":[{"
+                "\"writeKey\":[]}],\"requestBody\":{\"required\":true,\"content\":{\"application/"
                 "json\":{}}},\"responses\":{\"200\":{\"description\":\"{deviceId, sessionId}\"},"
                 "\"401\":{\"$ref\":\"#/components/responses/Problem\"}}}"},
 };

@@ -20,14 +20,26 @@ static const struct {
     enum how how;
     enum net_method method;
 } targets[] = {
-    {"/v1/events", WITH_KEY, NET_POST},   {"/i/v1/analytics/events", WITH_KEY, NET_POST},
-    {"/view", WITH_TOKEN, NET_POST},      {"/api/event", WITH_NAME, NET_POST},
-    {"/api/send", WITH_NAME, NET_POST},   {"/api/batch", WITH_NAME, NET_POST},
-    {"/s/count", WITH_NAME, NET_GET},     {"/api/v0/count", WITH_NAME, NET_POST},
-    {"/e", WITH_NAME, NET_POST},          {"/e", WITH_NAME, NET_GET},
-    {"/engage", WITH_NAME, NET_POST},     {"/v1/batch", WITH_NAME, NET_POST},
-    {"/v1/identify", WITH_KEY, NET_POST}, {"/pixel/v1/track", WITH_NAME, NET_GET},
+    {"/v1/events", WITH_KEY, NET_POST},
+    {"/i/v1/analytics/events", WITH_KEY, NET_POST},
+    {"/view", WITH_TOKEN, NET_POST},
+    {"/api/event", WITH_NAME, NET_POST},
+    {"/api/send", WITH_NAME, NET_POST},
+    {"/api/batch", WITH_NAME, NET_POST},
+    {"/s/count", WITH_NAME, NET_GET},
+    {"/api/v0/count", WITH_NAME, NET_POST},
+    {"/e", WITH_NAME, NET_POST},
+    {"/e", WITH_NAME, NET_GET},
+    {"/engage", WITH_NAME, NET_POST},
+    {"/v1/batch", WITH_NAME, NET_POST},
+    {"/v1/identify", WITH_KEY, NET_POST},
+    {"/pixel/v1/track", WITH_NAME, NET_GET},
     {"/w", WITH_KEY, NET_POST},
+    {"/mp/collect", WITH_KEY, NET_POST},
+    {"/track", WITH_KEY, NET_POST},
+    {"/api/track", WITH_NAME, NET_POST},
+    {"/com.snowplowanalytics.snowplow/tp2", WITH_NAME, NET_POST},
+    {"/i", WITH_NAME, NET_GET},
 };
 static char token[1024];
 
@@ -83,6 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bed.method = targets[which].method;
     bed_header("User-Agent", "fuzz\xff\x01");
     bed_header("Origin", "https://s");
+    if (slice_eq_str(slice_str(bed.path), "/track"))
+        bed_header("openpanel-client-id", "s"); /* else it is PostHog's */
     if (targets[which].how == WITH_TOKEN)
         bed_header("Authorization", token);
     else if (targets[which].how == WITH_NAME)
