@@ -97,7 +97,7 @@ export class Relay {
     return this.posts().flatMap((r) => (r.body?.e ?? []).map((e) => ({ ...e, from: r }))).filter(where);
   }
   saw(what, where, count = 1) {
-    return until(what, () => { const all = this.events(where); return all.length >= count && all; });
+    return until(what, () => { const all = this.events(where); return all.length >= count && all; }, 60000);
   }
   stop() { return close(this.server); }
 }
