@@ -20,9 +20,10 @@ export async function launch(options = {}) {
 
 /** A browser that nobody drives, for what Chromium does not do while somebody does: the pages drive themselves. */
 export function visit(t, url) {
-  const profile = tempFolder(t);
+  const profile = tempFolder(); // goes with this process: the browser has to end before
   const child = spawn(CHROMIUM, ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync', '--disable-background-networking', '--password-store=basic', `--user-data-dir=${profile}`, '--remote-debugging-port=0', url], { stdio: 'ignore', detached: true });
   const ended = new Promise((done) => { child.on('exit', done); });
+  child.unref();
   t.after(async () => {
     try { process.kill(-child.pid, 'SIGKILL'); } catch { /* gone */ }
     await ended;
@@ -97,7 +98,7 @@ export class Relay {
     return this.posts().flatMap((r) => (r.body?.e ?? []).map((e) => ({ ...e, from: r }))).filter(where);
   }
   saw(what, where, count = 1) {
-    return until(what, () => { const all = this.events(where); return all.length >= count && all; });
+    return until(what, () => { const all = this.events(where); return all.length >= count && all; }, 60000);
   }
   stop() { return close(this.server); }
 }
