@@ -112,14 +112,11 @@ static void read_page(yyjson_val *const *member, const struct event_env *env, st
 
 static void read_visitor(yyjson_val *const *member, struct event *e, struct event_notes *n)
 {
-    static const struct event_client nobody;
-    struct slice address = event_field_text(member[IP], "ip", 64, n);
     e->user_id = event_field_text(member[ID], "id", EVENT_ID_BYTES_MAX, n);
     e->anonymous_id = event_field_text(member[VISITOR], "vid", EVENT_ID_BYTES_MAX, n);
     e->user_agent =
         event_field_text(member[USER_AGENT], "userAgent", EVENT_USER_AGENT_BYTES_MAX, n);
-    if (address.len) /* a server speaks for a visitor: what is known of the server is not theirs */
-        e->client = &nobody;
+    event_take_address(e, member[IP], "ip", n);
 }
 
 static void read_data(yyjson_val *const *member, struct event *e, struct event_notes *n)
@@ -462,5 +459,4 @@ const struct dialect dialect_umami = {.source = "umami",
                                       .cut = cut,
                                       .read = read_umami,
                                       .answer = answer_umami,
-                                      .is_of_visitor = true,
                                       .refuse = refuse};

@@ -174,6 +174,11 @@ static void settle_spoken_for(struct ingest_call *call, struct event *e)
     char space[VISITOR_SITE_BYTES_MAX];
     c->event_client = (struct event_client){.device = 0};
     set_place(c, e->address, &c->event_place, &c->event_client);
+    if (e->client != &call->env.client) { /* the dialect was told the place */
+        c->event_client.country = e->client->country;
+        c->event_client.region = e->client->region;
+        c->event_client.city = e->client->city;
+    }
     if (e->user_agent.len) /* an address alone may be a whole town */
         c->event_client.device =
             device_of(call, e->address, site_of(host_of(e->url), c->domains, space), e->user_agent);
