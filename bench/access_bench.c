@@ -1,6 +1,7 @@
 /* WHAT    What it costs to know who asks: weir-access-bench STATE.DB [seconds of each part, 0.5].
- *         Puts 10,000 projects with 100,000 keys into the database (which weir init has made),
- *         loads the view of them, looks keys up, verifies tokens of each algorithm. JSON on stdout.
+ *         Puts 10,000 projects with 100,000 keys and 50,000 names into the database (which weir
+ *         init has made), loads the view of them, looks keys and names up, verifies tokens of each
+ *         algorithm. JSON on stdout.
  * HOW     CPU time of the one thread, the least of several rounds: other work on the machine can
  *         only make it more. "few" is one client's view of it (all in the caches), "many" a
  *         different key each time. */
@@ -115,16 +116,20 @@ static enum rc add_key(struct state *s, const char *project, uint32_t n, struct 
 static enum rc fill(void *org, struct state *s, struct err *err)
 {
     uint8_t secret[32];
-    char id[UUID_TEXT_LEN + 1];
+    char id[UUID_TEXT_LEN + 1], domains[100], ids[200];
     for (uint32_t p = 0; p < PROJECTS; p++) {
         struct uuid uuid = uuid_v7(unix_now());
         random_draw(secret, sizeof(secret));
+        snprintf(domains, sizeof(domains), "shop%u.example.com\nblog%u.example.org", p, p);
+        snprintf(ids, sizeof(ids), "6f7c2d1e-0000-4000-8000-0000%08x\nG-%u\nphc_AbCdEfGhIjKl%u", p,
+                 p, p);
         TRY(state_run(s,
-                      "INSERT INTO projects (id, org_id, name, jwt_secret, hash_key, created_at) "
-                      "VALUES (?1, ?2, 'bench', ?3, ?3, 0)",
+                      "INSERT INTO projects (id, org_id, name, jwt_secret, hash_key, created_at, "
+                      "domains, client_ids) VALUES (?1, ?2, 'bench', ?3, ?3, 0, ?4, ?5)",
                       (struct state_value[]){STATE_STR(uuid_format(&uuid, id)), STATE_STR(org),
-                                             STATE_BYTES(secret, sizeof(secret))},
-                      3, NULL, NULL, err));
+                                             STATE_BYTES(secret, sizeof(secret)),
+                                             STATE_STR(domains), STATE_STR(ids)},
+                      5, NULL, NULL, err));
         for (uint32_t k = 0; k < KEYS_PER_PROJECT; k++)
             TRY(add_key(s, id, p * KEYS_PER_PROJECT + k, err));
     }
@@ -177,6 +182,23 @@ static void measure_keys(const char *name, uint32_t first, uint32_t among, uint3
     b.among = among;
     b.step = step;
     printf("\"%s\":%.0f,", name, ns_of(find_key));
+}
+
+/* ---- names ---- */
+static char names[1000][40];
+
+static void find_name(void)
+{
+    b.next = (b.next + 1) % COUNT_OF(names);
+    must(tenant_project_by_name(b.view, slice_str(names[b.next])));
+}
+
+static void measure_names(void)
+{
+    for (unsigned i = 0; i < COUNT_OF(names); i++)
+        snprintf(names[i], sizeof(names[i]),
+                 i % 2 ? "www.Shop%u.example.com" : "6f7c2d1e-0000-4000-8000-0000%08x", i * 9);
+    printf("\"name, many\":%.0f,", ns_of(find_name));
 }
 
 /* ---- tokens ---- */
@@ -245,6 +267,7 @@ int main(int argc, char **argv)
     measure_keys("write key, many", 0, KEYS, 7358);
     measure_keys("secret key, few", 1, FEW, 2);
     measure_keys("secret key, many", 1, KEYS, 7358);
+    measure_names();
     measure_tokens();
     printf("\"unknown key\":%.0f}}\n", ns_of(find_none));
     tenant_view_give(b.view);

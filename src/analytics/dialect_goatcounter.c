@@ -40,6 +40,12 @@ static const char *const taken[] = {
     "ref",      "s",    "size",       "q",        "query",      "rnd",     "ip",
     "location", "key",  "user_agent", "language", "created_at", "session", NULL};
 
+/* What a request says beside its hits. */
+struct head {
+    struct slice site; /* "https://shop.example"; empty: not known */
+    bool is_limited;   /* nothing finer than a country is kept */
+};
+
 /* ---- reading ---- */
 static yyjson_val *either(yyjson_val *const *member, unsigned which)
 {
@@ -74,28 +80,29 @@ static void read_size(yyjson_val *v, struct event *e, struct event_notes *n)
 static void read_page(struct slice path, struct slice query, const struct event_env *env,
                       struct event *e)
 {
-    const struct slice *site = env->own;
+    const struct head *head = env->shared;
     bool is_path = path.len && path.data[0] == '/';
     bool has_query = memchr(path.data, '?', path.len) != NULL;
     struct slice mark = query.len && query.data[0] != '?' ? SLICE_LIT("?") : SLICE_EMPTY;
-    const struct slice parts[] = {site && is_path ? *site : SLICE_EMPTY, path,
+    const struct slice parts[] = {is_path ? head->site : SLICE_EMPTY, path,
                                   has_query ? SLICE_EMPTY : mark, has_query ? SLICE_EMPTY : query};
     e->url = event_cut(event_join(env->arena, parts, COUNT_OF(parts)), EVENT_URL_BYTES_MAX);
     e->path = event_url_path(path);
 }
 
-/* "US" or "US-CA", as its own log or a server knows it. */
-static void read_location(yyjson_val *v, const struct event_env *env, struct event *e,
-                          struct event_notes *n)
+/* "US" or "US-CA", as its own log or a server knows it: outweighs what the address says. */
+static void read_place(yyjson_val *location, yyjson_val *address, const struct event_env *env,
+                       struct event *e, struct event_notes *n)
 {
-    struct slice place = event_field_text(v, "location", EVENT_PLACE_BYTES_MAX, n);
+    const struct head *head = env->shared;
+    struct slice place = event_field_text(location, "location", EVENT_PLACE_BYTES_MAX, n);
+    event_take_address(e, address, "ip", n);
     struct event_client *client = place.len ? arena_alloc(env->arena, sizeof(*client)) : NULL;
     if (!client)
         return;
-    *client = *e->client;
-    client->region = memchr(place.data, '-', place.len) ? place : SLICE_EMPTY;
+    bool has_region = memchr(place.data, '-', place.len) && !head->is_limited;
+    *client = (struct event_client){.region = has_region ? place : SLICE_EMPTY};
     client->country = slice_cut(&place, '-');
-    client->city = SLICE_EMPTY;
     e->client = client;
 }
 
@@ -122,8 +129,7 @@ static void read_goatcounter(yyjson_val *root, const struct event_env *env, stru
         event_field_text(member[USER_AGENT], "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
     e->locale = event_field_text(member[LANGUAGE], "language", EVENT_LOCALE_BYTES_MAX, n);
     e->session_id = event_field_text(member[SESSION], "session", EVENT_ID_BYTES_MAX, n);
-    event_take_address(e, member[ADDRESS], "ip", n);
-    read_location(member[LOCATION], env, e, n);
+    read_place(member[LOCATION], member[ADDRESS], env, e, n);
     e->context = root;
     e->context_skip = taken;
 }
@@ -188,23 +194,30 @@ static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *
     return ingest_form_to_json(call, form, body, err);
 }
 
+static struct slice site_of(const struct ingest_call *call)
+{
+    struct slice origin = page_origin(call);
+    for (size_t i = 0; i < origin.len; i++) /* a header: any bytes */
+        if (origin.data[i] <= ' ' || origin.data[i] > '~')
+            return SLICE_EMPTY;
+    return origin;
+}
+
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 {
     struct json_span hits;
+    struct head *head = arena_zalloc(call->req->net->arena, sizeof(*head));
+    ENSURE(head, err_set(err, RC_NOMEM, "There is no memory for this request now."));
+    head->is_limited = call->client.is_limited;
+    call->env.shared = head;
     if (call->route->variant == COUNT) {
-        struct slice *site = arena_alloc(call->req->net->arena, sizeof(*site));
-        ENSURE(site, err_set(err, RC_NOMEM, "There is no memory for this request now."));
-        *site = page_origin(call);
-        for (size_t i = 0; i < site->len; i++) /* a header: any bytes */
-            if (site->data[i] <= ' ' || site->data[i] > '~')
-                *site = SLICE_EMPTY;
-        call->env.own = site;
+        head->site = site_of(call);
         return ingest_cut_one(call, body, err);
     }
     /* What is known of the sender is not the visitors'. */
-    call->env.default_user_agent = SLICE_EMPTY;
-    call->env.client = (struct event_client){.device = 0};
     call->client.is_visitor = false;
+    call->env.client = (struct event_client){.device = 0};
+    call->env.default_user_agent = SLICE_EMPTY;
     if (!ingest_member(body, "hits", &hits) || hits.text.data[0] != '[')
         return err_set(err, RC_INVALID, "no hits");
     return ingest_cut_array(call, hits.text, err);

@@ -428,5 +428,4 @@ const struct dialect dialect_umami = {.source = "umami",
                                       .cut = cut,
                                       .read = read_umami,
                                       .answer = answer_umami,
-                                      .is_of_visitor = true,
                                       .refuse = refuse};

@@ -178,7 +178,8 @@ void ingest_answer_with(struct ingest_call *call, int status, const char *conten
     "responses/Problem\"}}"
 
 /* ---- ingest_client.c ---- */
-/* Fills call->env.client from the request's head, if that is the visitor's. On the loop. */
+/* Fills call->env.client from the request's head, if that is the visitor's, as far as the project
+ * lets it. */
 void ingest_client_begin(struct ingest_call *call, const struct tenant_project *project,
                          bool is_visitor);
 /* What depends on the event: the device of its site; or, of one that a server sends for a visitor

@@ -111,6 +111,39 @@ test('origins: a page elsewhere is refused, and can read that it is', async () =
   for (const wrong of ['https://shop.example/', 'shop.example', '*', 'https://a b']) assert.equal((await client.call('PATCH', keyPath(project, key.id), { as: owner, body: { allowed_origins: [wrong] } })).status, 400, wrong);
 });
 
+test('a name lets events in and nothing else; it is one project\'s, and obeys its origins', async () => {
+  const project = await newProject(), other = await newProject();
+  const { id: orgB } = await client.must(201, 'POST', '/v1/orgs', { as: owner, body: { name: 'B' } });
+  const { id: foreign } = await client.must(201, 'POST', `/v1/orgs/${orgB}/projects`, { as: owner, body: { name: 'b' } });
+  const name = (id, body, inside = org) => client.call('PATCH', `/v1/orgs/${inside}/projects/${id}`, { as: owner, body });
+  const set = await name(project, { domains: ['names.example'], client_ids: ['phc_Names', '6f7c2d1e-0000-4000-8000-00000000aaaa'] });
+  assert.deepEqual([set.status, set.json.domains, set.json.client_ids], [200, ['names.example'], ['phc_Names', '6f7c2d1e-0000-4000-8000-00000000aaaa']]);
+  const post = (token, headers = {}) => client.call('POST', '/v1/events', { as: { token }, body: event(), headers });
+  for (const known of ['names.example', 'www.Names.example', 'phc_Names', '6F7C2D1E-0000-4000-8000-00000000AAAA']) assert.equal((await post(known)).status, 200, known);
+  for (const unknown of ['example', 'phc_', 'other.example', '', project]) assert.equal((await post(unknown)).status, 401, unknown);
+  for (const [method, target] of [['GET', `/projects/${project}/pages`], ['GET', `/v1/orgs/${org}/projects/${project}`], ['GET', `/v1/orgs/${org}/projects/${project}/keys`], ['PATCH', `/v1/orgs/${org}/projects/${project}`]]) {
+    for (const as of [{ token: 'names.example' }, { key: 'phc_Names' }]) assert.equal((await client.call(method, target, { as })).status, 401, `${method} ${target}`);
+  }
+  for (const [id, inside] of [[other, org], [foreign, orgB]]) {
+    const taken = await name(id, { client_ids: ['PHC_names'] }, inside);
+    assert.equal(taken.status, 409);
+    assert.ok(!taken.text.includes(project) && !taken.text.includes(org), taken.text);
+  }
+  assert.equal((await name(other, { client_ids: ['wk_00000000000000000000000000000000'] })).status, 400);
+  await client.must(200, 'PATCH', `/v1/orgs/${org}/projects/${project}`, { as: owner, body: { allowed_origins: ['https://names.example'] } });
+  assert.equal((await post('phc_Names', { origin: 'https://names.example' })).status, 200);
+  assert.equal((await post('phc_Names', { origin: 'https://evil.example' })).status, 403);
+  assert.equal((await post('phc_Names')).status, 200, 'no browser');
+  await client.must(204, 'DELETE', `/v1/orgs/${org}/projects/${project}`, { as: owner });
+  assert.equal((await post('phc_Names')).status, 401);
+  assert.equal((await name(foreign, { client_ids: ['phc_Names'] }, orgB)).status, 200, 'free again');
+  assert.equal((await post('phc_Names', { origin: 'https://evil.example' })).status, 200);
+  const updates = async () => (await auditEvents(s)).filter((e) => e.action === 'project.update' && e.resource.id === project);
+  const told = await until('its audit event', async () => { const all = await updates(); return all.length && all; });
+  assert.deepEqual(told[0].before.client_ids, []);
+  assert.deepEqual(told[0].after.client_ids, ['phc_Names', '6f7c2d1e-0000-4000-8000-00000000aaaa']);
+});
+
 test('an archived project is not there any more, for anybody', async (t) => {
   const project = await newProject(), write = await newKey(project, { kind: 'write' }), secret = await newKey(project, { scopes: ['keys:read', 'stats:read'] });
   const c = new Connections(t, 8);

@@ -174,6 +174,63 @@ static void of_a_browser_the_connection_counts_not_what_its_page_says(void **sta
     lacks("81.2.69");
 }
 
+static void each_project_of_a_request_is_under_its_own_rules(void **state)
+{
+    (void)state;
+    const char *body = "{\"n\":\"x\",\"u\":\"https://shop.example/\",\"d\":\"one,two\"}";
+    bed.path = "/api/event";
+    bed.names = "one";
+    bed.other_names = "two";
+    bed_no_header("Authorization");
+    bed_post_text(body);
+    assert_int_equal(bed.record_count, 2);
+    assert_int_equal(strlen(device(0)), 16);
+    assert_int_equal(strlen(device(1)), 16);
+    assert_string_not_equal(device(0), device(1)); /* two projects know nothing of each other */
+    buf_clear(&bed.values);
+    bed.answers = 0;
+    bed.other.privacy = TENANT_PRIVACY_STRICT;
+    bed_post_text(body);
+    assert_int_equal(strlen(device(0)), 16);
+    assert_string_equal(device(1), "");
+    const char *second = strchr(bed_values(), '\n');
+    assert_non_null(strstr(second, "\"geo\":{\"country\":\"DE\",\"network\""));
+    bed.other.privacy = TENANT_PRIVACY_STANDARD;
+}
+
+static void umami_s_servers_and_goatcounter_s_speak_for_visitors(void **state)
+{
+    (void)state;
+    bed.names = "site";
+    bed.path = "/api/send";
+    bed_reset();
+    bed_no_header("Authorization");
+    bed_post_text("{\"type\":\"event\",\"payload\":{\"website\":\"site\",\"ip\":\"81.2.69.7\","
+                  "\"userAgent\":\"UA\"}}");
+    assert_int_equal(bed.status, 200);
+    has("\"country\":\"GB\"");
+    assert_int_equal(strlen(device(0)), 16);
+    lacks("81.2.69");
+    bed.path = "/api/v0/count";
+    bed_reset();
+    bed_header("Origin", "https://shop.example"); /* whatever else it sends */
+    bed_post_text(
+        "{\"hits\":[{\"path\":\"/a\",\"ip\":\"81.2.69.7\",\"user_agent\":\"UA\","
+        "\"location\":\"US\"},{\"path\":\"/b\",\"location\":\"US-CA\"},{\"path\":\"/c\"}]}");
+    assert_int_equal(bed.status, 202);
+    has("\"geo\":{\"country\":\"US\"}"); /* what the site's own log says comes first */
+    has("\"geo\":{\"country\":\"US\",\"region\":\"US-CA\"}");
+    lacks("\"DE\"");
+    lacks("81.2.69");
+    assert_int_equal(strlen(device(0)), 16);
+    assert_string_equal(device(1), "");
+    bed.project.privacy = TENANT_PRIVACY_STRICT;
+    bed_reset();
+    bed_post_text("{\"hits\":[{\"path\":\"/b\",\"location\":\"US-CA\"}]}");
+    has("\"geo\":{\"country\":\"US\"}");
+    bed.project.privacy = TENANT_PRIVACY_STANDARD;
+}
+
 static void a_device_is_one_on_the_sites_of_a_project(void **state)
 {
     (void)state;
@@ -324,6 +381,8 @@ int main(void)
         STORY(umami_with_an_address_speaks_for_a_visitor),
         STORY(what_goatcounter_is_told_of_a_place_beats_the_address),
         STORY(of_a_browser_the_connection_counts_not_what_its_page_says),
+        STORY(each_project_of_a_request_is_under_its_own_rules),
+        STORY(umami_s_servers_and_goatcounter_s_speak_for_visitors),
         STORY(a_device_is_one_on_the_sites_of_a_project),
         STORY(a_batch_is_told_apart_by_site),
         STORY(who_asks_not_to_be_followed_is_not),
