@@ -21,7 +21,7 @@ const routes = Object.entries(openapi.paths).flatMap(([pattern, item]) => Object
   method: method.toUpperCase(), pattern, access: o['x-weir-access'], id: o.operationId,
   isIngest: /\{"writeKey":\[\]\}\]$/.test(JSON.stringify(o.security)), isArticle: /^article/.test(o.operationId),
   // Answers who is not known in the words of the product that it stands for (ok, or an error of its own) and keeps nothing.
-  isForeign: /^(plausible|umami|goatcounter)/.test(o.operationId),
+  isForeign: /^(plausible|umami|goatcounter)/.test(o.operationId), hasOwnErrors: /^(plausible|umami|goatcounter|ingestRybbit)/.test(o.operationId),
 })));
 
 // ---- tenants and callers ----
@@ -105,6 +105,7 @@ test('the table of permissions, the document and the routes name the same things
   const opinions = [
     [/^\/(healthz|readyz|metrics|openapi\.json|api\/heartbeat|v1\/permissions|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
     [/^\/(v1\/events|i\/v1\/analytics\/events|view|event|w|api\/(event|send|batch|v0\/count)|count)$/, 'events:write'],
+    [/^\/((debug\/)?mp\/collect|api\/track|com\.snowplowanalytics\.snowplow\/tp2|i)$/, 'events:write', 'events:write'], // GA4, Rybbit, Snowplow
     [/^\/js\/(weir|vitals)\.js$/, 'public'],
     [/^\/(e|i\/v0\/e|capture|track|engage|batch|s)$/, 'events:write', 'events:write'], // PostHog
     [/^\/(array\/\{token\}\/config(\.js)?|flags|decide|v1\/projects\/\{writeKey\}\/settings)$/, 'public'], // what SDKs ask at their start
@@ -139,7 +140,7 @@ test('every route × every caller × own, another\'s, none', async () => {
     assert.ok(a.status !== 405 && a.status < 500 || a.status === 503, `${w.route.id}: ${a.status} ${a.text}`);
     if (w.route.access !== 'public' && came(a) !== w.want) wrong.push(`${w.route.method} ${w.route.pattern} as ${w.caller.name}, ${w.place}: ${w.want} expected, got ${a.status} ${a.json?.detail ?? a.text.slice(0, 120)}`);
     assert.ok(!/^There is nothing at/.test(a.json?.detail ?? ''), `${w.route.id} is served`);
-    if (a.status >= 400 && !w.route.isArticle && !w.route.isForeign) assert.match(String(a.headers['content-type']), /^application\/problem\+json/, w.route.id);
+    if (a.status >= 400 && !w.route.isArticle && !w.route.hasOwnErrors) assert.match(String(a.headers['content-type']), /^application\/problem\+json/, w.route.id);
   });
   assert.deepEqual(wrong.slice(0, 20), [], `${wrong.length} of ${walk.length}`);
   const kept = (await client.call('GET', '/metrics')).text.match(/^weir_ingest_events_total\{source="(plausible|umami|goatcounter)",outcome="kept"\} \d+$/gm);
