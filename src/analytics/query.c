@@ -65,6 +65,15 @@ void query_param_u64(struct query_call *call, const char *name, uint64_t value)
 
 /* ---- templates ---- */
 static const char *const events_scope = ANALYTICS_EVENTS_TABLE " WHERE project_id = {project:UUID}";
+/* The column session: the one during which the event was, 0 if none (or not yet). */
+static const char *const sessions_before =
+    ANALYTICS_EVENTS_TABLE " AS ev ASOF LEFT JOIN (SELECT visitor, start, end AS session_end, session "
+                           "AS session_id64 FROM sessions FINAL WHERE project_id = {project:UUID} "
+                           "AND start < ";
+static const char *const sessions_between = " AND start >= subtractDays(";
+static const char *const sessions_behind =
+    ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
+    "ev.project_id = {project:UUID}";
 static const char *const today = "toDate(toDateTime({now:UInt32}, {timezone:String}))";
 
 static void add_day(struct buf *sql, const struct query_range *r, bool is_end)
@@ -99,13 +108,22 @@ static void add_range(struct buf *sql, const struct query_range *r)
     buf_add_char(sql, ' ');
 }
 
+static void add_events_in_sessions(struct buf *sql, const struct query_range *range)
+{
+    buf_add_str(sql, sessions_before);
+    add_bound(sql, range, true);
+    buf_add_str(sql, sessions_between);
+    add_bound(sql, range, false);
+    buf_add_str(sql, sessions_behind);
+}
+
 static void must_be_bound(const char *sql_template)
 {
     static const char from[] = "FROM ";
     uint32_t scopes = 0;
     for (const char *p = sql_template; (p = strstr(p, from)); p++) {
         const char *what = p + strlen(from);
-        bool is_scope = strncmp(what, "$EVENTS", 7) == 0;
+        bool is_scope = strncmp(what, "$EVENTS", 7) == 0 || strncmp(what, "$VISITS", 7) == 0;
         bool is_fill = p - sql_template >= 5 && strncmp(p - 5, "FILL ", 5) == 0;
         must(is_scope || is_fill || what[0] == '(');
         scopes += is_scope;
@@ -122,6 +140,9 @@ bool query_expand(const struct query_range *range, const char *sql_template, str
         p += n;
         if (strncmp(p, "$EVENTS", 7) == 0) {
             buf_add_str(sql, events_scope);
+            p += 7;
+        } else if (strncmp(p, "$VISITS", 7) == 0) {
+            add_events_in_sessions(sql, range);
             p += 7;
         } else if (strncmp(p, "$RANGE", 6) == 0) {
             add_range(sql, range);

@@ -7,8 +7,8 @@
 
 /* One definition for all routes. */
 #define PAGEVIEWS "countIf(event = 'pageview')"
-#define SESSIONS "uniqIf(session_id, session_id != '')"
-#define VISITORS "uniqIf(visitor, visitor != 0)"
+#define SESSIONS "uniqIf(" QUERY_SESSION ", " QUERY_SESSION " != 0)"
+#define VISITORS "uniqIf(ev.visitor, ev.visitor != 0)"
 #define USERS "uniqIf(user_id, user_id != '')"
 
 enum { TEMPLATE_BYTES = 4096 };
@@ -35,7 +35,7 @@ void query_overview(struct ctx *ctx, void *service, struct api_request *req)
     snprintf(sql, sizeof(sql),
              "SELECT count() AS totalEvents, " PAGEVIEWS " AS totalPageviews, " SESSIONS
              " AS uniqueSessions, " VISITORS " AS uniqueVisitors, " USERS " AS uniqueUsers "
-             "FROM $EVENTS$RANGE%s%s",
+             "FROM $VISITS$RANGE%s%s",
              has_event ? " AND event = {eventType:String}" : "",
              has_country ? " AND country = {country:String}" : "");
     call->format = "JSONEachRow";
@@ -92,7 +92,7 @@ void query_timeseries(struct ctx *ctx, void *service, struct api_request *req)
                            "AS zone_offset FROM (SELECT %s AS bucket, count() AS events, " PAGEVIEWS
                            " AS pageviews, " SESSIONS " AS uniqueSessions, " VISITORS
                            " AS uniqueVisitors "
-                           "FROM $EVENTS$RANGE%s GROUP BY bucket ORDER BY bucket WITH FILL FROM "
+                           "FROM $VISITS$RANGE%s GROUP BY bucket ORDER BY bucket WITH FILL FROM "
                            "%s)) "
                            "ORDER BY second",
         bucket, has_event ? " AND event = {eventType:String}" : "", fill);
@@ -113,7 +113,7 @@ void query_pages(struct ctx *ctx, void *service, struct api_request *req)
     snprintf(sql, sizeof(sql),
              "SELECT page_path AS path, nullIf(argMaxIf(page_title, timestamp, page_title != ''), "
              "'') AS title, count() AS pageviews, " SESSIONS " AS uniqueSessions, " VISITORS
-             " AS uniqueVisitors FROM $EVENTS$RANGE AND event = 'pageview'%s GROUP BY path "
+             " AS uniqueVisitors FROM $VISITS$RANGE AND event = 'pageview'%s GROUP BY path "
              "ORDER BY pageviews DESC, path LIMIT {limit:UInt32}",
              has_path ? " AND page_path = {pagePath:String}" : "");
     query_param_u64(call, "limit", call->limit);
@@ -134,7 +134,7 @@ void query_referrers(struct ctx *ctx, void *service, struct api_request *req)
     call->user = UNCONST("referrers");
     query_run(ctx, call,
               "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
-              " AS uniqueSessions FROM $EVENTS$RANGE AND event = 'pageview' AND "
+              " AS uniqueSessions FROM $VISITS$RANGE AND event = 'pageview' AND "
               "referrer_domain != '' AND referrer_domain != hostname "
               "GROUP BY referrerDomain ORDER BY visits DESC, referrerDomain "
               "LIMIT {limit:UInt32}");
