@@ -381,9 +381,10 @@ static enum rc choose_days(struct sessionizer *s, uint32_t month, struct session
             break;
         }
         sum += rows;
-        if (sum > s->cfg.sweep_rows_max) { /* the first one that has any */
-            sweep->to_day = (uint32_t)day + 1;
-            sweep->slices = (uint32_t)(sum / s->cfg.sweep_rows_max) + 1;
+        if (sum > s->cfg.sweep_rows_max) { /* the first one that has any: alone, after the empty ones */
+            bool is_alone = day == sweep->from_day;
+            sweep->to_day = is_alone ? (uint32_t)day + 1 : (uint32_t)day;
+            sweep->slices = is_alone ? (uint32_t)(sum / s->cfg.sweep_rows_max) + 1 : 1;
             break;
         }
     }

@@ -523,6 +523,27 @@ static void another_table_of_events_is_swept(void **state)
     execute("DROP TABLE events_shadow SYNC");
 }
 
+static void a_day_too_large_for_a_step_is_swept_in_slices(void **state)
+{
+    (void)state;
+    unix_ms t = {0};
+    assert_true(time_parse(SLICE_LIT("2026-02-20T10:00:00Z"), &t));
+    event_count = 0;
+    for (uint32_t i = 0; i < 100; i++)
+        events[event_count++] =
+            (struct event){.ms = t.ms + i, .visitor = i % 20, .id = ++id_count};
+    insert_batch(events, event_count);
+    cfg.sweep_rows_max = 30;
+    restart();
+    catch_up(false);
+    compare();
+    struct sessionize_counts counts;
+    sessionizer_counts(sessionizer, &counts);
+    assert_int_equal(counts.made_anew, 20);
+    assert_int_equal(counts.sweep_steps, 1 + 4 + 1); /* the empty days before, slices, those behind */
+    cfg.sweep_rows_max = 0;
+}
+
 /* Twice the same rows, whatever way they came about. */
 static void a_rebuild_gives_the_same_rows(void **state)
 {
@@ -606,6 +627,7 @@ static int run_all(void)
         cmocka_unit_test_setup(what_goes_on_for_more_than_a_day_is_cut_at_midnight, setup),
         cmocka_unit_test_setup(thirty_years_at_once, setup),
         cmocka_unit_test_setup(another_table_of_events_is_swept, setup),
+        cmocka_unit_test_setup(a_day_too_large_for_a_step_is_swept_in_slices, setup),
         cmocka_unit_test_setup(a_rebuild_gives_the_same_rows, setup),
         cmocka_unit_test_setup(a_store_that_began_anew_within_a_step_does_not_lose_it, setup),
         cmocka_unit_test_setup(a_damaged_state_is_made_anew, setup),
