@@ -3,9 +3,10 @@
  *
  *     weir-sessionize-bench URL PARTITIONS OFFSETS BATCH [START]
  *
- * URL: of a ClickHouse server or of `weir store --listen`, whose database weir has the tables; OFFSETS
- * of each partition; BATCH of both together per step. START: these are there before (a sweep makes their
- * sessions first). One line per step: offsets, milliseconds, sessions grown and made anew. */
+ * URL: of a ClickHouse server or of `weir store --listen`, whose database weir has the tables;
+ * OFFSETS of each partition; BATCH of both together per step. START: these are there before (a
+ * sweep makes their sessions first). One line per step: offsets, milliseconds, sessions that grew
+ * and that were made anew. */
 #include <stdio.h>
 #include <stdlib.h>
 

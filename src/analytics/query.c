@@ -66,10 +66,10 @@ void query_param_u64(struct query_call *call, const char *name, uint64_t value)
 /* ---- templates ---- */
 static const char *const events_scope = ANALYTICS_EVENTS_TABLE " WHERE project_id = {project:UUID}";
 /* The column session: the one during which the event was, 0 if none (or not yet). */
-static const char *const sessions_before =
-    ANALYTICS_EVENTS_TABLE " AS ev ASOF LEFT JOIN (SELECT visitor, start, end AS session_end, session "
-                           "AS session_id64 FROM sessions FINAL WHERE project_id = {project:UUID} "
-                           "AND start < ";
+static const char *const sessions_before = ANALYTICS_EVENTS_TABLE
+    " AS ev ASOF LEFT JOIN (SELECT visitor, start, end AS session_end, session "
+    "AS session_id64 FROM sessions FINAL WHERE project_id = {project:UUID} "
+    "AND start < ";
 static const char *const sessions_between = " AND start >= subtractDays(";
 static const char *const sessions_behind =
     ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "

@@ -98,10 +98,10 @@ static const char events_wider[] =
     " ADD COLUMN IF NOT EXISTS screen_class LowCardinality(String)";
 static const char *const wider_statements[] = {events_wider, NULL};
 
-/* One row per session (docs/definitions.md), written by sessionize.c. A row's key is its beginning, so
- * a session that only grows replaces its row, and one that is no more gets is_deleted = 1 under its old
- * key. Read with FINAL: rows of one key are always in one partition. Small granules: sessionize looks up
- * single visitors. is_cut: a piece of something that went on for more than 24 hours. */
+/* One row per session (docs/definitions.md), written by sessionize.c. A row's key is its beginning,
+ * so a session that only grows replaces its row, and one that is no more gets is_deleted = 1 under
+ * its old key. Read with FINAL: rows of one key are always in one partition. Small granules:
+ * sessionize looks up single visitors. is_cut: a piece of what went on for more than 24 hours. */
 static const char sessions_table[] =
     "CREATE TABLE IF NOT EXISTS sessions ("
     " project_id UUID,"

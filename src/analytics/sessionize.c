@@ -1,5 +1,5 @@
-/* WHAT        What sessionize does when: which offsets or days are next, the statements of a step in
- *             their order, the checkpoint behind them.
+/* WHAT        What sessionize does when: which offsets or days are next, the statements of a step
+ *             in their order, the checkpoint behind them.
  * WHY         A step only ever writes what follows from the events and from rows that are true, so
  *             repeating one is harmless wherever it was interrupted, and no token is needed. What a
  *             changed table of events made untrue is put right by a sweep; while it is under way
@@ -39,7 +39,7 @@ struct sessionizer {
     struct store_client *client;
     struct buf sql, answer;
     struct sessionize_state state;
-    bool is_loaded; /* state and version */
+    bool is_loaded;  /* state and version */
     bool is_settled; /* no statement of an earlier try works any more */
     bool must_look;
     _Atomic bool gives_up;
@@ -184,9 +184,8 @@ static enum rc load(struct sessionizer *s, struct err *err)
 
 static enum rc begin_sweep(struct sessionizer *s, const char *table, struct err *err)
 {
-    struct sessionize_state fresh = {.idle_ms = s->cfg.idle_ms,
-                                     .is_sweeping = true,
-                                     .partition_count = s->cfg.partitions};
+    struct sessionize_state fresh = {
+        .idle_ms = s->cfg.idle_ms, .is_sweeping = true, .partition_count = s->cfg.partitions};
     snprintf(fresh.table, sizeof(fresh.table), "%s", table);
     for (uint32_t i = 0; i < s->cfg.partitions; i++)
         fresh.next[i] = s->cfg.projected(s->cfg.ctx, i);
@@ -243,8 +242,8 @@ static enum rc look_at_windows(struct sessionizer *s, struct windows *ret_grows,
 static enum rc check_mark(struct sessionizer *s, struct err *err)
 {
     int64_t marks[NUMBERS_MAX];
-    buf_addf(begin(s),
-             "SELECT count() FROM sessions_work WHERE stage = 0 AND s = %" PRIu64, s->version);
+    buf_addf(begin(s), "SELECT count() FROM sessions_work WHERE stage = 0 AND s = %" PRIu64,
+             s->version);
     TRY(ask_numbers(s, 1, marks, err));
     return marks[0] == 1 ? RC_OK
                          : err_set(err, RC_AGAIN, "the store was started anew during a step");
@@ -347,11 +346,12 @@ static uint32_t month_of(uint32_t day)
 static enum rc next_month(struct sessionizer *s, uint32_t day, uint32_t *ret_month, struct err *err)
 {
     int64_t month[NUMBERS_MAX];
-    buf_addf(begin(s),
-             "SELECT min(toUInt32OrZero(partition_id)) FROM system.parts WHERE active AND database = "
-             "currentDatabase() AND table IN ('events', 'sessions') AND "
-             "toUInt32OrZero(partition_id) >= %u",
-             (unsigned)month_of(day));
+    buf_addf(
+        begin(s),
+        "SELECT min(toUInt32OrZero(partition_id)) FROM system.parts WHERE active AND database = "
+        "currentDatabase() AND table IN ('events', 'sessions') AND "
+        "toUInt32OrZero(partition_id) >= %u",
+        (unsigned)month_of(day));
     TRY(ask_numbers(s, 1, month, err));
     *ret_month = (uint32_t)month[0];
     return RC_OK;
@@ -381,7 +381,8 @@ static enum rc choose_days(struct sessionizer *s, uint32_t month, struct session
             break;
         }
         sum += rows;
-        if (sum > s->cfg.sweep_rows_max) { /* the first one that has any: alone, after the empty ones */
+        if (sum >
+            s->cfg.sweep_rows_max) { /* the first one that has any: alone, after the empty ones */
             bool is_alone = day == sweep->from_day;
             sweep->to_day = is_alone ? (uint32_t)day + 1 : (uint32_t)day;
             sweep->slices = is_alone ? (uint32_t)(sum / s->cfg.sweep_rows_max) + 1 : 1;

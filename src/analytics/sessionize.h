@@ -6,8 +6,8 @@
  * Between two steps the live rows of `sessions` are those of exactly the events whose offsets lie
  * below the state's `next` of their partition, whatever order they came in. A step takes the
  * offsets that the projector has done since, and can be repeated at any point; its state is a
- * durable text file per data folder. A sweep makes the rows anew, day by day, in place: at the first
- * start, when the table of events is another one than before (weir replay), when idle_ms has
+ * durable text file per data folder. A sweep makes the rows anew, day by day, in place: at the
+ * first start, when the table of events is another one than before (weir replay), when idle_ms has
  * changed, or when the state is lost.
  *
  * A sessionizer belongs to one thread; the worker below is that thread for the live table. */
@@ -36,10 +36,11 @@ void sessionizer_free(struct sessionizer *s);
 
 struct sessionize_counts { /* since it was made; steps that failed are not counted */
     uint64_t steps, offsets, sweep_steps, sweeps;
-    uint64_t grown, made_anew; /* sessions written from new events alone; from all of their events */
+    uint64_t grown,
+        made_anew; /* sessions written from new events alone; from all of their events */
 };
-/* One step, of the sweep if one is due. RC_END: nothing to do. RC_UNAVAILABLE, RC_TIMEOUT, RC_STORE,
- * RC_LIMIT, RC_IO: nothing is lost, call again. Blocks. */
+/* One step, of the sweep if one is due. RC_END: nothing to do. RC_UNAVAILABLE, RC_TIMEOUT,
+ * RC_STORE, RC_LIMIT, RC_IO: nothing is lost, call again. Blocks. */
 enum rc sessionizer_step(struct sessionizer *s, struct err *err) MUST_CHECK;
 /* Looks at which table `events` is before the next step that has nothing else to do, too. */
 void sessionizer_look(struct sessionizer *s);

@@ -36,8 +36,9 @@ struct sessionize_sweep { /* sessions that begin on the days [from_day, to_day),
     uint32_t slice, slices; /* visitor % slices = slice */
 };
 enum sessionize_mode {
-    SESSION_GROWS = 1, /* new, or all new events are behind the row's end: the row and they suffice */
-    SESSION_ANEW = 2,  /* made of all of its events */
+    SESSION_GROWS =
+        1, /* new, or all new events are behind the row's end: the row and they suffice */
+    SESSION_ANEW = 2, /* made of all of its events */
 };
 /* stage 0: one row that marks the step; stage 1: stretches of new events. */
 void sessionize_sql_touched(struct buf *sql, uint64_t version, uint32_t idle_ms,

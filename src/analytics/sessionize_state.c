@@ -2,7 +2,7 @@
  * LAYOUT      weir-sessions 1
  *             table 2f1c…            uuid of the table of events
  *             idle_ms 1800000
- *             sweep 20000 0 0        day, slice, slices that a sweep goes on with; - - - without one
+ *             sweep 20000 0 0        day, slice, slices that a sweep goes on with; - - - if none is
  *             next 1200 1187         per partition
  *             crc32c 89abcdef
  * INVARIANTS  What was read must print as what stands in the file. */

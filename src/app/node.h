@@ -58,7 +58,7 @@ struct node {
     struct store_pool *pool;
     _Atomic bool is_migrated;
     struct project_writer *writer;
-    _Atomic(struct consumer *) project; /* NULL until the store is ready */
+    _Atomic(struct consumer *) project;             /* NULL until the store is ready */
     _Atomic(struct sessionize_worker *) sessionize; /* likewise, a moment later */
     pthread_t bring_up;
     bool has_bring_up;

@@ -6,9 +6,35 @@
 #include <string.h>
 
 enum field {
-    PROJECT, VISITOR, TIME, ID, KIND, EVENT, INTERACTIVE, ENGAGEMENT, USER, PATH, HOSTNAME, DOMAIN,
-    SOURCE, CHANNEL, UTM, CLICK = UTM + 5, COUNTRY, REGION, CITY, BROWSER, BROWSER_VERSION, OS,
-    OS_VERSION, DEVICE, SCREEN, LOCALE, BOT, OFFSET, FIELDS,
+    PROJECT,
+    VISITOR,
+    TIME,
+    ID,
+    KIND,
+    EVENT,
+    INTERACTIVE,
+    ENGAGEMENT,
+    USER,
+    PATH,
+    HOSTNAME,
+    DOMAIN,
+    SOURCE,
+    CHANNEL,
+    UTM,
+    CLICK = UTM + 5,
+    COUNTRY,
+    REGION,
+    CITY,
+    BROWSER,
+    BROWSER_VERSION,
+    OS,
+    OS_VERSION,
+    DEVICE,
+    SCREEN,
+    LOCALE,
+    BOT,
+    OFFSET,
+    FIELDS,
 };
 struct event {
     char *text[FIELDS];
@@ -112,7 +138,8 @@ static void write_session(const struct event *e, size_t n, bool is_cut, struct b
              e[0].text[PROJECT], e[0].text[VISITOR], e[0].ms, e[n - 1].ms, s.user, s.views, s.plain,
              s.interactions, s.engagement_ms, duration);
     buf_addf(out, "\t%d\t%d\t%s\t%s\t%s", is_bounce, is_cut,
-             s.first_view ? s.first_view->text[PATH] : "", s.last_view ? s.last_view->text[PATH] : "",
+             s.first_view ? s.first_view->text[PATH] : "",
+             s.last_view ? s.last_view->text[PATH] : "",
              s.first_view ? s.first_view->text[HOSTNAME] : "");
     for (int f = DOMAIN; f <= CLICK; f++)
         buf_addf(out, "\t%s", s.source ? s.source->text[f] : f == CHANNEL ? "Direct" : "");

@@ -217,8 +217,8 @@ static const char *pick(uint64_t *luck, const char *const *of, uint32_t n)
     *luck /= n;
     return text;
 }
-#define PICK(luck, ...)                                  \
-    pick(luck, (const char *const[]){__VA_ARGS__},       \
+#define PICK(luck, ...)                            \
+    pick(luck, (const char *const[]){__VA_ARGS__}, \
          (uint32_t)COUNT_OF(((const char *const[]){__VA_ARGS__})))
 
 static void add_text(struct buf *out, const char *name, const char *value)
@@ -275,13 +275,14 @@ static void add_row(struct buf *out, const struct event *e, uint32_t partition, 
 {
     uint64_t luck = e->luck;
     const char *kind = PICK(&luck, KINDS), *name = *kind ? kind : PICK(&luck, NAMES);
-    buf_addf(out,
-             "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project_id\":\"%08u-0000-4000-8000-"
-             "000000000001\",\"event\":\"%s\",\"timestamp\":\"%lld.%03lld\",\"received_at\":1774915200,"
-             "\"stream_partition\":%u,\"stream_offset\":%llu",
-             (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history, name,
-             (long long)(e->ms / 1000), (long long)(e->ms % 1000), (unsigned)partition,
-             (unsigned long long)offset);
+    buf_addf(
+        out,
+        "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project_id\":\"%08u-0000-4000-8000-"
+        "000000000001\",\"event\":\"%s\",\"timestamp\":\"%lld.%03lld\",\"received_at\":1774915200,"
+        "\"stream_partition\":%u,\"stream_offset\":%llu",
+        (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history, name,
+        (long long)(e->ms / 1000), (long long)(e->ms % 1000), (unsigned)partition,
+        (unsigned long long)offset);
     add_text(out, "kind", kind);
     add_who(out, e, &luck);
     if (strcmp(name, "look") == 0)
@@ -328,8 +329,8 @@ static void project_batch(const struct event *e, uint32_t n, uint32_t partition)
         struct buf *value = &values[batch.count];
         buf_init(value, 4096);
         add_record(value, &e[i]);
-        records[batch.count] = (struct stream_record){.value = buf_slice(value),
-                                                      .offset = batch.first + batch.count};
+        records[batch.count] =
+            (struct stream_record){.value = buf_slice(value), .offset = batch.first + batch.count};
         batch.count++;
     }
     if (batch.count == 0)
@@ -530,8 +531,7 @@ static void a_day_too_large_for_a_step_is_swept_in_slices(void **state)
     assert_true(time_parse(SLICE_LIT("2026-02-20T10:00:00Z"), &t));
     event_count = 0;
     for (uint32_t i = 0; i < 100; i++)
-        events[event_count++] =
-            (struct event){.ms = t.ms + i, .visitor = i % 20, .id = ++id_count};
+        events[event_count++] = (struct event){.ms = t.ms + i, .visitor = i % 20, .id = ++id_count};
     insert_batch(events, event_count);
     cfg.sweep_rows_max = 30;
     restart();
@@ -540,7 +540,8 @@ static void a_day_too_large_for_a_step_is_swept_in_slices(void **state)
     struct sessionize_counts counts;
     sessionizer_counts(sessionizer, &counts);
     assert_int_equal(counts.made_anew, 20);
-    assert_int_equal(counts.sweep_steps, 1 + 4 + 1); /* the empty days before, slices, those behind */
+    assert_int_equal(counts.sweep_steps,
+                     1 + 4 + 1); /* the empty days before, slices, those behind */
     cfg.sweep_rows_max = 0;
 }
 
@@ -565,7 +566,8 @@ static void a_rebuild_gives_the_same_rows(void **state)
             assert_ok(os_unlink_durable(os_path(path, "%s/state", dir), &err));
         restart();
         catch_up(i == 1);
-        query("SELECT count(), groupBitXor(cityHash64(* EXCEPT version)) FROM sessions FINAL", &sum);
+        query("SELECT count(), groupBitXor(cityHash64(* EXCEPT version)) FROM sessions FINAL",
+              &sum);
         snprintf(sums[i], sizeof(sums[i]), "%s", buf_cstr(&sum));
         buf_done(&sum);
     }
