@@ -64,7 +64,8 @@ void query_param_u64(struct query_call *call, const char *name, uint64_t value)
 }
 
 /* ---- templates ---- */
-static const char *const events_scope = ANALYTICS_EVENTS_TABLE " WHERE project_id = {project:UUID}";
+static const char *const events_scope =
+    ANALYTICS_EVENTS_TABLE " AS ev WHERE project_id = {project:UUID}";
 /* The column session: the one during which the event was, 0 if none (or not yet). */
 static const char *const sessions_before = ANALYTICS_EVENTS_TABLE
     " AS ev ASOF LEFT JOIN (SELECT visitor, start, end AS session_end, session "
@@ -74,6 +75,7 @@ static const char *const sessions_between = " AND start >= subtractDays(";
 static const char *const sessions_behind =
     ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
     "ev.project_id = {project:UUID}";
+static const char *const sessions_scope = "sessions FINAL WHERE project_id = {project:UUID}";
 static const char *const today = "toDate(toDateTime({now:UInt32}, {timezone:String}))";
 
 static void add_day(struct buf *sql, const struct query_range *r, bool is_end)
@@ -123,7 +125,8 @@ static void must_be_bound(const char *sql_template)
     uint32_t scopes = 0;
     for (const char *p = sql_template; (p = strstr(p, from)); p++) {
         const char *what = p + strlen(from);
-        bool is_scope = strncmp(what, "$EVENTS", 7) == 0 || strncmp(what, "$VISITS", 7) == 0;
+        bool is_scope = strncmp(what, "$EVENTS", 7) == 0 || strncmp(what, "$VISITS", 7) == 0 ||
+                        strncmp(what, "$SESSIONS", 9) == 0;
         bool is_fill = p - sql_template >= 5 && strncmp(p - 5, "FILL ", 5) == 0;
         must(is_scope || is_fill || what[0] == '(');
         scopes += is_scope;
@@ -144,6 +147,9 @@ bool query_expand(const struct query_range *range, const char *sql_template, str
         } else if (strncmp(p, "$VISITS", 7) == 0) {
             add_events_in_sessions(sql, range);
             p += 7;
+        } else if (strncmp(p, "$SESSIONS", 9) == 0) {
+            buf_add_str(sql, sessions_scope);
+            p += 9;
         } else if (strncmp(p, "$RANGE", 6) == 0) {
             add_range(sql, range);
             p += 6;

@@ -61,8 +61,9 @@ bool query_check_text(struct query_call *call, const char *name, struct slice va
 
 #define QUERY_SESSION "if(timestamp <= visit.session_end, visit.session_id64, 0)"
 /* Statements are templates. $EVENTS stands where the table does and binds the tenant: every FROM
- * of a template is "FROM $EVENTS", "FROM $VISITS" or "FROM (" (must). What follows it begins with
- * AND or a clause. $VISITS: the same events, each with QUERY_SESSION, the session that it was in.
+ * of a template is "FROM $EVENTS", "FROM $VISITS", "FROM $SESSIONS" or "FROM (" (must). What
+ * follows it begins with AND or a clause. $VISITS: the same events, each with QUERY_SESSION, the
+ * session that it was in.
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, inside ctx, whatever happens. */
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);

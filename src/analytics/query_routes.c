@@ -8,6 +8,11 @@
 /* One definition for all routes. */
 #define PAGEVIEWS "countIf(event = 'pageview')"
 #define SESSIONS "uniqIf(" QUERY_SESSION ", " QUERY_SESSION " != 0)"
+/* The same of all events of whole days, without looking at them: sessions.idle_minutes is at most
+ * half a day, so what lies over a day has an event in it. */
+#define SESSIONS_OF_RANGE                                                                          \
+    "(SELECT count() FROM $SESSIONS AND start < $END AND end >= $START AND start >= subtractDays(" \
+    "$START, 1))"
 #define VISITORS "uniqIf(ev.visitor, ev.visitor != 0)"
 #define USERS "uniqIf(user_id, user_id != '')"
 
@@ -31,11 +36,13 @@ void query_overview(struct ctx *ctx, void *service, struct api_request *req)
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) ||
         !query_take_text(call, "eventType", &has_event) || !query_take_country(call, &has_country))
         return;
+    bool is_all = !has_event && !has_country;
     char sql[TEMPLATE_BYTES];
     snprintf(sql, sizeof(sql),
-             "SELECT count() AS totalEvents, " PAGEVIEWS " AS totalPageviews, " SESSIONS
-             " AS uniqueSessions, " VISITORS " AS uniqueVisitors, " USERS " AS uniqueUsers "
-             "FROM $VISITS$RANGE%s%s",
+             "SELECT count() AS totalEvents, " PAGEVIEWS
+             " AS totalPageviews, %s AS uniqueSessions, " VISITORS " AS uniqueVisitors, " USERS
+             " AS uniqueUsers FROM %s$RANGE%s%s",
+             is_all ? SESSIONS_OF_RANGE : SESSIONS, is_all ? "$EVENTS" : "$VISITS",
              has_event ? " AND event = {eventType:String}" : "",
              has_country ? " AND country = {country:String}" : "");
     call->format = "JSONEachRow";
