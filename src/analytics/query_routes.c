@@ -94,8 +94,9 @@ void query_timeseries(struct ctx *ctx, void *service, struct api_request *req)
             "zone_offset") " AS time, events, pageviews, "
                            "uniqueSessions, uniqueVisitors FROM (SELECT *, "
                            "toUnixTimestamp(toDateTime(bucket, "
-                           "{timezone:String})) AS second, timeZoneOffset(toDateTime(bucket, "
-                           "{timezone:String})) "
+                           "{timezone:String})) AS second, "
+                           "toInt64(toUnixTimestamp(toDateTime(toString("
+                           "toDateTime(bucket, {timezone:String})), 'UTC'))) - toInt64(second) "
                            "AS zone_offset FROM (SELECT %s AS bucket, count() AS events, " PAGEVIEWS
                            " AS pageviews, " SESSIONS " AS uniqueSessions, " VISITORS
                            " AS uniqueVisitors "

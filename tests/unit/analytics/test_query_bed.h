@@ -69,6 +69,12 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     answer.body[body.len] = '\0';
 }
 
+void api_json(struct api_request *req, int status, struct slice body)
+{
+    static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
+    api_answer(req, status, "application/json", body, &no_cache, 1);
+}
+
 void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
 {
     va_list args;
