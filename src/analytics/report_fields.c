@@ -50,7 +50,7 @@ const struct report_field *report_field_find(struct slice name, struct slice *re
 {
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         struct slice known = slice_str(fields[i].name);
-        bool is_prefix = known.data[known.len - 1] == ':';
+        bool is_prefix = fields[i].kind > FIELD_NUMBER;
         *ret_rest = is_prefix ? slice_sub(name, known.len) : SLICE_EMPTY;
         if (is_prefix ? slice_has_prefix(name, known) : slice_eq(name, known))
             return &fields[i];
@@ -61,9 +61,8 @@ const struct report_field *report_field_find(struct slice name, struct slice *re
 void report_field_names(struct buf *out)
 {
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        size_t len = strlen(fields[i].name);
         buf_addf(out, "%s%s%s", i ? ", " : "", fields[i].name,
-                 fields[i].name[len - 1] == ':' ? "…" : "");
+                 fields[i].kind > FIELD_NUMBER ? "…" : "");
     }
 }
 

@@ -46,7 +46,13 @@ enum report_scope {
     SCOPE_VISIT = 2, /* of the visit only: where it came from, where it began and ended */
     SCOPE_BOTH = 3,
 };
-enum report_field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_TIME, FIELD_PROPERTY, FIELD_GROUP };
+enum report_field_kind {
+    FIELD_TEXT,
+    FIELD_NUMBER,
+    FIELD_TIME, /* from here on: the name goes on behind its colon */
+    FIELD_PROPERTY,
+    FIELD_GROUP,
+};
 struct report_field {
     const char *name;          /* "browser"; with ':' at its end: a name follows */
     const char *event, *visit; /* columns of the tables; NULL: not there */

@@ -35,21 +35,14 @@
 #define PROBLEM(code, text)                 \
     "\"" code "\":{\"description\":\"" text \
     "\",\"content\":{\"application/problem+json\":{\"schema\":{\"type\":\"object\"}}}}"
-#define PROBLEMS                                                                                                             \
-    PROBLEM("400", "The question is wrong; detail begins with the JSON pointer of what is")                                  \
-    "," PROBLEM("401", "No credential, or a wrong one") "," PROBLEM(                                                         \
-        "403",                                                                                                               \
-        "The credential does "                                                                                               \
-        "not have stats:read") "," PROBLEM("413",                                                                            \
-                                           "The answer is too large") "," PROBLEM("503",                                     \
-                                                                                  "The store is "                            \
-                                                                                  "not there at "                            \
-                                                                                  "the moment, "                             \
-                                                                                  "or is "                                   \
-                                                                                  "busy; "                                   \
-                                                                                  "Retry-After") "," PROBLEM("504",          \
-                                                                                                             "The question " \
-                                                                                                             "takes too long")
+#define PROBLEM_400 PROBLEM("400", "The question is wrong; detail begins with a JSON pointer")
+#define PROBLEM_401 PROBLEM("401", "No credential, or a wrong one")
+#define PROBLEM_403 PROBLEM("403", "The credential does not have stats:read")
+#define PROBLEM_413 PROBLEM("413", "The answer is too large")
+#define PROBLEM_503 PROBLEM("503", "The store is not there, or busy; Retry-After")
+#define PROBLEM_504 PROBLEM("504", "The question takes too long")
+#define PROBLEMS \
+    PROBLEM_400 "," PROBLEM_401 "," PROBLEM_403 "," PROBLEM_413 "," PROBLEM_503 "," PROBLEM_504
 #define OK(schema) \
     "\"200\":{\"description\":\"OK\",\"content\":{\"application/json\":{\"schema\":" schema "}}}"
 

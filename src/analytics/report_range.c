@@ -13,10 +13,9 @@ enum { DATE_LEN = 10, COLUMNS = 8 };
 
 /* ---- reading ---- */
 static bool take_day(struct report *r, const struct report_at *at, yyjson_val *v,
-                     struct slice *ret_day)
+                     struct slice *ret_day, int64_t *ret_days)
 {
-    int64_t days;
-    if (!yyjson_is_str(v) || !query_date_parse(json_text(v), &days))
+    if (!yyjson_is_str(v) || !query_date_parse(json_text(v), ret_days))
         return report_fail(r, at, "give a day, YYYY-MM-DD");
     *ret_day = json_text(v);
     return true;
@@ -40,11 +39,13 @@ static bool take_pair(struct report *r, const struct report_at *at, yyjson_val *
     if (!yyjson_is_arr(v) || yyjson_arr_size(v) != 2)
         return report_fail(r, at, "give two days or two instants");
     yyjson_val *first = yyjson_arr_get(v, 0), *second = yyjson_arr_get(v, 1);
+    int64_t first_day = 0, last_day = 0;
     *ret_is_instants = yyjson_is_str(first) && json_text(first).len > DATE_LEN;
     if (!*ret_is_instants) {
-        if (!take_day(r, &at_first, first, &days[0]) || !take_day(r, &at_second, second, &days[1]))
+        if (!take_day(r, &at_first, first, &days[0], &first_day) ||
+            !take_day(r, &at_second, second, &days[1], &last_day))
             return false;
-        if (memcmp(days[0].data, days[1].data, DATE_LEN) > 0)
+        if (first_day > last_day)
             return report_fail(r, at, "the second day lies before the first");
         return true;
     }
@@ -70,9 +71,9 @@ static const struct {
 
 static bool take_date_range(struct report *r, const struct report_at *at, yyjson_val *v)
 {
-    struct slice days[2] = {{0}};
+    struct slice days[2] = {SLICE_EMPTY, SLICE_EMPTY};
     unix_ms times[2] = {{0}};
-    bool is_instants;
+    bool is_instants = false;
     if (yyjson_is_str(v)) {
         for (size_t i = 0; i < COUNT_OF(ranges); i++) {
             if (!slice_eq_str(json_text(v), ranges[i].name))
@@ -112,7 +113,7 @@ bool report_take_range(struct report *r, yyjson_val *root)
 
 bool report_take_compare(struct report *r, const struct report_at *at, yyjson_val *v)
 {
-    struct slice days[2] = {{0}};
+    struct slice days[2] = {SLICE_EMPTY, SLICE_EMPTY};
     unix_ms times[2] = {{0}};
     if (!v || yyjson_is_null(v))
         return true;
