@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "analytics/report_int.h"
 #include "analytics/schema.h"
 #include "base/heap.h"
 #include "base/log.h"
@@ -64,7 +65,18 @@ void query_param_u64(struct query_call *call, const char *name, uint64_t value)
 }
 
 /* ---- templates ---- */
-static const char *const events_scope = ANALYTICS_EVENTS_TABLE " WHERE project_id = {project:UUID}";
+static const char *const events_scope =
+    ANALYTICS_EVENTS_TABLE " AS ev WHERE project_id = {project:UUID}";
+/* The column session: the one during which the event was, 0 if none (or not yet). */
+static const char *const sessions_before = ANALYTICS_EVENTS_TABLE
+    " AS ev ASOF LEFT JOIN (SELECT visitor, start, end AS session_end, session "
+    "AS session_id64 FROM sessions FINAL WHERE project_id = {project:UUID} "
+    "AND start < ";
+static const char *const sessions_between = " AND start >= subtractDays(";
+static const char *const sessions_behind =
+    ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
+    "ev.project_id = {project:UUID}";
+static const char *const sessions_scope = "sessions FINAL WHERE project_id = {project:UUID}";
 static const char *const today = "toDate(toDateTime({now:UInt32}, {timezone:String}))";
 
 static void add_day(struct buf *sql, const struct query_range *r, bool is_end)
@@ -99,18 +111,32 @@ static void add_range(struct buf *sql, const struct query_range *r)
     buf_add_char(sql, ' ');
 }
 
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void add_events_in_sessions(struct buf *sql, const struct query_range *range)
+{
+    buf_add_str(sql, sessions_before);
+    add_bound(sql, range, true);
+    buf_add_str(sql, sessions_between);
+    add_bound(sql, range, false);
+    buf_add_str(sql, sessions_behind);
+}
+
+/* A statement reads what is bound, or another statement. */
 static void must_be_bound(const char *sql_template)
 {
-    static const char from[] = "FROM ";
-    uint32_t scopes = 0;
+    static const char from[] = "FROM ", join[] = " JOIN ";
     for (const char *p = sql_template; (p = strstr(p, from)); p++) {
         const char *what = p + strlen(from);
-        bool is_scope = strncmp(what, "$EVENTS", 7) == 0;
-        bool is_fill = p - sql_template >= 5 && strncmp(p - 5, "FILL ", 5) == 0;
-        must(is_scope || is_fill || what[0] == '(');
-        scopes += is_scope;
+        bool is_fill = p - sql_template >= 5 && has_prefix(p - 5, "FILL ");
+        must(has_prefix(what, "$EVENTS") || has_prefix(what, "$SESSIONS") ||
+             has_prefix(what, "$VISITS") || is_fill || what[0] == '(');
     }
-    must(scopes > 0 && !strcasestr(sql_template, " JOIN "));
+    for (const char *p = sql_template; (p = strcasestr(p, join)); p++)
+        must(p[strlen(join)] == '(');
 }
 
 bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql)
@@ -120,16 +146,22 @@ bool query_expand(const struct query_range *range, const char *sql_template, str
         size_t n = strcspn(p, "$");
         buf_add(sql, p, n);
         p += n;
-        if (strncmp(p, "$EVENTS", 7) == 0) {
+        if (has_prefix(p, "$EVENTS")) {
             buf_add_str(sql, events_scope);
             p += 7;
-        } else if (strncmp(p, "$RANGE", 6) == 0) {
+        } else if (has_prefix(p, "$SESSIONS")) {
+            buf_add_str(sql, sessions_scope);
+            p += 9;
+        } else if (has_prefix(p, "$VISITS")) {
+            add_events_in_sessions(sql, range);
+            p += 7;
+        } else if (has_prefix(p, "$RANGE")) {
             add_range(sql, range);
             p += 6;
-        } else if (strncmp(p, "$START", 6) == 0) {
+        } else if (has_prefix(p, "$START")) {
             add_bound(sql, range, false);
             p += 6;
-        } else if (strncmp(p, "$END", 4) == 0) {
+        } else if (has_prefix(p, "$END")) {
             add_bound(sql, range, true);
             p += 4;
         } else {
@@ -148,6 +180,7 @@ enum { /* ClickHouse's codes that mean something to the asker */
        CODE_TOO_SLOW = 160,
        CODE_TOO_MANY_QUERIES = 202,
        CODE_MEMORY = 241,
+       CODE_PATTERN = 427,
 };
 
 static enum rc explain(struct query_call *call, enum rc rc, int code, struct err *err)
@@ -165,6 +198,8 @@ static enum rc explain(struct query_call *call, enum rc rc, int code, struct err
             return err_set(err, RC_INVALID,
                            "timezone: no such time zone; give an IANA name such as Europe/Berlin");
         break;
+    case CODE_PATTERN:
+        return err_set(err, RC_INVALID, "filters: a pattern is no regular expression of RE2");
     case CODE_UNKNOWN_TABLE:
     case CODE_UNKNOWN_DATABASE:
         return err_set(err, RC_AGAIN, "the tables are not there yet: the store is being set up");
@@ -213,13 +248,28 @@ static enum rc ask(struct ctx *ctx, struct query_call *call, struct store_client
     return rc == RC_OK ? rc : explain(call, rc, code, err);
 }
 
+/* Each statement, until there is no other; the last one's result. */
+static enum rc ask_all(struct ctx *ctx, struct query_call *call, struct store_client *client,
+                       struct buf *result, struct err *err)
+{
+    bool has_next = true;
+    while (has_next) {
+        buf_clear(result);
+        TRY(ask(ctx, call, client, result, err));
+        has_next = false;
+        if (call->next)
+            TRY(call->next(call, buf_slice(result), &has_next, err));
+    }
+    return RC_OK;
+}
+
 static void work(struct ctx *ctx, void *arg)
 {
     struct query_call *call = arg;
     CLEANUP(buf_done) struct buf result;
     buf_init(&result, call->query->cfg.answer_bytes_max);
     struct store_client *client = store_pool_take(call->query->cfg.pool);
-    call->rc = client ? ask(ctx, call, client, &result, &call->err)
+    call->rc = client ? ask_all(ctx, call, client, &result, &call->err)
                       : err_set(&call->err, RC_UNAVAILABLE, "the store cannot be reached");
     if (client)
         store_pool_give(call->query->cfg.pool, client);
@@ -234,6 +284,8 @@ static void answer(struct query_call *call)
     static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
     if (call->rc == RC_OK)
         api_answer(call->req, 200, "application/json", buf_slice(&call->body), &no_cache, 1);
+    else if (call->fail)
+        call->fail(call);
     else
         api_problem(call->req, call->rc, "%s", call->err.text);
     /* The request's arena, and call with it, is gone now. */
@@ -248,13 +300,22 @@ static void done(struct ctx *ctx, void *arg)
     buf_done(&body);
 }
 
+enum rc query_next(struct query_call *call, const char *sql_template, struct err *err)
+{
+    struct arena *arena = call->req->net->arena;
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, QUERY_SQL_BYTES_MAX);
+    call->sql = NULL;
+    if (query_expand(&call->range, sql_template, &sql))
+        call->sql = arena_strndup(arena, sql.data, sql.len);
+    ENSURE(call->sql && !arena->is_failed, err_set(err, RC_NOMEM, "no memory for this request"));
+    return RC_OK;
+}
+
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template)
 {
     struct api_request *req = call->req;
     must(req->project); /* the router's promise */
-    CLEANUP(buf_done) struct buf sql;
-    buf_init(&sql, QUERY_SQL_BYTES_MAX);
-    char *copy = NULL;
     query_param(call, "project", slice_of(req->project->id_text, UUID_TEXT_LEN));
     query_param_u64(call, "now", (uint64_t)(unix_now().ms / 1000));
     query_param(call, "timezone",
@@ -263,13 +324,10 @@ void query_run(struct ctx *ctx, struct query_call *call, const char *sql_templat
         query_param(call, "start", call->range.start);
     if (call->range.end.len)
         query_param(call, "end", call->range.end);
-    if (query_expand(&call->range, sql_template, &sql))
-        copy = arena_strndup(ctx->arena, sql.data, sql.len);
-    if (!copy || ctx->arena->is_failed) {
-        api_problem(req, RC_NOMEM, "no memory for this request");
+    if (query_next(call, sql_template, &call->err) != RC_OK) {
+        api_problem(req, call->err.rc, "%s", call->err.text);
         return;
     }
-    call->sql = copy;
     net_loop_work(ctx, req->net->loop, work, done, call);
 }
 
@@ -304,6 +362,24 @@ static const struct api_route routes[] = {
     {ROUTE(NET_GET, "/users/{userId}/events", query_user_events, 0, query_openapi_user_events)},
     {ROUTE(NET_POST, "/funnels", query_funnel, 64 * 1024, query_openapi_funnel)},
 #undef ROUTE
+    {.method = NET_POST,
+     .pattern = "/v1/projects/{projectId}/query",
+     .access = API_NEEDS(STATS_READ),
+     .body_bytes_max = REPORT_BODY_BYTES_MAX,
+     .handle = query_report,
+     .openapi = query_openapi_report},
+    {.method = NET_POST,
+     .pattern = "/v1/projects/{projectId}/query/sql",
+     .access = API_NEEDS(STATS_READ),
+     .body_bytes_max = REPORT_BODY_BYTES_MAX,
+     .handle = query_report_sql,
+     .openapi = query_openapi_report_sql},
+    {.method = NET_POST,
+     .pattern = "/api/v2/query",
+     .access = API_NEEDS(STATS_READ),
+     .body_bytes_max = REPORT_BODY_BYTES_MAX,
+     .handle = query_plausible,
+     .openapi = query_openapi_plausible},
 };
 
 struct api_service query_service(struct query *q)

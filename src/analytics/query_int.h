@@ -7,12 +7,15 @@
 #include "base/uuid.h"
 
 enum {
-    QUERY_PARAMS_MAX = 64,
-    QUERY_SQL_BYTES_MAX = 64 * 1024,
+    QUERY_PARAMS_MAX = 256,
+    QUERY_SQL_BYTES_MAX = 256 * 1024,
     QUERY_LIMIT_DEFAULT = 20,
     QUERY_LIMIT_MAX = 1000,
     QUERY_DAYS_MAX = 3660,
     QUERY_HOURLY_DAYS_MAX = 366,
+    QUERY_YEAR_MIN = 1970,
+    QUERY_YEAR_MAX = 2100,
+    QUERY_ZONE_BYTES_MAX = 64,
     QUERY_TEXT_BYTES_MAX = 2048, /* of a filter's value */
 };
 struct query {
@@ -35,9 +38,15 @@ struct query_call {
     void *user; /* the route's own */
     const char *format;
     const char *sql;
+    /* After each statement, on the worker: another one to run with the same client (query_next), or
+     * false in *ret_has_next, and result is what shape gets. NULL: one statement. */
+    enum rc (*next)(struct query_call *call, struct slice result, bool *ret_has_next,
+                    struct err *err);
     /* On the worker: the store's answer to the body of ours. RC_NOTFOUND etc. with err. */
     enum rc (*shape)(struct query_call *call, struct slice result, struct buf *body,
                      struct err *err);
+    /* An error in the words of whoever asks; NULL: a problem. rc and err say which. */
+    void (*fail)(struct query_call *call);
     struct buf body;
     enum rc rc;
     struct err err;
@@ -58,12 +67,19 @@ bool query_take_text(struct query_call *call, const char *name, bool *ret_is_giv
 bool query_take_path(struct query_call *call, const char *name, bool *ret_is_given);
 bool query_take_country(struct query_call *call, bool *ret_is_given);
 bool query_check_text(struct query_call *call, const char *name, struct slice value);
+bool query_date_parse(struct slice text, int64_t *ret_days); /* "2026-01-31", 1970 to 2100 */
+bool query_zone_ok(struct slice zone);                       /* has the form of an IANA name */
 
-/* Statements are templates. $EVENTS stands where the table does and binds the tenant: every FROM
- * of a template is "FROM $EVENTS" or "FROM (" (must). What follows it begins with AND or a clause.
+#define QUERY_SESSION "if(timestamp <= visit.session_end, visit.session_id64, 0)"
+/* Statements are templates. $EVENTS and $SESSIONS stand where the tables do and bind the tenant:
+ * every FROM of a template is "FROM $EVENTS", "FROM $SESSIONS", "FROM $VISITS" or "FROM (", every
+ * JOIN "JOIN (" (must). What follows it begins with AND or a clause. $VISITS: the events of the
+ * range with QUERY_SESSION, the session of each that it was in.
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, inside ctx, whatever happens. */
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
+/* From next(): the following statement. */
+enum rc query_next(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
 /* {"<name>":[<row>,…]} for rows of JSONEachRow; name in call->user. */
 enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
                          struct err *err);

@@ -7,44 +7,15 @@
 
 #include "base/must.h"
 
-enum { DATE_LEN = 10, YEAR_MIN = 1970, YEAR_MAX = 2100, ZONE_BYTES_MAX = 64 };
-
-/* "2026-01-31": exactly that form, and a day of the calendar. */
-static bool date_parse(struct slice text, int64_t *ret_days)
-{
-    unix_ms t;
-    uint64_t year;
-    if (text.len != DATE_LEN || text.data[4] != '-' || text.data[7] != '-')
-        return false;
-    if (!slice_to_u64(slice_of(text.data, 4), &year) || year < YEAR_MIN || year > YEAR_MAX)
-        return false;
-    if (!time_parse(text, &t))
-        return false;
-    *ret_days = t.ms / (INT64_C(24) * 3600 * 1000);
-    return true;
-}
-
 static bool take_date(struct query_call *call, const char *name, struct slice text,
                       int64_t *ret_days)
 {
-    if (date_parse(text, ret_days))
+    if (query_date_parse(text, ret_days))
         return true;
     api_problem(call->req, RC_INVALID, "%s: '%.*s' is no day; write it as YYYY-MM-DD (%d to %d)",
-                name, text.len > 40 ? 40 : (int)text.len, text.data, YEAR_MIN, YEAR_MAX);
+                name, text.len > 40 ? 40 : (int)text.len, text.data, QUERY_YEAR_MIN,
+                QUERY_YEAR_MAX);
     return false;
-}
-
-static bool zone_ok(struct slice zone)
-{
-    if (zone.len == 0 || zone.len > ZONE_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < zone.len; i++) {
-        char c = zone.data[i];
-        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-        if (!is_letter && !(c >= '0' && c <= '9') && !(c && strchr("_+-/", c)))
-            return false;
-    }
-    return true;
 }
 
 bool query_set_range(struct query_call *call, struct slice start, struct slice end,
@@ -68,10 +39,10 @@ bool query_set_range(struct query_call *call, struct slice start, struct slice e
                     (long long)days, days_max);
         return false;
     }
-    if (timezone.len && !zone_ok(timezone)) {
+    if (timezone.len && !query_zone_ok(timezone)) {
         api_problem(call->req, RC_INVALID,
                     "timezone: give an IANA name such as Europe/Berlin (at most %d characters)",
-                    ZONE_BYTES_MAX);
+                    QUERY_ZONE_BYTES_MAX);
         return false;
     }
     call->range = (struct query_range){start, end, timezone};

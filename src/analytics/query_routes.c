@@ -7,8 +7,13 @@
 
 /* One definition for all routes. */
 #define PAGEVIEWS "countIf(event = 'pageview')"
-#define SESSIONS "uniqIf(session_id, session_id != '')"
-#define VISITORS "uniqIf(visitor, visitor != 0)"
+#define SESSIONS "uniqIf(" QUERY_SESSION ", " QUERY_SESSION " != 0)"
+/* The same of all events of whole days, without looking at them: sessions.idle_minutes is at most
+ * half a day, so what lies over a day has an event in it. */
+#define SESSIONS_OF_RANGE                                                                          \
+    "(SELECT count() FROM $SESSIONS AND start < $END AND end >= $START AND start >= subtractDays(" \
+    "$START, 1))"
+#define VISITORS "uniqIf(ev.visitor, ev.visitor != 0)"
 #define USERS "uniqIf(user_id, user_id != '')"
 
 enum { TEMPLATE_BYTES = 4096 };
@@ -31,11 +36,13 @@ void query_overview(struct ctx *ctx, void *service, struct api_request *req)
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) ||
         !query_take_text(call, "eventType", &has_event) || !query_take_country(call, &has_country))
         return;
+    bool is_all = !has_event && !has_country;
     char sql[TEMPLATE_BYTES];
     snprintf(sql, sizeof(sql),
-             "SELECT count() AS totalEvents, " PAGEVIEWS " AS totalPageviews, " SESSIONS
-             " AS uniqueSessions, " VISITORS " AS uniqueVisitors, " USERS " AS uniqueUsers "
-             "FROM $EVENTS$RANGE%s%s",
+             "SELECT count() AS totalEvents, " PAGEVIEWS
+             " AS totalPageviews, %s AS uniqueSessions, " VISITORS " AS uniqueVisitors, " USERS
+             " AS uniqueUsers FROM %s$RANGE%s%s",
+             is_all ? SESSIONS_OF_RANGE : SESSIONS, is_all ? "$EVENTS" : "$VISITS",
              has_event ? " AND event = {eventType:String}" : "",
              has_country ? " AND country = {country:String}" : "");
     call->format = "JSONEachRow";
@@ -87,12 +94,13 @@ void query_timeseries(struct ctx *ctx, void *service, struct api_request *req)
             "zone_offset") " AS time, events, pageviews, "
                            "uniqueSessions, uniqueVisitors FROM (SELECT *, "
                            "toUnixTimestamp(toDateTime(bucket, "
-                           "{timezone:String})) AS second, timeZoneOffset(toDateTime(bucket, "
-                           "{timezone:String})) "
+                           "{timezone:String})) AS second, "
+                           "toInt64(toUnixTimestamp(toDateTime(toString("
+                           "toDateTime(bucket, {timezone:String})), 'UTC'))) - toInt64(second) "
                            "AS zone_offset FROM (SELECT %s AS bucket, count() AS events, " PAGEVIEWS
                            " AS pageviews, " SESSIONS " AS uniqueSessions, " VISITORS
                            " AS uniqueVisitors "
-                           "FROM $EVENTS$RANGE%s GROUP BY bucket ORDER BY bucket WITH FILL FROM "
+                           "FROM $VISITS$RANGE%s GROUP BY bucket ORDER BY bucket WITH FILL FROM "
                            "%s)) "
                            "ORDER BY second",
         bucket, has_event ? " AND event = {eventType:String}" : "", fill);
@@ -113,7 +121,7 @@ void query_pages(struct ctx *ctx, void *service, struct api_request *req)
     snprintf(sql, sizeof(sql),
              "SELECT page_path AS path, nullIf(argMaxIf(page_title, timestamp, page_title != ''), "
              "'') AS title, count() AS pageviews, " SESSIONS " AS uniqueSessions, " VISITORS
-             " AS uniqueVisitors FROM $EVENTS$RANGE AND event = 'pageview'%s GROUP BY path "
+             " AS uniqueVisitors FROM $VISITS$RANGE AND event = 'pageview'%s GROUP BY path "
              "ORDER BY pageviews DESC, path LIMIT {limit:UInt32}",
              has_path ? " AND page_path = {pagePath:String}" : "");
     query_param_u64(call, "limit", call->limit);
@@ -134,7 +142,7 @@ void query_referrers(struct ctx *ctx, void *service, struct api_request *req)
     call->user = UNCONST("referrers");
     query_run(ctx, call,
               "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
-              " AS uniqueSessions FROM $EVENTS$RANGE AND event = 'pageview' AND "
+              " AS uniqueSessions FROM $VISITS$RANGE AND event = 'pageview' AND "
               "referrer_domain != '' AND referrer_domain != hostname "
               "GROUP BY referrerDomain ORDER BY visits DESC, referrerDomain "
               "LIMIT {limit:UInt32}");

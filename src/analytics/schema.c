@@ -98,9 +98,66 @@ static const char events_wider[] =
     " ADD COLUMN IF NOT EXISTS screen_class LowCardinality(String)";
 static const char *const wider_statements[] = {events_wider, NULL};
 
+/* One row per session (docs/definitions.md), written by sessionize.c. A row's key is its beginning,
+ * so a session that only grows replaces its row, and one that is no more gets is_deleted = 1 under
+ * its old key. Read with FINAL: rows of one key are always in one partition. Small granules:
+ * sessionize looks up single visitors. is_cut: a piece of what went on for more than 24 hours. */
+static const char sessions_table[] =
+    "CREATE TABLE IF NOT EXISTS sessions ("
+    " project_id UUID,"
+    " visitor UInt64,"
+    " session UInt64,"
+    " start DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " end DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " user_id String CODEC(ZSTD(1)),"
+    " pageviews UInt32,"
+    " events UInt32,"
+    " interactions UInt32,"
+    " engagement_ms UInt64,"
+    " duration_ms UInt64,"
+    " is_bounce UInt8,"
+    " is_cut UInt8,"
+    " entry_page String CODEC(ZSTD(1)),"
+    " exit_page String CODEC(ZSTD(1)),"
+    " entry_hostname LowCardinality(String),"
+    " referrer_domain LowCardinality(String),"
+    " referrer_source LowCardinality(String),"
+    " channel LowCardinality(String),"
+    " utm_source LowCardinality(String),"
+    " utm_medium LowCardinality(String),"
+    " utm_campaign LowCardinality(String),"
+    " utm_term String CODEC(ZSTD(1)),"
+    " utm_content String CODEC(ZSTD(1)),"
+    " click_id LowCardinality(String),"
+    " country LowCardinality(String),"
+    " region LowCardinality(String),"
+    " city LowCardinality(String),"
+    " browser_name LowCardinality(String),"
+    " browser_version LowCardinality(String),"
+    " os_name LowCardinality(String),"
+    " os_version LowCardinality(String),"
+    " device_type LowCardinality(String),"
+    " screen_class LowCardinality(String),"
+    " locale LowCardinality(String),"
+    " bot LowCardinality(String),"
+    " version UInt64 CODEC(Delta(8), ZSTD(1)),"
+    " is_deleted UInt8"
+    ") ENGINE = ReplacingMergeTree(version, is_deleted)"
+    " PARTITION BY toYYYYMM(start)"
+    " ORDER BY (project_id, toDate(start), visitor, start)"
+    " SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1";
+
+/* What a step of sessionize.c works on; nothing in it outlives the step. */
+static const char sessions_work_table[] =
+    "CREATE TABLE IF NOT EXISTS sessions_work ("
+    " stage UInt8, project_id UUID, visitor UInt64, s Int64, e Int64, is_long UInt8, mode UInt8"
+    ") ENGINE = Memory";
+static const char *const sessions_statements[] = {sessions_table, sessions_work_table, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
+    {.number = 3, .name = "sessions", .statements = sessions_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -80,7 +80,7 @@ static enum rc copy_moment(struct node *n, const char *to, struct err *err)
     return copy_folder(n, "archive", to, os_link_or_copy, err);
 }
 
-static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
+static enum rc copy_with_projector(struct node *n, const char *to, struct err *err)
 {
     struct consumer *project = atomic_load(&n->project);
     enum rc rc = project ? consumer_pause(project, PAUSE_MS) : RC_OK;
@@ -100,6 +100,18 @@ static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
 }
 
 /* ---- the whole ---- */
+
+static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
+{
+    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    if (sessionize && sessionize_worker_pause(sessionize, PAUSE_MS) != RC_OK)
+        return err_set(err, RC_TIMEOUT,
+                       "the sessions do not come to rest: their batch takes too long");
+    enum rc rc = copy_with_projector(n, to, err);
+    if (sessionize)
+        sessionize_worker_resume(sessionize);
+    return rc;
+}
 
 static enum rc copy_parts(struct node *n, const char *to, struct err *err)
 {

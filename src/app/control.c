@@ -28,6 +28,19 @@ static void add_consumer(struct buf *out, const struct consumer *c)
     buf_add_char(out, '}');
 }
 
+static void add_sessionize(struct buf *out, struct sessionize_worker *w)
+{
+    struct sessionize_status s;
+    sessionize_worker_status(w, &s);
+    buf_addf(out,
+             "{\"name\":\"sessionize\",\"lag_records\":%llu,\"lag_ms\":%lld,\"processed\":%llu,"
+             "\"rejected\":0,\"retries\":%llu,\"lost\":0,\"rebuilding\":%s,\"last_error\":",
+             (unsigned long long)s.lag_offsets, (long long)s.lag_ms, (unsigned long long)s.offsets,
+             (unsigned long long)s.retries, s.is_sweeping ? "true" : "false");
+    buf_add_json(out, slice_str(s.last_error));
+    buf_add_char(out, '}');
+}
+
 static void add_stream(struct buf *out, const struct stream *s, const struct consumer *project)
 {
     buf_addf(out, "{\"name\":\"%s\",\"halted\":%s,\"partitions\":[", stream_name(s),
@@ -91,6 +104,11 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
     if (n->archiver) {
         buf_add_str(&out, project ? "," : "");
         add_consumer(&out, n->archiver);
+    }
+    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    if (sessionize) { /* only beside the projector */
+        buf_add_char(&out, ',');
+        add_sessionize(&out, sessionize);
     }
     buf_addf(&out,
              "],\"store\":{\"embedded\":%s,\"up\":%s,\"ready\":%s,\"pid\":%d,\"restarts\":%llu}",

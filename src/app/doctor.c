@@ -273,9 +273,11 @@ static enum rc show_status(struct doctor *d)
     yyjson_arr_foreach(yyjson_obj_get(root, "consumers"), i, max, c)
     {
         const char *error = text_of(c, "last_error");
-        printf("consumer   %-8s lag %llu records, %lld ms%s%s\n", text_of(c, "name"),
+        printf("consumer   %-10s lag %llu records, %lld ms%s%s%s\n", text_of(c, "name"),
                (unsigned long long)yyjson_get_uint(yyjson_obj_get(c, "lag_records")),
-               (long long)yyjson_get_sint(yyjson_obj_get(c, "lag_ms")), *error ? "; " : "", error);
+               (long long)yyjson_get_sint(yyjson_obj_get(c, "lag_ms")),
+               yyjson_get_bool(yyjson_obj_get(c, "rebuilding")) ? ", rebuilding" : "",
+               *error ? "; " : "", error);
     }
     show_geo(yyjson_obj_get(root, "geo"));
     yyjson_doc_free(doc);

@@ -17,6 +17,7 @@ enum {
     STORE_WAIT_MS = 1000,
     CONSUMER_STOP_MS = 5000,
     MS_PER_HOUR = 3600000,
+    MS_PER_MINUTE = 60000,
 };
 
 static enum stream_ack ack_of(const char *text)
@@ -161,6 +162,29 @@ static enum rc start_projector(struct node *n, struct err *err)
     return RC_OK;
 }
 
+static uint64_t projected(void *ctx, uint32_t partition)
+{
+    const struct node *n = ctx;
+    return consumer_checkpoint(atomic_load(&n->project), partition);
+}
+
+static enum rc start_sessionize(struct node *n, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    struct sessionize_worker *worker;
+    const struct sessionize_worker_cfg cfg = {
+        .sessionize = {.store = n->store_cfg,
+                       .dir = os_path(dir, "%s/consumers/sessionize", n->cfg->data),
+                       .partitions = stream_partitions(n->events),
+                       .projected = projected,
+                       .ctx = n,
+                       .idle_ms = (uint32_t)n->cfg->sessions_idle_minutes * MS_PER_MINUTE},
+        .nice = (int)n->cfg->consumer_nice};
+    TRY(sessionize_worker_start(&cfg, &worker, err));
+    atomic_store(&n->sessionize, worker);
+    return RC_OK;
+}
+
 /* The store needs about a second to come up, and may be down for long: events are taken meanwhile.
  */
 static void *bring_up(void *arg)
@@ -171,8 +195,11 @@ static void *bring_up(void *arg)
         enum rc rc = node_store_ready(n, STORE_WAIT_MS, &err);
         if (rc == RC_OK)
             rc = start_projector(n, &err);
-        if (rc == RC_OK)
+        if (rc == RC_OK) {
+            if (start_sessionize(n, &err) != RC_OK)
+                log_error("no sessions are made until the next start", LOG_ERR(&err));
             return NULL;
+        }
         static struct log_limit limit;
         if (rc != RC_TIMEOUT && log_allowed(&limit))
             log_warn("the store is not ready; events wait in the stream", LOG_ERR(&err));
@@ -332,6 +359,7 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
     if (n->has_bring_up)
         pthread_join(n->bring_up, NULL);
     n->has_bring_up = false;
+    sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* it looks at the projector */
     struct consumer *project = atomic_exchange(&n->project, NULL);
     if (project)
         consumer_stop(project, deadline_ms);

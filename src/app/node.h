@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "analytics/project.h"
+#include "analytics/sessionize.h"
 #include "analytics/visitor.h"
 #include "app/chores.h"
 #include "app/config.h"
@@ -57,7 +58,8 @@ struct node {
     struct store_pool *pool;
     _Atomic bool is_migrated;
     struct project_writer *writer;
-    _Atomic(struct consumer *) project; /* NULL until the store is ready */
+    _Atomic(struct consumer *) project;             /* NULL until the store is ready */
+    _Atomic(struct sessionize_worker *) sessionize; /* likewise, a moment later */
     pthread_t bring_up;
     bool has_bring_up;
     _Atomic bool is_closing;

@@ -132,6 +132,9 @@ static void live_resume(void *ctx, bool is_swapped)
     if (is_swapped)
         project_writer_forget(n->writer);
     consumer_resume(atomic_load(&n->project));
+    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    if (is_swapped && sessionize)
+        sessionize_worker_poke(sessionize);
 }
 
 /* ---- the run ---- */

@@ -17,6 +17,7 @@
 #include "analytics/project.h"
 #include "analytics/query_int.h"
 #include "analytics/schema.h"
+#include "analytics/sessionize.h"
 #include "base/must.h"
 #include "base/os.h"
 #include "store/child.h"
@@ -66,6 +67,12 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     assert_true(body.len < sizeof(answer.body));
     memcpy(answer.body, body.data, body.len);
     answer.body[body.len] = '\0';
+}
+
+void api_json(struct api_request *req, int status, struct slice body)
+{
+    static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
+    api_answer(req, status, "application/json", body, &no_cache, 1);
 }
 
 void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ...)
@@ -151,6 +158,29 @@ static void bed_close(void)
         store_supervisor_stop(bed.supervisor);
         IGNORE(os_remove_tree(bed.dir, NULL), "a folder in /tmp");
     }
+}
+
+static uint64_t bed_projected(void *ctx, uint32_t partition)
+{
+    (void)ctx, (void)partition;
+    return 1 << 20; /* whatever is in the table */
+}
+
+/* Makes the sessions of what is in `events` now. */
+UNUSED static void bed_sessionize(void)
+{
+    char dir[64] = "/tmp/weir-sessions-XXXXXX";
+    struct sessionizer *s;
+    assert_non_null(mkdtemp(dir));
+    const struct sessionize_cfg cfg = {
+        .store = bed.cfg, .dir = dir, .partitions = 1, .projected = bed_projected};
+    enum rc rc = sessionizer_new(&cfg, &s, &bed.err);
+    while (rc == RC_OK)
+        rc = sessionizer_step(s, &bed.err);
+    if (rc != RC_END)
+        fail_msg("%s", bed.err.text);
+    sessionizer_free(s);
+    IGNORE(os_remove_tree(dir, NULL), "a folder in /tmp");
 }
 
 /* One scalar as text, asked straight. */

@@ -60,6 +60,12 @@ static enum rc run(struct engine_query *q, const struct store_query *query, stru
     struct sink sink = {query, out};
     struct engine_result result;
     bool fails = ++engine_store.calls == engine_store.fail_at;
+    if (fails && engine_store.truncate_work) {
+        struct engine_query empty = {.text = SLICE_LIT("TRUNCATE TABLE sessions_work")};
+        engine_store.fail_at = 0;
+        TRY(run(&empty, NULL, NULL, NULL, err));
+        fails = false;
+    }
     if (fails && !engine_store.is_late)
         return err_set(err, RC_UNAVAILABLE, "injected failure before the statement");
     q->database =

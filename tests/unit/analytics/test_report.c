@@ -1,0 +1,251 @@
+/* Questions without a store: what is refused and where, and that a client's text is never a
+ * statement's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analytics/report_int.h"
+
+static struct arena arena;
+static struct report report;
+
+static int make_arena(void **state)
+{
+    (void)state;
+    arena_init(&arena, 64 * 1024, 8 << 20);
+    return 0;
+}
+
+static int end_arena(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+static bool parse(const char *body)
+{
+    arena_reset(&arena);
+    return report_parse(&report, &arena, slice_str(body));
+}
+
+#define R "\"date_range\":\"7d\""
+#define M "\"metrics\":[\"visitors\"]," R
+#define F "\"report\":\"funnel\"," R ",\"steps\":[{\"filters\":[[\"is\",\"event\",[\"a\"]]]},"
+#define F2 F "{\"filters\":[[\"is\",\"event\",[\"b\"]]]}]"
+
+static void a_mistake_is_told_with_its_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *pointer, *part;
+    } table[] = {
+        {"", "the question", "no JSON"},
+        {"[]", "the question", "object"},
+        {"{\"metric\":[]}", "the question", "no member 'metric'"},
+        {"{\"report\":\"x\"}", "/report", "breakdown"},
+        {"{\"metrics\":[\"visitors\"]}", "/date_range", "give day"},
+        {"{" R "}", "/metrics", "1 to 20"},
+        {"{" R ",\"metrics\":[]}", "/metrics", "1 to 20"},
+        {"{" R ",\"metrics\":[\"visitors\",7]}", "/metrics/1", "text"},
+        {"{" R ",\"metrics\":[\"x\"]}", "/metrics/0", "'x' is not known"},
+        {"{" R ",\"metrics\":[\"p0:property:a\"]}", "/metrics/0", "not known"},
+        {"{" R ",\"metrics\":[\"p100:property:a\"]}", "/metrics/0", "not known"},
+        {"{" R ",\"metrics\":[\"sum:page\"]}", "/metrics/0", "numbers"},
+        {"{" R ",\"metrics\":[\"sum:property:\"]}", "/metrics/0", "names"},
+        {"{" R ",\"metrics\":[\"conversion_rate\"]}", "/metrics/0", "goal"},
+        {"{" R ",\"metrics\":[\"percentage\"]}", "/metrics/0", "dimension"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":\"8d\"}", "/date_range", "give day"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":[\"2026-01-01\"]}", "/date_range", "two days"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":[\"2026-02-30\",\"2026-03-01\"]}",
+         "/date_range/0", "YYYY-MM-DD"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":[\"2026-03-02\",\"2026-03-01\"]}",
+         "/date_range", "before"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":[\"2026-03-02T00:00:00Z\",\"2026-03-01\"]}",
+         "/date_range/1", "instant"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":[\"2026-03-02T00:00:00Z\","
+         "\"2026-03-02T00:00:00Z\"]}",
+         "/date_range", "behind"},
+        {"{" M ",\"timezone\":\"a'b\"}", "/timezone", "IANA"},
+        {"{" M ",\"bots\":\"x\"}", "/bots", "exclude"},
+        {"{" M ",\"dimensions\":[\"x\"]}", "/dimensions/0", "known are"},
+        {"{" M ",\"dimensions\":[\"page\",\"page\"]}", "/dimensions/1", "twice"},
+        {"{" M ",\"dimensions\":[\"time:day\",\"time:hour\"]}", "/dimensions/1", "already"},
+        {"{" M ",\"dimensions\":[\"time:second\"]}", "/dimensions/0", "minute"},
+        {"{" M ",\"dimensions\":[\"property:\"]}", "/dimensions/0", "names"},
+        {"{" M ",\"dimensions\":[\"property:a..b\"]}", "/dimensions/0", "names"},
+        {"{" M ",\"dimensions\":[\"property:a.b.c.d.e.f.g\"]}", "/dimensions/0", "names"},
+        {"{" M ",\"dimensions\":[\"group:\"]}", "/dimensions/0", "group"},
+        {"{" M ",\"filters\":{}}", "/filters", "array"},
+        {"{" M ",\"filters\":[[\"is\"]]}", "/filters/0", "array"},
+        {"{" M ",\"filters\":[[\"xor\",\"page\",[\"/\"]]]}", "/filters/0/0", "no operator"},
+        {"{" M ",\"filters\":[[\"is\",\"x\",[\"/\"]]]}", "/filters/0/1", "known are"},
+        {"{" M ",\"filters\":[[\"is\",\"time:day\",[\"/\"]]]}", "/filters/0/1", "date_range"},
+        {"{" M ",\"filters\":[[\"is\",\"page\",\"/\"]]}", "/filters/0/2", "1 to 200"},
+        {"{" M ",\"filters\":[[\"is\",\"page\",[[]]]]}", "/filters/0/2/0", "text"},
+        {"{" M ",\"filters\":[[\"is\",\"page\",[\"a\\u0000\"]]]}", "/filters/0/2/0", "U+0000"},
+        {"{" M ",\"filters\":[[\"is\",\"page\",[\"/\"],{\"x\":1}]]}", "/filters/0/3", "no member"},
+        {"{" M ",\"filters\":[[\"is\",\"page\",[\"/\"],{\"case_sensitive\":1}]]}",
+         "/filters/0/3/case_sensitive", "true"},
+        {"{" M ",\"filters\":[[\"and\",[[\"is\",\"page\",[\"/\"]],[\"not\",[\"is\",\"y\",[1]]]]]]}",
+         "/filters/0/1/1/1/1", "known are"},
+        {"{" M ",\"filters\":[[\"greater\",\"page\",1]]}", "/filters/0/1", "numbers"},
+        {"{" M ",\"filters\":[[\"greater\",\"revenue\",\"a\"]]}", "/filters/0/2", "number"},
+        {"{" M ",\"filters\":[[\"is\",\"revenue\",[1]]]}", "/filters/0", "greater"},
+        {"{" M ",\"filters\":[[\"has_done\",[\"is\",\"source\",[\"x\"]]]]}", "/filters/0/1",
+         "events"},
+        {"{" M ",\"order_by\":[[\"pageviews\",\"asc\"]]}", "/order_by/0/0", "of this question"},
+        {"{" M ",\"order_by\":[[\"visitors\",\"up\"]]}", "/order_by/0/1", "asc"},
+        {"{" M ",\"order_by\":[[\"visitors\",null]]}", "/order_by/0/1", "asc"},
+        {"{" M ",\"limit\":0}", "/limit", "1 to 10000"},
+        {"{" M ",\"limit\":1.5}", "/limit", "whole"},
+        {"{" M ",\"offset\":-1}", "/offset", "0 to"},
+        {"{" M ",\"include\":{\"x\":1}}", "/include", "no member"},
+        {"{" M ",\"include\":{\"time_labels\":true}}", "/include/time_labels", "no dimension"},
+        {"{" M ",\"include\":{\"compare\":\"x\"}}", "/include/compare", "previous_period"},
+        {"{\"metrics\":[\"visitors\"],\"date_range\":\"all\",\"include\":{\"compare\":"
+         "\"previous_period\"}}",
+         "/include/compare", "before all"},
+        {"{\"report\":\"funnel\"," R ",\"steps\":[]}", "/steps", "2 to 20"},
+        {"{" F "{\"name\":\"b\"}]}", "/steps/1/filters", "which events"},
+        {"{" F2 ",\"window\":0}", "/window", "1 to"},
+        {"{" F2 ",\"order\":\"x\"}", "/order", "strict"},
+        {"{" F2 ",\"metrics\":[]}", "the question", "no member 'metrics'"},
+        {"{" F2 ",\"exclusions\":[{}]}", "/exclusions/0/filters", "must not"},
+        {"{" F2 ",\"order\":\"strict\",\"exclusions\":[{}]}", "/exclusions", "in order"},
+        {"{" F2 ",\"exclusions\":[{\"filters\":[[\"exists\",\"page\"]],\"to\":3}]}",
+         "/exclusions/0/to", "2 to 2"},
+        {"{" F2 ",\"dimensions\":[\"time:day\"]}", "/dimensions/0", "time"},
+        {"{\"report\":\"retention\"," R ",\"unit\":\"hour\"}", "/unit", "day"},
+        {"{\"report\":\"retention\"," R ",\"periods\":61}", "/periods", "1 to 60"},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        char start[100];
+        assert_false(parse(table[i].body));
+        snprintf(start, sizeof(start), "%s: ", table[i].pointer);
+        if (strncmp(report.err.text, start, strlen(start)) != 0 ||
+            !strstr(report.err.text, table[i].part))
+            fail_msg("%s: %s", table[i].body, report.err.text);
+        assert_int_equal(report.err.rc, RC_INVALID);
+    }
+}
+
+/* Deeper, more or longer than allowed: filters, metrics, values. */
+static void a_question_has_a_size(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, 1 << 20);
+    buf_add_str(&body, "{" M ",\"filters\":[");
+    for (int i = 0; i < REPORT_FILTER_DEPTH_MAX; i++)
+        buf_add_str(&body, "[\"not\",");
+    buf_add_str(&body, "[\"exists\",\"page\"]");
+    for (int i = 0; i < REPORT_FILTER_DEPTH_MAX; i++)
+        buf_add_char(&body, ']');
+    buf_add_str(&body, "]}");
+    assert_false(parse(buf_cstr(&body)));
+    assert_non_null(strstr(report.err.text, "deeper than"));
+
+    buf_clear(&body);
+    buf_add_str(&body, "{" M ",\"filters\":[[\"exists\",\"page\"]");
+    for (int i = 0; i < REPORT_FILTERS_MAX; i++)
+        buf_add_str(&body, ",[\"exists\",\"page\"]");
+    buf_add_str(&body, "]}");
+    assert_false(parse(buf_cstr(&body)));
+    assert_non_null(strstr(report.err.text, "/filters/60: there are more"));
+
+    buf_clear(&body);
+    buf_add_str(&body, "{" M ",\"filters\":[[\"is\",\"page\",[\"0\"");
+    for (int i = 0; i < REPORT_VALUES_MAX; i++)
+        buf_addf(&body, ",\"%d\"", i);
+    buf_add_str(&body, "]]]}");
+    assert_false(parse(buf_cstr(&body)));
+    assert_non_null(strstr(report.err.text, "1 to 200"));
+}
+
+/* Every place that takes a text of the client's, filled with one that would be SQL. */
+static void a_text_of_the_client_is_bound_and_never_sql(void **state)
+{
+    (void)state;
+#define EVIL "\\\\') OR 1=1 -- ~"
+    static const char *const questions[] = {
+        "{" M ",\"dimensions\":[\"property:" EVIL "\",\"group:" EVIL
+        "\",\"time:hour\"],\"filters\":["
+        "[\"is\",\"page\",[\"" EVIL "\",\"x\"]],[\"contains\",\"event\",[\"" EVIL "\"],{\"case_"
+        "sensitive\":false}],[\"matches\",\"title\",[\"" EVIL "\"]],[\"greater\",\"property:" EVIL
+        "\",1],[\"has_done\",[\"is_not\",\"property:" EVIL "\",[\"" EVIL "\"]]]],\"goal\":[[\"is\","
+        "\"event\",[\"" EVIL "\"]]],\"timezone\":\"Europe/Berlin\",\"include\":{\"compare\":"
+        "\"previous_period\"}}",
+        "{" R ",\"metrics\":[\"p75:property:" EVIL "\"]}",
+        "{" F "{\"name\":\"" EVIL "\",\"filters\":[[\"is\",\"event\",[\"" EVIL "\"]]]}],"
+        "\"dimensions\":[\"property:" EVIL "\"]}",
+        "{\"report\":\"retention\"," R ",\"start\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
+    };
+    for (size_t i = 0; i < COUNT_OF(questions); i++) {
+        CLEANUP(buf_done) struct buf sql;
+        buf_init(&sql, 1 << 20);
+        if (!parse(questions[i]))
+            fail_msg("%s", report.err.text);
+        report_range_sql(&report, &sql);
+        report_main_sql(&report, &sql);
+        assert_true(buf_ok(&sql));
+        assert_null(strstr(buf_cstr(&sql), "OR 1=1"));
+        assert_null(strchr(buf_cstr(&sql), '~'));
+        uint32_t bound = 0;
+        for (uint32_t k = 0; k < report.param_count; k++)
+            bound += memmem(report.params[k].value.data, report.params[k].value.len, "OR 1=1", 6) !=
+                     NULL;
+        assert_true(bound > 0);
+    }
+}
+
+/* A dot in front of which a backslash stands belongs to the name. */
+static void a_property_is_a_path(void **state)
+{
+    (void)state;
+    assert_true(parse("{" M ",\"dimensions\":[\"property:a.b\\\\.c\\\\\\\\\"]}"));
+    assert_int_equal(report.dims[0].param_count, 2);
+    const struct store_param *p = &report.params[report.dims[0].param_first];
+    assert_true(slice_eq_str(p[0].value, "a"));
+    assert_true(slice_eq_str(p[1].value, "b.c\\"));
+}
+
+static void the_range_of_the_store_becomes_parameters(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    assert_true(parse("{" M ",\"dimensions\":[\"time:hour\"]}"));
+    uint32_t before = report.param_count;
+    assert_int_equal(report_range_read(&report,
+                                       SLICE_LIT("[20541, 20542, 1774738800000, 1774908000000, "
+                                                 "1, 2, 3, 4]\n"),
+                                       &err),
+                     RC_OK);
+    assert_int_equal(report.param_count, before + 4);
+    assert_true(slice_eq_str(report.params[before].value, "2026-03-29"));
+    assert_true(slice_eq_str(report.params[before + 2].value, "1774738800000"));
+    /* 10,001 hours are too many points, a day too long a range. */
+    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,417,0,36003600000,0,0,0,0]\n"), &err),
+                     RC_INVALID);
+    assert_non_null(strstr(err.text, "/date_range: 10001 points"));
+    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,3660,0,1,0,0,0,0]\n"), &err),
+                     RC_INVALID);
+    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,1]\n"), &err), RC_STORE);
+    assert_int_equal(report_range_read(&report, SLICE_LIT(""), &err), RC_STORE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mistake_is_told_with_its_place),
+        cmocka_unit_test(a_question_has_a_size),
+        cmocka_unit_test(a_text_of_the_client_is_bound_and_never_sql),
+        cmocka_unit_test(a_property_is_a_path),
+        cmocka_unit_test(the_range_of_the_store_becomes_parameters),
+    };
+    return cmocka_run_group_tests(tests, make_arena, end_arena);
+}

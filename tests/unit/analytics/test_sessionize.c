@@ -1,0 +1,680 @@
+/* Sessions over the real projector and the real engine (in this process), against the model of
+ * session_model.c: random small histories, in random batches, with failures before and behind any
+ * statement and restarts in between. WEIR_SEEDS=N rounds of 40 histories; WEIR_TEST_SEED repeats.
+ * Skipped without libchdb. docs/definitions.md, "Session". */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "analytics/project.h"
+#include "analytics/schema.h"
+#include "analytics/sessionize_int.h"
+#include "base/os.h"
+#include "base/random.h"
+#include "session_model.h"
+#include "test_replay_store.h"
+
+#define assert_ok(expr)                                                   \
+    do {                                                                  \
+        enum rc assert_rc_ = (expr);                                      \
+        if (assert_rc_ != RC_OK)                                          \
+            fail_msg("%s: %s: %s", #expr, rc_name(assert_rc_), err.text); \
+    } while (0)
+
+enum { PARTITIONS = 2, HISTORIES = 40, EVENTS_MAX = 12000, MINUTE = 60000, HOUR = 60 * MINUTE };
+static char root[OS_PATH_MAX], dir[OS_PATH_MAX];
+static struct err err;
+static struct store_client *client;
+static struct prng rng;
+static uint64_t seed, rounds;
+
+static struct sessionize_cfg cfg;
+static struct sessionizer *sessionizer;
+static uint64_t projected[PARTITIONS];
+
+static uint64_t below(uint64_t n)
+{
+    return prng_below(&rng, n);
+}
+
+static uint64_t read_projected(void *ctx, uint32_t partition)
+{
+    (void)ctx;
+    return projected[partition];
+}
+
+static void query(const char *sql, struct buf *out)
+{
+    assert_ok(store_query(NULL, client, &(struct store_query){.sql = sql, .format = "TabSeparated"},
+                          out, NULL, NULL, &err));
+}
+
+static void execute(const char *sql)
+{
+    assert_ok(store_exec(client, sql, &err));
+}
+
+static void restart(void)
+{
+    sessionizer_free(sessionizer);
+    assert_ok(sessionizer_new(&cfg, &sessionizer, &err));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    static int number;
+    static const char *const tables[] = {"events", "sessions", "sessions_work"};
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        char sql[100];
+        snprintf(sql, sizeof(sql), "DROP TABLE IF EXISTS %s SYNC", tables[i]);
+        execute(sql);
+    }
+    for (uint32_t i = 0; i < analytics_migration_count; i++)
+        for (const char *const *s = analytics_migrations[i].statements; *s; s++)
+            execute(*s);
+    memset(projected, 0, sizeof(projected));
+    os_path(dir, "%s/state%d", root, number++);
+    cfg = (struct sessionize_cfg){
+        .dir = dir, .partitions = PARTITIONS, .projected = read_projected, .idle_ms = 30 * MINUTE};
+    engine_store.fail_at = 0;
+    restart();
+    return 0;
+}
+
+/* Steps until nothing is left to do; with failures, whoever meets one restarts sometimes. */
+static void catch_up(bool has_failures)
+{
+    for (;;) {
+        engine_store.fail_at = has_failures && below(2) ? engine_store.calls + 1 + below(16) : 0;
+        engine_store.is_late = below(2);
+        err = ERR_INIT;
+        enum rc rc = sessionizer_step(sessionizer, &err);
+        bool was_injected = engine_store.fail_at && engine_store.calls >= engine_store.fail_at;
+        engine_store.fail_at = 0;
+        if (rc == RC_END)
+            return;
+        if (rc != RC_OK && !was_injected)
+            fail_msg("%s: %s", rc_name(rc), err.text);
+        if (has_failures && below(3) == 0)
+            restart();
+    }
+}
+
+static void show_difference(const char *want, const char *got)
+{
+    size_t line = 0;
+    for (size_t i = 0; want[i] == got[i] && want[i]; i++)
+        if (want[i] == '\n')
+            line = i + 1;
+    print_error("seed %llu\nwant %.700s\ngot  %.700s\n", (unsigned long long)seed, want + line,
+                got + line);
+}
+
+static void compare(void)
+{
+    struct buf events, want, got;
+    buf_init(&events, 256 << 20);
+    buf_init(&want, 256 << 20);
+    buf_init(&got, 256 << 20);
+    query("SELECT " SESSION_MODEL_EVENTS " FROM events", &events);
+    session_model(&events, cfg.idle_ms, &want);
+    query("SELECT " SESSION_MODEL_ROWS " FROM sessions FINAL ORDER BY p, v, f", &got);
+    bool is_same = slice_eq(buf_slice(&want), buf_slice(&got));
+    if (!is_same)
+        show_difference(buf_cstr(&want), buf_cstr(&got));
+    buf_done(&events);
+    buf_done(&want);
+    buf_done(&got);
+    assert_true(is_same);
+}
+
+/* ---- histories ---- */
+
+struct event {
+    uint64_t order; /* in which it comes in */
+    int64_t ms;
+    uint32_t history, visitor, id;
+    uint64_t luck;
+};
+static struct event *events;
+static uint32_t event_count, id_count;
+
+static int64_t gap(uint32_t kind, int64_t idle)
+{
+    switch (kind ? below(kind) : 2 + below(2)) { /* kind 0: on and on, for days */
+    case 0:
+        return 0;
+    case 1:
+        return (int64_t)below(10000);
+    case 2:
+        return idle;
+    case 3:
+        return idle / 2 + (int64_t)below((uint64_t)idle / 2 + 1);
+    case 4:
+        return idle + 1;
+    case 5:
+        return (int64_t)below(3 * HOUR);
+    default:
+        return (int64_t)below(40) * HOUR;
+    }
+}
+
+static void add_visitor(uint32_t history, uint32_t visitor)
+{
+    static const char *const begins[] = {"2026-01-31T18:00:00Z", "2026-03-29T00:00:00Z",
+                                         "2025-12-31T23:59:59.999Z", "2026-02-28T12:00:00Z"};
+    unix_ms t = {0};
+    assert_true(time_parse(slice_str(begins[below(COUNT_OF(begins))]), &t));
+    uint32_t kind = below(4) ? 4 + (uint32_t)below(4) : 0;
+    uint32_t n = 1 + (uint32_t)below(kind ? 14 : cfg.idle_ms >= 5 * HOUR ? 18 : 120);
+    for (uint32_t i = 0; i < n && event_count < EVENTS_MAX; i++) {
+        struct event *e = &events[event_count];
+        *e = (struct event){.order = (uint64_t)i * 1000 + below(4) * below(4) * 1000 + below(1000),
+                            .ms = t.ms,
+                            .history = history,
+                            .visitor = visitor,
+                            .id = ++id_count,
+                            .luck = prng_next(&rng)};
+        if (below(12) == 0)
+            e->order = below(20000); /* any time */
+        event_count++;
+        if (below(10) == 0 && event_count < EVENTS_MAX) { /* the client sends it again */
+            events[event_count] = *e;
+            events[event_count++].order += 1 + below(9000);
+        }
+        t.ms += gap(kind, cfg.idle_ms);
+    }
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void make_histories(uint32_t round)
+{
+    event_count = 0;
+    for (uint32_t h = 0; h < HISTORIES; h++)
+        for (uint32_t v = 0, n = 1 + (uint32_t)below(2); v < n; v++)
+            add_visitor(round * HISTORIES + h, v);
+    qsort(events, event_count, sizeof(*events), by_order);
+}
+
+static const char *pick(uint64_t *luck, const char *const *of, uint32_t n)
+{
+    const char *text = of[*luck % n];
+    *luck /= n;
+    return text;
+}
+#define PICK(luck, ...)                            \
+    pick(luck, (const char *const[]){__VA_ARGS__}, \
+         (uint32_t)COUNT_OF(((const char *const[]){__VA_ARGS__})))
+
+static void add_text(struct buf *out, const char *name, const char *value)
+{
+    if (*value)
+        buf_addf(out, ",\"%s\":\"%s\"", name, value);
+}
+
+static void add_who(struct buf *out, const struct event *e, uint64_t *luck)
+{
+    char anonymous[32];
+    snprintf(anonymous, sizeof(anonymous), "a%u", (unsigned)e->visitor);
+    if (*luck % 40 != 7) /* now and then nobody: visitor 0 */
+        add_text(out, "anonymous_id", anonymous);
+    *luck /= 40;
+    add_text(out, "user_id", *luck % 40 == 7 ? "" : PICK(luck, "", "", "u1", "u2"));
+}
+
+#define KINDS "", "", "", "", "engagement", "engagement", "identify", "alias", "group", "vital"
+#define NAMES "pageview", "pageview", "click", "look"
+#define PATHS "/", "/a", "/b"
+#define REFERRERS "", "", "", "shop.example", "search.example", "news.example"
+#define COUNTRIES "", "DE", "FR"
+
+/* The record, as ingestion writes it. */
+static void add_record(struct buf *out, const struct event *e)
+{
+    char time[TIME_TEXT_BYTES];
+    uint64_t luck = e->luck;
+    const char *kind = PICK(&luck, KINDS), *name = *kind ? kind : PICK(&luck, NAMES);
+    buf_addf(out,
+             "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project\":\"%08u-0000-4000-8000-"
+             "000000000001\",\"event\":\"%s\",\"timestamp\":\"%s\",\"received_at\":"
+             "\"2026-03-31T00:00:00.000Z\",\"source\":\"api\",\"dedupe\":true",
+             (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history, name,
+             time_format((unix_ms){e->ms}, time));
+    add_text(out, "kind", kind);
+    add_who(out, e, &luck);
+    if (strcmp(name, "look") == 0)
+        buf_add_str(out, ",\"interactive\":false");
+    if (strcmp(kind, "engagement") == 0)
+        buf_addf(out, ",\"engagement_ms\":%llu", (unsigned long long)(luck % 9000));
+    const char *path = PICK(&luck, PATHS), *referrer = PICK(&luck, REFERRERS);
+    const char *utm = PICK(&luck, "", "", "", "?utm_source=x&utm_campaign=y", "?utm_term=z");
+    buf_addf(out, ",\"page\":{\"url\":\"https://shop.example%s%s\"", path, utm);
+    if (*referrer)
+        buf_addf(out, ",\"referrer\":\"https://%s/q\"", referrer);
+    buf_addf(out, "},\"geo\":{\"country\":\"%s\",\"city\":\"%s\"},\"locale\":\"%s\"}",
+             PICK(&luck, COUNTRIES), PICK(&luck, "", "Berlin"), PICK(&luck, "", "de", "fr"));
+}
+
+/* The row, with columns that enrichment fills; without deduplication. */
+static void add_row(struct buf *out, const struct event *e, uint32_t partition, uint64_t offset)
+{
+    uint64_t luck = e->luck;
+    const char *kind = PICK(&luck, KINDS), *name = *kind ? kind : PICK(&luck, NAMES);
+    buf_addf(
+        out,
+        "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project_id\":\"%08u-0000-4000-8000-"
+        "000000000001\",\"event\":\"%s\",\"timestamp\":\"%lld.%03lld\",\"received_at\":1774915200,"
+        "\"stream_partition\":%u,\"stream_offset\":%llu",
+        (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history, name,
+        (long long)(e->ms / 1000), (long long)(e->ms % 1000), (unsigned)partition,
+        (unsigned long long)offset);
+    add_text(out, "kind", kind);
+    add_who(out, e, &luck);
+    if (strcmp(name, "look") == 0)
+        buf_add_str(out, ",\"is_interactive\":0");
+    if (strcmp(kind, "engagement") == 0)
+        buf_addf(out, ",\"engagement_ms\":%llu", (unsigned long long)(luck % 9000));
+    add_text(out, "page_path", PICK(&luck, PATHS));
+    add_text(out, "hostname", "shop.example");
+    add_text(out, "referrer_domain", PICK(&luck, REFERRERS));
+    add_text(out, "referrer_source", PICK(&luck, "", "Search", "News"));
+    add_text(out, "channel", PICK(&luck, "Direct", "Organic Search", "Paid Search"));
+    add_text(out, "click_id", PICK(&luck, "", "", "", "", "gclid"));
+    add_text(out, "utm_medium", PICK(&luck, "", "", "", "", "cpc"));
+    add_text(out, "utm_content", PICK(&luck, "", "", "", "", "", "", "c"));
+    add_text(out, "region", PICK(&luck, "", "BE", "IDF"));
+    add_text(out, "browser_name", PICK(&luck, "Firefox", "Safari"));
+    add_text(out, "browser_version", PICK(&luck, "1", "2"));
+    add_text(out, "os_name", PICK(&luck, "Linux", "iOS"));
+    add_text(out, "os_version", PICK(&luck, "3", "4"));
+    add_text(out, "device_type", PICK(&luck, "desktop", "mobile"));
+    add_text(out, "screen_class", PICK(&luck, "wide", "narrow"));
+    add_text(out, "bot", PICK(&luck, "", "", "", "", "", "list", "headless"));
+    buf_add_str(out, "}\n");
+}
+
+static uint32_t partition_of(const struct event *e)
+{
+    return (e->history + e->visitor) % PARTITIONS;
+}
+
+static void project_batch(const struct event *e, uint32_t n, uint32_t partition)
+{
+    static struct buf values[EVENTS_MAX];
+    static struct stream_record records[EVENTS_MAX];
+    struct project_writer *writer;
+    struct project_cfg writer_cfg = {.filter_bytes_max = 1 << 20};
+    struct consumer_batch batch = {.stream = "events",
+                                   .partition = partition,
+                                   .first = projected[partition],
+                                   .records = records};
+    for (uint32_t i = 0; i < n; i++) {
+        if (partition_of(&e[i]) != partition)
+            continue;
+        struct buf *value = &values[batch.count];
+        buf_init(value, 4096);
+        add_record(value, &e[i]);
+        records[batch.count] =
+            (struct stream_record){.value = buf_slice(value), .offset = batch.first + batch.count};
+        batch.count++;
+    }
+    if (batch.count == 0)
+        return;
+    batch.last = batch.first + batch.count - 1;
+    snprintf(batch.token, sizeof(batch.token), "events/%u/%llu-%llu", (unsigned)partition,
+             (unsigned long long)batch.first, (unsigned long long)batch.last);
+    struct project_counts counts;
+    assert_ok(project_writer_new(&writer_cfg, &writer, &err));
+    assert_ok(project_writer_write(writer, &batch, NULL, NULL, &counts, &err));
+    assert_int_equal(counts.rejected, 0);
+    project_writer_free(writer);
+    for (uint32_t i = 0; i < batch.count; i++)
+        buf_done(&values[i]);
+    projected[partition] = batch.last + 1;
+}
+
+static void insert_batch(const struct event *e, uint32_t n)
+{
+    static const char columns[] =
+        "id, project_id, event, timestamp, received_at, stream_partition, stream_offset, kind, "
+        "anonymous_id, user_id, is_interactive, engagement_ms, page_path, hostname, "
+        "referrer_domain, referrer_source, channel, click_id, utm_medium, utm_content, region, "
+        "browser_name, browser_version, os_name, os_version, device_type, screen_class, bot";
+    struct buf rows;
+    buf_init(&rows, 64 << 20);
+    for (uint32_t i = 0; i < n; i++)
+        add_row(&rows, &e[i], partition_of(&e[i]), projected[partition_of(&e[i])]++);
+    assert_true(buf_ok(&rows));
+    assert_ok(store_insert(client, "events", columns, "JSONEachRow", buf_slice(&rows), NULL, NULL,
+                           NULL, &err));
+    buf_done(&rows);
+}
+
+static void feed(const struct event *e, uint32_t n)
+{
+    if (below(2)) {
+        insert_batch(e, n);
+        return;
+    }
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        project_batch(e, n, p);
+}
+
+static void one_round(uint32_t round)
+{
+    make_histories(round);
+    cfg.batch_offsets_max = below(2) ? 0 : 1 + (uint32_t)below(event_count);
+    cfg.sweep_rows_max = below(3) ? 0 : 1 + (uint32_t)below(2000);
+    restart();
+    for (uint32_t from = 0; from < event_count;) {
+        uint32_t n = 1 + (uint32_t)below(event_count / 2);
+        n = n < event_count - from ? n : event_count - from;
+        feed(events + from, n);
+        from += n;
+        if (below(4))
+            catch_up(true);
+        if (below(3) == 0) {
+            catch_up(false);
+            compare();
+        }
+    }
+    catch_up(false);
+    compare();
+}
+
+static void random_histories_are_what_the_model_says(void **state)
+{
+    (void)state;
+    static const uint32_t idles[] = {30 * MINUTE, 6 * HOUR, 5 * HOUR, 24 * HOUR, 7 * MINUTE};
+    for (uint32_t round = 0; round < rounds; round++) {
+        prng_seed(&rng, seed + round);
+        cfg.idle_ms = idles[round % COUNT_OF(idles)]; /* a sweep, then, over all that is there */
+        one_round(round);
+    }
+}
+
+/* ---- by hand ---- */
+
+static void add_plain(uint32_t visitor, const char *time)
+{
+    unix_ms t = {0};
+    assert_true(time_parse(slice_str(time), &t));
+    struct event e = {.ms = t.ms, .visitor = visitor, .id = ++id_count, .luck = 0};
+    project_batch(&e, 1, partition_of(&e));
+    catch_up(false);
+}
+
+static void assert_sessions(const char *want)
+{
+    struct buf got;
+    buf_init(&got, 1 << 20);
+    query("SELECT arrayStringConcat(groupArray(concat(formatDateTime(start, '%d %H:%i'), '-', "
+          "formatDateTime(end, '%d %H:%i'))), ', ') FROM (SELECT start, end FROM sessions FINAL "
+          "ORDER BY start)",
+          &got);
+    assert_true(got.len > 0);
+    got.data[got.len - 1] = '\0';
+    assert_string_equal(got.data, want);
+    buf_done(&got);
+    compare();
+}
+
+static void a_late_event_joins_two_sessions_across_midnight_and_months(void **state)
+{
+    (void)state;
+    add_plain(0, "2026-01-31T23:00:00Z");
+    add_plain(0, "2026-01-31T23:20:00Z");
+    add_plain(0, "2026-02-01T00:10:00Z");
+    assert_sessions("31 23:00-31 23:20, 01 00:10-01 00:10");
+    add_plain(0, "2026-01-31T23:45:00Z");
+    assert_sessions("31 23:00-01 00:10");
+    add_plain(0, "2026-01-31T22:29:59.999Z");
+    assert_sessions("31 22:29-31 22:29, 31 23:00-01 00:10");
+    add_plain(0, "2026-01-31T22:30:00.000Z");
+    assert_sessions("31 22:29-01 00:10");
+}
+
+static void what_goes_on_for_more_than_a_day_is_cut_at_midnight(void **state)
+{
+    (void)state;
+    cfg.idle_ms = 6 * HOUR;
+    restart();
+    add_plain(0, "2026-02-10T10:00:00Z");
+    add_plain(0, "2026-02-10T16:00:00Z");
+    add_plain(0, "2026-02-10T22:00:00Z");
+    add_plain(0, "2026-02-11T10:00:00Z");
+    assert_sessions("10 10:00-10 22:00, 11 10:00-11 10:00");
+    add_plain(0, "2026-02-11T04:00:00Z"); /* 24 hours to the millisecond: one session */
+    assert_sessions("10 10:00-11 10:00");
+    add_plain(0, "2026-02-11T10:00:00.001Z");
+    assert_sessions("10 10:00-10 22:00, 11 04:00-11 10:00");
+    add_plain(0, "2026-02-11T15:00:00Z"); /* a piece grows */
+    add_plain(0, "2026-02-12T00:00:00Z");
+    assert_sessions("10 10:00-10 22:00, 11 04:00-11 15:00, 12 00:00-12 00:00");
+    add_plain(0, "2026-02-11T19:00:00Z");
+    assert_sessions("10 10:00-10 22:00, 11 04:00-11 19:00, 12 00:00-12 00:00");
+}
+
+static void thirty_years_at_once(void **state)
+{
+    (void)state;
+    event_count = 0;
+    for (uint32_t i = 0; i < 3000; i++)
+        events[event_count++] = (struct event){.ms = INT64_C(800000000000) + (int64_t)i * 315360000,
+                                               .visitor = i % 5,
+                                               .id = ++id_count};
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        project_batch(events, event_count, p);
+    catch_up(false);
+    compare();
+    struct sessionize_counts before, after;
+    sessionizer_counts(sessionizer, &before);
+    assert_int_equal(before.made_anew, 3000); /* the first start: a sweep */
+    for (uint32_t i = 0; i < 3000; i++)
+        events[i] = (struct event){.ms = events[i].ms + 1, .visitor = i % 5, .id = ++id_count};
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        project_batch(events, event_count, p);
+    catch_up(false);
+    compare();
+    sessionizer_counts(sessionizer, &after);
+    assert_int_equal(after.grown - before.grown, 3000);
+    assert_int_equal(after.steps - before.steps, 1);
+}
+
+/* What weir replay does: another table takes the place, with other rows. */
+static void another_table_of_events_is_swept(void **state)
+{
+    (void)state;
+    prng_seed(&rng, seed);
+    cfg.batch_offsets_max = 0;
+    cfg.sweep_rows_max = 300;
+    restart();
+    make_histories(1);
+    insert_batch(events, event_count);
+    catch_up(false);
+    compare();
+    execute("CREATE TABLE events_shadow AS events");
+    execute("INSERT INTO events_shadow SELECT * FROM events WHERE stream_offset % 3 != 0");
+    execute("ALTER TABLE events_shadow UPDATE browser_name = 'Other', kind = '' WHERE 1 SETTINGS "
+            "mutations_sync = 2");
+    execute("EXCHANGE TABLES events AND events_shadow");
+    assert_int_equal(sessionizer_step(sessionizer, &err), RC_END); /* nobody told it */
+    sessionizer_look(sessionizer);
+    catch_up(true);
+    compare();
+    execute("EXCHANGE TABLES events AND events_shadow");
+    restart(); /* a restart looks by itself */
+    catch_up(true);
+    compare();
+    execute("DROP TABLE events_shadow SYNC");
+}
+
+static void a_day_too_large_for_a_step_is_swept_in_slices(void **state)
+{
+    (void)state;
+    unix_ms t = {0};
+    assert_true(time_parse(SLICE_LIT("2026-02-20T10:00:00Z"), &t));
+    event_count = 0;
+    for (uint32_t i = 0; i < 100; i++)
+        events[event_count++] = (struct event){.ms = t.ms + i, .visitor = i % 20, .id = ++id_count};
+    insert_batch(events, event_count);
+    cfg.sweep_rows_max = 30;
+    restart();
+    catch_up(false);
+    compare();
+    struct sessionize_counts counts;
+    sessionizer_counts(sessionizer, &counts);
+    assert_int_equal(counts.made_anew, 20);
+    assert_int_equal(counts.sweep_steps,
+                     1 + 4 + 1); /* the empty days before, slices, those behind */
+    cfg.sweep_rows_max = 0;
+}
+
+/* Twice the same rows, whatever way they came about. */
+static void a_rebuild_gives_the_same_rows(void **state)
+{
+    (void)state;
+    char sums[3][200];
+    prng_seed(&rng, seed + 1);
+    cfg.batch_offsets_max = 50;
+    restart();
+    make_histories(1);
+    for (uint32_t i = 0; i < 3; i++) {
+        char path[OS_PATH_MAX];
+        struct buf sum;
+        buf_init(&sum, 199);
+        if (i == 0)
+            insert_batch(events, event_count);
+        else if (i == 1)
+            execute("TRUNCATE TABLE sessions");
+        if (i)
+            assert_ok(os_unlink_durable(os_path(path, "%s/state", dir), &err));
+        restart();
+        catch_up(i == 1);
+        query("SELECT count(), groupBitXor(cityHash64(* EXCEPT version)) FROM sessions FINAL",
+              &sum);
+        snprintf(sums[i], sizeof(sums[i]), "%s", buf_cstr(&sum));
+        buf_done(&sum);
+    }
+    assert_string_equal(sums[1], sums[0]);
+    assert_string_equal(sums[2], sums[0]);
+    compare();
+}
+
+static void a_store_that_began_anew_within_a_step_does_not_lose_it(void **state)
+{
+    (void)state;
+    add_plain(0, "2026-02-10T10:00:00Z");
+    unix_ms t = {0};
+    assert_true(time_parse(SLICE_LIT("2026-02-10T10:05:00Z"), &t));
+    struct event e = {.ms = t.ms, .id = ++id_count};
+    project_batch(&e, 1, 0);
+    /* The child is gone behind the look at what is to be written: sessions_work is empty. */
+    for (uint64_t at = 5; at < 9; at++) {
+        engine_store.fail_at = engine_store.calls + at;
+        engine_store.truncate_work = true;
+        err = ERR_INIT;
+        assert_int_equal(sessionizer_step(sessionizer, &err), RC_AGAIN);
+        engine_store.fail_at = 0;
+        engine_store.truncate_work = false;
+    }
+    catch_up(false);
+    assert_sessions("10 10:00-10 10:05");
+}
+
+static void a_damaged_state_is_made_anew(void **state)
+{
+    (void)state;
+    char path[OS_PATH_MAX];
+    struct buf text;
+    struct sessionize_state loaded;
+    add_plain(0, "2026-02-10T10:00:00Z");
+    os_path(path, "%s/state", dir);
+    buf_init(&text, 1 << 20);
+    assert_ok(os_read_file(path, &text, &err));
+    assert_ok(sessionize_state_load(dir, &loaded, &err));
+    assert_int_equal(loaded.next[0], 1);
+    for (size_t i = 0; i < text.len; i++) {
+        text.data[i] ^= 2;
+        assert_ok(os_write_file_durable(path, buf_slice(&text), &err));
+        assert_int_equal(sessionize_state_load(dir, &loaded, &err), RC_CORRUPT);
+        text.data[i] ^= 2;
+    }
+    assert_ok(os_write_file_durable(path, slice_of(text.data, text.len - 1), &err));
+    buf_done(&text);
+    restart();
+    add_plain(0, "2026-02-10T10:10:00Z");
+    assert_sessions("10 10:00-10 10:10");
+}
+
+static int run_all(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_late_event_joins_two_sessions_across_midnight_and_months, setup),
+        cmocka_unit_test_setup(what_goes_on_for_more_than_a_day_is_cut_at_midnight, setup),
+        cmocka_unit_test_setup(thirty_years_at_once, setup),
+        cmocka_unit_test_setup(another_table_of_events_is_swept, setup),
+        cmocka_unit_test_setup(a_day_too_large_for_a_step_is_swept_in_slices, setup),
+        cmocka_unit_test_setup(a_rebuild_gives_the_same_rows, setup),
+        cmocka_unit_test_setup(a_store_that_began_anew_within_a_step_does_not_lose_it, setup),
+        cmocka_unit_test_setup(a_damaged_state_is_made_anew, setup),
+        cmocka_unit_test_setup(random_histories_are_what_the_model_says, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+static uint64_t number_of(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+int main(void)
+{
+    struct store_cfg store = {0};
+    const char *base = getenv("TMPDIR");
+    if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
+        base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
+    seed = number_of("WEIR_TEST_SEED", random_u64() % 1000000);
+    rounds = number_of("WEIR_SEEDS", 8);
+    printf("# seed %llu\n", (unsigned long long)seed);
+    os_path(root, "%s/weir-sessionize-%016llx", base, (unsigned long long)random_u64());
+    assert_ok(os_mkdirs(root, &err));
+    fflush(NULL);
+    pid_t child =
+        fork(); /* the engine goes on writing until its process ends: who removes is not it */
+    if (child > 0) {
+        int status = 0;
+        waitpid(child, &status, 0);
+        assert_ok(os_remove_tree(root, &err));
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    }
+    enum rc rc = engine_store_open(root, &err);
+    if (rc != RC_OK) {
+        fprintf(stderr, "skipped: %s\n", err.text);
+        _exit(rc == RC_NOTFOUND ? 77 : 1);
+    }
+    events = calloc(EVENTS_MAX, sizeof(*events));
+    assert_ok(store_client_new(&store, &client, &err));
+    assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
+    int failed = run_all();
+    sessionizer_free(sessionizer);
+    store_client_free(client);
+    fflush(NULL);
+    _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
+}
