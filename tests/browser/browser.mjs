@@ -1,11 +1,9 @@
 // What the tests in a real browser share: Chromium, a site of static pages, and a relay in front of weir that writes
 // down every request and can refuse or cut as told.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import http from 'node:http';
+import { CHROMIUM } from '../scenario/chromium.mjs';
 import { loadPackage, tempFolder, until } from '../scenario/harness.mjs';
-
-const CHROMIUM = process.env.WEIR_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((f) => existsSync(f));
 
 /** Ends the process with 77 (Meson: skipped) and the reason where no browser can run. */
 export async function launch(options = {}) {

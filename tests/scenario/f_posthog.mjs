@@ -120,8 +120,8 @@ async function openPage(t, browser, init = {}) {
 }
 const chromium = await findChromium();
 test('posthog-js in Chromium: pageview, capture, identify, group, vitals and the beacon on leaving, each once', { skip: chromium.missing }, async (t) => {
-  const browser = await chromium.launch();
-  t.after(() => browser.close());
+  const browser = await chromium.launch(t);
+  if (!browser) return;
   const { page, answers, url } = await openPage(t, browser, { capture_performance: { web_vitals: true, network_timing: false } });
   await page.goto(url('/pricing?utm_source=hn'), { referer: 'https://news.ycombinator.com/' });
   await page.waitForFunction(() => window.posthog.__loaded);

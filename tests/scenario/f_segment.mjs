@@ -88,8 +88,8 @@ test('@segment/analytics-next in Chromium, with nothing but cdnURL changed', { s
   });
   await new Promise((done) => site.listen(0, '127.0.0.1', done));
   t.after(() => site.close());
-  const browser = await chromium.launch();
-  t.after(() => browser.close());
+  const browser = await chromium.launch(t);
+  if (!browser) return;
   const page = await browser.newPage();
   const answers = [];
   page.on('requestfinished', async (req) => { answers.push({ url: req.url(), status: (await req.response())?.status() }); });
