@@ -188,7 +188,7 @@ static void read_context(const struct reading *r)
 static void read_revenue(const struct reading *r)
 {
     struct event *e = r->e;
-    yyjson_val dollars;
+    yyjson_val dollars = {0};
     yyjson_val *amount = r->properties[G_REVENUE], *currency = r->properties[G_CURRENCY];
     bool is_refund = slice_eq_str(e->name, "Order Refunded");
     if (!is_set(amount) && (is_refund || slice_eq_str(e->name, "Order Completed")))

@@ -188,6 +188,7 @@ static uint32_t surrogate_at(const unsigned char *p, const unsigned char *end)
 
 static void join_surrogates(struct buf *out, size_t base)
 {
+    static const unsigned char unknown[] = {0xef, 0xbf, 0xbd}; /* U+FFFD */
     unsigned char *from = (unsigned char *)out->data + base, *to = from,
                   *end = (unsigned char *)out->data + out->len;
     if (!out->len || !memchr(from, 0xed, (size_t)(end - from)))
@@ -204,8 +205,8 @@ static void join_surrogates(struct buf *out, size_t base)
             *to++ = (unsigned char)(0x80 | (c & 0x3f));
             from += 6;
         } else {
-            memcpy(to, "\xef\xbf\xbd", 3);
-            to += 3;
+            memcpy(to, unknown, sizeof(unknown));
+            to += sizeof(unknown);
             from += 3;
         }
     }
