@@ -149,7 +149,7 @@ enum rc names_check(struct state *s, struct slice project, const struct names_be
                     struct arena *a, struct err *err)
 {
     static const struct tenant_project self; /* only that a slot is taken */
-    struct names_before now;
+    struct names_before now = {SLICE_EMPTY, SLICE_EMPTY};
     struct name_table had;
     struct claim claim = {.taken = SLICE_EMPTY};
     TRY(names_read(s, project, a, &now, err));

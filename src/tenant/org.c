@@ -175,7 +175,7 @@ struct patch {
 static enum rc patch_apply(void *arg, struct state *s, struct err *err)
 {
     const struct patch *p = arg;
-    struct names_before names;
+    struct names_before names = {SLICE_EMPTY, SLICE_EMPTY};
     bool is_project = p->entity == &tenant_entities[TENANT_PROJECT];
     if (is_project)
         TRY(names_read(s, p->id, p->arena, &names, err));
