@@ -102,8 +102,6 @@ static enum rc ask(struct sessionizer *s, bool has_answer, struct err *err)
     static const struct store_setting settings[] = {
         {"insert_deduplicate", "0"}, /* the same rows again are no repeat: others came between */
         {"max_partitions_per_insert_block", "0"}, /* an import of decades */
-        {"max_bytes_before_external_group_by", "268435456"},
-        {"max_bytes_before_external_sort", "268435456"},
         {"join_use_nulls", "0"},
     };
     ENSURE(!atomic_load(&s->gives_up), err_set(err, RC_CLOSED, "the server is shutting down"));
