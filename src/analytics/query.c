@@ -102,9 +102,15 @@ static void add_bound(struct buf *sql, const struct query_range *r, bool is_end)
     buf_add_str(sql, ", {timezone:String})");
 }
 
+/* The day is said as well: the key begins with the project and the day, and the engine does not
+ * conclude it from the time. */
 static void add_range(struct buf *sql, const struct query_range *r)
 {
-    buf_add_str(sql, " AND timestamp >= ");
+    buf_add_str(sql, " AND toDate(timestamp) >= toDate(");
+    add_bound(sql, r, false);
+    buf_add_str(sql, ", 'UTC') AND toDate(timestamp) <= toDate(");
+    add_bound(sql, r, true);
+    buf_add_str(sql, ", 'UTC') AND timestamp >= ");
     add_bound(sql, r, false);
     buf_add_str(sql, " AND timestamp < ");
     add_bound(sql, r, true);

@@ -392,7 +392,10 @@ static void put_revenue(struct buf *body, struct arena *scratch, yyjson_val *v)
         buf_add_str(body, "null"); /* none, or several currencies */
         return;
     }
-    yyjson_obj_foreach(map, i, n, key, value) continue;
+    yyjson_obj_foreach(map, i, n, key, value)
+    {
+        break; /* behind the loop's end they would point further */
+    }
     struct slice number = json_text(value), currency = json_text(key);
     buf_addf(body,
              "{\"value\":%.*s,\"currency\":\"%.*s\",\"short\":\"%.*s %.*s\",\"long\":\"%.*s "

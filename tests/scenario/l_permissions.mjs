@@ -80,6 +80,7 @@ function expected(route, caller, place) {
     if (caller.kind === 'outsider' || place !== 'own') return '404';
     return may ? 'passes' : '403';
   }
+  if (caller.kind === 'member') return '403'; // the path names no tenant: it is the key's or token's own, and people have none
   return may ? 'passes' : '403';
 }
 const notThere = 'There is nothing of that id that you can reach.';

@@ -154,4 +154,43 @@ for (let round = 0; round < rounds; round++) {
     }
   });
 }
+// ---- what is no number ----
+const at = (time, more) => ({ id: randomUUID(), timestamp: Date.parse(time), visitor: 1, kind: '', event: 'pageview', user_id: '', page_path: '/', country: '', browser_name: 'Firefox', bot: '', engagement_ms: 0, scroll_depth: 0, revenue: 0, currency: '', properties: null, ...more });
+test("Plausible's question, in its words and numbers", async () => {
+  const events = [at('2026-03-01T10:00:00Z'), at('2026-03-01T10:00:30Z', { page_path: '/pricing' }), at('2026-03-01T10:01:00Z', { event: 'Signup', properties: { 'a.b': 'x' } }), at('2026-03-02T09:00:00Z', { visitor: 2 }), at('2026-03-02T09:00:00Z', { visitor: 3, event: 'Buy', revenue: 12.5, currency: 'EUR' })];
+  await load({ events, visits: model.visitsOf(events, (e) => ({ referrer_source: e.visitor === 1 ? 'Google' : '', channel: '' })) });
+  const query = (q, key = s.keys.secret_key) => s.fetch('/api/v2/query', { method: 'POST', headers: { authorization: `Bearer ${key}` }, body: JSON.stringify({ site_id: s.keys.project, date_range: ['2026-03-01', '2026-03-02'], ...q }) });
+  const rows = async (q) => { const r = await query(q); assert.equal(r.status, 200, r.text); return r.json.results; };
+  assert.deepEqual(await rows({ metrics: ['visitors', 'visits', 'pageviews', 'events', 'views_per_visit', 'bounce_rate', 'visit_duration'] }), [{ metrics: [3, 3, 3, 5, 1, 33, 20], dimensions: [] }]);
+  assert.deepEqual(await rows({ metrics: ['visitors'], dimensions: ['visit:source'] }), [{ metrics: [2], dimensions: ['Direct / None'] }, { metrics: [1], dimensions: ['Google'] }]);
+  assert.deepEqual(await rows({ metrics: ['visitors'], filters: [['is', 'visit:source', ['Direct / None']]] }), [{ metrics: [2], dimensions: [] }]);
+  assert.deepEqual(await rows({ metrics: ['visitors', 'conversion_rate'], filters: [['is', 'event:goal', ['Signup', 'Buy']]] }), [{ metrics: [2, 66.67], dimensions: [] }]);
+  assert.deepEqual(await rows({ metrics: ['events', 'total_revenue'], dimensions: ['event:goal'], order_by: [['event:goal', 'asc']] }), [{ metrics: [1, { value: 12.5, currency: 'EUR', short: 'EUR 12.5', long: 'EUR 12.5' }], dimensions: ['Buy'] }, { metrics: [1, null], dimensions: ['Signup'] }]);
+  assert.deepEqual(await rows({ metrics: ['visitors'], dimensions: ['event:props:a.b'] }), [{ metrics: [3], dimensions: ['(none)'] }, { metrics: [1], dimensions: ['x'] }]);
+  const hours = await query({ metrics: ['pageviews'], date_range: ['2026-03-01T10:00:00Z', '2026-03-01T11:59:59Z'], dimensions: ['time:hour'], include: { time_labels: true, total_rows: true } });
+  assert.deepEqual([hours.json.results, hours.json.meta], [[{ metrics: [2], dimensions: ['2026-03-01 10:00:00'] }], { time_labels: ['2026-03-01 10:00:00', '2026-03-01 11:00:00'], total_rows: 2 }]);
+  assert.deepEqual((await rows({ metrics: ['visitors'], dimensions: ['time'] })).map((r) => r.dimensions[0]), ['2026-03-01', '2026-03-02']);
+  for (const [status, q] of [[400, { metrics: ['x'] }], [400, { metrics: ['visitors'], dimensions: ['visit:x'] }], [400, { metrics: ['visitors'], filters: [['is', 'time:day', ['x']]] }], [401, { metrics: ['visitors'], site_id: 'other.example' }], [400, { metrics: ['visitors'], site_id: 7 }], [400, { metrics: ['visitors'], filters: [['matches', 'event:page', ['(']]] }]]) {
+    const r = await query(q);
+    assert.equal(r.status, status, r.text);
+    assert.equal(typeof r.json.error, 'string');
+  }
+});
+test('a mistake that only the store sees is told, too', async () => {
+  const wrong = async (q, part) => { const r = await ask({ metrics: ['visitors'], date_range: 'day', ...q }); assert.equal(r.status, 400, r.text); assert.match(r.json.detail, part); };
+  await wrong({ date_range: ['2026-03-01', '2026-03-02'], filters: [['matches', 'page', ['(']]] }, /regular expression/); // where there are events to try it on
+  await wrong({ timezone: 'Mars/Olympus' }, /time zone/);
+  await wrong({ date_range: ['2000-01-01', '2020-01-01'] }, /^\/date_range: it is 7306 days/);
+  await wrong({ date_range: ['2020-01-01', '2026-01-01'], dimensions: ['time:hour'] }, /points of time/);
+});
+test('the statements are shown, with nothing of the client in them', async () => {
+  const q = { metrics: ['visitors'], date_range: 'all', dimensions: ['page'], filters: [['is', 'event', ["x' OR 1=1"]]] };
+  const r = await s.fetch(`/v1/projects/${s.keys.project}/query/sql`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key }, body: JSON.stringify(q) });
+  assert.equal(r.status, 200, r.text);
+  assert.match(r.json.statements.at(-1), /FROM events.* WHERE project_id = \{project:UUID\}/);
+  assert.ok(!r.json.statements.join().includes('OR 1=1'));
+  assert.ok(Object.values(r.json.parameters).includes("x' OR 1=1"));
+  const shown = (await ask({ ...q, include: { sql: true } })).json.meta;
+  assert.equal(shown.statements.at(-1), r.json.statements.at(-1));
+});
 test('it stops', () => s.stop());
