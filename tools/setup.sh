@@ -255,7 +255,8 @@ have_new_libraries() {
 have_npm_packages() {
         case $1 in
         build)
-                cat "$here/node_modules/.setup-build" 2>/dev/null | grep -qxF -- "$lock_sum"
+                cat "$here"/node_modules/.setup-build "$here"/node_modules/.setup-engine \
+                        "$here"/node_modules/.setup-all 2>/dev/null | grep -qxF -- "$lock_sum"
                 return
                 ;;
         engine) cat "$here/node_modules/.setup-engine" 2>/dev/null ;;
