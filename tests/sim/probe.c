@@ -10,7 +10,11 @@
 #include "base/log.h"
 #include "stream/stream.h"
 
-enum { NOTE_BYTES = 1024, RAW_BYTES = 2048, RECORD_BYTES = 2048 };
+enum {
+    NOTE_BYTES = 1024,
+    RAW_BYTES = 5 << 10, /* well past what ingest clears of its own: struct ingest_call */
+    RECORD_BYTES = 2048
+};
 
 struct probe { /* request->user */
     struct request *request;
