@@ -2,8 +2,8 @@
 #include "analytics/ingest_int.h"
 
 /* Taken out into members of their own, or, as the address, never kept. */
-static const char *const context_skip[] = {"page",   "screen",      "user_agent", "userAgent",
-                                           "locale", "traceparent", "ip",         NULL};
+static const char *const context_skip[] = {
+    "page", "screen", "user_agent", "userAgent", "locale", "timezone", "traceparent", "ip", NULL};
 
 /* Each object is gone through once; of a member that is sent twice the last one holds. */
 enum { ID, EVENT, TIMESTAMP, USER_ID, ANONYMOUS_ID, SESSION_ID, PROPERTIES, CONTEXT, ROOT_MEMBERS };
@@ -17,11 +17,36 @@ static const struct slice root_names[ROOT_MEMBERS] = {
     [PROPERTIES] = SLICE_CONST("properties"),
     [CONTEXT] = SLICE_CONST("context"),
 };
-enum { PAGE, SCREEN, LOCALE, USER_AGENT, USER_AGENT_CAMEL, IP, CONTEXT_MEMBERS };
+/* What few events have; named as in the record (docs/format/event.md). */
+enum {
+    KIND,
+    INTERACTIVE,
+    ENGAGEMENT_MS,
+    SCROLL,
+    REVENUE,
+    GROUP,
+    PREVIOUS_ID,
+    TRAITS,
+    TRAITS_ONCE,
+    FURTHER_MEMBERS
+};
+static const struct slice further_names[FURTHER_MEMBERS] = {
+    [KIND] = SLICE_CONST("kind"),
+    [INTERACTIVE] = SLICE_CONST("interactive"),
+    [ENGAGEMENT_MS] = SLICE_CONST("engagement_ms"),
+    [SCROLL] = SLICE_CONST("scroll"),
+    [REVENUE] = SLICE_CONST("revenue"),
+    [GROUP] = SLICE_CONST("group"),
+    [PREVIOUS_ID] = SLICE_CONST("previous_id"),
+    [TRAITS] = SLICE_CONST("traits"),
+    [TRAITS_ONCE] = SLICE_CONST("traits_once"),
+};
+enum { PAGE, SCREEN, LOCALE, TIMEZONE, USER_AGENT, USER_AGENT_CAMEL, IP, CONTEXT_MEMBERS };
 static const struct slice context_names[CONTEXT_MEMBERS] = {
     [PAGE] = SLICE_CONST("page"),
     [SCREEN] = SLICE_CONST("screen"),
     [LOCALE] = SLICE_CONST("locale"),
+    [TIMEZONE] = SLICE_CONST("timezone"),
     [USER_AGENT] = SLICE_CONST("user_agent"),
     [USER_AGENT_CAMEL] = SLICE_CONST("userAgent"),
     [IP] = SLICE_CONST("ip"),
@@ -67,6 +92,7 @@ static void read_context(yyjson_val *context, struct event *e, struct event_note
     e->screen_width = event_field_pixels(json_get(screen, "width"), "width", n);
     e->screen_height = event_field_pixels(json_get(screen, "height"), "height", n);
     e->locale = event_field_text(member[LOCALE], "locale", EVENT_LOCALE_BYTES_MAX, n);
+    e->time_zone = event_field_text(member[TIMEZONE], "timezone", EVENT_TIME_ZONE_BYTES_MAX, n);
     e->user_agent =
         event_field_text(member[USER_AGENT], "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
     if (!e->user_agent.len)
@@ -75,13 +101,51 @@ static void read_context(yyjson_val *context, struct event *e, struct event_note
     event_take_address(e, member[IP], "context.ip", n);
 }
 
+static void read_kind(yyjson_val *v, struct event *e, struct event_notes *n)
+{
+    struct slice name = event_field_text(v, "kind", EVENT_NAME_BYTES_MAX, n);
+    for (int kind = EVENT_PLAIN + 1; kind < EVENT_KIND_COUNT && name.len; kind++) {
+        if (!slice_eq_str(name, event_kind_name((enum event_kind)kind)))
+            continue;
+        event_set_kind(e, (enum event_kind)kind);
+        return;
+    }
+    if (name.len)
+        event_warn(n, "kind is none of identify, alias, group, engagement, vital; ignored");
+}
+
+/* Whether the event goes by a kind, and needs no name. */
+static bool read_further(yyjson_val *root, struct event *e, struct event_notes *n)
+{
+    yyjson_val *member[FURTHER_MEMBERS];
+    json_get_all(root, further_names, FURTHER_MEMBERS, member);
+    read_kind(member[KIND], e, n);
+    e->is_passive = member[INTERACTIVE] && yyjson_is_false(member[INTERACTIVE]);
+    event_take_engagement(e, member[ENGAGEMENT_MS], member[SCROLL], n);
+    yyjson_val *revenue = event_field_object(member[REVENUE], "revenue", n);
+    event_take_revenue(e, json_get(revenue, "amount"), json_get(revenue, "currency"), n);
+    yyjson_val *group = event_field_object(member[GROUP], "group", n);
+    e->group_type =
+        event_field_text(json_get(group, "type"), "group.type", EVENT_GROUP_TYPE_BYTES_MAX, n);
+    e->group_id = event_field_text(json_get(group, "id"), "group.id", EVENT_ID_BYTES_MAX, n);
+    e->previous_id = event_field_text(member[PREVIOUS_ID], "previous_id", EVENT_ID_BYTES_MAX, n);
+    e->traits = event_field_object(member[TRAITS], "traits", n);
+    e->traits_once = event_field_object(member[TRAITS_ONCE], "traits_once", n);
+    return e->kind != EVENT_PLAIN;
+}
+
 static void read_native(yyjson_val *root, const struct event_env *env, struct event *e,
                         struct event_notes *n)
 {
     yyjson_val *member[ROOT_MEMBERS];
     json_get_all(root, root_names, ROOT_MEMBERS, member);
+    size_t found = 0;
+    for (unsigned i = 0; i < ROOT_MEMBERS; i++)
+        found += member[i] != NULL;
+    bool has_kind = yyjson_obj_size(root) > found && read_further(root, e, n);
     event_take_id(e, member[ID], "id", env, n);
-    event_take_name(e, member[EVENT], "event", n);
+    if (!has_kind)
+        event_take_name(e, member[EVENT], "event", n);
     event_take_time(e, member[TIMESTAMP], "timestamp", env, n);
     e->user_id = event_field_text(member[USER_ID], "user_id", EVENT_ID_BYTES_MAX, n);
     e->anonymous_id = event_field_text(member[ANONYMOUS_ID], "anonymous_id", EVENT_ID_BYTES_MAX, n);

@@ -95,6 +95,36 @@ static void test_every_member_in_its_place(void **state)
                         10 + 56);
 }
 
+static void test_further_members_and_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *part; /* of the record; NULL: dropped */
+    } cases[] = {
+        {"{\"event\":\"purchase\",\"revenue\":{\"amount\":9.50,\"currency\":\"eur\"},"
+         "\"interactive\":false,\"group\":{\"type\":\"company\",\"id\":\"g\"}}",
+         ",\"interactive\":false,\"revenue\":{\"amount\":\"9.5\",\"currency\":\"EUR\"},\"group\":{"
+         "\"type\":\"company\",\"id\":\"g\"}}"},
+        {"{\"kind\":\"identify\",\"user_id\":\"u\",\"traits\":{\"plan\":\"pro\"},\"traits_once\":{"
+         "\"first\":1}}",
+         ",\"kind\":\"identify\",\"traits\":{\"plan\":\"pro\"},\"traits_once\":{\"first\":1}}"},
+        {"{\"kind\":\"alias\",\"user_id\":\"u\",\"previous_id\":\"old\"}", "\"event\":\"alias\","},
+        {"{\"kind\":\"engagement\",\"engagement_ms\":1200,\"scroll\":300}",
+         ",\"kind\":\"engagement\",\"engagement_ms\":1200,\"scroll\":100}"},
+        {"{\"event\":\"x\",\"kind\":\"odd\",\"context\":{\"timezone\":\"Europe/Berlin\"}}",
+         ",\"timezone\":\"Europe/Berlin\""},
+        {"{\"kind\":\"odd\"}", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        bed_reset();
+        bed_post_text(cases[i].body);
+        assert_int_equal(bed.record_count, cases[i].part ? 1 : 0);
+        if (cases[i].part)
+            has(bed_values(), cases[i].part);
+        assert_int_equal(strstr(bed_answer(), "kind is none of") != NULL, i == 4);
+    }
+}
+
 static void test_every_shape_of_a_body(void **state)
 {
     (void)state;
@@ -564,6 +594,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_every_member_in_its_place),
+        T(test_further_members_and_kinds),
         T(test_every_shape_of_a_body),
         T(test_bodies_that_are_none),
         T(test_a_bad_event_spoils_nothing_and_says_why),
