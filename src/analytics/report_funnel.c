@@ -31,22 +31,53 @@ const char *report_actor(const struct report *r)
     return r->by_user ? "user_id" : "visitor";
 }
 
+/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]]; both: both hold. */
+static bool take_which(struct report *r, const struct report_at *at, yyjson_val *v,
+                       struct report_filter **ret)
+{
+    const struct report_at at_event = {.up = at, .name = "event"},
+                           at_filters = {.up = at, .name = "filters"};
+    yyjson_val *event = json_get(v, "event"), *list = NULL;
+    struct report_filter *further = NULL;
+    struct slice name;
+    *ret = NULL;
+    if (event) {
+        CLEANUP(buf_done) struct buf text;
+        buf_init(&text, 16 << 10);
+        if (!report_take_text(r, &at_event, event, REPORT_NAME_BYTES_MAX, &name))
+            return false;
+        buf_add_str(&text, "[[\"is\",\"event\",[");
+        buf_add_json(&text, name);
+        buf_add_str(&text, "]]]");
+        if (!buf_ok(&text) || json_parse(r->arena, buf_slice(&text), &list, NULL) != RC_OK)
+            return report_fail(r, &at_event, "there is no memory for it");
+        if (!report_take_filters(r, &at_event, list, ret))
+            return false;
+    }
+    if (!report_take_filters(r, &at_filters, json_get(v, "filters"), event ? &further : ret))
+        return false;
+    if (!*ret && !further)
+        return report_fail(r, at, "say which events: {\"event\": \"signup\"}, or filters");
+    if (further) {
+        struct report_filter *last = (*ret)->children;
+        while (last->next)
+            last = last->next;
+        last->next = further->children;
+    }
+    return true;
+}
+
 static bool take_step(struct report *r, const struct report_at *at, yyjson_val *v,
                       struct report_step *step)
 {
-    static const char *const names[] = {"name", "filters", NULL};
-    const struct report_at at_name = {.up = at, .name = names[0]},
-                           at_filters = {.up = at, .name = names[1]};
+    static const char *const names[] = {"name", "event", "filters", NULL};
+    const struct report_at at_name = {.up = at, .name = names[0]};
     yyjson_val *name = json_get(v, names[0]);
     if (!report_known_members(r, at, v, names))
         return false;
     if (name && !report_take_text(r, &at_name, name, REPORT_NAME_BYTES_MAX, &step->name))
         return false;
-    if (!report_take_filters(r, &at_filters, json_get(v, names[1]), &step->filter))
-        return false;
-    if (!step->filter)
-        return report_fail(r, &at_filters, "say which events: [[\"is\", \"event\", [\"signup\"]]]");
-    return true;
+    return take_which(r, at, v, &step->filter);
 }
 
 static bool take_steps(struct report *r, yyjson_val *list)
@@ -56,7 +87,7 @@ static bool take_steps(struct report *r, yyjson_val *list)
     yyjson_val *v;
     if (!yyjson_is_arr(list) || yyjson_arr_size(list) < REPORT_STEPS_MIN ||
         yyjson_arr_size(list) > REPORT_STEPS_MAX)
-        return report_fail(r, &at, "give an array of %d to %d steps, {\"filters\": […]}",
+        return report_fail(r, &at, "give an array of %d to %d steps, {\"event\": \"signup\"}",
                            REPORT_STEPS_MIN, REPORT_STEPS_MAX);
     yyjson_arr_foreach(list, i, n, v)
     {
@@ -70,19 +101,14 @@ static bool take_steps(struct report *r, yyjson_val *list)
 static bool take_exclusion(struct report *r, const struct report_at *at, yyjson_val *v,
                            struct report_exclusion *x)
 {
-    static const char *const names[] = {"filters", "from", "to", NULL};
-    const struct report_at at_filters = {.up = at, .name = names[0]},
-                           at_from = {.up = at, .name = names[1]},
-                           at_to = {.up = at, .name = names[2]};
+    static const char *const names[] = {"from", "to", "event", "filters", NULL};
+    const struct report_at at_from = {.up = at, .name = names[0]},
+                           at_to = {.up = at, .name = names[1]};
     uint64_t from, to;
     uint32_t steps = r->funnel.step_count;
-    if (!report_known_members(r, at, v, names) ||
-        !report_take_filters(r, &at_filters, json_get(v, names[0]), &x->filter))
-        return false;
-    if (!x->filter)
-        return report_fail(r, &at_filters, "say which events must not happen");
-    if (!report_take_u64(r, &at_from, json_get(v, names[1]), 1, steps - 1, 1, &from) ||
-        !report_take_u64(r, &at_to, json_get(v, names[2]), from + 1, steps, steps, &to))
+    if (!report_known_members(r, at, v, names) || !take_which(r, at, v, &x->filter) ||
+        !report_take_u64(r, &at_from, json_get(v, names[0]), 1, steps - 1, 1, &from) ||
+        !report_take_u64(r, &at_to, json_get(v, names[1]), from + 1, steps, steps, &to))
         return false;
     x->from = (uint32_t)from;
     x->to = (uint32_t)to;

@@ -124,6 +124,12 @@ async function load(h) {
   await insert('events', both((project_id) => h.events.map((e, i) => ({ ...e, project_id, id: project_id === other ? randomUUID() : e.id, timestamp: time(e.timestamp), received_at: time(e.timestamp), properties: JSON.stringify(e.properties ?? {}), stream_offset: i }))));
   if (h.visits.length) await insert('sessions', both((project_id) => h.visits.map(({ all, start, end, ...v }) => ({ ...v, project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
 }
+// {"event": "x"} is short for a filter that the event is x: every other time it is asked so.
+let asked = 0;
+function shorten(q) {
+  const short = (x) => (x.filters[0]?.[0] === 'is' && x.filters[0][1] === 'event' && x.filters[0][2].length === 1 && asked++ % 2 ? { ...x, event: x.filters[0][2][0], filters: x.filters.slice(1) } : x);
+  return { ...q, ...(q.steps ? { steps: q.steps.map(short) } : {}), ...(q.exclusions ? { exclusions: q.exclusions.map(short) } : {}) };
+}
 const ask = (body) => s.fetch(`/v1/projects/${s.keys.project}/query`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key, 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 // Sums of decimals and their means go through another arithmetic; all else is equal to the last bit.
@@ -142,7 +148,7 @@ for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < questions; i++) {
       const kind = r.pick(['breakdown', 'breakdown', 'breakdown', 'funnel', 'retention']);
       const q = { breakdown: breakdownQuestion, funnel: funnelQuestion, retention: retentionQuestion }[kind](r, h);
-      const answer = await ask(q);
+      const answer = await ask(shorten(q));
       const told = `seed ${firstSeed + round}, question ${i}: ${JSON.stringify(q)}`;
       assert.equal(answer.status, 200, `${told}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);
       assert.ok(answer.json, `${told}: ${answer.text}`);
