@@ -252,16 +252,11 @@ have_new_libraries() {
 # ---- npm ------------------------------------------------------------------------------------------------------------
 
 # npm ci empties node_modules first, marks included. "all" holds all that "engine" holds, that all that "build" holds.
+has_npm_mark() { [ "$(cat "$here/node_modules/.setup-$1" 2>/dev/null)" = "$lock_sum" ]; }
+has_engine() { ls "$here"/node_modules/@chdb/lib-linux-*/libchdb.so >/dev/null 2>&1; }
 have_npm_packages() {
-        case $1 in
-        build)
-                cat "$here"/node_modules/.setup-build "$here"/node_modules/.setup-engine \
-                        "$here"/node_modules/.setup-all 2>/dev/null | grep -qxF -- "$lock_sum"
-                return
-                ;;
-        engine) cat "$here/node_modules/.setup-engine" 2>/dev/null ;;
-        all) cat "$here/node_modules/.setup-all" 2>/dev/null ;;
-        esac | grep -qxF -- "$lock_sum" && ls "$here"/node_modules/@chdb/lib-linux-*/libchdb.so >/dev/null 2>&1
+        has_npm_mark "$1" || return 1
+        [ "$1" = build ] || has_engine
 }
 
 install_npm_packages() {
@@ -276,8 +271,7 @@ install_npm_packages() {
         (cd "$here" && quietly npm ci --ignore-scripts --no-fund --no-audit "$@") || die "npm ci failed"
         echo "$lock_sum" >"$here/node_modules/.setup-build"
         if [ "$what" = build ]; then return 0; fi
-        ls "$here"/node_modules/@chdb/lib-linux-*/libchdb.so >/dev/null 2>&1 ||
-                die "npm brought no libchdb.so for $(uname -m)"
+        has_engine || die "npm brought no libchdb.so for $(uname -m)"
         echo "$lock_sum" >"$here/node_modules/.setup-engine"
         if [ "$what" = all ]; then echo "$lock_sum" >"$here/node_modules/.setup-all"; fi
 }
