@@ -577,11 +577,13 @@ static void fail(struct query_call *call)
     refuse(call->req, rc_http_status(call->rc), call->err.text);
 }
 
-/* Their id of a site: the project's own id or name. */
+/* Their id of a site, a domain: any name of the project, or its id. */
 static bool is_site(const struct api_request *req, struct slice site)
 {
-    return req->project &&
-           (slice_eq_str(site, req->project->id_text) || slice_eq_str(site, req->project->name));
+    const struct tenant_project *project = req->project;
+    return project &&
+           (slice_eq_str(site, project->id_text) || slice_eq_str(site, project->name) ||
+            tenant_project_by_name(req->view, site) == project);
 }
 
 static bool take_question(struct api_request *req, struct plausible *p, struct err *err)

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import path from 'node:path';
-import { Server, assert, test, until } from './harness.mjs';
+import { Server, assert, test, until, weir } from './harness.mjs';
 import * as model from './report_model.mjs';
 
 const s = await Server.start({ args: ['--archive', 'false'] });
@@ -175,6 +175,8 @@ test("Plausible's question, in its words and numbers", async () => {
   assert.deepEqual(await rows({ metrics: ['visitors'], dimensions: ['event:props:a.b'] }), [{ metrics: [3], dimensions: ['(none)'] }, { metrics: [1], dimensions: ['x'] }]);
   const hours = await query({ metrics: ['pageviews'], date_range: ['2026-03-01T10:00:00Z', '2026-03-01T11:59:59Z'], dimensions: ['time:hour'], include: { time_labels: true, total_rows: true } });
   assert.deepEqual([hours.json.results, hours.json.meta], [[{ metrics: [2], dimensions: ['2026-03-01 10:00:00'] }], { time_labels: ['2026-03-01 10:00:00', '2026-03-01 11:00:00'], total_rows: 2 }]);
+  assert.equal((await weir(['project', 'set', s.keys.project, 'domains=own.example', '--data', s.data])).code, 0);
+  await until('the site to go by its domain', async () => (await query({ metrics: ['visitors'], site_id: 'own.example' })).status === 200);
   assert.deepEqual((await rows({ metrics: ['visitors'], dimensions: ['time'] })).map((r) => r.dimensions[0]), ['2026-03-01', '2026-03-02']);
   for (const [status, q] of [[400, { metrics: ['x'] }], [400, { metrics: ['visitors'], dimensions: ['visit:x'] }], [400, { metrics: ['visitors'], filters: [['is', 'time:day', ['x']]] }], [401, { metrics: ['visitors'], site_id: 'other.example' }], [400, { metrics: ['visitors'], site_id: 7 }], [400, { metrics: ['visitors'], filters: [['matches', 'event:page', ['(']]] }]]) {
     const r = await query(q);
