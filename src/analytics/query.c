@@ -318,6 +318,11 @@ enum rc query_next(struct query_call *call, const char *sql_template, struct err
     return RC_OK;
 }
 
+struct slice query_time_zone(const struct api_request *req)
+{
+    return req->project->time_zone.len ? req->project->time_zone : SLICE_LIT("UTC");
+}
+
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template)
 {
     struct api_request *req = call->req;
@@ -325,7 +330,7 @@ void query_run(struct ctx *ctx, struct query_call *call, const char *sql_templat
     query_param(call, "project", slice_of(req->project->id_text, UUID_TEXT_LEN));
     query_param_u64(call, "now", (uint64_t)(unix_now().ms / 1000));
     query_param(call, "timezone",
-                call->range.timezone.len ? call->range.timezone : SLICE_LIT("UTC"));
+                call->range.timezone.len ? call->range.timezone : query_time_zone(req));
     if (call->range.start.len)
         query_param(call, "start", call->range.start);
     if (call->range.end.len)

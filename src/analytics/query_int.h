@@ -25,7 +25,7 @@ struct query {
 /* Days, both inclusive, in the time zone. Empty: not given. */
 struct query_range {
     struct slice start, end; /* "2026-01-31" */
-    struct slice timezone;
+    struct slice timezone;   /* empty: the project's */
 };
 /* One request under way; lives in its arena. */
 struct query_call {
@@ -61,6 +61,8 @@ bool query_take_range(struct query_call *call, uint32_t days_max);
 bool query_set_range(struct query_call *call, struct slice start, struct slice end,
                      struct slice timezone, uint32_t days_max);
 bool query_take_limit(struct query_call *call);
+/* Of the request's project, for whom the client names none. */
+struct slice query_time_zone(const struct api_request *req);
 /* Optional text; *ret_is_given. Bound as {name} if given. */
 bool query_take_text(struct query_call *call, const char *name, bool *ret_is_given);
 /* A page's path, put into the spelling that the table has it in. */

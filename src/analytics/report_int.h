@@ -184,7 +184,7 @@ struct report {
     struct report_dim dims[REPORT_DIMENSIONS_MAX];
     uint32_t dim_count;
     struct report_range range;
-    struct slice timezone;
+    struct slice timezone;               /* empty: the project's, until report_run_start() */
     struct report_filter *filter, *goal; /* OP_AND; NULL: none */
     enum report_bots bots;
     bool knows_kind; /* kind is a dimension or filter: rows of any kind count */

@@ -9,8 +9,8 @@
     "\"metrics\":" NAMES ",\"dimensions\":" NAMES                                                 \
     ",\"date_range\":{\"description\":\"A word (day, "                                            \
     "7d, 28d, 30d, 91d, month, 6mo, 12mo, year, all, 24h, 30m, realtime), two days, or two "      \
-    "instants\"},\"timezone\":{\"type\":\"string\",\"default\":\"UTC\"},\"filters\":" FILTERS     \
-    ",\"goal\":" FILTERS ",\"bots\":{\"enum\":[\"exclude\",\"include\",\"only\"]},\"order_by\":{" \
+    "instants\"},\"timezone\":{\"type\":\"string\"},\"filters\":" FILTERS ",\"goal\":" FILTERS    \
+    ",\"bots\":{\"enum\":[\"exclude\",\"include\",\"only\"]},\"order_by\":{"                      \
     "\"type\":\"array\",\"items\":" NAMES "},\"limit\":{\"type\":\"integer\",\"minimum\":1,"      \
     "\"maximum\":10000},\"offset\":{\"type\":\"integer\",\"minimum\":0},\"include\":{\"type\":"   \
     "\"object\",\"properties\":{\"compare\":{},\"time_labels\":{\"type\":\"boolean\"},"           \

@@ -581,9 +581,8 @@ static void fail(struct query_call *call)
 static bool is_site(const struct api_request *req, struct slice site)
 {
     const struct tenant_project *project = req->project;
-    return project &&
-           (slice_eq_str(site, project->id_text) || slice_eq_str(site, project->name) ||
-            tenant_project_by_name(req->view, site) == project);
+    return project && (slice_eq_str(site, project->id_text) || slice_eq_str(site, project->name) ||
+                       tenant_project_by_name(req->view, site) == project);
 }
 
 static bool take_question(struct api_request *req, struct plausible *p, struct err *err)

@@ -101,7 +101,7 @@ bool report_take_range(struct report *r, yyjson_val *root)
 {
     const struct report_at at = {.name = "date_range"}, at_zone = {.name = "timezone"};
     yyjson_val *zone = json_get(root, "timezone");
-    r->timezone = SLICE_LIT("UTC");
+    r->timezone = SLICE_EMPTY;
     if (zone && !yyjson_is_null(zone)) {
         if (!report_take_text(r, &at_zone, zone, 64, &r->timezone))
             return false;

@@ -151,6 +151,8 @@ void report_run_start(struct ctx *ctx, struct query_call *call)
     struct report_run *run = call->user;
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, QUERY_SQL_BYTES_MAX);
+    if (!run->report.timezone.len)
+        run->report.timezone = query_time_zone(call->req);
     pass_params(call, run);
     report_range_sql(&run->report, &sql);
     call->range.timezone = run->report.timezone;

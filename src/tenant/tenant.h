@@ -35,6 +35,7 @@ struct tenant_project {
     struct slice domains;         /* lines: its sites */
     struct slice client_ids;      /* lines: what scripts of other products call it */
     enum tenant_privacy privacy;
+    struct slice time_zone;       /* IANA name: in which its days begin; empty: UTC */
     int64_t events_per_month_max; /* 0: no limit */
     bool is_archived;             /* its keys and tokens are refused */
 };

@@ -266,6 +266,7 @@ static enum rc load_project(void *ctx, const struct state_row *row)
     p->domains = arena_copy(&v->arena, state_row_text(row, 8));
     p->privacy = privacy_of(state_row_text(row, 9));
     p->client_ids = arena_copy(&v->arena, state_row_text(row, 10));
+    p->time_zone = arena_copy(&v->arena, state_row_text(row, 11));
     uint64_t at = project_slot(&p->id) & v->project_mask;
     while (v->projects[at])
         at = (at + 1) & v->project_mask;
@@ -350,11 +351,11 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
     if (!v->projects || !v->keys || !v->issuers)
         return err_set(err, RC_NOMEM, "no memory for %lld projects and %lld keys",
                        (long long)projects, (long long)keys);
-    TRY(state_run(
-        s,
-        "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
-        "events_per_month_max, archived_at, domains, privacy_mode, client_ids FROM projects",
-        NULL, 0, load_project, v, err));
+    TRY(state_run(s,
+                  "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
+                  "events_per_month_max, archived_at, domains, privacy_mode, client_ids, time_zone "
+                  "FROM projects",
+                  NULL, 0, load_project, v, err));
     TRY(load_names(v));
     TRY(state_run(s,
                   "SELECT id, org_id, issuer, audience, jwks_url, algorithms, user_claim, "

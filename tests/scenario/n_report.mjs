@@ -184,6 +184,17 @@ test("Plausible's question, in its words and numbers", async () => {
     assert.equal(typeof r.json.error, 'string');
   }
 });
+test("days begin in the project's own time zone, where a question names none", async () => {
+  await load({ events: [at('2026-03-01T18:30:00Z'), at('2026-03-01T18:00:00Z', { visitor: 2 })], visits: [] });
+  const days = async (more) => (await ask({ metrics: ['pageviews'], date_range: ['2026-03-01', '2026-03-02'], dimensions: ['time:day'], ...more })).json;
+  assert.deepEqual((await days({})).results.map((r) => r.metrics[0]), [2, 0]);
+  assert.equal((await weir(['project', 'set', s.keys.project, 'time_zone=Asia/Kathmandu', '--data', s.data])).code, 0);
+  await until('the zone to hold', async () => (await days({})).query.timezone === 'Asia/Kathmandu');
+  assert.deepEqual((await days({})).results.map((r) => r.metrics[0]), [1, 1], '+05:45');
+  assert.deepEqual((await days({ timezone: 'UTC' })).results.map((r) => r.metrics[0]), [2, 0]);
+  const series = await s.fetch(`/projects/${s.keys.project}/analytics/timeseries?startDate=2026-03-01&endDate=2026-03-02&granularity=day`, { headers: { 'x-api-key': s.keys.secret_key } });
+  assert.deepEqual(series.json.timeseries.map((x) => [x.time, Number(x.pageviews)]), [['2026-03-01T00:00:00+05:45', 1], ['2026-03-02T00:00:00+05:45', 1]]);
+});
 test('a mistake that only the store sees is told, too', async () => {
   const wrong = async (q, part) => { const r = await ask({ metrics: ['visitors'], date_range: 'day', ...q }); assert.equal(r.status, 400, r.text); assert.match(r.json.detail, part); };
   await wrong({ date_range: ['2026-03-01', '2026-03-02'], filters: [['matches', 'page', ['(']]] }, /regular expression/); // where there are events to try it on
