@@ -12,7 +12,8 @@
 #include "codec/hash.h"
 #include "web/web_int.h"
 
-enum { FILES = 2, ROUTES_MAX = 2 * FILES, ETAG_DIGITS = 16, FILE_BYTES_MAX = 1 << 20, LEVEL = 9 };
+enum { WEIR, VITALS, PLAUSIBLE, FILES };
+enum { ROUTES_MAX = 2 * FILES, ETAG_DIGITS = 16, FILE_BYTES_MAX = 1 << 20, LEVEL = 9 };
 
 /* As the script has it: web/tracker/weir.js. */
 static const char endpoint_in_script[] = "../w";
@@ -87,10 +88,8 @@ static bool names_etag(struct slice list, const char *etag)
     return false;
 }
 
-static void get_file(struct ctx *ctx, void *service, struct api_request *req)
+static void answer_file(struct api_request *req, const struct served *s)
 {
-    (void)ctx, (void)service;
-    const struct served *s = req->route->arg;
     bool is_gzip = takes_gzip(net_header_get(req->net, "Accept-Encoding"));
     const char *etag = is_gzip ? s->etag_gzip : s->etag_plain;
     struct net_header headers[] = {
@@ -108,11 +107,31 @@ static void get_file(struct ctx *ctx, void *service, struct api_request *req)
                is_gzip ? s->gzip : s->plain, headers, count);
 }
 
+static void get_file(struct ctx *ctx, void *service, struct api_request *req)
+{
+    (void)ctx, (void)service;
+    answer_file(req, req->route->arg);
+}
+
+/* "script.js", "plausible.js", and with extensions between, as script.hash.outbound-links.js. */
+static void get_plausible(struct ctx *ctx, void *service, struct api_request *req)
+{
+    (void)ctx, (void)service;
+    struct slice rest = req->params[0], first = slice_cut(&rest, '.');
+    bool is_first = slice_eq_str(first, "script") || slice_eq_str(first, "plausible");
+    bool is_script = slice_eq_str(rest, "js") ||
+                     (rest.len > 3 && slice_eq_str(slice_sub(rest, rest.len - 3), ".js"));
+    if (is_first && is_script)
+        answer_file(req, req->route->arg);
+    else
+        api_problem(req, RC_NOTFOUND, "There is no such script: weir.js, vitals.js, script.js.");
+}
+
 /* ---- making ---- */
 
 static enum rc own_script(struct web *web, const char *path, struct err *err)
 {
-    struct slice plain = web->files[0].plain;
+    struct slice plain = web->files[WEIR].plain;
     size_t len = sizeof(endpoint_in_script) - 1;
     const char *at = memmem(plain.data, plain.len, endpoint_in_script, len);
     must(at); /* web/tracker/build.mjs looks that it is there once */
@@ -123,7 +142,7 @@ static enum rc own_script(struct web *web, const char *path, struct err *err)
     if (!buf_ok(&web->own_plain) ||
         encode_all(CODEC_GZIP, LEVEL, buf_slice(&web->own_plain), &web->own_gzip) != RC_OK)
         return err_set(err, RC_NOMEM, "there is no memory for the tracker's script");
-    served_init(&web->files[0], buf_slice(&web->own_plain), buf_slice(&web->own_gzip));
+    served_init(&web->files[WEIR], buf_slice(&web->own_plain), buf_slice(&web->own_gzip));
     return RC_OK;
 }
 
@@ -143,7 +162,8 @@ static enum rc path_check(const char *name, const char *path, struct err *err)
 }
 
 static void add_route(struct web *web, const char *pattern, const char *id, const char *summary,
-                      const struct served *file)
+                      const struct served *file,
+                      void (*handle)(struct ctx *ctx, void *service, struct api_request *req))
 {
     char *openapi = web->openapi[web->route_count];
     snprintf(openapi, sizeof(web->openapi[0]),
@@ -154,7 +174,7 @@ static void add_route(struct web *web, const char *pattern, const char *id, cons
     web->routes[web->route_count++] = (struct api_route){.method = NET_GET,
                                                          .pattern = pattern,
                                                          .access = API_PUBLIC,
-                                                         .handle = get_file,
+                                                         .handle = handle,
                                                          .arg = file,
                                                          .openapi = openapi};
 }
@@ -164,7 +184,8 @@ enum rc web_new(const struct web_cfg *cfg, struct web **ret_web, struct err *err
     TRY(path_check("tracker.script_path", cfg->script_path, err));
     TRY(path_check("tracker.vitals_path", cfg->vitals_path, err));
     TRY(path_check("tracker.endpoint_path", cfg->endpoint_path, err));
-    static const struct web_file *const made[FILES] = {&web_file_weir, &web_file_vitals};
+    static const struct web_file *const made[FILES] = {&web_file_weir, &web_file_vitals,
+                                                       &web_file_plausible};
     struct web *web = heap_alloc(HEAP_APP, sizeof(*web));
     buf_init(&web->own_plain, FILE_BYTES_MAX);
     buf_init(&web->own_gzip, FILE_BYTES_MAX);
@@ -176,12 +197,18 @@ enum rc web_new(const struct web_cfg *cfg, struct web **ret_web, struct err *err
         web_free(web);
         return rc;
     }
-    add_route(web, "*/js/weir.js", "trackerScript", "The tracker", &web->files[0]);
-    add_route(web, "*/js/vitals.js", "vitalsScript", "Web Vitals for the tracker", &web->files[1]);
+    add_route(web, "*/js/weir.js", "trackerScript", "The tracker", &web->files[WEIR], get_file);
+    add_route(web, "*/js/vitals.js", "vitalsScript", "Web Vitals for the tracker",
+              &web->files[VITALS], get_file);
     if (*cfg->script_path)
-        add_route(web, cfg->script_path, "trackerScriptOwn", "The tracker", &web->files[0]);
+        add_route(web, cfg->script_path, "trackerScriptOwn", "The tracker", &web->files[WEIR],
+                  get_file);
     if (*cfg->vitals_path)
-        add_route(web, cfg->vitals_path, "vitalsScriptOwn", "Web Vitals", &web->files[1]);
+        add_route(web, cfg->vitals_path, "vitalsScriptOwn", "Web Vitals", &web->files[VITALS],
+                  get_file);
+    add_route(web, "*/js/{file}", "plausibleScript",
+              "Plausible's script, under its names (script.js, script.hash.outbound-links.js)",
+              &web->files[PLAUSIBLE], get_plausible);
     *ret_web = web;
     return RC_OK;
 }

@@ -7,5 +7,5 @@ struct web_file {
     const uint8_t *plain, *gzip;
     uint32_t plain_len, gzip_len;
 };
-extern const struct web_file web_file_weir, web_file_vitals;
+extern const struct web_file web_file_weir, web_file_vitals, web_file_plausible;
 #endif

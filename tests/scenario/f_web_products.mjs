@@ -68,6 +68,24 @@ test('@plausible-analytics/tracker: page view, event with revenue, engagement', 
   assert.deepEqual([signup.event, signup.is_interactive, Number(signup.revenue), signup.currency, JSON.parse(signup.properties)], ['signup', 0, 9.5, 'USD', { plan: 'pro' }]);
   assert.deepEqual([engagement.event, engagement.kind, engagement.page_path], ['engagement', 'engagement', '/pricing']);
 });
+test("Plausible's script by its address, with what its name says", async (t) => {
+  const window = page(t, 'http://second.example/shop#/cart'), name = 'script.hash.outbound-links.js';
+  const served = await fetch(`${s.url}/js/${name}`);
+  assert.deepEqual([served.status, served.headers.get('content-type')], [200, 'text/javascript; charset=utf-8']);
+  window.plausible = function () { (window.plausible.q = window.plausible.q || []).push(arguments); }; // their snippet
+  window.plausible('early', { props: { plan: 'pro' }, u: 'http://second.example/other' });
+  Object.defineProperty(window.document, 'currentScript', { value: { src: `${s.url}/js/${name}`, dataset: { domain: 'second.example' } } });
+  (0, eval)(await served.text());
+  const status = await new Promise((done) => window.plausible('late', { callback: (r) => done(r.status) }));
+  assert.equal(status, 202);
+  const link = Object.assign(window.document.createElement('a'), { href: 'https://elsewhere.example/x', target: '_blank' });
+  window.document.body.append(link);
+  link.click();
+  const got = await rows(`source = 'plausible' AND hostname = 'second.example' AND event IN ('pageview', 'early', 'late', 'Outbound Link: Click')`, 4);
+  const by = Object.fromEntries(got.map((r) => [r.event, r]));
+  assert.deepEqual([by.pageview.page_path, by.early.page_path, JSON.parse(by.early.properties), JSON.parse(by['Outbound Link: Click'].properties)], ['/shop#/cart', '/other', { plan: 'pro' }, { url: 'https://elsewhere.example/x' }]);
+  for (const [file, code] of [['script.js', 200], ['plausible.js', 200], ['script.tagged-events.js', 200], ['script.js.map', 404], ['scripts.js', 404], ['weir.js', 200]]) assert.equal((await fetch(`${s.url}/js/${file}`)).status, code, file);
+});
 test('plausible-tracker', async (t) => {
   page(t, 'http://shop.example.com/old#/deep');
   const { trackPageview, trackEvent } = oldTracker.default({ domain: 'www.shop.example.com', apiHost: s.url, hashMode: true });

@@ -1,6 +1,6 @@
 // From the sources of the tracker to what the program holds: minified, gzipped, as C.
 //
-//   node web/tracker/build.mjs OUTDIR    writes weir.js, vitals.js and web_files.c there
+//   node web/tracker/build.mjs OUTDIR    writes weir.js, vitals.js, plausible.js and web_files.c there
 //
 // weir.js must not be larger than 1,024 bytes after gzip -9 (whose header may hold the file's name): the build fails above.
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { minify } from 'terser';
 
 const here = path.dirname(fileURLToPath(import.meta.url)), root = path.join(here, '../..');
 const out = process.argv[2];
-const limits = { weir: 1024 - 'weir.js\0'.length, vitals: 4096 };
+const limits = { weir: 1024 - 'weir.js\0'.length, vitals: 4096, plausible: 4096 };
 const DEALS = 100;
 
 const gzip = (code) => gzipSync(code, { level: 9 });
@@ -52,13 +52,21 @@ async function vitals() {
   return terser(`(()=>{${library}\n${report}\n${own}})()`, { compress: { passes: 3 } });
 }
 
+/** Plausible's library and what makes its script tag of it. */
+async function plausible() {
+  const library = readFileSync(path.join(root, 'node_modules/@plausible-analytics/tracker/plausible.js'), 'utf8').replace(/export\s*\{[^}]*\};?\s*$/, '');
+  if (library.includes('export')) throw new Error('@plausible-analytics/tracker has not the shape that this script knows');
+  const own = readFileSync(path.join(here, 'plausible.js'), 'utf8').replace(/import .*\n/, '');
+  return `/*! @plausible-analytics/tracker, (c) Plausible Analytics, MIT */\n${await terser(`(()=>{${library}\n{${own}}})()`)}`;
+}
+
 const array = (name, bytes) => {
   const lines = [];
   for (let i = 0; i < bytes.length; i += 16) lines.push(`    ${[...bytes.subarray(i, i + 16)].join(', ')},`);
   return `static const uint8_t ${name}[${bytes.length}] = {\n${lines.join('\n')}\n};\n`;
 };
 let c = '#include "web/web_int.h"\n';
-for (const [name, code] of [['weir', await weir()], ['vitals', await vitals()]]) {
+for (const [name, code] of [['weir', await weir()], ['vitals', await vitals()], ['plausible', await plausible()]]) {
   const plain = Buffer.from(code), packed = gzip(code);
   console.log(`${name}.js: ${plain.length} bytes, ${packed.length} gzipped`);
   if (packed.length > limits[name]) throw new Error(`${name}.js has ${packed.length} bytes after gzip, of ${limits[name]} that it may have`);
