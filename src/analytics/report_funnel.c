@@ -58,7 +58,7 @@ static bool take_which(struct report *r, const struct report_at *at, yyjson_val 
         return false;
     if (!*ret && !further)
         return report_fail(r, at, "say which events: {\"event\": \"signup\"}, or filters");
-    if (further) {
+    if (*ret && further) {
         struct report_filter *last = (*ret)->children;
         while (last->next)
             last = last->next;
