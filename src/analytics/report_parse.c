@@ -241,7 +241,7 @@ static void note_scope(struct report *r, const struct report_dim *dim)
 bool report_take_dim(struct report *r, const struct report_at *at, yyjson_val *v,
                      struct report_dim *ret_dim)
 {
-    struct slice name;
+    struct slice name = SLICE_EMPTY;
     if (!report_take_text(r, at, v, REPORT_NAME_BYTES_MAX, &name) ||
         !resolve_dim(r, at, name, ret_dim))
         return false;
@@ -366,7 +366,7 @@ static bool take_order(struct report *r, const struct report_at *at, yyjson_val 
     static const char *const directions[] = {"asc", "desc"};
     struct report_order *o = &r->orders[r->order_count++];
     const struct report_at at_name = {.up = at, .index = 0}, at_way = {.up = at, .index = 1};
-    struct slice name;
+    struct slice name = SLICE_EMPTY;
     uint32_t way = 0;
     if (!yyjson_is_arr(v) || yyjson_arr_size(v) != 2)
         return report_fail(r, at, "give [name, \"asc\" or \"desc\"]");
