@@ -189,9 +189,11 @@ static uint32_t surrogate_at(const unsigned char *p, const unsigned char *end)
 static void join_surrogates(struct buf *out, size_t base)
 {
     static const unsigned char unknown[] = {0xef, 0xbf, 0xbd}; /* U+FFFD */
+    if (!out->len)
+        return;
     unsigned char *from = (unsigned char *)out->data + base, *to = from,
                   *end = (unsigned char *)out->data + out->len;
-    if (!out->len || !memchr(from, 0xed, (size_t)(end - from)))
+    if (!memchr(from, 0xed, (size_t)(end - from)))
         return;
     while (from < end) {
         uint32_t high = surrogate_at(from, end), low = high ? surrogate_at(from + 3, end) : 0;
