@@ -119,7 +119,9 @@ static yyjson_val *flat_traits(struct ingest_call *call, struct slice properties
                                                                                          : NULL;
 }
 
-static bool read_shared(struct ingest_call *call, struct slice body, struct shared *s)
+/* False: there is no array of events. */
+static bool read_shared(struct ingest_call *call, struct slice body, struct shared *s,
+                        struct slice *ret_events)
 {
     struct json_span span;
     s->client_id = event_cut(ingest_member_text(call, body, "client_id"), EVENT_ID_BYTES_MAX);
@@ -129,28 +131,28 @@ static bool read_shared(struct ingest_call *call, struct slice body, struct shar
         IGNORE(!micros_of(span.text, &s->micros), "the time of receipt, then");
     if (ingest_member(body, "user_properties", &span) && span.text.len <= EVENT_TRAITS_BYTES_MAX)
         s->traits = flat_traits(call, span.text);
-    return ingest_member(body, "events", &span) && span.text.data[0] == '[';
+    if (!ingest_member(body, "events", &span) || span.text.data[0] != '[')
+        return false;
+    *ret_events = span.text;
+    return true;
 }
 
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 {
-    struct json_span events;
+    struct slice events;
+    struct err broken = ERR_INIT;
     struct shared *s = arena_zalloc(call->req->net->arena, sizeof(*s));
     ENSURE(s, err_set(err, RC_NOMEM, "There is no memory for this request now."));
     call->env.shared = s;
-    if (!read_shared(call, body, s))
+    if (!read_shared(call, body, s, &events))
         return ingest_drop(call, EVENT_BAD_JSON, "events (an array) is required", err);
-    IGNORE(!ingest_member(body, "events", &events), "read_shared() has seen it");
-    struct err broken = ERR_INIT;
-    enum rc rc = ingest_cut_array(call, events.text, &broken);
+    enum rc rc = ingest_cut_array(call, events, &broken);
     if (rc == RC_INVALID)
         rc = ingest_drop(call, EVENT_BAD_JSON, "the array of events is broken", err);
     else if (rc != RC_OK)
         return err_set(err, rc, "%s", broken.text);
-    if (call->route->variant == DEBUG) { /* judged, and that is all */
-        call->kept = 0;
-        memset(call->outcomes, 0, sizeof(call->outcomes));
-    }
+    if (call->route->variant == DEBUG)
+        ingest_keep_nothing(call);
     return rc;
 }
 

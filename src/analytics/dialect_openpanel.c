@@ -4,7 +4,6 @@
  * KEYS  the header openpanel-client-id: a write key, or one of the project's names. */
 #include "analytics/ingest_int.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 static struct slice text_member(yyjson_val *object, const char *name, size_t bytes_max,
@@ -108,10 +107,10 @@ static void answer_openpanel(struct ingest_call *call)
                     r->details ? r->details : event_reason_name(r->reason));
         return;
     }
-    char body[64];
-    uint64_t device = call->env.client.device;
-    int len = snprintf(body, sizeof(body), "{\"deviceId\":\"%016" PRIx64 "\",\"sessionId\":\"\"}",
-                       device);
+    char body[64], device[EVENT_DEVICE_DIGITS + 1];
+    struct slice text = event_device_text(call->env.client.device, device);
+    int len =
+        snprintf(body, sizeof(body), "{\"deviceId\":\"%.*s\",\"sessionId\":\"\"}", SLICE_ARG(text));
     ingest_answer(call, 200, "application/json", slice_of(body, (size_t)len));
 }
 

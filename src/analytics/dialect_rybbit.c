@@ -93,21 +93,10 @@ static struct slice find_key(struct ingest_call *call)
 
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 {
-    struct json_span value;
-    bool is_any = false;
-    if (!slice_eq_str(ingest_member_text(call, body, "type"), "performance"))
-        return ingest_cut_one(call, body, err);
-    for (unsigned i = 0; i < EVENT_VITALS; i++) {
-        if (!ingest_member(body, event_vitals[i].member, &value) ||
-            slice_eq_str(value.text, "null"))
-            continue;
-        is_any = true;
-        call->env.variant = FIRST_VITAL + (int)i;
-        TRY(ingest_cut_one(call, body, err));
-    }
-    return is_any ? RC_OK
-                  : ingest_drop(call, EVENT_BAD_VALUE, "none of lcp, inp, cls, fcp, ttfb is there",
-                                err);
+    struct json_span whole = ingest_whole(body);
+    if (slice_eq_str(ingest_member_text(call, body, "type"), "performance"))
+        return ingest_cut_vitals(call, body, &whole, FIRST_VITAL, err);
+    return ingest_event(call, &whole, err);
 }
 
 static void answer_error(struct api_request *req, int status, const char *text)

@@ -205,20 +205,9 @@ static struct slice find_key(struct ingest_call *call)
 
 static enum rc cut_vitals(struct ingest_call *call, const struct json_span *span, struct err *err)
 {
-    struct json_span payload, value;
-    bool is_any = false;
-    for (unsigned i = 0; i < EVENT_VITALS; i++) {
-        if (!ingest_member(span->text, "payload", &payload) ||
-            !ingest_member(payload.text, event_vitals[i].member, &value) ||
-            slice_eq_str(value.text, "null"))
-            continue;
-        is_any = true;
-        call->env.variant = FIRST_VITAL + (int)i;
-        TRY(ingest_event(call, span, err));
-    }
-    return is_any ? RC_OK
-                  : ingest_drop(call, EVENT_BAD_VALUE, "none of lcp, inp, cls, fcp, ttfb is there",
-                                err);
+    struct json_span payload = {.text = SLICE_EMPTY};
+    IGNORE(!ingest_member(span->text, "payload", &payload), "then it has no vital");
+    return ingest_cut_vitals(call, payload.text, span, FIRST_VITAL, err);
 }
 
 static bool is_performance(struct ingest_call *call, struct slice item)

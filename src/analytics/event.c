@@ -5,7 +5,6 @@
  *        space is reserved once and the writer needs no growth. */
 #include "analytics/event.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -85,6 +84,16 @@ void event_init(struct event *e, const struct event_env *env)
         .scroll_depth = -1,
         .client = &env->client,
     };
+}
+
+struct slice event_device_text(uint64_t device, char ret_digits[EVENT_DEVICE_DIGITS + 1])
+{
+    uint8_t bytes[sizeof(device)];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(device >> (8 * (sizeof(bytes) - 1 - i)));
+    slice_hex(bytes, sizeof(bytes), ret_digits);
+    ret_digits[EVENT_DEVICE_DIGITS] = '\0';
+    return slice_of(ret_digits, EVENT_DEVICE_DIGITS);
 }
 
 /* ---- the record ---- */
@@ -195,9 +204,9 @@ static void put_client(struct json_out *o, const struct event_client *c)
         [HINT_MOBILE] = ",\"mobile\":",
     };
     if (c->device) {
-        char text[17];
+        char text[EVENT_DEVICE_DIGITS + 1];
         json_put_lit(o, ",\"device\":\"");
-        json_put(o, text, (size_t)snprintf(text, sizeof(text), "%016" PRIx64, c->device));
+        put_known(o, event_device_text(c->device, text));
         json_put_char(o, '"');
     }
     char *head = o->p;
@@ -301,16 +310,12 @@ static void put_value(struct json_out *o, const struct event *e, const struct ev
 static void put_key(struct json_out *o, const struct event *e, const struct event_env *env)
 {
     char id[UUID_TEXT_LEN + 1];
-    char device[17];
-    struct slice visitor = SLICE_EMPTY;
-    if (e->client->device)
-        visitor = slice_of(
-            device, (size_t)snprintf(device, sizeof(device), "%016" PRIx64, e->client->device));
-    visitor = e->user_id.len        ? e->user_id
-              : e->anonymous_id.len ? e->anonymous_id
-              : visitor.len         ? visitor
-              : e->session_id.len   ? e->session_id
-                                    : slice_str(uuid_format(&e->id, id));
+    char device[EVENT_DEVICE_DIGITS + 1];
+    struct slice visitor = e->user_id.len        ? e->user_id
+                           : e->anonymous_id.len ? e->anonymous_id
+                           : e->client->device   ? event_device_text(e->client->device, device)
+                           : e->session_id.len   ? e->session_id
+                                                 : slice_str(uuid_format(&e->id, id));
     json_put(o, env->project_text, UUID_TEXT_LEN);
     json_put_char(o, '/');
     put_known(o, visitor);

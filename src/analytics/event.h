@@ -147,6 +147,10 @@ struct event {
 };
 void event_init(struct event *e, const struct event_env *env);
 
+/* A device as records and answers write it: 16 hex digits. */
+enum { EVENT_DEVICE_DIGITS = 16 };
+struct slice event_device_text(uint64_t device, char ret_digits[EVENT_DEVICE_DIGITS + 1]);
+
 /* Appends key and value to out (in this order). sent_bytes: length of the text that the event was
  * read from, which bounds what is written. On a drop nothing is appended. RC_NOMEM if out is full.
  */

@@ -129,6 +129,14 @@ enum rc ingest_drop(struct ingest_call *call, enum event_reason reason, const ch
     return RC_OK;
 }
 
+void ingest_keep_nothing(struct ingest_call *call)
+{
+    call->kept = 0;
+    for (uint32_t i = 0; i < call->share_count; i++)
+        call->shares[i].kept = 0; /* else the quota would be used up */
+    memset(call->outcomes, 0, sizeof(call->outcomes));
+}
+
 const char *ingest_turn_to(struct ingest_call *call, struct slice key)
 {
     const char *why;
@@ -190,17 +198,26 @@ static bool find_batch(struct slice object, struct slice *ret_array)
     return is_found;
 }
 
+struct json_span ingest_whole(struct slice body)
+{
+    struct json_span span;
+    size_t at = 0;
+    if (!json_skip(body, &at, &span) || json_peek(body, &at) != 0)
+        span = (struct json_span){.text = body, .depth = 1};
+    return span;
+}
+
+enum rc ingest_cut_one(struct ingest_call *call, struct slice body, struct err *err)
+{
+    struct json_span span = ingest_whole(body);
+    return ingest_event(call, &span, err);
+}
+
 static enum rc cut_lines(struct ingest_call *call, struct slice body, struct err *err)
 {
     struct slice line;
-    while (json_line_next(&body, &line)) {
-        struct json_span span;
-        size_t at = 0;
-        /* A broken line is one bad event: what is cut as its text is the line. */
-        if (!json_skip(line, &at, &span) || json_peek(line, &at) != 0)
-            span = (struct json_span){.text = line, .depth = 1};
-        TRY(ingest_event(call, &span, err));
-    }
+    while (json_line_next(&body, &line))
+        TRY(ingest_cut_one(call, line, err));
     return RC_OK;
 }
 
@@ -232,13 +249,22 @@ enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *
     return ingest_event(call, &span, err);
 }
 
-enum rc ingest_cut_one(struct ingest_call *call, struct slice body, struct err *err)
+enum rc ingest_cut_vitals(struct ingest_call *call, struct slice object,
+                          const struct json_span *span, int first, struct err *err)
 {
-    struct json_span span;
-    size_t at = 0;
-    if (!json_skip(body, &at, &span) || json_peek(body, &at) != 0)
-        span = (struct json_span){.text = body, .depth = 1};
-    return ingest_event(call, &span, err);
+    struct json_span value;
+    bool is_any = false;
+    for (int i = 0; i < EVENT_VITALS; i++) {
+        if (!ingest_member(object, event_vitals[i].member, &value) ||
+            slice_eq_str(value.text, "null"))
+            continue;
+        is_any = true;
+        call->env.variant = first + i;
+        TRY(ingest_event(call, span, err));
+    }
+    return is_any ? RC_OK
+                  : ingest_drop(call, EVENT_BAD_VALUE, "none of lcp, inp, cls, fcp, ttfb is there",
+                                err);
 }
 
 /* ---- what a body says beside its events ---- */

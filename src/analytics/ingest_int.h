@@ -136,13 +136,21 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span,
 /* The outcome of something that is no event: as if one had been read and dropped. */
 enum rc ingest_drop(struct ingest_call *call, enum event_reason reason, const char *details,
                     struct err *err) MUST_CHECK;
+/* The request was only to be judged: what was read is neither kept nor counted; results stay. */
+void ingest_keep_nothing(struct ingest_call *call);
 /* From here on the events go to the project of that key or name, which is held to its own rules.
  * NULL, or why not: then they go where they went. Texts are borrowed until the answer. */
 const char *ingest_turn_to(struct ingest_call *call, struct slice key);
 /* One object, an array, {"batch":[…]} or NDJSON. */
 enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *err) MUST_CHECK;
+/* The whole body as one value; what is broken is cut as it stands, to be one bad event. */
+struct json_span ingest_whole(struct slice body);
 /* The whole body is one event. */
 enum rc ingest_cut_one(struct ingest_call *call, struct slice body, struct err *err) MUST_CHECK;
+/* An event for each web vital (event_vitals) that object has, read from span; env->variant says
+ * which: first + its place. None: dropped. */
+enum rc ingest_cut_vitals(struct ingest_call *call, struct slice object,
+                          const struct json_span *span, int first, struct err *err) MUST_CHECK;
 /* The elements of an array. */
 enum rc ingest_cut_array(struct ingest_call *call, struct slice array, struct err *err) MUST_CHECK;
 /* The last member of that name in the outermost object of the body, without reading the rest;

@@ -162,16 +162,12 @@ const char *const project_hint_names[HINT_COUNT] = {
 
 bool project_device_parse(struct slice text, uint64_t *ret_device)
 {
-    uint64_t device = 0;
-    if (text.len != 16)
+    uint8_t bytes[sizeof(*ret_device)];
+    if (text.len != EVENT_DEVICE_DIGITS || !slice_unhex(text.data, sizeof(bytes), bytes))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-        device = device << 4 | (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    *ret_device = device;
+    *ret_device = 0;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        *ret_device = *ret_device << 8 | bytes[i];
     return true;
 }
 

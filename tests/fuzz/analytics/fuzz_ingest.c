@@ -40,6 +40,7 @@ static const struct {
     {"/api/track", WITH_NAME, NET_POST},
     {"/com.snowplowanalytics.snowplow/tp2", WITH_NAME, NET_POST},
     {"/i", WITH_NAME, NET_GET},
+    {"/debug/mp/collect", WITH_KEY, NET_POST},
 };
 static char token[1024];
 

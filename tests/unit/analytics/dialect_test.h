@@ -25,18 +25,6 @@ static inline int dialect_teardown(void **state)
 }
 #define T(name) cmocka_unit_test_setup_teardown(name, dialect_setup, dialect_teardown)
 
-static inline void has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in %s", part, text);
-}
-
-static inline void lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("\"%s\" is in %s", part, text);
-}
-
 static inline uint32_t count_of(const char *text, const char *part)
 {
     uint32_t n = 0;

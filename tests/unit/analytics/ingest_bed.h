@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "analytics/ingest.h"
@@ -57,5 +58,16 @@ const char *bed_values(void);
 static inline void bed_post_text(const char *body)
 {
     bed_post(slice_str(body));
+}
+/* Looking at texts. */
+static inline void has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in %s", part, text);
+}
+static inline void lacks(const char *text, const char *part)
+{
+    if (strstr(text, part))
+        fail_msg("\"%s\" is in %s", part, text);
 }
 #endif

@@ -27,18 +27,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in %s", part, text);
-}
-
-static void lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("\"%s\" is in %s", part, text);
-}
-
 static uint32_t count_of(const char *text, const char *part)
 {
     uint32_t n = 0;

@@ -8,18 +8,6 @@
 #include "base/os.h"
 #include "codec/json.h"
 
-static inline void has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in %s", part, text);
-}
-
-static inline void lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("\"%s\" is in %s", part, text);
-}
-
 static inline void has_header(const char *line)
 {
     has(buf_cstr(&bed.answer_headers), line);
