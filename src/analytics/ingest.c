@@ -47,12 +47,20 @@ struct route_arg {
 };
 static struct route_arg route_args[ROUTES_MAX]; /* the same for every ingest */
 
-static void count_outcomes(struct ingest_call *call)
+static struct metric *events_of(struct ingest *in, const struct dialect *dialect)
 {
     for (uint32_t d = 0; d < dialect_count; d++)
-        for (unsigned r = 0; r < EVENT_REASON_COUNT && dialects[d] == call->dialect; r++)
-            if (call->outcomes[r])
-                metric_add(&call->ingest->events[d][r], call->outcomes[r]);
+        if (dialects[d] == dialect)
+            return in->events[d];
+    must_not_reach("a dialect that is not in the table");
+}
+
+static void count_outcomes(struct ingest_call *call)
+{
+    struct metric *events = events_of(call->ingest, call->dialect);
+    for (unsigned r = 0; r < EVENT_REASON_COUNT; r++)
+        if (call->outcomes[r])
+            metric_add(&events[r], call->outcomes[r]);
 }
 
 /* ---- append and answer ---- */
@@ -318,9 +326,7 @@ static const struct tenant_project *project_of(struct ingest *in, struct api_req
                                                const struct dialect *dialect, struct slice key)
 {
     if (dialect->refuse && !api_ingest_knows(req, key)) {
-        for (uint32_t d = 0; d < dialect_count; d++)
-            if (dialects[d] == dialect)
-                metric_add(&in->events[d][EVENT_NO_PROJECT], 1);
+        metric_add(&events_of(in, dialect)[EVENT_NO_PROJECT], 1);
         dialect->refuse(req, RC_UNAUTHORIZED, "No project has this key or name.");
         return NULL;
     }
