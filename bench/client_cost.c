@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "analytics/ingest_int.h"
+#include "analytics/ingest/ingest_int.h"
 #include "base/must.h"
 #include "base/os.h"
 #include "base/random.h"

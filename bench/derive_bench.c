@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "analytics/project_int.h"
-#include "analytics/page.h"
+#include "analytics/projector/project_int.h"
+#include "analytics/event/page.h"
 #include "base/must.h"
 
 enum { ROUNDS = 20, TIMES = 200000 };

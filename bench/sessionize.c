@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "analytics/schema.h"
-#include "analytics/sessionize.h"
+#include "analytics/event/schema.h"
+#include "analytics/session/sessionize.h"
 #include "base/clock.h"
 #include "base/os.h"
 

@@ -118,7 +118,7 @@ class Tidy:
     def check_c(self, path, text):
         code = blank_comments_and_strings(text)
         parts = path.split("/")
-        module = parts[1] if parts[0] == "src" and len(parts) > 2 else None
+        module = "/".join(parts[1:-1]) if parts[0] == "src" and len(parts) > 2 else None
         lines = text.split("\n")
         if len(lines) > FILE_LINES_MAX:
             self.report(path, len(lines), "file-length", f"{len(lines)} lines, at most {FILE_LINES_MAX}")
@@ -178,7 +178,7 @@ class Tidy:
             if "/" not in target:
                 self.report(path, n, "include-form", f'"{target}" without its folder', line)
                 continue
-            other = target.split("/")[0]
+            other = target.rpartition("/")[0]
             if other == module:
                 continue
             if other in self.layers and other not in self.layers[module]:
@@ -254,7 +254,7 @@ def check_tree(verbose):
 
 # ---- the test of the checks ----
 
-LAYERS = read_layers("# c\nbase:\ncodec: base\nnet: base\napp: base net codec\n")
+LAYERS = read_layers("# c\nbase:\ncodec: base\nnet: base\nnet/tls: base net\napp: base net codec\n")
 HEAD = "#ifndef WEIR_NET_X_H\n#define WEIR_NET_X_H\n"
 LONG = "void f(void)\n{\n" + "    g();\n" * 99 + "}\n"
 # rule, path, text; the rule None: no finding.
@@ -269,7 +269,10 @@ CASES = [
     (None, "docs/x.md", "two spaces break a line  \n"),
     (None, "src/net/x.c", "int f(void)\n{\n    CLEANUP(buf_done) struct buf b;\n    buf_init(&b, 9);\n    TRY(g());\n    return 0;\n}\n"),
     ("cleanup", "src/net/x.c", "int f(void)\n{\n    CLEANUP(buf_done) struct buf b;\n    TRY(g());\n    buf_init(&b, 9);\n}\n"),
+    (None, "src/net/tls/x.c", '#include "net/net.h"\n'),
     ("layers", "src/net/x.c", '#include "codec/json.h"\n'),
+    ("layers", "src/net/x.c", '#include "net/tls/tls.h"\n'),
+    ("internal", "src/net/tls/x.c", '#include "net/net_int.h"\n'),
     ("layers", "src/base/x.c", '#include "net/net.h"\n'),
     ("layers", "src/new/x.c", "int x;\n"),
     ("internal", "src/app/x.c", '#include "net/net_int.h"\n'),

@@ -5,9 +5,9 @@
  *   0.4 s  audit events go from the outbox (tenant/admin.h) to the stream `audit`: at least once, a
  *          crash in between hands an event out again under the same id
  *   1 s    counted events go to the quotas' table (tenant/quota.h)
- *   1 s    salts of visitors are made and destroyed when their time has come (analytics/visitor.h)
+ *   1 s    salts of visitors are made and destroyed in time (analytics/ingest/visitor.h)
  *   1 h    rows of dead sessions are deleted (tenant/session.h) */
-#include "analytics/visitor.h"
+#include "analytics/ingest/visitor.h"
 #include "stream/stream.h"
 #include "tenant/admin.h"
 #include "tenant/quota.h"

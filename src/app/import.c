@@ -1,13 +1,13 @@
 /* weir import access-log FILE[.gz]: through the running server, or straight into the stream of a
  * stopped one.
  *
- * The ids of the events are functions of the lines (analytics/access_log.h): a second import of the
- * same file is dropped by the projector, row by row. */
+ * The ids of the events are functions of the lines (analytics/import/access_log.h): a second import
+ * of the same file is dropped by the projector, row by row. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "analytics/access_log.h"
+#include "analytics/import/access_log.h"
 #include "app/cli.h"
 #include "app/control_client.h"
 #include "app/node.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "analytics/schema.h"
+#include "analytics/event/schema.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/must.h"

@@ -6,7 +6,7 @@
  *   <data>/weir.lock          one process at a time
  *   <data>/state.db           tenants and keys (SQLite)
  *   <data>/credentials.json   what init made (mode 0600)
- *   <data>/visitor-salts      two days' salts (mode 0600); in no backup (analytics/visitor.h)
+ *   <data>/visitor-salts      two days' salts (mode 0600), in no backup: ingest/visitor.h
  *   <data>/stream/<name>/     segments of the streams events, events-dead and audit
  *   <data>/consumers/<name>/  checkpoints
  *   <data>/store/             the embedded store
@@ -16,9 +16,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "analytics/project.h"
-#include "analytics/sessionize.h"
-#include "analytics/visitor.h"
+#include "analytics/projector/project.h"
+#include "analytics/session/sessionize.h"
+#include "analytics/ingest/visitor.h"
 #include "app/chores.h"
 #include "app/config.h"
 #include "archive/archive.h"

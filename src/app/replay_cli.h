@@ -1,7 +1,7 @@
 #ifndef WEIR_APP_REPLAY_CLI_H
 #define WEIR_APP_REPLAY_CLI_H
-/* weir replay: puts the sources, the live consumer and the job of analytics/replay.h together. */
-#include "analytics/replay.h"
+/* weir replay: puts the sources, the live consumer and the job (analytics/replay/) together. */
+#include "analytics/replay/replay.h"
 #include "app/job.h"
 #include "app/node.h"
 

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "access/access.h"
-#include "analytics/ingest.h"
-#include "analytics/query.h"
+#include "analytics/ingest/ingest.h"
+#include "analytics/report/query.h"
 #include "app/cli.h"
 #include "app/control.h"
 #include "app/health.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "analytics/ingest.h"
+#include "analytics/ingest/ingest.h"
 #include "base/heap.h"
 #include "base/must.h"
 #include "tenant/admin.h"

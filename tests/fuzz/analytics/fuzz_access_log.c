@@ -1,5 +1,5 @@
 /* Any line: what is taken out lies within it. */
-#include "analytics/access_log.h"
+#include "analytics/import/access_log.h"
 #include "base/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

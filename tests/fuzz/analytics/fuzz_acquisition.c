@@ -2,9 +2,9 @@
  * and the path and the host are fixed points. */
 #include <stdlib.h>
 
-#include "analytics/acquisition.h"
-#include "analytics/page.h"
-#include "analytics/project_int.h"
+#include "analytics/projector/acquisition.h"
+#include "analytics/event/page.h"
+#include "analytics/projector/project_int.h"
 #include "base/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "../../unit/analytics/project_same.h"
-#include "analytics/project_int.h"
+#include "analytics/projector/project_int.h"
 #include "base/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analytics/report_int.h"
+#include "analytics/report/report_int.h"
 
 static void check(int is_true)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "analytics/ingest.h"
+#include "analytics/ingest/ingest.h"
 
 enum { BED_RECORDS_MAX = 20000 };
 struct bed {

@@ -2,7 +2,7 @@
 #define WEIR_TEST_PROJECT_SAME_H
 /* What holds between the two readers of a record: whatever project_row_scan takes,
  * project_row_parse takes too, and it is the same row. Returns whether the scan took it. */
-#include "analytics/project_int.h"
+#include "analytics/projector/project_int.h"
 #include "base/must.h"
 
 static inline bool project_check_same(struct slice value, struct arena *scratch)

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "analytics/access_log.h"
-#include "analytics/event.h"
+#include "analytics/import/access_log.h"
+#include "analytics/event/event.h"
 #include "base/os.h"
 
 #define HEAD "192.0.2.1 - frank [10/Oct/2000:13:55:36 -0700] "

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "analytics/acquisition.h"
-#include "analytics/page.h"
-#include "analytics/project_int.h"
+#include "analytics/projector/acquisition.h"
+#include "analytics/event/page.h"
+#include "analytics/projector/project_int.h"
 #include "base/attr.h"
 
 static struct arena scratch;
@@ -366,20 +366,20 @@ struct entry {
 #define SITE(key, suffix, sub, name, group) {key, suffix, sub, name, SOURCE_##group, false},
 #define NAME(key, suffix, sub, name, group) {key, suffix, sub, name, SOURCE_##group, true},
 static const struct entry sites[] = {
-#include "analytics/acquisition.def"
+#include "analytics/projector/acquisition.def"
 };
 #undef SITE
 #undef NAME
 #define TAG(key, name, group) {key, "", "", name, SOURCE_##group, true},
 #define AD TAG
 static const struct entry tags[] = {
-#include "analytics/acquisition.def"
+#include "analytics/projector/acquisition.def"
 };
 #undef TAG
 #undef AD
 #define APP(key, name, group) {key, "", "", name, SOURCE_##group, false},
 static const struct entry apps[] = {
-#include "analytics/acquisition.def"
+#include "analytics/projector/acquisition.def"
 };
 #undef APP
 /* clang-format on */

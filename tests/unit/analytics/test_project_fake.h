@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "analytics/project_int.h"
+#include "analytics/projector/project_int.h"
 
 enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 46 };
 struct fake_row {

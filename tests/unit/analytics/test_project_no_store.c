@@ -1,5 +1,5 @@
 /* What project.c would link against if there were a store. */
-#include "analytics/project_int.h"
+#include "analytics/projector/project_int.h"
 
 const struct project_table_ops project_table_ops;
 

@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "analytics/project.h"
-#include "analytics/query_int.h"
-#include "analytics/schema.h"
-#include "analytics/sessionize.h"
+#include "analytics/projector/project.h"
+#include "analytics/report/query_int.h"
+#include "analytics/event/schema.h"
+#include "analytics/session/sessionize.h"
 #include "base/must.h"
 #include "base/os.h"
 #include "store/child.h"

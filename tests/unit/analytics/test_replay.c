@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "analytics/project.h"
-#include "analytics/replay.h"
-#include "analytics/schema.h"
+#include "analytics/projector/project.h"
+#include "analytics/replay/replay.h"
+#include "analytics/event/schema.h"
 #include "base/os.h"
 #include "base/random.h"
 #include "fake_stream.h"

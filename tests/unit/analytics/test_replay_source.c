@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "analytics/replay.h"
+#include "analytics/replay/replay.h"
 
 struct fake {
     uint64_t first, next, at; /* has [first, next) */

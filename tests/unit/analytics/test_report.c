@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "analytics/report_int.h"
+#include "analytics/report/report_int.h"
 
 static struct arena arena;
 static struct report report;

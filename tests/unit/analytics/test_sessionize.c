@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "analytics/project.h"
-#include "analytics/schema.h"
-#include "analytics/sessionize_int.h"
+#include "analytics/projector/project.h"
+#include "analytics/event/schema.h"
+#include "analytics/session/sessionize_int.h"
 #include "base/os.h"
 #include "base/random.h"
 #include "session_model.h"

@@ -1,0 +1,178 @@
+/* WHAT    The table of events.
+ * WHY     The key starts with the tenant, then the day, so that a project's question about a range
+ *         of days reads only its own granules; the event name before the visitor makes "page views
+ *         of these days" a short range; visitor and time inside keep sessions and funnels local.
+ *         Everything a number is made of is a column of its own: the JSON text is for showing.
+ *         Partitions are months of the event's own time: one insert may touch as many as the
+ *         projector allows (project_int.h).
+ *         The visitor stays where it is in the key when its default changes: rows keep what they
+ *         have. */
+#include "analytics/event/schema.h"
+
+#include <stdio.h>
+
+static const char events_table[] =
+    "CREATE TABLE IF NOT EXISTS events ("
+    " project_id UUID,"
+    " event LowCardinality(String),"
+    " timestamp DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " id UUID,"
+    /* Who did it, for counting and for funnels: 0 = nobody can tell. docs/definitions.md. */
+    " visitor UInt64 DEFAULT multiIf(anonymous_id != '', sipHash64('anonymous', anonymous_id),"
+    "   user_id != '', sipHash64('user', user_id),"
+    "   session_id != '', sipHash64('session', session_id), 0),"
+    " user_id String CODEC(ZSTD(1)),"
+    " anonymous_id String CODEC(ZSTD(1)),"
+    " session_id String CODEC(ZSTD(1)),"
+    " page_url String CODEC(ZSTD(1)),"
+    " page_path String CODEC(ZSTD(1)),"
+    " page_title String CODEC(ZSTD(1)),"
+    " page_referrer String CODEC(ZSTD(1)),"
+    " referrer_domain LowCardinality(String),"
+    " hostname LowCardinality(String),"
+    " utm_source LowCardinality(String),"
+    " utm_medium LowCardinality(String),"
+    " utm_campaign LowCardinality(String),"
+    " utm_term String CODEC(ZSTD(1)),"
+    " utm_content String CODEC(ZSTD(1)),"
+    " user_agent String CODEC(ZSTD(1)),"
+    " screen_width UInt32,"
+    " screen_height UInt32,"
+    " locale LowCardinality(String),"
+    " source LowCardinality(String),"
+    " properties String CODEC(ZSTD(1)),"
+    " context String CODEC(ZSTD(1)),"
+    " received_at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " dedupe UInt8,"
+    " stream_partition UInt16,"
+    " stream_offset UInt64 CODEC(Delta(8), ZSTD(1)),"
+    " browser_name LowCardinality(String) DEFAULT '',"
+    " browser_version LowCardinality(String) DEFAULT '',"
+    " os_name LowCardinality(String) DEFAULT '',"
+    " os_version LowCardinality(String) DEFAULT '',"
+    " device_type LowCardinality(String) DEFAULT '',"
+    " country LowCardinality(String) DEFAULT '',"
+    " region LowCardinality(String) DEFAULT '',"
+    " city LowCardinality(String) DEFAULT '',"
+    " INDEX id_bloom id TYPE bloom_filter(0.001) GRANULARITY 1,"
+    " INDEX user_bloom user_id TYPE bloom_filter(0.01) GRANULARITY 4,"
+    " INDEX offset_range stream_offset TYPE minmax GRANULARITY 1,"
+    " INDEX received_range received_at TYPE minmax GRANULARITY 1"
+    ") ENGINE = MergeTree"
+    " PARTITION BY toYYYYMM(timestamp)"
+    " ORDER BY (project_id, toDate(timestamp), event, visitor, timestamp, id)"
+    " SETTINGS non_replicated_deduplication_window = 1000,"
+    "   fsync_after_insert = 1, fsync_part_directory = 1";
+
+static const char *const events_statements[] = {events_table, NULL};
+
+/* What came with the dialects: docs/format/event.md has the members, docs/definitions.md the
+ * rest. */
+static const char events_wider[] =
+    "ALTER TABLE events"
+    " ADD COLUMN IF NOT EXISTS kind LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS device UInt64,"
+    " MODIFY COLUMN visitor UInt64 DEFAULT multiIf(anonymous_id != '',"
+    "   sipHash64('anonymous', anonymous_id), user_id != '', sipHash64('user', user_id),"
+    "   device != 0, sipHash64('device', device),"
+    "   session_id != '', sipHash64('session', session_id), 0),"
+    " ADD COLUMN IF NOT EXISTS network LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS privacy LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS timezone LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS is_interactive UInt8 DEFAULT 1,"
+    " ADD COLUMN IF NOT EXISTS engagement_ms UInt32,"
+    " ADD COLUMN IF NOT EXISTS scroll_depth UInt8,"
+    " ADD COLUMN IF NOT EXISTS revenue Decimal(18, 4),"
+    " ADD COLUMN IF NOT EXISTS currency LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS group_type LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS group_id String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS previous_id String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS traits String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS traits_once String CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS device_brand LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS device_model LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS bot LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS channel LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS referrer_source LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS click_id LowCardinality(String),"
+    " ADD COLUMN IF NOT EXISTS screen_class LowCardinality(String)";
+static const char *const wider_statements[] = {events_wider, NULL};
+
+/* One row per session (docs/definitions.md), written by sessionize.c. A row's key is its beginning,
+ * so a session that only grows replaces its row, and one that is no more gets is_deleted = 1 under
+ * its old key. Read with FINAL: rows of one key are always in one partition. Small granules:
+ * sessionize looks up single visitors. is_cut: a piece of what went on for more than 24 hours. */
+static const char sessions_table[] =
+    "CREATE TABLE IF NOT EXISTS sessions ("
+    " project_id UUID,"
+    " visitor UInt64,"
+    " session UInt64,"
+    " start DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " end DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),"
+    " user_id String CODEC(ZSTD(1)),"
+    " pageviews UInt32,"
+    " events UInt32,"
+    " interactions UInt32,"
+    " engagement_ms UInt64,"
+    " duration_ms UInt64,"
+    " is_bounce UInt8,"
+    " is_cut UInt8,"
+    " entry_page String CODEC(ZSTD(1)),"
+    " exit_page String CODEC(ZSTD(1)),"
+    " entry_hostname LowCardinality(String),"
+    " referrer_domain LowCardinality(String),"
+    " referrer_source LowCardinality(String),"
+    " channel LowCardinality(String),"
+    " utm_source LowCardinality(String),"
+    " utm_medium LowCardinality(String),"
+    " utm_campaign LowCardinality(String),"
+    " utm_term String CODEC(ZSTD(1)),"
+    " utm_content String CODEC(ZSTD(1)),"
+    " click_id LowCardinality(String),"
+    " country LowCardinality(String),"
+    " region LowCardinality(String),"
+    " city LowCardinality(String),"
+    " browser_name LowCardinality(String),"
+    " browser_version LowCardinality(String),"
+    " os_name LowCardinality(String),"
+    " os_version LowCardinality(String),"
+    " device_type LowCardinality(String),"
+    " screen_class LowCardinality(String),"
+    " locale LowCardinality(String),"
+    " bot LowCardinality(String),"
+    " version UInt64 CODEC(Delta(8), ZSTD(1)),"
+    " is_deleted UInt8"
+    ") ENGINE = ReplacingMergeTree(version, is_deleted)"
+    " PARTITION BY toYYYYMM(start)"
+    " ORDER BY (project_id, toDate(start), visitor, start)"
+    " SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1";
+
+/* What a step of sessionize.c works on; nothing in it outlives the step. */
+static const char sessions_work_table[] =
+    "CREATE TABLE IF NOT EXISTS sessions_work ("
+    " stage UInt8, project_id UUID, visitor UInt64, s Int64, e Int64, is_long UInt8, mode UInt8"
+    ") ENGINE = Memory";
+static const char *const sessions_statements[] = {sessions_table, sessions_work_table, NULL};
+
+const struct store_migration analytics_migrations[] = {
+    {.number = 1, .name = "events", .statements = events_statements},
+    {.number = 2, .name = "events of every dialect", .statements = wider_statements},
+    {.number = 3, .name = "sessions", .statements = sessions_statements},
+};
+const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
+
+bool analytics_table_name_ok(const char *table)
+{
+    size_t n = strspn(table, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return n > 0 && n <= 64 && table[n] == '\0';
+}
+
+enum rc analytics_table_create_like_events(struct store_client *c, const char *table,
+                                           struct err *err)
+{
+    ENSURE(analytics_table_name_ok(table),
+           err_set(err, RC_INVALID, "a table's name is 1 to 64 of a-z, 0-9 and _"));
+    char sql[160];
+    snprintf(sql, sizeof(sql), "CREATE TABLE IF NOT EXISTS %s AS " ANALYTICS_EVENTS_TABLE, table);
+    return store_exec(c, sql, err);
+}

@@ -1,0 +1,23 @@
+#ifndef WEIR_ANALYTICS_EVENT_SCHEMA_H
+#define WEIR_ANALYTICS_EVENT_SCHEMA_H
+/* The table `events`, one row per event, as numbered migrations (store_migrate), and the list of
+ * the columns that the projector writes. Names are unqualified: the store client's database holds
+ * them. What each column means: docs/internals/project.md. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "store/store.h"
+
+extern const struct store_migration analytics_migrations[];
+extern const uint32_t analytics_migration_count;
+
+#define ANALYTICS_EVENTS_TABLE "events"
+
+/* [a-z0-9_]+, at most 64. */
+bool analytics_table_name_ok(const char *table);
+/* An empty table of the same shape (columns, keys, indexes, settings) as `events`, for a replay
+ * beside it. table is [a-z0-9_]+ (else RC_INVALID); RC_OK if it exists already. */
+enum rc analytics_table_create_like_events(struct store_client *c, const char *table,
+                                           struct err *err) MUST_CHECK;
+#endif

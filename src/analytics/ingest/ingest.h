@@ -1,0 +1,29 @@
+#ifndef WEIR_ANALYTICS_INGEST_INGEST_H
+#define WEIR_ANALYTICS_INGEST_INGEST_H
+/* The ingest face: requests of several dialects become records of the stream `events`, answered
+ * when they are kept. Routes, fields, answers, limits: docs/ingest.md.
+ *
+ * A request is cut into events first, and each is read and judged by itself: a bad one is told as
+ * `drop` and the others are kept. When the stream takes nothing, the whole request is refused with
+ * 503 and Retry-After.
+ *
+ * THREADS  handlers run on the request's loop; the committer's done() only posts back to it. */
+#include "analytics/ingest/visitor.h"
+#include "api/api.h"
+#include "geo/geo.h"
+#include "stream/stream.h"
+
+struct ingest_cfg {
+    struct stream *events;   /* borrowed */
+    const char *ack;         /* "fsync", "os", "none": told in the header X-Weir-Ack; borrowed */
+    uint64_t body_bytes_max; /* as sent; 0 = 10 MiB. Decoded: 5 times that */
+    struct geo *geo;         /* borrowed; NULL: addresses are not looked up */
+    struct visitor_salts *salts; /* borrowed; NULL: no devices */
+    const char *tracker_path;    /* a further one for the tracker's events; NULL or "" = none */
+};
+struct ingest;
+enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest,
+                   struct err *err) MUST_CHECK;
+struct api_service ingest_service(struct ingest *in);
+void ingest_free(struct ingest *in); /* after the last answer */
+#endif

@@ -1,0 +1,25 @@
+#ifndef WEIR_ANALYTICS_REPORT_QUERY_H
+#define WEIR_ANALYTICS_REPORT_QUERY_H
+/* The read side of analytics: the routes of a project's dashboard, for secret keys. What each
+ * number means: docs/definitions.md.
+ *
+ * Every statement is bound to the project of the request in one place under the handlers
+ * (query_run), and values only ever travel as parameters. Handlers run on the request's loop, the
+ * store is asked on the worker pool. */
+#include <stdint.h>
+
+#include "api/api.h"
+#include "store/store.h"
+
+struct query_cfg {
+    struct store_pool *pool;   /* borrowed */
+    uint32_t seconds_max;      /* per question, in the store; 0 = 20 */
+    uint64_t memory_bytes_max; /* per question, in the store; 0 = the store's own limit */
+    uint64_t answer_bytes_max; /* 0 = 64 MiB */
+};
+struct query;
+enum rc query_new(const struct query_cfg *cfg, struct query **ret_query,
+                  struct err *err) MUST_CHECK;
+struct api_service query_service(struct query *q);
+void query_free(struct query *q); /* after the last answer was given */
+#endif

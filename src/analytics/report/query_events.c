@@ -1,0 +1,359 @@
+/* WHAT    The routes that show events themselves: the list, one, and those of a user.
+ * WHY     properties and context are kept as JSON text in the table; they are put into the answer
+ *         as they stand (they were valid JSON when they went in, and are looked over again here),
+ *         so that no number loses a digit.
+ *         Pages of the list are continued by key (timestamp, id), not by counting rows: new events
+ *         do not shift them. The cursor is opaque to the client.
+ * THREADS handlers on the request's loop, shapes on the worker pool. */
+#include "analytics/report/query_int.h"
+
+#include <stdio.h>
+
+#include "codec/base64.h"
+#include "codec/json.h"
+
+/* In this order in the rows of the answer. */
+enum {
+    F_ID,
+    F_EVENT,
+    F_TIME,
+    F_SESSION,
+    F_USER,
+    F_ANONYMOUS,
+    F_PROPERTIES,
+    F_CONTEXT,
+    F_URL,
+    F_TITLE,
+    F_PATH,
+    F_REFERRER,
+    F_AGENT,
+    F_LOCALE,
+    F_WIDTH,
+    F_HEIGHT,
+    F_RECEIVED,
+    F_COUNTRY,
+    F_REGION,
+    F_CITY,
+    F_COUNT,
+};
+#define EVENT_COLUMNS                                                                           \
+    "id, event, toUnixTimestamp64Milli(timestamp), session_id, user_id, anonymous_id, "         \
+    "properties, context, page_url, page_title, page_path, page_referrer, user_agent, locale, " \
+    "screen_width, screen_height, toUnixTimestamp64Milli(received_at), country, region, city"
+
+struct event_out { /* one row under way */
+    struct buf *body;
+    yyjson_val *fields[F_COUNT];
+    bool is_first; /* member of the object under way */
+};
+
+static struct slice text_of(const struct event_out *o, int field)
+{
+    return o->fields[field] ? json_text(o->fields[field]) : SLICE_EMPTY;
+}
+
+static void member(struct event_out *o, const char *name)
+{
+    if (!o->is_first)
+        buf_add_char(o->body, ',');
+    o->is_first = false;
+    buf_addf(o->body, "\"%s\":", name);
+}
+
+static void put_text(struct event_out *o, const char *name, int field, bool is_null_shown)
+{
+    struct slice text = text_of(o, field);
+    if (text.len == 0 && !is_null_shown)
+        return;
+    member(o, name);
+    if (text.len)
+        buf_add_json(o->body, text);
+    else
+        buf_add_str(o->body, "null");
+}
+
+static bool is_any(const struct event_out *o, const int *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (text_of(o, fields[i]).len)
+            return true;
+    return false;
+}
+
+static void put_page(struct event_out *o)
+{
+    static const int fields[] = {F_URL, F_TITLE, F_PATH, F_REFERRER};
+    static const char *const names[] = {"url", "title", "path", "referrer"};
+    if (!is_any(o, fields, COUNT_OF(fields)))
+        return;
+    member(o, "page");
+    buf_add_char(o->body, '{');
+    o->is_first = true;
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        put_text(o, names[i], fields[i], false);
+    buf_add_char(o->body, '}');
+    o->is_first = false;
+}
+
+static void put_screen(struct event_out *o)
+{
+    struct slice width = text_of(o, F_WIDTH), height = text_of(o, F_HEIGHT);
+    if (slice_eq_str(width, "0") && slice_eq_str(height, "0"))
+        return;
+    member(o, "screen");
+    buf_addf(o->body, "{\"width\":%.*s,\"height\":%.*s}", SLICE_ARG(width), SLICE_ARG(height));
+}
+
+static void put_geo(struct event_out *o)
+{
+    static const int fields[] = {F_COUNTRY, F_REGION, F_CITY};
+    if (!is_any(o, fields, COUNT_OF(fields)))
+        return;
+    member(o, "geo");
+    buf_add_char(o->body, '{');
+    o->is_first = true;
+    put_text(o, "countryCode", F_COUNTRY, false);
+    put_text(o, "region", F_REGION, false);
+    put_text(o, "city", F_CITY, false);
+    buf_add_char(o->body, '}');
+    o->is_first = false;
+}
+
+/* What else the client put into its context; ours come first and are not repeated. */
+static void put_rest_of_context(struct event_out *o)
+{
+    static const char *const ours[] = {"page",   "userAgent",  "locale",
+                                       "screen", "receivedAt", "geo"};
+    struct json_members it;
+    struct json_span value;
+    struct slice key;
+    struct slice text = text_of(o, F_CONTEXT);
+    if (text.len == 0 || json_members_begin(&it, text) != RC_OK)
+        return;
+    while (json_members_next(&it, &key, &value) == RC_OK) {
+        bool is_ours = false;
+        for (size_t i = 0; i < COUNT_OF(ours); i++)
+            is_ours |= slice_eq_str(key, ours[i]);
+        if (is_ours)
+            continue;
+        buf_addf(o->body, "%s\"%.*s\":", o->is_first ? "" : ",", SLICE_ARG(key));
+        buf_add_slice(o->body, value.text);
+        o->is_first = false;
+    }
+}
+
+static void put_context(struct event_out *o)
+{
+    member(o, "context");
+    buf_add_char(o->body, '{');
+    o->is_first = true;
+    put_page(o);
+    put_text(o, "userAgent", F_AGENT, false);
+    put_text(o, "locale", F_LOCALE, false);
+    put_screen(o);
+    member(o, "receivedAt");
+    buf_add_slice(o->body, text_of(o, F_RECEIVED));
+    put_geo(o);
+    put_rest_of_context(o);
+    buf_add_char(o->body, '}');
+    o->is_first = false;
+}
+
+static bool is_json_object(struct slice text, struct arena *scratch)
+{
+    yyjson_val *root;
+    return text.len && json_parse(scratch, text, &root, NULL) == RC_OK && yyjson_is_obj(root);
+}
+
+static void put_event(struct event_out *o, struct arena *scratch)
+{
+    buf_add_char(o->body, '{');
+    o->is_first = true;
+    put_text(o, "id", F_ID, true);
+    put_text(o, "eventType", F_EVENT, true);
+    member(o, "timestamp");
+    buf_add_slice(o->body, text_of(o, F_TIME));
+    put_text(o, "sessionId", F_SESSION, true);
+    put_text(o, "userId", F_USER, true);
+    put_text(o, "anonymousId", F_ANONYMOUS, true);
+    member(o, "properties");
+    if (is_json_object(text_of(o, F_PROPERTIES), scratch))
+        buf_add_slice(o->body, text_of(o, F_PROPERTIES));
+    else
+        buf_add_str(o->body, "null");
+    put_context(o);
+    buf_add_char(o->body, '}');
+}
+
+/* One line of JSONCompactEachRow. */
+static enum rc read_row(struct event_out *o, struct slice line, struct arena *scratch,
+                        struct err *err)
+{
+    yyjson_val *root, *value;
+    size_t i, n;
+    TRY(json_parse(scratch, line, &root, err));
+    ENSURE(yyjson_is_arr(root) && yyjson_arr_size(root) == F_COUNT,
+           err_set(err, RC_STORE, "the store's answer has another shape than expected"));
+    yyjson_arr_foreach(root, i, n, value)
+    {
+        ENSURE(yyjson_is_str(value) || json_is_number(value),
+               err_set(err, RC_STORE, "the store's answer has another shape than expected"));
+        o->fields[i] = value;
+    }
+    if (!is_json_object(text_of(o, F_CONTEXT), scratch)) {
+        /* Not an object, or nothing: its members are then not looked at. */
+        static yyjson_val none = {.tag = YYJSON_TYPE_STR | YYJSON_SUBTYPE_NONE, .uni = {.str = ""}};
+        o->fields[F_CONTEXT] = &none;
+    }
+    return RC_OK;
+}
+
+enum { ROW_ARENA_BYTES = 64 * 1024, ROW_ARENA_BYTES_MAX = 32 << 20, CURSOR_BYTES = 64 };
+
+static void put_cursor(struct buf *body, const struct event_out *last)
+{
+    char text[CURSOR_BYTES];
+    int n = snprintf(text, sizeof(text), "%.*s:%.*s", SLICE_ARG(text_of(last, F_TIME)),
+                     SLICE_ARG(text_of(last, F_ID)));
+    buf_add_str(body, ",\"nextCursor\":\"");
+    base64_encode(body, BASE64_URL, slice_of(text, (size_t)n));
+    buf_add_str(body, "\"}");
+}
+
+/* The statement asks for one row more than the limit: if it comes, there is a next page. */
+static enum rc put_rows(struct query_call *call, struct slice result, struct arena *scratch,
+                        struct buf *body, struct err *err)
+{
+    struct event_out out = {.body = body};
+    struct slice line;
+    uint32_t rows = 0;
+    buf_add_str(body, "{\"events\":[");
+    while (rows < call->limit && json_line_next(&result, &line)) {
+        arena_reset(scratch);
+        TRY(read_row(&out, line, scratch, err));
+        if (rows++)
+            buf_add_char(body, ',');
+        put_event(&out, scratch);
+    }
+    buf_add_char(body, ']');
+    if (json_line_next(&result, &line))
+        put_cursor(body, &out);
+    else
+        buf_add_str(body, ",\"nextCursor\":null}");
+    return RC_OK;
+}
+
+static enum rc shape_events(struct query_call *call, struct slice result, struct buf *body,
+                            struct err *err)
+{
+    struct arena scratch;
+    arena_init(&scratch, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
+    enum rc rc = put_rows(call, result, &scratch, body, err);
+    arena_done(&scratch);
+    return rc;
+}
+
+static enum rc shape_event(struct query_call *call, struct slice result, struct buf *body,
+                           struct err *err)
+{
+    struct event_out out = {.body = body};
+    struct slice line;
+    struct arena scratch;
+    (void)call;
+    if (!json_line_next(&result, &line))
+        return err_set(err, RC_NOTFOUND, "this project has no event with that id");
+    arena_init(&scratch, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
+    enum rc rc = read_row(&out, line, &scratch, err);
+    if (rc == RC_OK)
+        put_event(&out, &scratch);
+    arena_done(&scratch);
+    return rc;
+}
+
+/* "<unix ms>:<uuid>" in base64url. */
+static bool take_cursor(struct query_call *call, bool *ret_is_given)
+{
+    struct slice text;
+    uint8_t bytes[96];
+    size_t len = 0;
+    int64_t ms;
+    struct uuid id;
+    *ret_is_given = net_query_get(call->req->net, "cursor", &text);
+    if (!*ret_is_given)
+        return true;
+    if (text.len <= CURSOR_BYTES * 4 / 3 && base64_decode(BASE64_URL, text, bytes, &len)) {
+        struct slice rest = slice_of((const char *)bytes, len);
+        struct slice time = slice_cut(&rest, ':');
+        if (slice_to_i64(time, &ms) && rest.len == UUID_TEXT_LEN && uuid_parse(rest, &id)) {
+            query_param(call, "cursorTime", arena_copy(call->req->net->arena, time));
+            query_param(call, "cursorId", arena_copy(call->req->net->arena, rest));
+            return true;
+        }
+    }
+    api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
+    return false;
+}
+
+static void run_list(struct ctx *ctx, struct query_call *call, const char *where, bool has_cursor)
+{
+    char sql[4096];
+    query_param_u64(call, "limit", call->limit + 1);
+    snprintf(sql, sizeof(sql),
+             "SELECT " EVENT_COLUMNS " FROM $EVENTS$RANGE%s%s ORDER BY timestamp DESC, id DESC "
+             "LIMIT {limit:UInt32}",
+             where,
+             has_cursor ? " AND timestamp <= fromUnixTimestamp64Milli({cursorTime:Int64}) AND "
+                          "(timestamp, id) < (fromUnixTimestamp64Milli({cursorTime:Int64}), "
+                          "{cursorId:UUID})"
+                        : "");
+    call->format = "JSONCompactEachRow";
+    call->shape = shape_events;
+    query_run(ctx, call, sql);
+}
+
+void query_events(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct query_call *call = query_call_new(ctx, service, req);
+    bool has_event, has_user, has_session, has_cursor;
+    if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
+        !query_take_text(call, "eventType", &has_event) ||
+        !query_take_text(call, "userId", &has_user) ||
+        !query_take_text(call, "sessionId", &has_session) || !take_cursor(call, &has_cursor))
+        return;
+    char where[256];
+    snprintf(where, sizeof(where), "%s%s%s", has_event ? " AND event = {eventType:String}" : "",
+             has_user ? " AND user_id = {userId:String}" : "",
+             has_session ? " AND session_id = {sessionId:String}" : "");
+    run_list(ctx, call, where, has_cursor);
+}
+
+void query_user_events(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct query_call *call = query_call_new(ctx, service, req);
+    bool has_cursor;
+    if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
+        !take_cursor(call, &has_cursor) || !query_check_text(call, "userId", req->params[1]))
+        return;
+    query_param(call, "userId", req->params[1]);
+    run_list(ctx, call, " AND user_id = {userId:String}", has_cursor);
+}
+
+void query_event(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct query_call *call = query_call_new(ctx, service, req);
+    struct uuid id;
+    if (!call)
+        return;
+    if (!uuid_parse(req->params[1], &id)) {
+        api_problem(req, RC_NOTFOUND, "no event has that id: ids are UUIDs");
+        return;
+    }
+    char text[UUID_TEXT_LEN + 1];
+    query_param(call, "eventId",
+                arena_copy(ctx->arena, slice_of(uuid_format(&id, text), UUID_TEXT_LEN)));
+    call->format = "JSONCompactEachRow";
+    call->shape = shape_event;
+    query_run(ctx, call,
+              "SELECT " EVENT_COLUMNS " FROM $EVENTS AND id = {eventId:UUID} "
+              "ORDER BY timestamp LIMIT 1");
+}

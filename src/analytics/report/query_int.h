@@ -1,0 +1,108 @@
+#ifndef WEIR_ANALYTICS_REPORT_QUERY_INT_H
+#define WEIR_ANALYTICS_REPORT_QUERY_INT_H
+/* Inside of the read side: parameters (query_params.c), the one place that runs a statement
+ * (query.c), the routes (query_routes.c, query_events.c, funnel.c). */
+#include "analytics/report/query.h"
+
+#include "base/uuid.h"
+
+enum {
+    QUERY_PARAMS_MAX = 256,
+    QUERY_SQL_BYTES_MAX = 256 * 1024,
+    QUERY_LIMIT_DEFAULT = 20,
+    QUERY_LIMIT_MAX = 1000,
+    QUERY_DAYS_MAX = 3660,
+    QUERY_HOURLY_DAYS_MAX = 366,
+    QUERY_YEAR_MIN = 1970,
+    QUERY_YEAR_MAX = 2100,
+    QUERY_ZONE_BYTES_MAX = 64,
+    QUERY_TEXT_BYTES_MAX = 2048, /* of a filter's value */
+};
+struct query {
+    struct query_cfg cfg;
+    char seconds[16], memory[24];
+};
+/* Days, both inclusive, in the time zone. Empty: not given. */
+struct query_range {
+    struct slice start, end; /* "2026-01-31" */
+    struct slice timezone;   /* empty: the project's */
+};
+/* One request under way; lives in its arena. */
+struct query_call {
+    struct query *query;
+    struct api_request *req;
+    struct query_range range;
+    struct store_param params[QUERY_PARAMS_MAX];
+    uint32_t param_count;
+    uint32_t limit;
+    void *user; /* the route's own */
+    const char *format;
+    const char *sql;
+    /* After each statement, on the worker: another one to run with the same client (query_next), or
+     * false in *ret_has_next, and result is what shape gets. NULL: one statement. */
+    enum rc (*next)(struct query_call *call, struct slice result, bool *ret_has_next,
+                    struct err *err);
+    /* On the worker: the store's answer to the body of ours. RC_NOTFOUND etc. with err. */
+    enum rc (*shape)(struct query_call *call, struct slice result, struct buf *body,
+                     struct err *err);
+    /* An error in the words of whoever asks; NULL: a problem. rc and err say which. */
+    void (*fail)(struct query_call *call);
+    struct buf body;
+    enum rc rc;
+    struct err err;
+};
+/* NULL and answered if memory is gone. */
+struct query_call *query_call_new(struct ctx *ctx, struct query *q, struct api_request *req);
+void query_param(struct query_call *call, const char *name, struct slice value);
+void query_param_u64(struct query_call *call, const char *name, uint64_t value);
+
+/* Each answers with a problem and returns false if the client's parameter is wrong. */
+bool query_take_range(struct query_call *call, uint32_t days_max);
+bool query_set_range(struct query_call *call, struct slice start, struct slice end,
+                     struct slice timezone, uint32_t days_max);
+bool query_take_limit(struct query_call *call);
+/* Of the request's project, for whom the client names none. */
+struct slice query_time_zone(const struct api_request *req);
+/* Optional text; *ret_is_given. Bound as {name} if given. */
+bool query_take_text(struct query_call *call, const char *name, bool *ret_is_given);
+/* A page's path, put into the spelling that the table has it in. */
+bool query_take_path(struct query_call *call, const char *name, bool *ret_is_given);
+bool query_take_country(struct query_call *call, bool *ret_is_given);
+bool query_check_text(struct query_call *call, const char *name, struct slice value);
+bool query_date_parse(struct slice text, int64_t *ret_days); /* "2026-01-31", 1970 to 2100 */
+bool query_zone_ok(struct slice zone);                       /* has the form of an IANA name */
+
+#define QUERY_SESSION "if(timestamp <= visit.session_end, visit.session_id64, 0)"
+/* Statements are templates. $EVENTS and $SESSIONS stand where the tables do and bind the tenant:
+ * every FROM of a template is "FROM $EVENTS", "FROM $SESSIONS", "FROM $VISITS" or "FROM (", every
+ * JOIN "JOIN (" (must). What follows it begins with AND or a clause. $VISITS: the events of the
+ * range with QUERY_SESSION, the session of each that it was in.
+ *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
+ * Answers later, inside ctx, whatever happens. */
+void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
+/* From next(): the following statement. */
+enum rc query_next(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
+/* {"<name>":[<row>,…]} for rows of JSONEachRow; name in call->user. */
+enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
+                         struct err *err);
+
+/* For tests: the template with everything put in; false if it does not fit. */
+bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
+
+/* Handlers. */
+void query_overview(struct ctx *ctx, void *service, struct api_request *req);
+void query_timeseries(struct ctx *ctx, void *service, struct api_request *req);
+void query_pages(struct ctx *ctx, void *service, struct api_request *req);
+void query_referrers(struct ctx *ctx, void *service, struct api_request *req);
+void query_users_active(struct ctx *ctx, void *service, struct api_request *req);
+void query_events(struct ctx *ctx, void *service, struct api_request *req);
+void query_event(struct ctx *ctx, void *service, struct api_request *req);
+void query_user_events(struct ctx *ctx, void *service, struct api_request *req);
+void query_funnel(struct ctx *ctx, void *service, struct api_request *req);
+
+/* query_openapi.c */
+extern const char query_openapi_schemas[];
+extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],
+    query_openapi_referrers[], query_openapi_users_active[], query_openapi_events[],
+    query_openapi_event[], query_openapi_user_events[], query_openapi_funnel[];
+#endif

@@ -1,0 +1,313 @@
+#ifndef WEIR_ANALYTICS_REPORT_REPORT_INT_H
+#define WEIR_ANALYTICS_REPORT_REPORT_INT_H
+/* POST /v1/projects/{projectId}/query: a question in JSON becomes a checked tree (report_parse.c,
+ * report_filter.c, report_range.c), the tree becomes statements (report_sql.c and one file per kind
+ * of report), and the store's rows become the answer (report_shape.c). All of that is pure: no
+ * store, no clock but the one handed in, no heap beyond the arena. report_routes.c runs it.
+ *
+ * What a client wrote is only ever bound as a parameter (report_bind); statements are made of the
+ * texts of this program. docs/definitions.md says what each number means. */
+#include "analytics/report/query_int.h"
+
+#include "codec/json.h"
+
+enum {
+    REPORT_METRICS_MAX = 20,
+    REPORT_DIMENSIONS_MAX = 6,
+    REPORT_ORDERS_MAX = 8,
+    REPORT_PARAMS_MAX = 200,
+    REPORT_FILTERS_MAX = 60, /* nodes of all trees */
+    REPORT_FILTER_DEPTH_MAX = 8,
+    REPORT_VALUES_MAX = 200,        /* of one filter */
+    REPORT_PATTERNS_MAX = 20,       /* of one filter */
+    REPORT_VALUE_BYTES_MAX = 65536, /* of all filters */
+    REPORT_PATH_MAX = 6,            /* names in "property:a.b.c" */
+    REPORT_NAME_BYTES_MAX = 200,
+    REPORT_STEPS_MIN = 2,
+    REPORT_STEPS_MAX = 20,
+    REPORT_EXCLUSIONS_MAX = 10,
+    REPORT_LIMIT_DEFAULT = 1000,
+    REPORT_LIMIT_MAX = 10000,
+    REPORT_OFFSET_MAX = 1000000,
+    REPORT_BUCKETS_MAX = 10000,
+    REPORT_BODY_BYTES_MAX = 128 * 1024,
+};
+
+/* Where something stands in the question, for RFC 6901. */
+struct report_at {
+    const struct report_at *up; /* NULL: the whole */
+    const char *name;           /* NULL: index */
+    size_t index;
+};
+
+/* ---- what can be asked about ---- */
+enum report_scope {
+    SCOPE_EVENT = 1, /* a column of events only */
+    SCOPE_VISIT = 2, /* of the visit only: where it came from, where it began and ended */
+    SCOPE_BOTH = 3,
+};
+enum report_field_kind {
+    FIELD_TEXT,
+    FIELD_NUMBER,
+    FIELD_TIME, /* from here on: the name goes on behind its colon */
+    FIELD_PROPERTY,
+    FIELD_GROUP,
+};
+struct report_field {
+    const char *name;          /* "browser"; with ':' at its end: a name follows */
+    const char *event, *visit; /* columns of the tables; NULL: not there */
+    enum report_field_kind kind;
+};
+enum report_unit { UNIT_MINUTE, UNIT_HOUR, UNIT_DAY, UNIT_WEEK, UNIT_MONTH, UNIT_YEAR, UNIT_COUNT };
+extern const char *const report_unit_names[UNIT_COUNT];
+
+struct report_dim {
+    struct slice name; /* as asked */
+    const struct report_field *field;
+    enum report_unit unit;             /* FIELD_TIME */
+    uint32_t param_first, param_count; /* FIELD_PROPERTY: the path; FIELD_GROUP: the type */
+};
+
+enum report_value_kind {
+    VALUE_COUNT,  /* 0 where there is nothing */
+    VALUE_NUMBER, /* null where there is nothing */
+    VALUE_JSON,   /* a JSON text of ours */
+};
+enum report_metric_flag {
+    METRIC_ENGAGEMENT = 1, /* pings count */
+    METRIC_GOAL = 2,       /* needs a goal */
+    METRIC_WHOLE = 4,      /* divides by all visitors */
+    METRIC_BASE = 8,       /* looks at those who did not reach the goal, too */
+    METRIC_DIMENSION = 16, /* needs a dimension */
+};
+struct report_metric_def {
+    const char *name;
+    /* Aggregates over each of the sources (report_sql.c); NULL: not to be had there. */
+    const char *events, *visits, *joined;
+    enum report_value_kind kind;
+    unsigned flags;
+};
+struct report_metric {
+    struct slice name;
+    const struct report_metric_def *def; /* NULL: an aggregate of a property */
+    const char *aggregate;               /* "sum" …, or NULL for a percentile */
+    double level;                        /* of the percentile */
+    struct report_dim of;
+};
+
+/* ---- filters ---- */
+enum report_op {
+    OP_AND,
+    OP_OR,
+    OP_NOT,
+    OP_HAS_DONE,
+    OP_HAS_NOT_DONE,
+    OP_IS,
+    OP_IS_NOT,
+    OP_CONTAINS,
+    OP_CONTAINS_NOT,
+    OP_MATCHES,
+    OP_MATCHES_NOT,
+    OP_EXISTS,
+    OP_NOT_EXISTS,
+    OP_GREATER,
+    OP_GREATER_OR_EQUAL,
+    OP_LESS,
+    OP_LESS_OR_EQUAL,
+    OP_COUNT,
+};
+struct report_filter {
+    enum report_op op;
+    struct report_dim dim;
+    uint32_t param_first, param_count; /* one array, or one per pattern */
+    bool ignores_case;
+    struct report_filter *children, *next;
+};
+
+/* ---- the question ---- */
+enum report_kind { REPORT_BREAKDOWN, REPORT_FUNNEL, REPORT_RETENTION, REPORT_KIND_COUNT };
+extern const char *const report_kind_names[REPORT_KIND_COUNT];
+enum report_bots { BOTS_EXCLUDE, BOTS_INCLUDE, BOTS_ONLY };
+enum report_range_kind {
+    RANGE_DAYS,      /* first and last are given */
+    RANGE_INSTANTS,  /* from and to are given */
+    RANGE_LAST_DAYS, /* today and the count - 1 days before */
+    RANGE_MONTHS,    /* from the beginning of the month count - 1 months ago */
+    RANGE_YEAR,      /* from its beginning */
+    RANGE_ALL,       /* from the first event */
+    RANGE_MINUTES,   /* the last count minutes */
+};
+enum report_compare { COMPARE_NONE, COMPARE_PREVIOUS, COMPARE_YEAR, COMPARE_RANGE };
+struct report_range {
+    enum report_range_kind kind;
+    struct slice first, last; /* RANGE_DAYS: texts YYYY-MM-DD */
+    unix_ms from, to;         /* RANGE_INSTANTS: to is not included */
+    uint32_t count;
+    enum report_compare compare;
+    struct slice compare_first, compare_last; /* COMPARE_RANGE of a RANGE_DAYS-like range */
+    unix_ms compare_from, compare_to;         /* of one of instants */
+    bool is_compare_instants;
+};
+struct report_order {
+    bool is_metric, is_desc;
+    uint32_t index; /* of the dimension or metric */
+};
+struct report_step {
+    struct slice name;
+    struct report_filter *filter; /* an OP_AND */
+};
+struct report_exclusion {
+    struct report_filter *filter;
+    uint32_t from, to; /* between these steps, from 1 */
+};
+enum report_funnel_order { FUNNEL_ORDERED, FUNNEL_STRICT, FUNNEL_UNORDERED };
+struct report_funnel {
+    struct report_step steps[REPORT_STEPS_MAX];
+    uint32_t step_count;
+    struct report_exclusion exclusions[REPORT_EXCLUSIONS_MAX];
+    uint32_t exclusion_count;
+    enum report_funnel_order order;
+    uint64_t window_ms;
+};
+struct report_retention {
+    struct report_filter *start, *back; /* NULL: any event */
+    enum report_unit unit;
+    uint32_t periods;
+    bool is_first_time;
+};
+struct report {
+    struct arena *arena;
+    struct err err; /* why the question was refused */
+    enum report_kind kind;
+    struct report_metric metrics[REPORT_METRICS_MAX];
+    uint32_t metric_count;
+    struct report_dim dims[REPORT_DIMENSIONS_MAX];
+    uint32_t dim_count;
+    struct report_range range;
+    struct slice timezone;               /* empty: the project's, until report_run_start() */
+    struct report_filter *filter, *goal; /* OP_AND; NULL: none */
+    enum report_bots bots;
+    bool knows_kind; /* kind is a dimension or filter: rows of any kind count */
+    bool by_user;    /* funnel, retention: users instead of visitors */
+    struct report_order orders[REPORT_ORDERS_MAX];
+    uint32_t order_count;
+    uint32_t limit, offset;
+    bool has_time_labels, has_total, has_sql;
+    struct report_funnel funnel;
+    struct report_retention retention;
+    yyjson_val *root; /* as it came, for the answer */
+    /* bound */
+    struct store_param params[REPORT_PARAMS_MAX];
+    uint32_t param_count;
+    uint32_t filter_nodes;
+    size_t value_bytes;
+    unsigned scope; /* bits of enum report_scope that dimensions, filters and goal need */
+    /* out of the store, before the main statement (report_range.c) */
+    unix_ms from, to, compare_from, compare_to;
+    int64_t first_day, last_day, compare_first_day, compare_last_day;
+};
+
+/* False: r->err says why, beginning with the JSON pointer. body lives as long as the arena. */
+bool report_parse(struct report *r, struct arena *arena, struct slice body) MUST_CHECK;
+
+/* ---- for the parsers ---- */
+bool report_fail(struct report *r, const struct report_at *at, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+/* 1 to bytes_max bytes without U+0000. */
+bool report_take_text(struct report *r, const struct report_at *at, yyjson_val *v, size_t bytes_max,
+                      struct slice *ret_text);
+/* min and max included; def if v is absent or null. */
+bool report_take_u64(struct report *r, const struct report_at *at, yyjson_val *v, uint64_t min,
+                     uint64_t max, uint64_t def, uint64_t *ret_value);
+bool report_take_bool(struct report *r, const struct report_at *at, yyjson_val *v, bool *ret_value);
+/* A member of a fixed set of words; their index. */
+bool report_take_word(struct report *r, const struct report_at *at, yyjson_val *v,
+                      const char *const *words, uint32_t count, uint32_t *ret_index);
+/* Members that are none of names (NULL at the end) are mistakes. */
+bool report_known_members(struct report *r, const struct report_at *at, yyjson_val *object,
+                          const char *const *names);
+bool report_take_dim(struct report *r, const struct report_at *at, yyjson_val *v,
+                     struct report_dim *ret_dim);
+/* An array of filters: an OP_AND. NULL and true for none. */
+bool report_take_filters(struct report *r, const struct report_at *at, yyjson_val *v,
+                         struct report_filter **ret_filter);
+bool report_take_range(struct report *r, yyjson_val *root);
+bool report_take_compare(struct report *r, const struct report_at *at, yyjson_val *v);
+bool report_funnel_parse(struct report *r, yyjson_val *root);
+bool report_retention_parse(struct report *r, yyjson_val *root);
+const struct report_metric_def *report_metric_find(struct slice name);
+const struct report_field *report_field_find(struct slice name, struct slice *ret_rest);
+void report_metric_names(struct buf *out);
+void report_field_names(struct buf *out);
+
+/* The number of the parameter {p<number>:…}; REPORT_PARAMS_MAX and failed if there are too many. */
+uint32_t report_bind(struct report *r, struct slice value);
+/* The texts as one, U+0000 between them (which none of them holds). */
+uint32_t report_bind_texts(struct report *r, const struct slice *texts, uint32_t count);
+/* Under a name of our own. */
+void report_bind_as(struct report *r, const char *name, struct slice value);
+void report_bind_i64(struct report *r, const char *name, int64_t value);
+
+/* ---- statements ---- */
+/* What a statement's rows are: bits; 0: events. */
+enum report_source {
+    SOURCE_VISITS = 1, /* visits that began in the range */
+    SOURCE_JOINED = 2, /* events, each with its visit's columns as visit_… */
+    SOURCE_PINGS = 4,  /* engagement pings as well */
+    SOURCE_BASE = 8,   /* without the goal */
+    SOURCE_EVER = 16,  /* from the beginning on, not only in the range */
+};
+struct report_sql {
+    const struct report *r;
+    struct buf *out;
+    bool is_compared; /* the other range */
+    unsigned source;
+};
+/* The zone's bounds of the range: one row, see report_range_read. */
+void report_range_sql(const struct report *r, struct buf *out);
+/* Of that row; binds what the other statements need. */
+enum rc report_range_read(struct report *r, struct slice row, struct err *err) MUST_CHECK;
+/* The array of beginnings of all buckets of a range. */
+void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared);
+/* A bucket's beginning as text, "2026-03-29T03:00:00+02:00" or "2026-03-29". */
+void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket);
+void report_labels_sql(const struct report *r, struct buf *out);
+const struct report_dim *report_time_dim(const struct report *r);
+/* "page_path" …: of a row of the source. */
+void report_dim_sql(const struct report_sql *s, const struct report_dim *d);
+void report_filter_sql(const struct report_sql *s, const struct report_filter *f);
+/* " FROM $EVENTS AND …": range, kinds, bots, filters and, unless it is SOURCE_BASE, the goal. */
+void report_from_sql(const struct report_sql *s);
+/* " AND timestamp >= …": range, kinds and bots. */
+void report_where_sql(const struct report_sql *s);
+void report_number_sql(const struct report_sql *s, const struct report_dim *d);
+/* The main statement, a template of query_run(). */
+void report_main_sql(const struct report *r, struct buf *out);
+void report_breakdown_sql(const struct report *r, struct buf *out);
+void report_funnel_sql(const struct report *r, struct buf *out);
+void report_retention_sql(const struct report *r, struct buf *out);
+bool report_needs_visits(const struct report *r);
+
+const char *report_actor(const struct report *r);           /* the column: visitor, user_id */
+bool report_take_actor(struct report *r, yyjson_val *root); /* count_by */
+
+/* ---- answers ---- */
+/* One row of the store (an array, parsed) as an element of "results". */
+enum rc report_row_shape(const struct report *r, yyjson_val *row, struct buf *body,
+                         struct err *err) MUST_CHECK;
+enum rc report_funnel_row(const struct report *r, yyjson_val *row, struct buf *body,
+                          struct err *err) MUST_CHECK;
+enum rc report_retention_row(const struct report *r, yyjson_val *row, struct buf *body,
+                             struct err *err) MUST_CHECK;
+/* A value of the store as it stands: number, null, text; an array of such. */
+void report_add_value(struct buf *body, yyjson_val *v);
+/* "results":[…]; *ret_total: rows without limit, if that was asked. */
+enum rc report_results_shape(const struct report *r, struct slice result, struct buf *body,
+                             int64_t *ret_total, struct err *err) MUST_CHECK;
+void report_query_shape(const struct report *r, struct buf *body); /* "query":{…}, resolved */
+
+void query_report(struct ctx *ctx, void *service, struct api_request *req);
+void query_report_sql(struct ctx *ctx, void *service, struct api_request *req);
+void query_plausible(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_report[], query_openapi_report_sql[], query_openapi_plausible[];
+#endif

@@ -1,0 +1,119 @@
+/* WHAT    Retention: of those who did something in a period, how many came back in the next ones.
+ * WHY     One pass: each visitor (or user) becomes two short lists of the numbers of their periods,
+ *         of the start event and of the return event; a cohort is an element of the first list. */
+#include "analytics/report/report_int.h"
+
+enum { PERIODS_DEFAULT = 12, PERIODS_MAX = 60 };
+
+bool report_retention_parse(struct report *r, yyjson_val *root)
+{
+    static const char *const units[] = {"day", "week", "month"};
+    static const char *const types[] = {"first_time", "recurring"};
+    const struct report_at at_start = {.name = "start"}, at_back = {.name = "return"},
+                           at_unit = {.name = "unit"}, at_periods = {.name = "periods"},
+                           at_type = {.name = "type"};
+    struct report_retention *t = &r->retention;
+    uint32_t unit = 0, type = 0;
+    uint64_t periods;
+    if (!report_take_filters(r, &at_start, json_get(root, "start"), &t->start) ||
+        !report_take_filters(r, &at_back, json_get(root, "return"), &t->back) ||
+        !report_take_word(r, &at_unit, json_get(root, "unit"), units, COUNT_OF(units), &unit) ||
+        !report_take_word(r, &at_type, json_get(root, "type"), types, COUNT_OF(types), &type) ||
+        !report_take_u64(r, &at_periods, json_get(root, "periods"), 1, PERIODS_MAX, PERIODS_DEFAULT,
+                         &periods))
+        return false;
+    t->unit = (enum report_unit)(UNIT_DAY + unit);
+    t->is_first_time = type == 0;
+    t->periods = (uint32_t)periods;
+    return report_take_actor(r, root);
+}
+
+static void add_condition(const struct report_sql *s, const struct report_filter *f)
+{
+    if (f)
+        report_filter_sql(s, f);
+    else
+        buf_add_str(s->out, "1");
+}
+
+/* The number of the period that an event lies in, from 0; negative before the range. */
+static void add_number(const struct report_sql *s, const struct report_dim *time)
+{
+    static const char *const firsts[UNIT_COUNT] = {
+        [UNIT_DAY] = "{first:Date}",
+        [UNIT_WEEK] = "toMonday({first:Date})",
+        [UNIT_MONTH] = "toStartOfMonth({first:Date})",
+    };
+    buf_addf(s->out, "toInt32(dateDiff('%s', %s, ", report_unit_names[time->unit],
+             firsts[time->unit]);
+    report_dim_sql(s, time);
+    buf_add_str(s->out, "))");
+}
+
+static void add_actors(const struct report *r, struct buf *out)
+{
+    static const struct report_field timestamp = {"time:", "timestamp", "start", FIELD_TIME};
+    const struct report_retention *t = &r->retention;
+    const struct report_dim time = {.field = &timestamp, .unit = t->unit};
+    const struct report_sql s = {.r = r,
+                                 .out = out,
+                                 .source = (report_needs_visits(r) ? SOURCE_JOINED : 0) |
+                                           (t->is_first_time ? SOURCE_EVER : 0)};
+    buf_add_str(out, t->is_first_time
+                         ? "SELECT if(max(is_start), [minIf(period, is_start)], []) AS starts, "
+                         : "SELECT groupUniqArrayIf(period, is_start) AS starts, ");
+    buf_addf(
+        out,
+        "groupUniqArrayIf(period, is_back AND period >= 0) AS backs FROM (SELECT %s AS actor, ",
+        report_actor(r));
+    add_number(&s, &time);
+    buf_add_str(out, " AS period, ");
+    add_condition(&s, t->start);
+    buf_add_str(out, " AS is_start, ");
+    add_condition(&s, t->back);
+    buf_add_str(out, " AS is_back");
+    report_from_sql(&s);
+    buf_addf(out, " AND %s) WHERE is_start OR is_back GROUP BY actor",
+             r->by_user ? "user_id != ''" : "visitor != 0");
+}
+
+/* Every period of the range has a row: those without anybody come from a list with weight 0. */
+void report_retention_sql(const struct report *r, struct buf *out)
+{
+    const struct report_retention *t = &r->retention;
+    buf_add_str(out, "SELECT toString(buckets[cohort + 1]), sum(weight), "
+                     "sumForEach(arrayMap(k -> toUInt64(has(backs, cohort + k) AND weight = 1), ");
+    buf_addf(out, "range(1, %u))), any(length(buckets)) - 1 - cohort FROM (SELECT *, ",
+             t->periods + 1);
+    report_buckets_sql(out, t->unit, false);
+    buf_add_str(out, " AS buckets FROM (SELECT arrayJoin(starts) AS cohort, backs, 1 AS weight "
+                     "FROM (");
+    add_actors(r, out);
+    buf_add_str(out, ") UNION ALL SELECT arrayJoin(range(toInt32(length(");
+    report_buckets_sql(out, t->unit, false);
+    buf_add_str(out, ")))) AS cohort, CAST([], 'Array(Int32)') AS backs, 0 AS weight)) "
+                     "WHERE cohort >= 0 GROUP BY cohort, buckets ORDER BY cohort");
+}
+
+/* [label, size, [returned after 1, 2 …], periods that lie within the range] */
+enum rc report_retention_row(const struct report *r, yyjson_val *row, struct buf *body,
+                             struct err *err)
+{
+    yyjson_val *counts = yyjson_arr_get(row, 2);
+    int64_t known;
+    ENSURE(yyjson_arr_size(row) == 4 && yyjson_is_arr(counts) &&
+               json_to_i64(yyjson_arr_get(row, 3), &known),
+           err_set(err, RC_STORE, "the store's answer has another shape than expected"));
+    buf_add_str(body, "{\"cohort\":");
+    report_add_value(body, yyjson_arr_get(row, 0));
+    buf_add_str(body, ",\"size\":");
+    report_add_value(body, yyjson_arr_get(row, 1));
+    buf_add_str(body, ",\"returned\":[");
+    for (uint32_t i = 0; i < r->retention.periods && i < known; i++) {
+        if (i)
+            buf_add_char(body, ',');
+        report_add_value(body, yyjson_arr_get(counts, i));
+    }
+    buf_add_str(body, "]}");
+    return RC_OK;
+}

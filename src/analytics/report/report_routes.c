@@ -1,0 +1,189 @@
+/* WHAT    POST /v1/projects/{projectId}/query, and …/query/sql, which shows the statements instead.
+ * LAYOUT  parse (loop) → range statement → [labels statement] → main statement → answer (worker)
+ * THREADS handlers on the request's loop, everything behind query_run() on the worker pool. */
+#include "analytics/report/report_run_int.h"
+
+struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_request *req,
+                                  struct query_call **ret_call)
+{
+    struct query_call *call = query_call_new(ctx, q, req);
+    struct report_run *run = call ? arena_zalloc(ctx->arena, sizeof(*run)) : NULL;
+    if (call && !run)
+        api_problem(req, RC_NOMEM, "no memory for this request");
+    if (!run)
+        return NULL;
+    call->user = run;
+    *ret_call = call;
+    return run;
+}
+
+/* What the report has bound since the last time. */
+static void pass_params(struct query_call *call, struct report_run *run)
+{
+    while (run->passed < run->report.param_count) {
+        const struct store_param *p = &run->report.params[run->passed++];
+        query_param(call, p->name, p->value);
+    }
+}
+
+static enum rc run_statement(struct query_call *call,
+                             void (*add)(const struct report *r, struct buf *out), struct err *err)
+{
+    struct report_run *run = call->user;
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, QUERY_SQL_BYTES_MAX);
+    add(&run->report, &sql);
+    ENSURE(buf_ok(&sql),
+           err_set(err, RC_LIMIT, "the question is too large: fewer metrics, filters or steps"));
+    TRY(query_next(call, buf_cstr(&sql), err));
+    if (run->statement_count < COUNT_OF(run->statements))
+        run->statements[run->statement_count++] = call->sql;
+    return RC_OK;
+}
+
+/* Lines [text] to the members of an array. */
+static enum rc keep_labels(struct query_call *call, struct slice result, struct err *err)
+{
+    struct report_run *run = call->user;
+    CLEANUP(buf_done) struct buf list;
+    struct slice line;
+    buf_init(&list, (size_t)REPORT_BUCKETS_MAX * 40);
+    while (json_line_next(&result, &line)) {
+        ENSURE(line.len > 2, err_set(err, RC_STORE, "the store's answer has another shape"));
+        if (list.len)
+            buf_add_char(&list, ',');
+        buf_add(&list, line.data + 1, line.len - 2);
+    }
+    run->labels = arena_copy(call->req->net->arena, buf_slice(&list));
+    ENSURE(buf_ok(&list) && !call->req->net->arena->is_failed,
+           err_set(err, RC_NOMEM, "no memory for this request"));
+    return RC_OK;
+}
+
+static enum rc next(struct query_call *call, struct slice result, bool *ret_has_next,
+                    struct err *err)
+{
+    struct report_run *run = call->user;
+    switch (run->stage++) {
+    case STAGE_RANGE:
+        TRY(report_range_read(&run->report, result, err));
+        report_bind_i64(&run->report, "limit", run->report.limit);
+        report_bind_i64(&run->report, "offset", run->report.offset);
+        pass_params(call, run);
+        if (run->report.has_time_labels) {
+            *ret_has_next = !run->is_sql_only;
+            TRY(run_statement(call, report_labels_sql, err));
+            if (*ret_has_next)
+                return RC_OK;
+        }
+        run->stage = STAGE_MAIN;
+        *ret_has_next = !run->is_sql_only;
+        return run_statement(call, report_main_sql, err);
+    case STAGE_LABELS:
+        TRY(keep_labels(call, result, err));
+        *ret_has_next = true;
+        return run_statement(call, report_main_sql, err);
+    default:
+        return RC_OK;
+    }
+}
+
+static void add_statements(const struct query_call *call, struct buf *body)
+{
+    const struct report_run *run = call->user;
+    buf_add_str(body, "\"statements\":[");
+    for (uint32_t i = 0; i < run->statement_count; i++) {
+        if (i)
+            buf_add_char(body, ',');
+        buf_add_json(body, slice_str(run->statements[i]));
+    }
+    buf_add_str(body, "],\"parameters\":{");
+    for (uint32_t i = 0; i < call->param_count; i++) {
+        if (i)
+            buf_add_char(body, ',');
+        buf_add_json(body, slice_str(call->params[i].name));
+        buf_add_char(body, ':');
+        buf_add_json(body, call->params[i].value);
+    }
+    buf_add_char(body, '}');
+}
+
+static enum rc shape_sql(struct query_call *call, struct slice result, struct buf *body,
+                         struct err *err)
+{
+    (void)result;
+    (void)err;
+    buf_add_char(body, '{');
+    add_statements(call, body);
+    buf_add_char(body, '}');
+    return RC_OK;
+}
+
+static enum rc shape(struct query_call *call, struct slice result, struct buf *body,
+                     struct err *err)
+{
+    const struct report_run *run = call->user;
+    int64_t total;
+    buf_add_char(body, '{');
+    TRY(report_results_shape(&run->report, result, body, &total, err));
+    buf_add_str(body, ",\"meta\":{");
+    const char *between = "";
+    if (run->report.has_time_labels) {
+        buf_addf(body, "\"time_labels\":[%.*s]", SLICE_ARG(run->labels));
+        between = ",";
+    }
+    if (run->report.has_total) {
+        buf_addf(body, "%s\"total_rows\":%lld", between, (long long)total);
+        between = ",";
+    }
+    if (run->report.has_sql) {
+        buf_add_str(body, between);
+        add_statements(call, body);
+    }
+    buf_add_str(body, "},");
+    report_query_shape(&run->report, body);
+    buf_add_char(body, '}');
+    return RC_OK;
+}
+
+void report_run_start(struct ctx *ctx, struct query_call *call)
+{
+    struct report_run *run = call->user;
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, QUERY_SQL_BYTES_MAX);
+    if (!run->report.timezone.len)
+        run->report.timezone = query_time_zone(call->req);
+    pass_params(call, run);
+    report_range_sql(&run->report, &sql);
+    call->range.timezone = run->report.timezone;
+    call->format = "JSONCompactEachRow";
+    call->next = next;
+    if (!call->shape)
+        call->shape = run->is_sql_only ? shape_sql : shape;
+    query_run(ctx, call, buf_cstr(&sql));
+}
+
+static void start(struct ctx *ctx, struct query *q, struct api_request *req, bool is_sql_only)
+{
+    struct query_call *call;
+    struct report_run *run = report_run_new(ctx, q, req, &call);
+    if (!run)
+        return;
+    run->is_sql_only = is_sql_only;
+    if (report_parse(&run->report, ctx->arena, req->net->body))
+        report_run_start(ctx, call);
+    else if (run->report.err.rc == RC_OK)
+        api_problem(req, RC_NOMEM, "no memory for this request");
+    else
+        api_problem(req, run->report.err.rc, "%s", run->report.err.text);
+}
+
+void query_report(struct ctx *ctx, void *service, struct api_request *req)
+{
+    start(ctx, service, req, false);
+}
+
+void query_report_sql(struct ctx *ctx, void *service, struct api_request *req)
+{
+    start(ctx, service, req, true);
+}

@@ -1,0 +1,23 @@
+#ifndef WEIR_ANALYTICS_REPORT_REPORT_RUN_INT_H
+#define WEIR_ANALYTICS_REPORT_REPORT_RUN_INT_H
+/* One question under way, for the routes that ask one (report_routes.c, report_plausible.c). Lives
+ * in the request's arena; call->user of its query_call. */
+#include "analytics/report/report_int.h"
+
+enum report_stage { STAGE_RANGE, STAGE_LABELS, STAGE_MAIN };
+struct report_run {
+    struct report report;
+    enum report_stage stage; /* of the statement that was run last */
+    bool is_sql_only;
+    uint32_t passed; /* parameters of the report that the call has */
+    const char *statements[3];
+    uint32_t statement_count;
+    struct slice labels; /* members of an array */
+};
+/* NULL: answered. */
+struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_request *req,
+                                  struct query_call **ret_call);
+/* Of a report that was parsed; call->shape may be set, else it is weir's own answer. Answers later.
+ */
+void report_run_start(struct ctx *ctx, struct query_call *call);
+#endif

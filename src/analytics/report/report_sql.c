@@ -1,0 +1,370 @@
+/* WHAT    The statement of a breakdown: totals, one table or series of any metrics by any
+ *         dimensions, with the same of another range beside it.
+ * LAYOUT  SELECT dimensions, metrics, the other range's, count of rows
+ *         FROM (SELECT … max(each) … GROUP BY dimensions         only if there are several parts
+ *               FROM (part UNION ALL part …))
+ *         ORDER BY … LIMIT …
+ * WHY     A metric is counted over one kind of rows (events, visits, events with their visits):
+ *         each kind is a part of its own, and a group's values of all parts come together by
+ *         max(), as exactly one part has each. So no number depends on what else is asked.
+ *         Names: d0 … dimensions, r0 … metrics in a part, m0 … metrics, o0 … of the other range. */
+#include "analytics/report/report_int.h"
+
+#include <stdio.h>
+
+enum { VISIT_MS_MAX = 24 * 3600 * 1000 };
+
+/* ---- rows ---- */
+/* The day is said as well: the tables' keys begin with the project and the day, and the engine does
+ * not conclude it from the time (twice the rows are read without). */
+static void add_bound(struct buf *out, const char *column, const char *sign, const char *range,
+                      const char *end, int64_t earlier_ms)
+{
+    char moment[120];
+    snprintf(moment, sizeof(moment), "fromUnixTimestamp64Milli({%s%s:Int64} - %lld, 'UTC')", range,
+             end, (long long)earlier_ms);
+    buf_addf(out, " AND toDate(%s) %s toDate(%s) AND %s %s %s", column,
+             sign[0] == '<' ? "<=" : ">=", moment, column, sign, moment);
+}
+
+void report_where_sql(const struct report_sql *s)
+{
+    static const char *const bots[] = {" AND bot = ''", "", " AND bot != ''"};
+    const char *time = s->source & SOURCE_VISITS ? "start" : "timestamp";
+    const char *p = s->is_compared ? "compare_" : "";
+    if (!(s->source & SOURCE_EVER))
+        add_bound(s->out, time, ">=", p, "from", 0);
+    add_bound(s->out, time, "<", p, "to", 0);
+    if (!(s->source & SOURCE_VISITS) && !s->r->knows_kind)
+        buf_add_str(s->out, s->source & SOURCE_PINGS ? " AND kind IN ('', 'engagement')"
+                                                     : " AND kind = ''");
+    buf_add_str(s->out, bots[s->r->bots]);
+}
+
+/* A visit is no longer than a day (docs/definitions.md), so one that an event of the range belongs
+ * to began at most a day before it. */
+static void add_joined(const struct report_sql *s)
+{
+    static const char *const columns[] = {"entry_page",      "exit_page",       "entry_hostname",
+                                          "referrer_source", "referrer_domain", "channel",
+                                          "utm_source",      "utm_medium",      "utm_campaign",
+                                          "utm_term",        "utm_content",     "click_id"};
+    const char *p = s->is_compared ? "compare_" : "";
+    buf_add_str(s->out, " FROM (SELECT e.*, if(v.end >= e.timestamp, v.session, 0) AS visit_id, "
+                        "if(v.end >= e.timestamp, v.is_bounce, 0) AS visit_is_bounce, "
+                        "if(v.end >= e.timestamp, v.duration_ms, 0) AS visit_duration_ms");
+    for (size_t i = 0; i < COUNT_OF(columns); i++)
+        buf_addf(s->out, ", if(v.end >= e.timestamp, toString(v.%s), '') AS visit_%s", columns[i],
+                 columns[i]);
+    buf_add_str(s->out, " FROM (SELECT * FROM $EVENTS");
+    report_where_sql(s);
+    buf_add_str(s->out, ") AS e ASOF LEFT JOIN (SELECT * FROM $SESSIONS");
+    if (!(s->source & SOURCE_EVER))
+        add_bound(s->out, "start", ">=", p, "from", VISIT_MS_MAX);
+    add_bound(s->out, "start", "<", p, "to", 0);
+    buf_add_str(s->out, ") AS v ON e.visitor = v.visitor AND e.timestamp >= v.start) WHERE 1");
+}
+
+void report_from_sql(const struct report_sql *s)
+{
+    if (s->source & SOURCE_JOINED) {
+        add_joined(s);
+    } else {
+        buf_add_str(s->out, s->source & SOURCE_VISITS ? " FROM $SESSIONS" : " FROM $EVENTS");
+        report_where_sql(s);
+    }
+    if (s->r->filter) {
+        buf_add_str(s->out, " AND ");
+        report_filter_sql(s, s->r->filter);
+    }
+    if (s->r->goal && !(s->source & SOURCE_BASE)) {
+        buf_add_str(s->out, " AND ");
+        report_filter_sql(s, s->r->goal);
+    }
+}
+
+/* ---- metrics ---- */
+/* Which rows a metric is counted over, given what the rest of the question needs. */
+static unsigned source_of(const struct report *r, const struct report_metric *m)
+{
+    static const struct report_metric_def aggregate = {.events = "", .joined = ""};
+    const struct report_metric_def *def = m->def ? m->def : &aggregate;
+    unsigned more = (def->flags & METRIC_ENGAGEMENT ? SOURCE_PINGS : 0) |
+                    (def->flags & METRIC_BASE ? SOURCE_BASE : 0);
+    bool needs_visit = r->scope & SCOPE_VISIT, needs_event = r->scope & SCOPE_EVENT;
+    if (needs_visit ? !needs_event && def->visits : !needs_event && !def->events)
+        return SOURCE_VISITS;
+    if (needs_visit || !def->events)
+        return SOURCE_JOINED | more;
+    return more;
+}
+
+static void add_whole(const struct report_sql *s, const struct report_metric_def *def)
+{
+    struct report_sql whole = *s;
+    if (def->flags & METRIC_GOAL)
+        whole.source |= SOURCE_BASE;
+    buf_add_str(s->out, "(SELECT uniqIf(visitor, visitor != 0)");
+    report_from_sql(&whole);
+    buf_add_char(s->out, ')');
+}
+
+static void add_definition(const struct report_sql *s, const struct report_metric_def *def,
+                           const char *text)
+{
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, "$");
+        buf_add(s->out, p, n);
+        p += n;
+        if (strncmp(p, "$WHOLE", 6) == 0) {
+            add_whole(s, def);
+            p += 6;
+        } else if (strncmp(p, "$GOAL", 5) == 0) {
+            report_filter_sql(s, s->r->goal);
+            p += 5;
+        }
+    }
+}
+
+static void add_metric(const struct report_sql *s, const struct report_metric *m)
+{
+    if (m->def) {
+        add_definition(s, m->def,
+                       s->source & SOURCE_VISITS   ? m->def->visits
+                       : s->source & SOURCE_JOINED ? m->def->joined
+                                                   : m->def->events);
+        return;
+    }
+    if (m->aggregate)
+        buf_addf(s->out, "%s(", m->aggregate);
+    else
+        buf_addf(s->out, "quantileExact(%.2f)(", m->level);
+    report_number_sql(s, &m->of);
+    buf_add_char(s->out, ')');
+}
+
+static enum report_value_kind kind_of(const struct report_metric *m)
+{
+    if (m->def)
+        return m->def->kind;
+    return m->aggregate && strcmp(m->aggregate, "count") == 0 ? VALUE_COUNT : VALUE_NUMBER;
+}
+
+/* ---- parts ---- */
+static void add_group_by(struct buf *out, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        buf_addf(out, "%sd%u", i ? ", " : " GROUP BY ", i);
+}
+
+/* SELECT d0, d1, 0 AS period, r0, r1 of one kind of rows. A time of the other range is the bucket
+ * of the same number. */
+static void add_part(const struct report_sql *s)
+{
+    const struct report *r = s->r;
+    buf_add_str(s->out, "SELECT ");
+    for (uint32_t i = 0; i < r->dim_count; i++) {
+        report_dim_sql(s, &r->dims[i]);
+        buf_addf(s->out, " AS d%u, ", i);
+    }
+    buf_addf(s->out, "%d AS period", s->is_compared);
+    for (uint32_t i = 0; i < r->metric_count; i++) {
+        buf_add_str(s->out, ", ");
+        if (source_of(r, &r->metrics[i]) == s->source) {
+            buf_add_str(s->out, "toNullable("); /* max() of no row is NULL then, and not 0 */
+            add_metric(s, &r->metrics[i]);
+            buf_addf(s->out, ") AS r%u", i);
+        } else {
+            buf_addf(s->out, "NULL AS r%u", i);
+        }
+    }
+    report_from_sql(s);
+    add_group_by(s->out, r->dim_count);
+    if (s->source & SOURCE_BASE && r->dim_count) {
+        buf_add_str(s->out, " HAVING countIf(");
+        report_filter_sql(s, r->goal);
+        buf_add_str(s->out, ") > 0");
+    }
+}
+
+static void add_shifted_part(const struct report_sql *s)
+{
+    const struct report *r = s->r;
+    const struct report_dim *time = report_time_dim(r);
+    if (!time || !s->is_compared) {
+        add_part(s);
+        return;
+    }
+    uint32_t at = (uint32_t)(time - r->dims);
+    buf_add_str(s->out, "SELECT ");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        buf_addf(s->out, i == at ? "here[place] AS d%u, " : "d%u, ", i);
+    buf_add_str(s->out, "period");
+    for (uint32_t i = 0; i < r->metric_count; i++)
+        buf_addf(s->out, ", r%u", i);
+    buf_addf(s->out, " FROM (SELECT * EXCEPT (d%u), ", at);
+    report_buckets_sql(s->out, time->unit, false);
+    buf_add_str(s->out, " AS here, indexOf(");
+    report_buckets_sql(s->out, time->unit, true);
+    buf_addf(s->out, ", d%u) AS place FROM (", at);
+    add_part(s);
+    buf_add_str(s->out, ") WHERE place BETWEEN 1 AND length(here))");
+}
+
+/* Time alone: a row for each bucket, whatever happened in it. */
+static void add_empty_buckets(const struct report *r, struct buf *out)
+{
+    buf_add_str(out, " UNION ALL SELECT arrayJoin(");
+    report_buckets_sql(out, r->dims[0].unit, false);
+    buf_add_str(out, ") AS d0, 0 AS period");
+    for (uint32_t i = 0; i < r->metric_count; i++)
+        buf_addf(out, ", NULL AS r%u", i);
+}
+
+static bool has_empty_buckets(const struct report *r)
+{
+    return r->dim_count == 1 && r->dims[0].field->kind == FIELD_TIME;
+}
+
+static uint32_t list_sources(const struct report *r, unsigned sources[REPORT_METRICS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < r->metric_count; i++) {
+        unsigned source = source_of(r, &r->metrics[i]);
+        uint32_t k = 0;
+        while (k < count && sources[k] != source)
+            k++;
+        if (k == count)
+            sources[count++] = source;
+    }
+    return count;
+}
+
+/* True: there are several, whose values have to be brought together. */
+static bool add_parts(const struct report *r, struct buf *out)
+{
+    unsigned sources[REPORT_METRICS_MAX];
+    uint32_t count = list_sources(r, sources), added = 0;
+    bool is_compared = r->range.compare != COMPARE_NONE;
+    for (uint32_t i = 0; i < count; i++) {
+        for (int other = 0; other <= (int)is_compared; other++) {
+            const struct report_sql s = {
+                .r = r, .out = out, .is_compared = other, .source = sources[i]};
+            if (added++)
+                buf_add_str(out, " UNION ALL ");
+            add_shifted_part(&s);
+        }
+    }
+    if (has_empty_buckets(r))
+        add_empty_buckets(r, out);
+    return added > 1 || has_empty_buckets(r);
+}
+
+/* ---- the whole ---- */
+/* "m3" of "r3": max() over parts; of one range if there are two; 0 or NULL where nothing is. */
+static void add_value(const struct report *r, struct buf *out, uint32_t i, bool is_merged,
+                      int other)
+{
+    bool is_compared = r->range.compare != COMPARE_NONE;
+    char value[60];
+    if (!is_merged)
+        snprintf(value, sizeof(value), "r%u", i);
+    else if (is_compared)
+        snprintf(value, sizeof(value), "maxIf(r%u, period = %d)", i, other);
+    else
+        snprintf(value, sizeof(value), "max(r%u)", i);
+    switch (kind_of(&r->metrics[i])) {
+    case VALUE_COUNT:
+        buf_addf(out, ", ifNull(%s, 0) AS %c%u", value, other ? 'o' : 'm', i);
+        return;
+    case VALUE_NUMBER:
+        buf_addf(out, ", if(isFinite(%s), %s, NULL) AS %c%u", value, value, other ? 'o' : 'm', i);
+        return;
+    case VALUE_JSON:
+        buf_addf(out, ", ifNull(%s, '{}') AS %c%u", value, other ? 'o' : 'm', i);
+        return;
+    }
+}
+
+static void add_columns(const struct report *r, struct buf *out)
+{
+    char name[16];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < r->dim_count; i++, count++) {
+        buf_add_str(out, count ? ", " : "SELECT ");
+        snprintf(name, sizeof(name), "d%u", i);
+        if (r->dims[i].field->kind == FIELD_TIME)
+            report_label_sql(out, r->dims[i].unit, name);
+        else
+            buf_addf(out, "toString(%s)", name);
+    }
+    for (uint32_t i = 0; i < r->metric_count; i++, count++)
+        buf_addf(out, "%sm%u", count ? ", " : "SELECT ", i);
+    for (uint32_t i = 0; i < r->metric_count && r->range.compare != COMPARE_NONE; i++)
+        buf_addf(out, ", o%u", i);
+    if (r->has_total)
+        buf_add_str(out, ", count() OVER ()");
+}
+
+static void add_order(const struct report *r, struct buf *out)
+{
+    const char *between = " ORDER BY ";
+    for (uint32_t i = 0; i < r->order_count; i++, between = ", ")
+        buf_addf(out, "%s%c%u%s", between, r->orders[i].is_metric ? 'm' : 'd', r->orders[i].index,
+                 r->orders[i].is_desc ? " DESC" : "");
+    for (uint32_t i = 0; i < r->dim_count; i++, between = ", ")
+        buf_addf(out, "%sd%u", between, i);
+}
+
+void report_breakdown_sql(const struct report *r, struct buf *out)
+{
+    CLEANUP(buf_done) struct buf parts;
+    bool is_compared = r->range.compare != COMPARE_NONE;
+    buf_init(&parts, out->bytes_max);
+    bool is_merged = add_parts(r, &parts);
+    add_columns(r, out);
+    buf_add_str(out, " FROM (SELECT ");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        buf_addf(out, "d%u, ", i);
+    buf_add_str(out, "1 AS one");
+    for (uint32_t i = 0; i < r->metric_count; i++)
+        add_value(r, out, i, is_merged, 0);
+    for (uint32_t i = 0; i < r->metric_count && is_compared; i++)
+        add_value(r, out, i, is_merged, 1);
+    buf_add_str(out, " FROM (");
+    buf_add_slice(out, buf_slice(&parts));
+    buf_add_char(out, ')');
+    if (is_merged)
+        add_group_by(out, r->dim_count);
+    if (is_compared && r->dim_count)
+        buf_add_str(out, " HAVING countIf(period = 0) > 0");
+    buf_add_char(out, ')');
+    add_order(r, out);
+    buf_add_str(out, " LIMIT {limit:UInt32} OFFSET {offset:UInt32}");
+    if (!buf_ok(&parts))
+        out->is_failed = true;
+}
+
+bool report_needs_visits(const struct report *r)
+{
+    if (r->kind != REPORT_BREAKDOWN)
+        return r->scope & SCOPE_VISIT;
+    for (uint32_t i = 0; i < r->metric_count; i++)
+        if (source_of(r, &r->metrics[i]) & (SOURCE_VISITS | SOURCE_JOINED))
+            return true;
+    return false;
+}
+
+void report_main_sql(const struct report *r, struct buf *out)
+{
+    switch (r->kind) {
+    case REPORT_FUNNEL:
+        report_funnel_sql(r, out);
+        return;
+    case REPORT_RETENTION:
+        report_retention_sql(r, out);
+        return;
+    default:
+        report_breakdown_sql(r, out);
+    }
+}

@@ -1,0 +1,63 @@
+#ifndef WEIR_ANALYTICS_SESSION_SESSIONIZE_INT_H
+#define WEIR_ANALYTICS_SESSION_SESSIONIZE_INT_H
+/* Inside of sessionize: what survives (sessionize_state.c), the statements (sessionize_sql.c), and
+ * what is done when (sessionize.c). */
+#include "analytics/session/sessionize.h"
+#include "base/buf.h"
+#include "stream/stream.h"
+
+enum { SESSIONIZE_UUID_BYTES = 40 };
+#define SESSION_DAY_MS (INT64_C(24) * 3600 * 1000)
+
+/* ---- sessionize_state.c ---- */
+struct sessionize_state {
+    char table[SESSIONIZE_UUID_BYTES]; /* uuid of the table of events that the rows are made of */
+    uint32_t idle_ms;
+    bool is_sweeping;
+    uint32_t sweep_day;   /* since 1970: days before it are done */
+    uint32_t sweep_slice; /* slices of that day that are done, of sweep_slices */
+    uint32_t sweep_slices;
+    uint32_t partition_count;
+    uint64_t next[STREAM_PARTITIONS_MAX]; /* events with offsets below are in the rows */
+};
+/* RC_NOTFOUND: none. RC_CORRUPT. */
+enum rc sessionize_state_load(const char *dir, struct sessionize_state *ret,
+                              struct err *err) MUST_CHECK;
+enum rc sessionize_state_save(const char *dir, const struct sessionize_state *state,
+                              struct err *err) MUST_CHECK;
+
+/* ---- sessionize_sql.c: appended to sql; every number in them is ours ---- */
+struct sessionize_ranges { /* offsets [from, to) of each partition */
+    uint32_t count;
+    uint64_t from[STREAM_PARTITIONS_MAX], to[STREAM_PARTITIONS_MAX];
+};
+struct sessionize_sweep { /* sessions that begin on the days [from_day, to_day), of one slice */
+    uint32_t from_day, to_day;
+    uint32_t slice, slices; /* visitor % slices = slice */
+};
+enum sessionize_mode {
+    SESSION_GROWS =
+        1, /* new, or all new events are behind the row's end: the row and they suffice */
+    SESSION_ANEW = 2, /* made of all of its events */
+};
+/* stage 0: one row that marks the step; stage 1: stretches of new events. */
+void sessionize_sql_touched(struct buf *sql, uint64_t version, uint32_t idle_ms,
+                            const struct sessionize_ranges *ranges);
+/* The same of all events of the sweep's days, and of what is needed around them. */
+void sessionize_sql_swept(struct buf *sql, uint64_t version, uint32_t idle_ms,
+                          const struct sessionize_sweep *sweep,
+                          const struct sessionize_ranges *ranges);
+/* stage 2: where the sessions to write are. [from_ms, to_ms] of stage 1. */
+void sessionize_sql_windows(struct buf *sql, uint32_t idle_ms, int64_t from_ms, int64_t to_ms);
+void sessionize_sql_sweep_windows(struct buf *sql, uint32_t idle_ms,
+                                  const struct sessionize_sweep *sweep);
+/* Writes the sessions of stage 2; [from_ms, to_ms] is where their events are. */
+void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct sessionize_ranges *ranges,
+                         int64_t from_ms, int64_t to_ms);
+void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct sessionize_ranges *ranges,
+                         int64_t from_ms, int64_t to_ms);
+/* What was written with an older version where SESSION_ANEW has been is no more. */
+void sessionize_sql_bury(struct buf *sql, uint64_t version, int64_t from_ms, int64_t to_ms);
+void sessionize_sql_sweep_bury(struct buf *sql, uint64_t version,
+                               const struct sessionize_sweep *sweep);
+#endif
