@@ -121,6 +121,7 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"{" F2 ",\"exclusions\":[{\"filters\":[[\"exists\",\"page\"]],\"to\":3}]}",
          "/exclusions/0/to", "2 to 2"},
         {"{" F2 ",\"dimensions\":[\"time:day\"]}", "/dimensions/0", "time"},
+        {"{" F2 ",\"include\":{\"total_rows\":true}}", "/include", "no member 'total_rows'"},
         {"{\"report\":\"retention\"," R ",\"unit\":\"hour\"}", "/unit", "day"},
         {"{\"report\":\"retention\"," R ",\"periods\":61}", "/periods", "1 to 60"},
     };
