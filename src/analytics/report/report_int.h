@@ -236,10 +236,11 @@ struct report_list {
 };
 bool report_take_list(struct report *r, const struct report_at *at, yyjson_val *list,
                       const struct report_list *of);
-/* Members that several kinds have: dimensions; count_by; limit (by default the one given) and
- * offset. */
+/* Members that several kinds have: dimensions; count_by; unit, day, week or month; limit (by
+ * default the one given) and offset. */
 bool report_take_dims(struct report *r, uint32_t max, bool may_be_time);
 bool report_take_actor(struct report *r);
+bool report_take_unit(struct report *r, enum report_unit *ret_unit);
 bool report_take_page(struct report *r, uint32_t limit);
 /* The field or property of that name, without looking at what it makes of the question. */
 bool report_resolve_dim(struct report *r, const struct report_at *at, struct slice name,
@@ -278,6 +279,9 @@ void report_range_sql(const struct report *r, struct buf *out);
 enum rc report_range_read(struct report *r, struct slice row, struct err *err) MUST_CHECK;
 /* The array of beginnings of all buckets of a range. */
 void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared);
+/* The number of the day, week or month that a row lies in, from 0, the first of the range's
+ * buckets; negative before the range. */
+void report_period_sql(const struct report_sql *s, enum report_unit unit);
 /* A bucket's beginning as text, "2026-03-29T03:00:00+02:00" or "2026-03-29". */
 void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket);
 void report_labels_sql(const struct report *r, struct buf *out);
@@ -304,6 +308,9 @@ const char *report_has_actor(const struct report *r);
 void report_add_value(struct buf *body, yyjson_val *v);
 /* {"dimensions":[…], of the values that a row begins with; the object stays open. */
 void report_add_dims(const struct report *r, yyjson_val *row, struct buf *body);
+/* {"name":value,…}: a row of exactly these. */
+enum rc report_add_members(struct buf *body, yyjson_val *row, const char *const *names,
+                           uint32_t count, struct err *err) MUST_CHECK;
 enum rc report_bad_shape(struct err *err) MUST_CHECK;
 /* "results":[…]; *ret_total: rows without limit, if that was asked. */
 enum rc report_results_shape(const struct report *r, struct slice result, struct buf *body,

@@ -322,6 +322,17 @@ bool report_take_actor(struct report *r)
     return true;
 }
 
+bool report_take_unit(struct report *r, enum report_unit *ret_unit)
+{
+    static const char *const names[] = {"day", "week", "month"};
+    const struct report_at at = {.name = "unit"};
+    uint32_t unit = 0;
+    if (!report_take_word(r, &at, json_get(r->root, "unit"), names, COUNT_OF(names), &unit))
+        return false;
+    *ret_unit = (enum report_unit)(UNIT_DAY + unit);
+    return true;
+}
+
 bool report_take_page(struct report *r, uint32_t limit)
 {
     const struct report_at at_limit = {.name = "limit"}, at_offset = {.name = "offset"};

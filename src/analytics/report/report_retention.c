@@ -13,22 +13,19 @@ struct retention {
 
 static bool parse(struct report *r, yyjson_val *root)
 {
-    static const char *const units[] = {"day", "week", "month"};
     static const char *const types[] = {"first_time", "recurring"};
     const struct report_at at_start = {.name = "start"}, at_back = {.name = "return"},
-                           at_unit = {.name = "unit"}, at_periods = {.name = "periods"},
-                           at_type = {.name = "type"};
+                           at_periods = {.name = "periods"}, at_type = {.name = "type"};
     struct retention *t = r->own;
-    uint32_t unit = 0, type = 0;
+    uint32_t type = 0;
     uint64_t periods;
     if (!report_take_filters(r, &at_start, json_get(root, "start"), &t->start) ||
         !report_take_filters(r, &at_back, json_get(root, "return"), &t->back) ||
-        !report_take_word(r, &at_unit, json_get(root, "unit"), units, COUNT_OF(units), &unit) ||
+        !report_take_unit(r, &t->unit) ||
         !report_take_word(r, &at_type, json_get(root, "type"), types, COUNT_OF(types), &type) ||
         !report_take_u64(r, &at_periods, json_get(root, "periods"), 1, PERIODS_MAX, PERIODS_DEFAULT,
                          &periods))
         return false;
-    t->unit = (enum report_unit)(UNIT_DAY + unit);
     t->is_first_time = type == 0;
     t->periods = (uint32_t)periods;
     return report_take_actor(r);
@@ -42,25 +39,9 @@ static void add_condition(const struct report_sql *s, const struct report_filter
         buf_add_str(s->out, "1");
 }
 
-/* The number of the period that an event lies in, from 0; negative before the range. */
-static void add_number(const struct report_sql *s, const struct report_dim *time)
-{
-    static const char *const firsts[UNIT_COUNT] = {
-        [UNIT_DAY] = "{first:Date}",
-        [UNIT_WEEK] = "toMonday({first:Date})",
-        [UNIT_MONTH] = "toStartOfMonth({first:Date})",
-    };
-    buf_addf(s->out, "toInt32(dateDiff('%s', %s, ", report_unit_names[time->unit],
-             firsts[time->unit]);
-    report_dim_sql(s, time);
-    buf_add_str(s->out, "))");
-}
-
 static void add_actors(const struct report *r, struct buf *out)
 {
-    static const struct report_field timestamp = {"time:", "timestamp", "start", FIELD_TIME};
     const struct retention *t = r->own;
-    const struct report_dim time = {.field = &timestamp, .unit = t->unit};
     const struct report_sql s = {.r = r,
                                  .out = out,
                                  .source = (report_events_source(r)) |
@@ -72,7 +53,7 @@ static void add_actors(const struct report *r, struct buf *out)
         out,
         "groupUniqArrayIf(period, is_back AND period >= 0) AS backs FROM (SELECT %s AS actor, ",
         report_actor(r));
-    add_number(&s, &time);
+    report_period_sql(&s, t->unit);
     buf_add_str(out, " AS period, ");
     add_condition(&s, t->start);
     buf_add_str(out, " AS is_start, ");

@@ -19,6 +19,18 @@ void report_add_value(struct buf *body, yyjson_val *v)
         buf_add_str(body, "null");
 }
 
+enum rc report_add_members(struct buf *body, yyjson_val *row, const char *const *names,
+                           uint32_t count, struct err *err)
+{
+    ENSURE(yyjson_arr_size(row) == count, report_bad_shape(err));
+    for (uint32_t i = 0; i < count; i++) {
+        buf_addf(body, "%c\"%s\":", i ? ',' : '{', names[i]);
+        report_add_value(body, yyjson_arr_get(row, i));
+    }
+    buf_add_char(body, '}');
+    return RC_OK;
+}
+
 /* {"dimensions":[…], which a row begins with. */
 void report_add_dims(const struct report *r, yyjson_val *row, struct buf *body)
 {
