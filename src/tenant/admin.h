@@ -40,6 +40,12 @@ enum tenant_entity {                    /* parent */
                      TENANT_USER,       /* none */
                      TENANT_MEMBERSHIP, /* user; id: the organisation's */
                      TENANT_SESSION,    /* user */
+                     /* of tenant/definition.h; project */
+                     TENANT_GOAL,
+                     TENANT_SEGMENT,
+                     TENANT_COHORT,
+                     TENANT_ANNOTATION,
+                     TENANT_REPORT,
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */

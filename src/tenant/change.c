@@ -43,10 +43,12 @@ static void add_event(struct step *step, const struct uuid *id)
 {
     const struct tenant_change *c = step->change;
     const struct ctx *ctx = step->ctx;
+    const char *service = tenant_entities[c->entity].service;
     char text[UUID_TEXT_LEN + 1], when[TIME_TEXT_BYTES];
     struct buf *out = &step->event;
-    buf_addf(out, "{\"id\":\"%s\",\"occurred_at\":\"%s\",\"service\":\"access\",\"action\":\"%s\"",
-             uuid_format(id, text), time_format(unix_now(), when), c->action);
+    buf_addf(out, "{\"id\":\"%s\",\"occurred_at\":\"%s\",\"service\":\"%s\",\"action\":\"%s\"",
+             uuid_format(id, text), time_format(unix_now(), when), service ? service : "access",
+             c->action);
     buf_addf(out, ",\"outcome\":\"%s\"", c->outcome ? c->outcome : "success");
     add_member(out, "org", c->org);
     buf_addf(out, ",\"resource\":{\"type\":\"%s\",\"id\":", tenant_entities[c->entity].type);

@@ -54,7 +54,10 @@ static void add_column(struct buf *out, const struct column *c, const struct sta
             buf_add_json(out, state_row_text(row, at));
         break;
     case COLUMN_INT:
-        buf_add_i64(out, state_row_i64(row, at));
+        if (state_row_is_null(row, at))
+            buf_add_str(out, "null");
+        else
+            buf_add_i64(out, state_row_i64(row, at));
         break;
     case COLUMN_TIME:
         add_time(out, row, at);
@@ -71,20 +74,18 @@ static void add_column(struct buf *out, const struct column *c, const struct sta
     case COLUMN_PERMISSIONS:
         add_permissions(out, state_row_text(row, at));
         break;
+    case COLUMN_JSON:
+        if (state_row_is_null(row, at))
+            buf_add_str(out, "null");
+        else
+            buf_add_slice(out, state_row_text(row, at));
+        break;
     }
 }
 
-struct rows {
-    const struct entity *entity;
-    struct buf *out;
-    uint32_t count, limit;
-    bool is_more;
-    char last[UUID_TEXT_LEN + 1];
-};
-
-static enum rc add_row(void *ctx, const struct state_row *row)
+enum rc entity_add_row(void *rows, const struct state_row *row)
 {
-    struct rows *r = ctx;
+    struct entity_rows *r = rows;
     if (r->limit && r->count == r->limit) {
         r->is_more = true;
         return RC_OK;
@@ -100,7 +101,7 @@ static enum rc add_row(void *ctx, const struct state_row *row)
     return buf_ok(r->out) ? RC_OK : RC_LIMIT;
 }
 
-static void select_of(const struct entity *e, struct buf *sql)
+void entity_select(const struct entity *e, struct buf *sql)
 {
     buf_init(sql, SQL_BYTES_MAX);
     buf_addf(sql, "SELECT %s", e->id);
@@ -119,14 +120,14 @@ enum rc tenant_show(struct state *s, enum tenant_entity entity, struct slice par
                     struct slice id, struct buf *out, struct err *err)
 {
     const struct entity *e = &tenant_entities[entity];
-    struct rows rows = {.entity = e, .out = out};
+    struct entity_rows rows = {.entity = e, .out = out};
     CLEANUP(buf_done) struct buf sql;
-    select_of(e, &sql);
+    entity_select(e, &sql);
     buf_addf(&sql, "%s = ?1 AND %s = ?2", parent_of(e), e->id);
     TRY(state_run(
         s, buf_cstr(&sql),
         (struct state_value[]){STATE_SLICE(e->parent ? parent : SLICE_EMPTY), STATE_SLICE(id)}, 2,
-        add_row, &rows, err));
+        entity_add_row, &rows, err));
     if (rows.count == 0)
         return err_set(err, RC_NOTFOUND, "there is no such %s", e->type);
     return RC_OK;
@@ -136,16 +137,16 @@ enum rc tenant_list(struct state *s, enum tenant_entity entity, struct slice par
                     struct slice after, struct buf *out, struct err *err)
 {
     const struct entity *e = &tenant_entities[entity];
-    struct rows rows = {.entity = e, .out = out, .limit = LIST_ITEMS_MAX};
+    struct entity_rows rows = {.entity = e, .out = out, .limit = LIST_ITEMS_MAX};
     CLEANUP(buf_done) struct buf sql;
-    select_of(e, &sql);
+    entity_select(e, &sql);
     buf_addf(&sql, "%s = ?1 AND %s > ?2 ORDER BY %s LIMIT %d", parent_of(e), e->id, e->id,
              LIST_ITEMS_MAX + 1);
     buf_add_str(out, "{\"data\":[");
     TRY(state_run(
         s, buf_cstr(&sql),
         (struct state_value[]){STATE_SLICE(e->parent ? parent : SLICE_EMPTY), STATE_SLICE(after)},
-        2, add_row, &rows, err));
+        2, entity_add_row, &rows, err));
     if (rows.is_more)
         buf_addf(out, "],\"next\":\"%s\"}", rows.last);
     else
@@ -222,6 +223,25 @@ static enum rc read_parts(const struct column *c, yyjson_val *v, struct arena *a
     return RC_OK;
 }
 
+static enum rc read_json(const struct column *c, yyjson_val *v, struct arena *arena,
+                         struct state_value *ret, struct err *err)
+{
+    char *space = arena_alloc(arena, (size_t)c->max);
+    *ret = (struct state_value){.kind = STATE_NULL};
+    if (yyjson_is_null(v))
+        return RC_OK;
+    ENSURE(space, err_set(err, RC_NOMEM, "no memory for this request"));
+    struct json_out out = {.p = space, .end = space + c->max};
+    enum json_problem problem = json_write(&out, v, NULL, arena);
+    if (out.is_full)
+        return err_set(err, RC_INVALID, "\"%s\" is longer than %lld bytes", c->name,
+                       (long long)c->max);
+    if (problem != JSON_FINE)
+        return err_set(err, RC_INVALID, "\"%s\": %s", c->name, json_problem_text(problem));
+    *ret = STATE_SLICE(slice_of(space, (size_t)(out.p - space)));
+    return RC_OK;
+}
+
 static enum rc read_value(const struct column *c, yyjson_val *v, struct arena *arena,
                           struct state_value *ret, struct err *err)
 {
@@ -248,6 +268,8 @@ static enum rc read_value(const struct column *c, yyjson_val *v, struct arena *a
     case COLUMN_WORDS:
     case COLUMN_LINES:
         return read_parts(c, v, arena, ret, err);
+    case COLUMN_JSON:
+        return read_json(c, v, arena, ret, err);
     case COLUMN_FLAG:
     case COLUMN_PERMISSIONS:
         break;
@@ -348,6 +370,9 @@ static enum rc add_setting(const struct column *c, struct slice value, struct bu
     case COLUMN_TEXT:
     case COLUMN_TIME:
         buf_add_json(out, value);
+        return RC_OK;
+    case COLUMN_JSON:
+        buf_add_slice(out, value);
         return RC_OK;
     case COLUMN_FLAG:
     case COLUMN_PERMISSIONS:

@@ -16,6 +16,7 @@ enum column_kind {
     COLUMN_WORDS,       /* "a b" is ["a","b"] */
     COLUMN_LINES,       /* the same by lines */
     COLUMN_PERMISSIONS, /* a role's */
+    COLUMN_JSON,        /* any value, kept as compact text of at most `max` bytes; NULL is null */
 };
 enum { ENTITY_COLUMNS_MAX = 16 };
 struct column {
@@ -27,11 +28,20 @@ struct column {
     enum rc (*check)(struct slice value, struct err *err);
     int64_t min, max; /* of a COLUMN_INT */
 };
+/* Rows as JSON objects. */
+struct entity_rows {
+    const struct entity *entity;
+    struct buf *out;
+    uint32_t count, limit; /* 0: all */
+    bool is_more;
+    char last[UUID_TEXT_LEN + 1];
+};
 struct entity {
-    const char *type;   /* "project": in the audit log and in messages */
-    const char *table;  /* FROM */
-    const char *id;     /* column of the id */
-    const char *parent; /* column that binds it to its tenant; NULL: none */
+    const char *type;    /* "project": in the audit log and in messages */
+    const char *table;   /* FROM */
+    const char *id;      /* column of the id */
+    const char *parent;  /* column that binds it to its tenant; NULL: none */
+    const char *service; /* in the audit log; NULL: "access" */
     struct column columns[ENTITY_COLUMNS_MAX + 1]; /* after "id"; up to the one without a name */
 };
 extern const struct entity tenant_entities[TENANT_ENTITIES];
@@ -45,6 +55,9 @@ struct entity_values {
 /* RC_INVALID names the member: unknown, not writable, of the wrong type, refused by its check. */
 enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *arena,
                     struct entity_values *ret, struct err *err) MUST_CHECK;
+/* "SELECT id, columns FROM table WHERE ", for rows of entity_add_row(). Initialises sql. */
+void entity_select(const struct entity *e, struct buf *sql);
+enum rc entity_add_row(void *rows, const struct state_row *row);
 enum rc entity_update(struct state *s, const struct entity *e, struct slice parent, struct slice id,
                       const struct entity_values *values, struct err *err) MUST_CHECK;
 

@@ -2,6 +2,7 @@
 #include "tenant/entity_int.h"
 
 #include "base/os.h"
+#include "tenant/definition.h"
 #include "tenant/jwks_cache.h"
 
 enum { DAYS_MAX = 36500 };
@@ -14,6 +15,14 @@ static enum rc check_word(struct slice value, const char *const *words, struct e
             return RC_OK;
     return err_set(err, RC_INVALID, "'%.*s' is none of the words that docs/access.md lists",
                    (int)(value.len < 40 ? value.len : 40), value.data);
+}
+
+static enum rc check_one_of(struct slice value, const char *const *words, struct err *err)
+{
+    for (uint32_t i = 0; words[i]; i++)
+        if (slice_eq_str(value, words[i]))
+            return RC_OK;
+    return err_set(err, RC_INVALID, "give %s or %s", words[0], words[1]);
 }
 
 static enum rc check_privacy(struct slice value, struct err *err)
@@ -97,12 +106,76 @@ static enum rc check_claim(struct slice claim, struct err *err)
     return RC_OK;
 }
 
+/* Whoever looks for a definition gives its id or its name: none of these is the other. */
+static enum rc check_definition_name(struct slice name, struct err *err)
+{
+    struct uuid id;
+    if (uuid_parse(name, &id))
+        return err_set(err, RC_INVALID, "a name does not look like an id");
+    return check_name(name, err);
+}
+
+static enum rc check_visibility(struct slice value, struct err *err)
+{
+    return check_one_of(value, (const char *const[]){"project", "personal", NULL}, err);
+}
+
+/* A day, or a moment as time_format() writes it: their texts are in the order of time. */
+static enum rc check_moment(struct slice value, struct err *err)
+{
+    char text[TIME_TEXT_BYTES];
+    unix_ms when;
+    bool is_day = value.len == strlen("2026-01-31");
+    if (!time_parse(value, &when) || !(is_day || slice_eq_str(value, time_format(when, text))))
+        return err_set(err, RC_INVALID,
+                       "give a day, 2026-01-31, or a moment, "
+                       "2026-01-31T12:00:00.000Z");
+    return RC_OK;
+}
+
+static enum rc check_note(struct slice value, struct err *err)
+{
+    if (value.len == 0 || value.len > 1000)
+        return err_set(err, RC_INVALID, "a text has 1 to 1000 bytes");
+    return RC_OK;
+}
+
+static enum rc check_word_or_none(struct slice value, struct err *err)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.data[i];
+        if (value.len > 40 || !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
+            return err_set(err, RC_INVALID, "a kind is a word of a-z, 0-9 and _, at most 40 long");
+    }
+    return RC_OK;
+}
+
+static enum rc check_colour(struct slice value, struct err *err)
+{
+    bool is_good = value.len == 0 || (value.len == 7 && value.data[0] == '#');
+    for (size_t i = 1; i < value.len && is_good; i++)
+        is_good = strchr("0123456789abcdef", value.data[i]) != NULL;
+    if (!is_good)
+        return err_set(err, RC_INVALID, "a colour is written #2f80ed, or is empty");
+    return RC_OK;
+}
+
+static enum rc check_count_by(struct slice value, struct err *err)
+{
+    return check_one_of(value, (const char *const[]){"visitors", "users", NULL}, err);
+}
+
 /* clang-format off */
 #define TEXT(n, chk)       {.name = n, .kind = COLUMN_TEXT, .is_writable = true, .check = chk}
 #define LIST(n, k, chk)    {.name = n, .kind = k, .is_writable = true, .check = chk}
 #define NUMBER(n, most)    {.name = n, .kind = COLUMN_INT, .is_writable = true, .max = most}
 #define SEEN(n, k)         {.name = n, .kind = k}
 #define SEEN_AS(n, k, sql_) {.name = n, .kind = k, .sql = sql_}
+#define JSON(n)            {.name = n, .kind = COLUMN_JSON, .is_writable = true, \
+                            .max = DEFINITION_JSON_MAX}
+#define MADE               SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT), \
+                           SEEN("updated_at", COLUMN_TIME), SEEN("version", COLUMN_INT)
+#define DEFINITION(type, table) type, table, "id", "project_id", "analytics"
 /* clang-format on */
 
 const struct entity tenant_entities[TENANT_ENTITIES] = {
@@ -168,4 +241,20 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                     SEEN("last_seen_at", COLUMN_TIME),
                                     SEEN("expires_at", COLUMN_TIME),
                                     SEEN("ended_at", COLUMN_TIME)}},
+    [TENANT_GOAL] = {DEFINITION("goal", "goals"),
+                     .columns = {TEXT("name", check_definition_name), JSON("filters"),
+                                 JSON("revenue"), MADE}},
+    [TENANT_SEGMENT] = {DEFINITION("segment", "segments"),
+                        .columns = {TEXT("name", check_definition_name), JSON("filters"),
+                                    TEXT("visibility", check_visibility), MADE}},
+    [TENANT_COHORT] = {DEFINITION("cohort", "cohorts"),
+                       .columns = {TEXT("name", check_definition_name),
+                                   TEXT("count_by", check_count_by), JSON("conditions"),
+                                   SEEN("list_id", COLUMN_TEXT), SEEN("size", COLUMN_INT), MADE}},
+    [TENANT_ANNOTATION] = {DEFINITION("annotation", "annotations"),
+                           .columns = {TEXT("at", check_moment), TEXT("text", check_note),
+                                       TEXT("kind", check_word_or_none),
+                                       TEXT("colour", check_colour), MADE}},
+    [TENANT_REPORT] = {DEFINITION("report", "saved_reports"),
+                       .columns = {TEXT("name", check_definition_name), JSON("question"), MADE}},
 };

@@ -27,7 +27,8 @@ struct tenant {
 };
 
 enum rc tenant_migrate(struct state *s, struct err *err) MUST_CHECK;
-void tenant_random_text(char *to, size_t len); /* base62, and a NUL */
+enum rc definition_migrate(struct state *s, struct err *err) MUST_CHECK; /* behind the other */
+void tenant_random_text(char *to, size_t len);                           /* base62, and a NUL */
 /* The organisation of a project, as text in ret; empty if there is none. */
 struct slice tenant_org_of(struct tenant *t, struct slice project, char ret[UUID_TEXT_LEN + 1]);
 /* ---- names of projects (names.c) ---- */

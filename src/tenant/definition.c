@@ -1,0 +1,304 @@
+/* WHAT  definition.h: rows of goals, segments, cohorts, annotations, reports.
+ * WHY   One set of statements for all of them, made of the entity's table and columns alone. Each
+ *       is bound to the project; where a thing can be a person's own, to the viewer as well.
+ *       Limits, names and versions are looked at inside the transaction of the change. */
+#include "tenant/definition.h"
+
+#include <stdio.h>
+
+#include "base/must.h"
+#include "tenant/entity_int.h"
+#include "tenant/tenant_int.h"
+
+enum { SQL_BYTES_MAX = 4096, LIST_ITEMS_MAX = 100, ARENA_BYTES = 64 << 10, ARENA_MAX = 1 << 20 };
+
+#define COMMON                                                                          \
+    "id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects (id),"           \
+    "created_at BIGINT NOT NULL, created_by TEXT NOT NULL, updated_at BIGINT NOT NULL," \
+    "version BIGINT NOT NULL DEFAULT 1,"
+static const struct state_migration migrations[] = {
+    {1, "CREATE TABLE goals (" COMMON " name TEXT NOT NULL DEFAULT '',"
+        " filters TEXT NOT NULL DEFAULT '[]', revenue TEXT);"
+        "CREATE UNIQUE INDEX goals_by_name ON goals (project_id, name);"
+        "CREATE TABLE segments (" COMMON " name TEXT NOT NULL DEFAULT '',"
+        " filters TEXT NOT NULL DEFAULT '[]', visibility TEXT NOT NULL DEFAULT 'project');"
+        "CREATE UNIQUE INDEX segments_by_name ON segments (project_id, name,"
+        " (CASE visibility WHEN 'personal' THEN created_by ELSE '' END));"
+        /* dynamic: conditions; static: a list of people, which is never changed, only replaced */
+        "CREATE TABLE cohort_lists (id TEXT PRIMARY KEY,"
+        " project_id TEXT NOT NULL REFERENCES projects (id), members BLOB NOT NULL);"
+        "CREATE TABLE cohorts (" COMMON " name TEXT NOT NULL DEFAULT '',"
+        " count_by TEXT NOT NULL DEFAULT 'visitors', conditions TEXT,"
+        " list_id TEXT REFERENCES cohort_lists (id), size BIGINT);"
+        "CREATE UNIQUE INDEX cohorts_by_name ON cohorts (project_id, name);"
+        "CREATE TABLE annotations (" COMMON " at TEXT NOT NULL DEFAULT '',"
+        " text TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',"
+        " colour TEXT NOT NULL DEFAULT '');"
+        "CREATE INDEX annotations_by_time ON annotations (project_id, at);"
+        "CREATE TABLE saved_reports (" COMMON " name TEXT NOT NULL DEFAULT '',"
+        " question TEXT NOT NULL DEFAULT '{}');"
+        "CREATE UNIQUE INDEX saved_reports_by_name ON saved_reports (project_id, name);"},
+};
+
+enum rc definition_migrate(struct state *s, struct err *err)
+{
+    return state_migrate(s, "definition", migrations, COUNT_OF(migrations), err);
+}
+
+/* ---- reading ---- */
+static bool is_personal(enum tenant_entity entity)
+{
+    return entity == TENANT_SEGMENT;
+}
+
+/* ?1 the project, ?2 the viewer: PostgreSQL does not take a parameter that a statement lacks. */
+static void add_where(enum tenant_entity entity, struct buf *sql)
+{
+    buf_addf(sql, "project_id = ?1 AND (%s created_by = ?2)",
+             is_personal(entity) ? "visibility = 'project' OR" : "1 = 1 OR");
+}
+
+static enum rc read_rows(struct state *s, enum tenant_entity entity,
+                         const struct tenant_definitions *where, const char *more,
+                         struct slice what, struct entity_rows *rows, struct err *err)
+{
+    CLEANUP(buf_done) struct buf sql;
+    rows->entity = &tenant_entities[entity];
+    entity_select(rows->entity, &sql);
+    add_where(entity, &sql);
+    buf_add_str(&sql, more);
+    return state_run(s, buf_cstr(&sql),
+                     (struct state_value[]){STATE_SLICE(where->project), STATE_SLICE(where->viewer),
+                                            STATE_SLICE(what)},
+                     3, entity_add_row, rows, err);
+}
+
+static enum rc read_one(struct state *s, enum tenant_entity entity,
+                        const struct tenant_definitions *where, const char *more, struct slice what,
+                        struct buf *out, struct err *err)
+{
+    struct entity_rows rows = {.out = out, .limit = 1};
+    TRY(read_rows(s, entity, where, more, what, &rows, err));
+    if (rows.count == 0)
+        return err_set(err, RC_NOTFOUND, "there is no %s '%.*s'", rows.entity->type,
+                       (int)(what.len < 60 ? what.len : 60), what.data);
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "it is too long to be shown");
+}
+
+enum rc tenant_definition_show(struct state *s, enum tenant_entity entity,
+                               const struct tenant_definitions *where, struct slice id,
+                               struct buf *out, struct err *err)
+{
+    return read_one(s, entity, where, " AND id = ?3", id, out, err);
+}
+
+enum rc tenant_definition_find(struct state *s, enum tenant_entity entity,
+                               const struct tenant_definitions *where, struct slice id_or_name,
+                               struct buf *out, struct err *err)
+{
+    return read_one(s, entity, where,
+                    is_personal(entity)
+                        ? " AND (id = ?3 OR name = ?3) ORDER BY id = ?3 DESC, visibility LIMIT 1"
+                        : " AND (id = ?3 OR name = ?3) ORDER BY id = ?3 DESC LIMIT 1",
+                    id_or_name, out, err);
+}
+
+enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
+                               const struct tenant_definitions *where, struct slice after,
+                               struct buf *out, struct err *err)
+{
+    struct entity_rows rows = {.out = out, .limit = LIST_ITEMS_MAX};
+    char more[60];
+    snprintf(more, sizeof(more), " AND id > ?3 ORDER BY id LIMIT %d", LIST_ITEMS_MAX + 1);
+    buf_add_str(out, "{\"data\":[");
+    TRY(read_rows(s, entity, where, more, after, &rows, err));
+    if (rows.is_more)
+        buf_addf(out, "],\"next\":\"%s\"}", rows.last);
+    else
+        buf_add_str(out, "],\"next\":null}");
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
+}
+
+enum rc tenant_definition_all(struct state *s, enum tenant_entity entity,
+                              const struct tenant_definitions *where, struct buf *out,
+                              struct err *err)
+{
+    struct entity_rows rows = {.out = out};
+    buf_add_char(out, '[');
+    TRY(read_rows(s, entity, where, " AND id > ?3 ORDER BY id", SLICE_EMPTY, &rows, err));
+    buf_add_char(out, ']');
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
+}
+
+/* ---- changing ---- */
+struct definition_change {
+    const struct entity *entity;
+    enum tenant_entity kind;
+    const struct tenant_definitions *where;
+    struct slice id, actor;
+    int64_t version;
+    struct entity_values values;
+    struct arena *arena;
+};
+
+static enum rc explain(const struct definition_change *d, enum rc rc, struct err *err)
+{
+    if (rc == RC_EXISTS)
+        return err_set(err, rc, "there is a %s of that name already", d->entity->type);
+    return rc;
+}
+
+static enum rc has_room(struct state *s, const struct definition_change *d, struct err *err)
+{
+    char sql[120];
+    int64_t count = 0;
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s WHERE project_id = ?1", d->entity->table);
+    TRY(state_run_i64(s, sql, &STATE_SLICE(d->where->project), 1, &count, err));
+    if (count >= DEFINITIONS_MAX)
+        return err_set(err, RC_CONFLICT, "the project has %d of them already: remove some",
+                       DEFINITIONS_MAX);
+    return RC_OK;
+}
+
+static enum rc insert_apply(void *arg, struct state *s, struct err *err)
+{
+    const struct definition_change *d = arg;
+    char sql[200];
+    TRY(has_room(s, d, err));
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO %s (id, project_id, created_at, created_by, updated_at%s) VALUES (?1, "
+             "?2, ?3, ?4, ?3%s)",
+             d->entity->table, d->kind == TENANT_ANNOTATION ? "" : ", name",
+             d->kind == TENANT_ANNOTATION ? "" : ", ?1"); /* until the update: nobody else's */
+    TRY(state_run(s, sql,
+                  (struct state_value[]){STATE_SLICE(d->id), STATE_SLICE(d->where->project),
+                                         STATE_I64(unix_now().ms), STATE_SLICE(d->actor)},
+                  4, NULL, NULL, err));
+    return explain(d, entity_update(s, d->entity, d->where->project, d->id, &d->values, err), err);
+}
+
+/* That it is there for this viewer, in the version that was meant. */
+static enum rc check_version(struct state *s, const struct definition_change *d, struct err *err)
+{
+    CLEANUP(buf_done) struct buf sql;
+    int64_t version = 0;
+    buf_init(&sql, SQL_BYTES_MAX);
+    buf_addf(&sql, "SELECT version FROM %s WHERE ", d->entity->table);
+    add_where(d->kind, &sql);
+    buf_add_str(&sql, " AND id = ?3");
+    TRY(state_run_i64(s, buf_cstr(&sql),
+                      (struct state_value[]){STATE_SLICE(d->where->project),
+                                             STATE_SLICE(d->where->viewer), STATE_SLICE(d->id)},
+                      3, &version, err));
+    if (version == 0)
+        return err_set(err, RC_NOTFOUND, "there is no such %s", d->entity->type);
+    if (d->version && d->version != version)
+        return err_set(err, RC_STALE, "it was changed meanwhile: its version is %lld, not %lld",
+                       (long long)version, (long long)d->version);
+    return RC_OK;
+}
+
+static enum rc update_apply(void *arg, struct state *s, struct err *err)
+{
+    const struct definition_change *d = arg;
+    char sql[160];
+    TRY(check_version(s, d, err));
+    TRY(explain(d, entity_update(s, d->entity, d->where->project, d->id, &d->values, err), err));
+    snprintf(sql, sizeof(sql),
+             "UPDATE %s SET version = version + 1, updated_at = ?1 WHERE id = ?2 AND project_id = "
+             "?3",
+             d->entity->table);
+    return state_run(s, sql,
+                     (struct state_value[]){STATE_I64(unix_now().ms), STATE_SLICE(d->id),
+                                            STATE_SLICE(d->where->project)},
+                     3, NULL, NULL, err);
+}
+
+static enum rc remove_apply(void *arg, struct state *s, struct err *err)
+{
+    const struct definition_change *d = arg;
+    char sql[120];
+    TRY(check_version(s, d, err));
+    snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id = ?1 AND project_id = ?2",
+             d->entity->table);
+    return state_run(s, sql,
+                     (struct state_value[]){STATE_SLICE(d->id), STATE_SLICE(d->where->project)}, 2,
+                     NULL, NULL, err);
+}
+
+static enum rc change(struct ctx *ctx, struct tenant *t, struct definition_change *d,
+                      const char *verb, enum rc (*apply)(void *, struct state *, struct err *),
+                      struct err *err)
+{
+    char action[40], org[UUID_TEXT_LEN + 1];
+    snprintf(action, sizeof(action), "%s.%s", d->entity->type, verb);
+    d->actor = slice_str(ctx->claims->actor.id);
+    return tenant_change(ctx, t,
+                         &(struct tenant_change){.action = action,
+                                                 .entity = d->kind,
+                                                 .parent = d->where->project,
+                                                 .id = d->id,
+                                                 .org = tenant_org_of(t, d->where->project, org),
+                                                 .apply = apply,
+                                                 .arg = d},
+                         err);
+}
+
+static enum rc read_object(struct definition_change *d, struct slice object, struct err *err)
+{
+    yyjson_val *root;
+    TRY(json_parse(d->arena, object, &root, err));
+    return entity_read(d->entity, root, d->arena, &d->values, err);
+}
+
+static enum rc change_with(struct ctx *ctx, struct tenant *t, struct definition_change *d,
+                           struct slice object, const char *verb,
+                           enum rc (*apply)(void *, struct state *, struct err *), struct err *err)
+{
+    struct arena arena;
+    arena_init(&arena, ARENA_BYTES, ARENA_MAX);
+    d->arena = &arena;
+    enum rc rc = read_object(d, object, err);
+    if (rc == RC_OK)
+        rc = change(ctx, t, d, verb, apply, err);
+    arena_done(&arena);
+    return rc;
+}
+
+static struct definition_change change_of(enum tenant_entity entity,
+                                          const struct tenant_definitions *where, struct slice id)
+{
+    must(entity >= TENANT_GOAL && entity <= TENANT_REPORT);
+    return (struct definition_change){
+        .entity = &tenant_entities[entity], .kind = entity, .where = where, .id = id};
+}
+
+enum rc tenant_definition_create(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
+                                 const struct tenant_definitions *where, struct slice object,
+                                 struct uuid *ret_id, struct err *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    struct uuid id = uuid_v7(unix_now());
+    struct definition_change d = change_of(entity, where, slice_str(uuid_format(&id, text)));
+    TRY(change_with(ctx, t, &d, object, "create", insert_apply, err));
+    *ret_id = id;
+    return RC_OK;
+}
+
+enum rc tenant_definition_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
+                                 const struct tenant_definitions *where, struct slice id,
+                                 int64_t version, struct slice object, struct err *err)
+{
+    struct definition_change d = change_of(entity, where, id);
+    d.version = version;
+    return change_with(ctx, t, &d, object, "update", update_apply, err);
+}
+
+enum rc tenant_definition_remove(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
+                                 const struct tenant_definitions *where, struct slice id,
+                                 int64_t version, struct err *err)
+{
+    struct definition_change d = change_of(entity, where, id);
+    d.version = version;
+    return change(ctx, t, &d, "remove", remove_apply, err);
+}
