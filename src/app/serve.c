@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "analytics/definition/definition.h"
 #include "analytics/ingest/ingest.h"
 #include "analytics/report/query.h"
 #include "app/cli.h"
@@ -28,7 +29,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
-enum { SERVICES = 6 /* the last only on the control socket */ };
+enum { SERVICES = 7 /* the last only on the control socket */ };
 
 struct server {
     struct cli cli;
@@ -36,6 +37,7 @@ struct server {
     struct health health;
     struct control control;
     struct ingest *ingest;
+    struct definition *definition;
     struct query *query;
     struct access *access;
     struct web *web;
@@ -183,7 +185,10 @@ static enum rc start_services(struct server *s, struct err *err)
                                         .salts = s->node.salts,
                                         .tracker_path = s->cli.cfg.tracker_endpoint_path},
                    &s->ingest, err));
-    TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
+    s->definition = definition_new(&(struct definition_cfg){.tenant = s->node.tenant});
+    TRY(query_new(
+        &(struct query_cfg){.pool = s->node.pool, .stored = definition_source(s->definition)},
+        &s->query, err));
     s->services[0] = ingest_service(s->ingest);
     s->services[1] = query_service(s->query);
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
@@ -199,6 +204,7 @@ static enum rc start_services(struct server *s, struct err *err)
                                   .endpoint_path = s->cli.cfg.tracker_endpoint_path},
                 &s->web, err));
     s->services[4] = web_service(s->web);
+    s->services[5] = definition_service(s->definition);
     s->services[SERVICES - 1] = control_service(&s->control);
     TRY(new_api(s, SERVICES - 1, false, &s->public_api, err));
     TRY(new_api(s, SERVICES, true, &s->control_api, err));
@@ -239,6 +245,7 @@ static void stop(struct server *s)
     access_free(s->access);
     web_free(s->web);
     query_free(s->query);
+    definition_free(s->definition);
     ingest_free(s->ingest);
     node_close(&s->node);
     cidr_set_done(&s->proxies.trusted);

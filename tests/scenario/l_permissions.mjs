@@ -115,6 +115,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/projects\/\{projectId\}\//, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/query(\/sql)?$/, 'stats:read'],
     [/^\/api\/v2\/query$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],
     [/\/members(\/.*)?$/, 'org:read', 'members:write'],
     [/\{orgId\}\/invitations(\/.*)?$/, 'members:write'],

@@ -193,9 +193,13 @@ const visitors = (rows) => distinct(rows.map((r) => (r.event ?? r.visit).visitor
 const sum = (list) => list.reduce((a, b) => a + b, 0);
 const over = (a, b) => (b ? a / b : null);
 const visitsIn = (rows) => [...new Set(rows.map((r) => r.visit).filter(Boolean))];
-const byCurrency = (rows, make) => {
+const byCurrency = (rows, make, worth) => {
   const out = {};
-  for (const r of rows) if (r.event.currency) (out[r.event.currency] ??= []).push(r.event.revenue);
+  for (const r of rows) {
+    const n = worth ? numberOf(r, worth.property) : null;
+    if (worth && n !== null) (out[worth.currency] ??= []).push(n);
+  }
+  for (const r of worth ? [] : rows) if (r.event.currency) (out[r.event.currency] ??= []).push(r.event.revenue);
   return Object.fromEntries(Object.entries(out).map(([k, v]) => [k, make(v)]));
 };
 const onlyVisits = new Set(['visits', 'views_per_visit', 'bounce_rate', 'visit_duration']);
@@ -227,8 +231,8 @@ function valueOf(metric, kind, rows, all) {
     case 'percentage': return over(100 * visitors(rows), visitors(all.list(kind)));
     case 'conversion_rate': return over(100 * visitors(rows), visitors(all.list(kind, { goal: false })));
     case 'group_conversion_rate': return over(100 * visitors(rows.filter((r) => all.passes(r, all.q.goal))), visitors(rows));
-    case 'total_revenue': return byCurrency(rows, sum);
-    case 'average_revenue': return byCurrency(rows, (v) => sum(v) / v.length);
+    case 'total_revenue': return byCurrency(rows, sum, all.q.worth);
+    case 'average_revenue': return byCurrency(rows, (v) => sum(v) / v.length, all.q.worth);
     default: {
       const [how, ...name] = metric.split(':');
       const numbers = rows.map((r) => numberOf(r, name.join(':'))).filter((x) => x !== null).sort((a, b) => a - b);

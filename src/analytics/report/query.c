@@ -274,6 +274,10 @@ static void work(struct ctx *ctx, void *arg)
     struct query_call *call = arg;
     CLEANUP(buf_done) struct buf result;
     buf_init(&result, call->query->cfg.answer_bytes_max);
+    if (call->prepare)
+        call->rc = call->prepare(call, &call->err);
+    if (call->rc != RC_OK)
+        return;
     struct store_client *client = store_pool_take(call->query->cfg.pool);
     call->rc = client ? ask_all(ctx, call, client, &result, &call->err)
                       : err_set(&call->err, RC_UNAVAILABLE, "the store cannot be reached");
@@ -285,15 +289,23 @@ static void work(struct ctx *ctx, void *arg)
         call->rc = err_set(&call->err, RC_LIMIT, "the answer is too large: ask for fewer rows");
 }
 
+void query_fail(struct query_call *call)
+{
+    if (call->err.rc == RC_OK)
+        (void)err_set(&call->err, call->rc, "%s", rc_text(call->rc));
+    if (call->fail)
+        call->fail(call);
+    else
+        api_problem(call->req, call->rc, "%s", call->err.text);
+}
+
 static void answer(struct query_call *call)
 {
     static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
     if (call->rc == RC_OK)
         api_answer(call->req, 200, "application/json", buf_slice(&call->body), &no_cache, 1);
-    else if (call->fail)
-        call->fail(call);
     else
-        api_problem(call->req, call->rc, "%s", call->err.text);
+        query_fail(call);
     /* The request's arena, and call with it, is gone now. */
 }
 
@@ -323,9 +335,9 @@ struct slice query_time_zone(const struct api_request *req)
     return req->project->time_zone.len ? req->project->time_zone : SLICE_LIT("UTC");
 }
 
-void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template)
+enum rc query_begin(struct query_call *call, const char *sql_template, struct err *err)
 {
-    struct api_request *req = call->req;
+    const struct api_request *req = call->req;
     must(req->project); /* the router's promise */
     query_param(call, "project", slice_of(req->project->id_text, UUID_TEXT_LEN));
     query_param_u64(call, "now", (uint64_t)(unix_now().ms / 1000));
@@ -335,11 +347,22 @@ void query_run(struct ctx *ctx, struct query_call *call, const char *sql_templat
         query_param(call, "start", call->range.start);
     if (call->range.end.len)
         query_param(call, "end", call->range.end);
-    if (query_next(call, sql_template, &call->err) != RC_OK) {
-        api_problem(req, call->err.rc, "%s", call->err.text);
-        return;
-    }
-    net_loop_work(ctx, req->net->loop, work, done, call);
+    return query_next(call, sql_template, err);
+}
+
+void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template)
+{
+    call->rc = query_begin(call, sql_template, &call->err);
+    if (call->rc == RC_OK)
+        query_run_begun(ctx, call);
+    else
+        query_fail(call);
+}
+
+void query_run_begun(struct ctx *ctx, struct query_call *call)
+{
+    must(call->prepare || call->sql);
+    net_loop_work(ctx, call->req->net->loop, work, done, call);
 }
 
 enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,

@@ -8,6 +8,7 @@
  * store is asked on the worker pool. */
 #include <stdint.h>
 
+#include "analytics/report/stored.h"
 #include "api/api.h"
 #include "store/store.h"
 
@@ -16,6 +17,8 @@ struct query_cfg {
     uint32_t seconds_max;      /* per question, in the store; 0 = 20 */
     uint64_t memory_bytes_max; /* per question, in the store; 0 = the store's own limit */
     uint64_t answer_bytes_max; /* 0 = 64 MiB */
+    /* What questions may name; borrowed. NULL: nothing is stored anywhere. */
+    const struct stored_source *stored;
 };
 struct query;
 enum rc query_new(const struct query_cfg *cfg, struct query **ret_query,

@@ -38,6 +38,9 @@ struct query_call {
     void *user; /* the route's own */
     const char *format;
     const char *sql;
+    /* On the worker, before the first statement, which it makes (query_begin). NULL: it is made
+     * already. */
+    enum rc (*prepare)(struct query_call *call, struct err *err);
     /* After each statement, on the worker: another one to run with the same client (query_next), or
      * false in *ret_has_next, and result is what shape gets. NULL: one statement. */
     enum rc (*next)(struct query_call *call, struct slice result, bool *ret_has_next,
@@ -80,6 +83,11 @@ bool query_zone_ok(struct slice zone);                       /* has the form of 
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, inside ctx, whatever happens. */
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
+/* The same in two steps: the first statement is made here, or on the worker by prepare(). */
+void query_run_begun(struct ctx *ctx, struct query_call *call);
+enum rc query_begin(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
+/* An error instead of an answer, on the loop: call->rc and err say which. */
+void query_fail(struct query_call *call);
 /* From next(): the following statement. */
 enum rc query_next(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
 /* {"<name>":[<row>,…]} for rows of JSONEachRow; name in call->user. */

@@ -73,8 +73,7 @@ void report_field_names(struct buf *out)
 #define SCROLL                                                          \
     "arraySum(mapValues(maxMapIf(map(visitor, scroll_depth), " SCROLLED \
     "))) / uniqExactIf(visitor, " SCROLLED ")"
-#define REVENUE(aggregate) \
-    "toJSONString(" aggregate "If(map(toString(currency), revenue), currency != ''))"
+#define REVENUE(aggregate) "toJSONString(" aggregate "If($WORTH))"
 
 /* SQL over the rows of a source: events; visits; events with the visit that each belongs to. */
 static const struct report_metric_def metrics[] = {

@@ -8,17 +8,16 @@
 #include <stdio.h>
 
 static const char *const op_names[OP_COUNT] = {
-    "and",         "or",           "not",        "has_done",     "has_not_done",
-    "is",          "is_not",       "contains",   "contains_not", "matches",
-    "matches_not", "exists",       "not_exists", "greater",      "greater_or_equal",
-    "less",        "less_or_equal"};
+    "and",    "or",         "not",      "has_done",         "has_not_done", "segment",
+    "is",     "is_not",     "contains", "contains_not",     "matches",      "matches_not",
+    "exists", "not_exists", "greater",  "greater_or_equal", "less",         "less_or_equal"};
 
 /* ---- reading ---- */
 static bool take_filter(struct report *r, const struct report_at *at, yyjson_val *v, uint32_t depth,
                         struct report_filter **ret_filter);
 
-static bool take_list(struct report *r, const struct report_at *at, yyjson_val *list,
-                      uint32_t depth, struct report_filter **ret_first)
+bool report_take_filter_list(struct report *r, const struct report_at *at, yyjson_val *list,
+                             uint32_t depth, struct report_filter **ret_first)
 {
     struct report_filter **last = ret_first;
     size_t i, n;
@@ -174,16 +173,20 @@ static bool take_node(struct report *r, const struct report_at *at, yyjson_val *
                       struct report_filter *f)
 {
     const struct report_at inner = {.up = at, .index = 1};
-    if (f->op > OP_HAS_NOT_DONE)
+    if (f->op > OP_SEGMENT)
         return take_simple(r, at, v, f);
     if (yyjson_arr_size(v) != 2)
         return report_fail(r, at, "give [\"%s\", %s]", op_names[f->op],
-                           f->op <= OP_OR ? "[filters]" : "filter");
+                           f->op <= OP_OR        ? "[filters]"
+                           : f->op == OP_SEGMENT ? "id or name"
+                                                 : "filter");
+    if (f->op == OP_SEGMENT)
+        return report_take_segment(r, &inner, yyjson_arr_get(v, 1), depth, f);
     if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
         return take_done(r, &inner, yyjson_arr_get(v, 1), depth, f);
     if (f->op == OP_NOT)
         return take_filter(r, &inner, yyjson_arr_get(v, 1), depth + 1, &f->children);
-    return take_list(r, &inner, yyjson_arr_get(v, 1), depth + 1, &f->children);
+    return report_take_filter_list(r, &inner, yyjson_arr_get(v, 1), depth + 1, &f->children);
 }
 
 static bool find_op(struct slice name, enum report_op *ret_op)
@@ -231,43 +234,58 @@ bool report_take_filters(struct report *r, const struct report_at *at, yyjson_va
         return report_fail(r, at, "no memory for this question");
     all->op = OP_AND;
     *ret_filter = all;
-    return take_list(r, at, v, 1, &all->children);
+    return report_take_filter_list(r, at, v, 1, &all->children);
 }
 
-/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]]; both: both hold. */
+static bool take_event(struct report *r, const struct report_at *at, yyjson_val *v,
+                       struct report_filter **ret)
+{
+    CLEANUP(buf_done) struct buf text;
+    yyjson_val *list;
+    struct slice name = SLICE_EMPTY;
+    buf_init(&text, 16 << 10);
+    if (!report_take_text(r, at, v, REPORT_NAME_BYTES_MAX, &name))
+        return false;
+    buf_add_str(&text, "[[\"is\",\"event\",[");
+    buf_add_json(&text, name);
+    buf_add_str(&text, "]]]");
+    if (!buf_ok(&text) || json_parse(r->arena, buf_slice(&text), &list, NULL) != RC_OK)
+        return report_fail(r, at, "there is no memory for it");
+    return report_take_filters(r, at, list, ret);
+}
+
+/* Two ANDs are one. */
+static void add_further(struct report_filter **all, struct report_filter *further)
+{
+    if (!*all) {
+        *all = further;
+        return;
+    }
+    struct report_filter *last = (*all)->children;
+    while (last->next)
+        last = last->next;
+    if (further)
+        last->next = further->children;
+}
+
 bool report_take_which(struct report *r, const struct report_at *at, yyjson_val *v,
                        struct report_filter **ret)
 {
     const struct report_at at_event = {.up = at, .name = "event"},
+                           at_goal = {.up = at, .name = "goal"},
                            at_filters = {.up = at, .name = "filters"};
-    yyjson_val *event = json_get(v, "event"), *list = NULL;
-    struct report_filter *further = NULL;
-    struct slice name;
+    yyjson_val *event = json_get(v, "event"), *goal = json_get(v, "goal");
+    struct report_filter *part = NULL;
     *ret = NULL;
-    if (event) {
-        CLEANUP(buf_done) struct buf text;
-        buf_init(&text, 16 << 10);
-        if (!report_take_text(r, &at_event, event, REPORT_NAME_BYTES_MAX, &name))
-            return false;
-        buf_add_str(&text, "[[\"is\",\"event\",[");
-        buf_add_json(&text, name);
-        buf_add_str(&text, "]]]");
-        if (!buf_ok(&text) || json_parse(r->arena, buf_slice(&text), &list, NULL) != RC_OK)
-            return report_fail(r, &at_event, "there is no memory for it");
-        if (!report_take_filters(r, &at_event, list, ret))
-            return false;
-    }
-    if (!report_take_filters(r, &at_filters, json_get(v, "filters"), event ? &further : ret))
+    if (event && !take_event(r, &at_event, event, ret))
         return false;
-    if (!*ret && !further)
-        return report_fail(r, at, "say which events: {\"event\": \"signup\"}, or filters");
-    if (*ret && further) {
-        struct report_filter *last = (*ret)->children;
-        while (last->next)
-            last = last->next;
-        last->next = further->children;
-    }
-    return true;
+    if (goal && !report_take_stored_goal(r, &at_goal, goal, &part))
+        return false;
+    add_further(ret, part);
+    if (!report_take_filters(r, &at_filters, json_get(v, "filters"), &part))
+        return false;
+    add_further(ret, part);
+    return *ret || report_fail(r, at, "say which events: {\"event\": \"signup\"}, goal or filters");
 }
 
 /* ---- writing ---- */

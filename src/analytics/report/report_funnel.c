@@ -35,7 +35,7 @@ static const uint64_t window_max_s = UINT64_C(366) * 86400;
 /* ---- reading ---- */
 static bool take_step(struct report *r, const struct report_at *at, yyjson_val *v)
 {
-    static const char *const names[] = {"name", "event", "filters", NULL};
+    static const char *const names[] = {"name", "event", "goal", "filters", NULL};
     const struct report_at at_name = {.up = at, .name = names[0]};
     struct funnel *f = r->own;
     struct step *step = &f->steps[f->step_count++];
@@ -49,7 +49,7 @@ static bool take_step(struct report *r, const struct report_at *at, yyjson_val *
 
 static bool take_exclusion(struct report *r, const struct report_at *at, yyjson_val *v)
 {
-    static const char *const names[] = {"from", "to", "event", "filters", NULL};
+    static const char *const names[] = {"from", "to", "event", "goal", "filters", NULL};
     const struct report_at at_from = {.up = at, .name = names[0]},
                            at_to = {.up = at, .name = names[1]};
     struct funnel *f = r->own;

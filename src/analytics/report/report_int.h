@@ -8,6 +8,7 @@
  * What a client wrote is only ever bound as a parameter (report_bind); statements are made of the
  * texts of this program. docs/definitions.md says what each number means. */
 #include "analytics/report/query_int.h"
+#include "analytics/report/stored.h"
 
 #include "codec/json.h"
 
@@ -36,6 +37,7 @@ struct report_at {
     const struct report_at *up; /* NULL: the whole */
     const char *name;           /* NULL: index */
     size_t index;
+    const char *stored; /* not NULL: what follows is inside of what is stored, called so */
 };
 
 /* ---- what can be asked about ---- */
@@ -100,6 +102,7 @@ enum report_op {
     OP_NOT,
     OP_HAS_DONE,
     OP_HAS_NOT_DONE,
+    OP_SEGMENT, /* as it is read; becomes OP_AND */
     OP_IS,
     OP_IS_NOT,
     OP_CONTAINS,
@@ -168,9 +171,17 @@ struct report_kind {
 #include "analytics/report/report_kind.def"
 #undef REPORT_KIND
 
+/* What a stored goal is worth. */
+struct report_worth {
+    bool is_known;
+    struct report_dim number; /* a property */
+    uint32_t currency;        /* parameter */
+};
 struct report {
     struct arena *arena;
-    struct err err; /* why the question was refused */
+    const struct stored_lookup *lookup; /* NULL: nothing can be looked up here */
+    bool needs_lookup;                  /* and so it was refused */
+    struct err err;                     /* why the question was refused */
     const struct report_kind *kind;
     void *own; /* what the kind has read: a struct of its file */
     struct report_metric metrics[REPORT_METRICS_MAX];
@@ -180,6 +191,7 @@ struct report {
     struct report_range range;
     struct slice timezone;               /* empty: the project's, until report_run_start() */
     struct report_filter *filter, *goal; /* OP_AND; NULL: none */
+    struct report_worth worth;           /* of the goal */
     enum report_bots bots;
     bool knows_kind; /* kind is a dimension or filter: rows of any kind count */
     bool by_user;    /* report_take_actor: users instead of visitors */
@@ -199,8 +211,11 @@ struct report {
     int64_t first_day, last_day, compare_first_day, compare_last_day;
 };
 
-/* False: r->err says why, beginning with the JSON pointer. body lives as long as the arena. */
-bool report_parse(struct report *r, struct arena *arena, struct slice body) MUST_CHECK;
+/* False: r->err says why, beginning with the JSON pointer. body lives as long as the arena. lookup
+ * may be NULL: then a question that names what is stored is refused with r->needs_lookup, to be
+ * read again where one may block. */
+bool report_parse(struct report *r, struct arena *arena, struct slice body,
+                  const struct stored_lookup *lookup) MUST_CHECK;
 
 /* ---- for the parsers ---- */
 bool report_fail(struct report *r, const struct report_at *at, const char *fmt, ...)
@@ -225,9 +240,28 @@ bool report_take_filters(struct report *r, const struct report_at *at, yyjson_va
                          struct report_filter **ret_filter);
 bool report_take_range(struct report *r, yyjson_val *root);
 bool report_take_compare(struct report *r, const struct report_at *at, yyjson_val *v);
-/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]]; both: both hold. */
+/* The same inside of others, at a depth of the tree: at least one. */
+bool report_take_filter_list(struct report *r, const struct report_at *at, yyjson_val *list,
+                             uint32_t depth, struct report_filter **ret_first);
+/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]], {"goal": id or name}
+ * for those of a stored goal; with filters beside it, all hold. */
 bool report_take_which(struct report *r, const struct report_at *at, yyjson_val *v,
                        struct report_filter **ret_filter);
+/* ---- what is stored (report_stored.c) ---- */
+struct report_found {
+    yyjson_val *object; /* as its GET shows it */
+    const char *label;  /* for messages: "segment 'DACH'" */
+};
+/* v: its id or name, or {"id": …}. */
+bool report_find_stored(struct report *r, const struct report_at *at, yyjson_val *v,
+                        enum stored_kind kind, struct report_found *ret);
+/* "goal": filters, or a stored one. */
+bool report_take_goal(struct report *r, const struct report_at *at, yyjson_val *v);
+bool report_take_stored_goal(struct report *r, const struct report_at *at, yyjson_val *v,
+                             struct report_filter **ret_filter);
+bool report_take_segment(struct report *r, const struct report_at *at, yyjson_val *v,
+                         uint32_t depth, struct report_filter *f);
+
 /* An array, and what takes one of its elements. With min 0 it may be absent or null. */
 struct report_list {
     uint32_t min, max;

@@ -17,11 +17,12 @@ const char *const report_unit_names[UNIT_COUNT] = {"minute", "hour",  "day",
                                                    "week",   "month", "year"};
 
 /* ---- mistakes ---- */
-static void add_pointer(struct buf *out, const struct report_at *at)
+/* From below `above` (NULL: from the whole) to `at`. */
+static void add_path(struct buf *out, const struct report_at *at, const struct report_at *above)
 {
-    if (!at)
+    if (!at || at == above)
         return;
-    add_pointer(out, at->up);
+    add_path(out, at->up, above);
     if (!at->name) {
         buf_addf(out, "/%zu", at->index);
         return;
@@ -35,6 +36,23 @@ static void add_pointer(struct buf *out, const struct report_at *at)
     }
 }
 
+/* Inside of what is stored: where the question names it, what it is, and the place in that. */
+static void add_pointer(struct buf *out, const struct report_at *at)
+{
+    const struct report_at *inner = NULL, *outer = NULL;
+    for (const struct report_at *a = at; a; a = a->up) {
+        if (!a->stored)
+            continue;
+        inner = inner ? inner : a;
+        outer = a;
+    }
+    if (inner) {
+        add_path(out, outer->up, NULL);
+        buf_addf(out, " (%s)", inner->stored);
+    }
+    add_path(out, at, inner);
+}
+
 bool report_fail(struct report *r, const struct report_at *at, const char *fmt, ...)
 {
     char text[sizeof(r->err.text)];
@@ -42,7 +60,7 @@ bool report_fail(struct report *r, const struct report_at *at, const char *fmt, 
     if (r->err.rc != RC_OK)
         return false; /* the first one counts */
     CLEANUP(buf_done) struct buf pointer;
-    buf_init(&pointer, 256);
+    buf_init(&pointer, 512);
     add_pointer(&pointer, at);
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
@@ -377,7 +395,7 @@ static bool take_common(struct report *r, yyjson_val *root)
     uint32_t word = BOTS_EXCLUDE;
     if (!report_take_range(r, root) ||
         !report_take_filters(r, &at_filters, json_get(root, "filters"), &r->filter) ||
-        !report_take_filters(r, &at_goal, json_get(root, "goal"), &r->goal) ||
+        !report_take_goal(r, &at_goal, json_get(root, "goal")) ||
         !report_take_word(r, &at_bots, json_get(root, "bots"), bots, COUNT_OF(bots), &word))
         return false;
     r->bots = (enum report_bots)word;
@@ -418,10 +436,12 @@ static bool take_kind(struct report *r, yyjson_val *root)
     return true;
 }
 
-bool report_parse(struct report *r, struct arena *arena, struct slice body)
+bool report_parse(struct report *r, struct arena *arena, struct slice body,
+                  const struct stored_lookup *lookup)
 {
     struct err err = ERR_INIT;
-    *r = (struct report){.arena = arena, .err = ERR_INIT, .limit = REPORT_LIMIT_MAX};
+    *r = (struct report){
+        .arena = arena, .lookup = lookup, .err = ERR_INIT, .limit = REPORT_LIMIT_MAX};
     if (json_parse(arena, body, &r->root, &err) != RC_OK)
         return report_fail(r, NULL, "is no JSON: %s", err.text);
     if (!yyjson_is_obj(r->root))

@@ -585,23 +585,23 @@ static bool is_site(const struct api_request *req, struct slice site)
                        tenant_project_by_name(req->view, site) == project);
 }
 
-static bool take_question(struct api_request *req, struct plausible *p, struct err *err)
+static bool parse(struct query_call *call, const struct stored_lookup *lookup)
 {
+    struct plausible *p = call->user;
+    struct report *r = &p->run.report;
     CLEANUP(buf_done) struct buf text;
-    struct arena *arena = req->net->arena;
-    struct rewriting w = {.out = &text, .err = err};
+    struct arena *arena = call->req->net->arena;
+    struct rewriting w = {.out = &text, .err = &r->err};
     buf_init(&text, BODY_BYTES_MAX);
+    *r = (struct report){.err = ERR_INIT};
     if (!rewrite(&w, p->root))
         return false;
     struct slice question = arena_copy(arena, buf_slice(&text));
     if (!buf_ok(&text) || arena->is_failed) {
-        (void)err_set(err, RC_LIMIT, "The question is too large");
+        (void)err_set(&r->err, RC_INVALID, "The question is too large");
         return false;
     }
-    if (report_parse(&p->run.report, arena, question))
-        return true;
-    *err = p->run.report.err;
-    return false;
+    return report_parse(r, arena, question, lookup);
 }
 
 void query_plausible(struct ctx *ctx, void *service, struct api_request *req)
@@ -626,10 +626,7 @@ void query_plausible(struct ctx *ctx, void *service, struct api_request *req)
                "access to the site you've requested.");
         return;
     }
-    if (!take_question(req, p, &err)) {
-        refuse(req, err.rc == RC_OK ? 503 : 400, err.text);
-        return;
-    }
+    p->run.parse = parse;
     call->user = p;
     call->shape = shape;
     call->fail = fail;

@@ -146,7 +146,8 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
     return RC_OK;
 }
 
-void report_run_start(struct ctx *ctx, struct query_call *call)
+/* ---- from the question to the first statement ---- */
+static enum rc begin(struct query_call *call, struct err *err)
 {
     struct report_run *run = call->user;
     CLEANUP(buf_done) struct buf sql;
@@ -160,7 +161,53 @@ void report_run_start(struct ctx *ctx, struct query_call *call)
     call->next = next;
     if (!call->shape)
         call->shape = run->is_sql_only ? shape_sql : shape;
-    query_run(ctx, call, buf_cstr(&sql));
+    return query_begin(call, buf_cstr(&sql), err);
+}
+
+static enum rc refused(const struct report *r, struct err *err)
+{
+    if (r->err.rc == RC_OK)
+        return err_set(err, RC_NOMEM, "no memory for this request");
+    *err = r->err;
+    return err->rc;
+}
+
+/* On the worker: what is stored may be read here. */
+static enum rc prepare(struct query_call *call, struct err *err)
+{
+    struct report_run *run = call->user;
+    const struct api_request *req = call->req;
+    const struct stored_lookup lookup = {
+        .source = call->query->cfg.stored,
+        .where = {.project = slice_of(req->project->id_text, UUID_TEXT_LEN),
+                  .viewer = slice_str(req->net->ctx->claims->actor.id)}};
+    if (!run->parse(call, &lookup))
+        return refused(&run->report, err);
+    return begin(call, err);
+}
+
+void report_run_start(struct ctx *ctx, struct query_call *call)
+{
+    struct report_run *run = call->user;
+    if (run->parse(call, NULL)) {
+        call->rc = begin(call, &call->err);
+        if (call->rc == RC_OK)
+            query_run_begun(ctx, call);
+        else
+            query_fail(call);
+    } else if (run->report.needs_lookup && call->query->cfg.stored) {
+        call->prepare = prepare;
+        query_run_begun(ctx, call);
+    } else {
+        call->rc = refused(&run->report, &call->err);
+        query_fail(call);
+    }
+}
+
+static bool parse_body(struct query_call *call, const struct stored_lookup *lookup)
+{
+    struct report_run *run = call->user;
+    return report_parse(&run->report, call->req->net->arena, call->req->net->body, lookup);
 }
 
 static void start(struct ctx *ctx, struct query *q, struct api_request *req, bool is_sql_only)
@@ -170,12 +217,8 @@ static void start(struct ctx *ctx, struct query *q, struct api_request *req, boo
     if (!run)
         return;
     run->is_sql_only = is_sql_only;
-    if (report_parse(&run->report, ctx->arena, req->net->body))
-        report_run_start(ctx, call);
-    else if (run->report.err.rc == RC_OK)
-        api_problem(req, RC_NOMEM, "no memory for this request");
-    else
-        api_problem(req, run->report.err.rc, "%s", run->report.err.text);
+    run->parse = parse_body;
+    report_run_start(ctx, call);
 }
 
 void query_report(struct ctx *ctx, void *service, struct api_request *req)

@@ -7,6 +7,9 @@
 enum report_stage { STAGE_RANGE, STAGE_LABELS, STAGE_MAIN };
 struct report_run {
     struct report report;
+    /* Reads what was asked into report; called once more with a lookup where that is needed. False:
+     * report.err says why, or no memory. */
+    bool (*parse)(struct query_call *call, const struct stored_lookup *lookup);
     enum report_stage stage; /* of the statement that was run last */
     bool is_sql_only;
     uint32_t passed; /* parameters of the report that the call has */
@@ -17,7 +20,7 @@ struct report_run {
 /* NULL: answered. */
 struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_request *req,
                                   struct query_call **ret_call);
-/* Of a report that was parsed; call->shape may be set, else it is weir's own answer. Answers later.
- */
+/* Asks what run->parse reads; call->shape may be set, else it is weir's own answer. Answers later,
+ * or at once if the question is wrong. */
 void report_run_start(struct ctx *ctx, struct query_call *call);
 #endif

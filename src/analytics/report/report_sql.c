@@ -124,6 +124,21 @@ static void add_whole(const struct report_sql *s, const struct report_metric_def
     buf_add_char(s->out, ')');
 }
 
+/* "map of currency and number, whether there is one": of the event, or as the goal says. */
+static void add_worth(const struct report_sql *s)
+{
+    const struct report_worth *w = &s->r->worth;
+    if (!w->is_known) {
+        buf_add_str(s->out, "map(toString(currency), revenue), currency != ''");
+        return;
+    }
+    buf_addf(s->out, "map({p%u:String}, ifNull(", w->currency);
+    report_number_sql(s, &w->number);
+    buf_add_str(s->out, ", 0)), isNotNull(");
+    report_number_sql(s, &w->number);
+    buf_add_char(s->out, ')');
+}
+
 static void add_definition(const struct report_sql *s, const struct report_metric_def *def,
                            const char *text)
 {
@@ -133,6 +148,9 @@ static void add_definition(const struct report_sql *s, const struct report_metri
         p += n;
         if (strncmp(p, "$WHOLE", 6) == 0) {
             add_whole(s, def);
+            p += 6;
+        } else if (strncmp(p, "$WORTH", 6) == 0) {
+            add_worth(s);
             p += 6;
         } else if (strncmp(p, "$GOAL", 5) == 0) {
             report_filter_sql(s, s->r->goal);

@@ -21,16 +21,40 @@ static void check_statement(const char *sql)
     check(!strstr(sql, "--") && !strstr(sql, "/*"));
 }
 
+/* What is stored, by the first letter of its name: good, of the wrong kind, nested, in a circle. */
+static enum rc find(void *ctx, const struct stored_where *where, enum stored_kind kind,
+                    struct slice name, struct buf *out, struct err *err)
+{
+    static const char *const filters[] = {
+        "[[\"is\",\"event\",[\"a\",\"b\"]]]", "[[\"segment\",\"c\"]]",
+        "[[\"or\",[[\"is\",\"source\",[\"x\"]],[\"not\",[\"segment\",\"a\"]]]]]", "[[\"nothing\"]]",
+        "[]"};
+    (void)ctx;
+    (void)where;
+    if (name.data[0] < 'a' || name.data[0] > 'e')
+        return err_set(err, RC_NOTFOUND, "nothing");
+    buf_addf(
+        out,
+        "{\"id\":\"%.*s\",\"filters\":%s,\"revenue\":{\"property\":\"property:a.b\",\"currency\":"
+        "\"EUR\"}}",
+        1, name.data,
+        kind == STORED_GOAL && name.data[0] == 'c' ? "7" : filters[name.data[0] - 'a']);
+    return RC_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct stored_source source = {.find = find};
+    static const struct stored_lookup lookup = {
+        .source = &source, .where = {SLICE_LIT("p"), SLICE_LIT("v")}, .self = SLICE_LIT("d")};
     static struct report r;
     struct arena arena;
     struct buf sql;
     struct err err = ERR_INIT;
     arena_init(&arena, 64 * 1024, 16 << 20);
     buf_init(&sql, 4 << 20);
-    if (!report_parse(&r, &arena, slice_of((const char *)data, size))) {
+    if (!report_parse(&r, &arena, slice_of((const char *)data, size), &lookup)) {
         check(r.err.rc == RC_INVALID || arena.is_failed);
     } else {
         report_range_sql(&r, &sql);

@@ -30,7 +30,7 @@ static int end_arena(void **state)
 static bool parse(const char *body)
 {
     arena_reset(&arena);
-    return report_parse(&report, &arena, slice_str(body));
+    return report_parse(&report, &arena, slice_str(body), NULL);
 }
 
 #define R "\"date_range\":\"7d\""

@@ -1,0 +1,70 @@
+/* The routes of stored definitions, with their OpenAPI operations. */
+#include "analytics/definition/definition_int.h"
+
+#include "base/must.h"
+
+enum { BODY_BYTES_MAX = DEFINITION_JSON_MAX + 4096 };
+
+static const struct definition_kind goal = {TENANT_GOAL, STORED_GOAL, {"name", "filters"}},
+                                    segment = {TENANT_SEGMENT, STORED_SEGMENT, {"name", "filters"}};
+
+/* One of each verb for a kind. */
+#define OPS(kind)                                                                              \
+    static const struct definition_op kind##_list = {&(kind), definition_list, 200, false},    \
+                                      kind##_create = {&(kind), definition_create, 201, true}, \
+                                      kind##_show = {&(kind), definition_show, 200, false},    \
+                                      kind##_update = {&(kind), definition_update, 200, true}, \
+                                      kind##_remove = {&(kind), definition_remove, 204, false}
+OPS(goal);
+OPS(segment);
+
+/* ---- OpenAPI ---- */
+#define PARAMETER(name) \
+    "{\"name\":\"" name "\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}"
+#define AFTER "{\"name\":\"after\",\"in\":\"query\",\"schema\":{\"type\":\"string\"}}"
+#define IF_MATCH "{\"name\":\"If-Match\",\"in\":\"header\",\"schema\":{\"type\":\"string\"}}"
+#define HEAD(id, summary, parameters)                    \
+    "{\"operationId\":\"" id "\",\"summary\":\"" summary \
+    "\",\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER("projectId") parameters "],"
+#define BODY(members, needed)                                                                     \
+    "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":" \
+    "\"object\",\"additionalProperties\":false,\"properties\":{" members "}" needed "}}}},"
+#define RESPONSES                                                               \
+    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
+    "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{}}}}}"
+#define TEXT "{\"type\":\"string\"}"
+#define FILTERS "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"array\"}}"
+#define GOAL                                                                                 \
+    "\"name\":" TEXT ",\"filters\":" FILTERS ",\"revenue\":{\"type\":[\"object\",\"null\"]," \
+    "\"properties\":{\"property\":" TEXT ",\"currency\":" TEXT "}}"
+#define SEGMENT                                                                        \
+    "\"name\":" TEXT ",\"filters\":" FILTERS ",\"visibility\":{\"enum\":[\"project\"," \
+    "\"personal\"]}"
+
+#define ROUTE(method_, path, needs, op, bytes, text)                                        \
+    {                                                                                       \
+        .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,    \
+        .body_bytes_max = bytes, .handle = definition_handle, .arg = &(op), .openapi = text \
+    }
+#define NEEDED(names) ",\"required\":[" names "]"
+/* The five of one kind: path, name of its id, of one, of many. */
+#define ROUTES(kind, path, id, One, Many, members, needed)                                  \
+    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                             \
+          HEAD("list" Many, "Stored ones of the project", "," AFTER) RESPONSES),            \
+        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,  \
+              HEAD("create" One, "Keep one", "") BODY(members, NEEDED(needed)) RESPONSES),  \
+        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,             \
+              HEAD("get" One, "One; ETag is its version", "," PARAMETER(id)) RESPONSES),    \
+        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,     \
+              BODY_BYTES_MAX,                                                               \
+              HEAD("update" One, "Change one; with If-Match only that version",             \
+                   "," PARAMETER(id) "," IF_MATCH) BODY(members, "") RESPONSES),            \
+        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0, \
+              HEAD("remove" One, "Remove one", "," PARAMETER(id) "," IF_MATCH) RESPONSES)
+
+const struct api_route definition_routes[] = {
+    ROUTES(goal, "goals", "goalId", "Goal", "Goals", GOAL, "\"name\",\"filters\""),
+    ROUTES(segment, "segments", "segmentId", "Segment", "Segments", SEGMENT,
+           "\"name\",\"filters\""),
+};
+const uint32_t definition_route_count = COUNT_OF(definition_routes);

@@ -1,0 +1,205 @@
+// s: stored definitions: goals, segments, cohorts, annotations, saved reports. Kept, changed and seen by whom; used in
+// questions, where every number has to be the independent model's (report_model.mjs, stored_model.mjs) over random
+// histories. WEIR_TEST_SEED=N repeats one history, WEIR_TEST_ROUNDS=N does so many.
+import { randomUUID } from 'node:crypto';
+import http from 'node:http';
+import path from 'node:path';
+import { Client, auditEvents, makePeople } from './access.mjs';
+import { Server, assert, seeded, test, until } from './harness.mjs';
+import * as model from './report_model.mjs';
+import { expand } from './stored_model.mjs';
+
+const s = await Server.start({ args: ['--archive', 'false'] });
+test.after(() => s.killNow());
+const client = new Client(s);
+test.after(() => client.close());
+await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+const rounds = Number(process.env.WEIR_TEST_ROUNDS || 6), firstSeed = Number(process.env.WEIR_TEST_SEED || 1);
+
+// ---- who asks ----
+const org = s.keys.org, project = s.keys.project, P = `/v1/projects/${project}`;
+const [owner, analyst, second, viewer, outsider] = await makePeople(s, [`owner@a.example,${org}=owner`, `analyst@a.example,${org}=analyst`, `second@a.example,${org}=analyst`, `viewer@a.example,${org}=viewer`, 'outsider@b.example']);
+const other = await client.must(201, 'POST', '/v1/orgs', { as: outsider, body: { name: 'B' } });
+const foreign = await client.must(201, 'POST', `/v1/orgs/${other.id}/projects`, { as: outsider, body: { name: 'b' } });
+const make = (kind, body, as = analyst) => client.must(201, 'POST', `${P}/${kind}`, { as, body });
+const refused = async (status, part, method, target, options) => {
+  const r = await client.call(method, target, options);
+  assert.equal(r.status, status, `${method} ${target}: ${r.text}`);
+  if (part) assert.match(r.json.detail, part);
+  return r;
+};
+const ask = (body, as = analyst) => client.call('POST', `${P}/query`, { as, body });
+
+// ---- store ----
+const insert = (table, rows) => new Promise((done, fail) => {
+  const req = http.request({ socketPath: path.join(s.data, 'run/store.sock'), method: 'POST', path: `/?database=weir&query=${encodeURIComponent(`INSERT INTO ${table} FORMAT JSONEachRow`)}`, agent: false }, (res) => {
+    let text = '';
+    res.on('data', (d) => { text += d; });
+    res.on('end', () => (res.statusCode === 200 ? done() : fail(new Error(text))));
+  });
+  req.on('error', fail);
+  req.end(rows.map((x) => JSON.stringify(x)).join('\n'));
+});
+const time = (ms) => new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+async function load(events, visits) {
+  for (const table of ['events', 'sessions']) assert.equal((await s.storeExec(`TRUNCATE TABLE ${table}`)).status, 200);
+  const both = (rows) => [project, foreign.id].flatMap((project_id) => rows(project_id)); // somebody else's, which no number may show
+  await insert('events', both((project_id) => events.map((e, i) => ({ ...e, project_id, id: project_id === project ? e.id : randomUUID(), timestamp: time(e.timestamp), received_at: time(e.timestamp), properties: JSON.stringify(e.properties ?? {}), stream_offset: i }))));
+  if (visits.length) await insert('sessions', both((project_id) => visits.map(({ all, start, end, ...v }) => ({ ...v, project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
+}
+
+// ---- chance ----
+function chanceOf(seed) {
+  const next = seeded(seed), below = (n) => Math.floor(next() * n);
+  return { below, pick: (list) => list[below(list.length)], chance: (p) => next() < p };
+}
+const DAY = 86400e3;
+function history(r, until_ms) {
+  const events = [];
+  for (let i = 0, people = 2 + r.below(7); i < people; i++) {
+    const visitor = r.chance(0.1) ? 0 : i + 1;
+    for (let n = r.below(6); n >= 0; n--) {
+      let t = until_ms - r.below(12 * DAY);
+      for (let k = r.below(4); k >= 0 && t <= until_ms; k--, t += r.pick([0, 1, 1000, 60e3, 2 * 3600e3])) {
+        const kind = r.chance(0.88) ? '' : r.pick(['engagement', 'identify']);
+        events.push({ id: randomUUID(), timestamp: t, visitor, kind, event: kind || r.pick(['pageview', 'pageview', 'signup', 'buy']), user_id: r.chance(0.4) ? `u${i % 4}` : '', page_path: r.pick(['/', '/a', '/b']), country: r.pick(['DE', 'AT', 'US', '']),
+          browser_name: 'Firefox', bot: r.chance(0.07) ? 'list' : '', engagement_ms: 0, scroll_depth: 0, ...(r.chance(0.2) ? { revenue: r.below(100) / 4, currency: 'USD' } : { revenue: 0, currency: '' }), properties: r.pick([null, { plan: 'a', amount: r.below(50) }, { plan: 'b', amount: '7' }, { plan: 'a', amount: 2.5 }]) });
+      }
+    }
+  }
+  return { events, visits: model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', '']), channel: r.pick(['Direct', 'Email']) })) };
+}
+const ofEvents = [['event', ['pageview', 'signup', 'buy']], ['page', ['/', '/a', '/b']], ['country', ['DE', 'AT', 'US', '']], ['property:plan', ['a', 'b']], ['user', ['u0', 'u1', 'u2']]];
+function filterOf(r, fields, depth = 0) {
+  if (depth < 2 && r.chance(0.25)) return r.pick([['not', filterOf(r, fields, depth + 1)], [r.pick(['and', 'or']), [filterOf(r, fields, depth + 1), filterOf(r, fields, depth + 1)]]]);
+  const [field, values] = r.pick(fields);
+  return [r.pick(['is', 'is', 'is_not']), field, [r.pick(values), r.pick(values)]];
+}
+const isNear = (a, b) => a === b || (typeof a === 'number' && typeof b === 'number' && Math.abs(a - b) < 1e-9 * Math.max(1, Math.abs(a)));
+function same(got, want) {
+  if (isNear(got, want)) return true;
+  if (typeof got !== 'object' || typeof want !== 'object' || !got || !want) return false;
+  return [...new Set([...Object.keys(got), ...Object.keys(want)])].every((k) => same(got[k], want[k]));
+}
+async function compare(told, data, q, stored, kind = q.report ?? 'breakdown') {
+  const answer = await ask(q);
+  assert.equal(answer.status, 200, `${told} ${JSON.stringify(q)}: ${answer.text}`);
+  const want = model[kind](data, expand(q, stored)).results;
+  if (!same(answer.json.results, want)) assert.deepEqual(answer.json.results, want, `${told} ${JSON.stringify(q)}`);
+}
+
+// ---- kept ----
+test('a goal and a segment are kept, shown, changed by version, and removed', async () => {
+  const goal = await make('goals', { name: 'Signed up', filters: [['is', 'event', ['signup']]], revenue: { property: 'property:amount', currency: 'EUR' } });
+  assert.match(goal.id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+  assert.deepEqual([goal.name, goal.filters, goal.revenue, goal.version, goal.created_by], ['Signed up', [['is', 'event', ['signup']]], { property: 'property:amount', currency: 'EUR' }, 1, analyst.id]);
+  const shown = await client.call('GET', `${P}/goals/${goal.id}`, { as: viewer });
+  assert.deepEqual([shown.status, shown.json, shown.headers.etag], [200, goal, '"1"']);
+  assert.deepEqual((await client.must(200, 'GET', `${P}/goals`, { as: { key: s.keys.secret_key } })).data.map((g) => g.id), [goal.id]);
+  const renamed = await client.call('PATCH', `${P}/goals/${goal.id}`, { as: second, body: { name: 'Sign-up' }, headers: { 'if-match': '"1"' } });
+  assert.deepEqual([renamed.status, renamed.json.name, renamed.json.version, renamed.headers.etag], [200, 'Sign-up', 2, '"2"']);
+  await refused(412, /its version is 2, not 1/, 'PATCH', `${P}/goals/${goal.id}`, { as: analyst, body: { name: 'late' }, headers: { 'if-match': '"1"' } });
+  await refused(412, null, 'DELETE', `${P}/goals/${goal.id}`, { as: analyst, headers: { 'if-match': '"1"' } });
+  await refused(400, /If-Match/, 'PATCH', `${P}/goals/${goal.id}`, { as: analyst, body: {}, headers: { 'if-match': '3' } });
+  await refused(409, /of that name/, 'POST', `${P}/goals`, { as: analyst, body: { name: 'Sign-up', filters: [['exists', 'user']] } });
+  assert.equal((await client.must(200, 'PATCH', `${P}/goals/${goal.id}`, { as: analyst, body: { revenue: null } })).revenue, null);
+  assert.equal((await client.call('DELETE', `${P}/goals/${goal.id}`, { as: analyst, headers: { 'if-match': '"3"' } })).status, 204);
+  await refused(404, null, 'GET', `${P}/goals/${goal.id}`, { as: analyst });
+});
+
+test('a mistake is told with its place before it is kept', async () => {
+  const wrong = (kind, body, part) => refused(400, part, 'POST', `${P}/${kind}`, { as: analyst, body });
+  await wrong('goals', { filters: [['exists', 'user']] }, /^\/name: it is needed/);
+  await wrong('goals', { name: 'x' }, /^\/filters: it is needed/);
+  await wrong('goals', { name: 'x', filters: [] }, /^\/filters: give an array/);
+  await wrong('goals', { name: 'x', filters: [['is', 'event', ['a']], ['is', 'evnt', ['b']]] }, /^\/filters\/1\/1: 'evnt' is not known/);
+  await wrong('goals', { name: 'x', filters: [['exists', 'user']], revenue: { property: 'revenue', currency: 'EUR' } }, /^\/revenue\/property/);
+  await wrong('goals', { name: 'x', filters: [['exists', 'user']], revenue: { property: 'property:a', currency: 'eur' } }, /^\/revenue\/currency/);
+  await wrong('goals', { name: 'x', filters: [['exists', 'user']], more: 1 }, /"more" cannot be set on a goal/);
+  await wrong('goals', { name: randomUUID(), filters: [['exists', 'user']] }, /does not look like an id/);
+  await wrong('segments', { name: 'x', filters: [['segment', 'nowhere']] }, /^\/filters\/0\/1: there is no segment 'nowhere'/);
+  await wrong('segments', { name: 'x', filters: [['exists', 'user']], visibility: 'all' }, /project or personal/);
+});
+
+test('a viewer reads and an analyst writes; nothing of another project is found', async () => {
+  const { id } = await make('segments', { name: 'DACH', filters: [['is', 'country', ['DE', 'AT', 'CH']]] });
+  await client.must(200, 'GET', `${P}/segments/${id}`, { as: viewer });
+  for (const [method, tail, body] of [['POST', '', { name: 'v', filters: [['exists', 'user']] }], ['PATCH', `/${id}`, { name: 'v' }], ['DELETE', `/${id}`]]) await refused(403, /definitions:write/, method, `${P}/segments${tail}`, { as: viewer, body });
+  const F = `/v1/projects/${foreign.id}`;
+  await refused(404, null, 'GET', `${F}/segments/${id}`, { as: outsider });
+  await refused(404, null, 'PATCH', `${F}/segments/${id}`, { as: outsider, body: { name: 'mine' } });
+  await refused(404, null, 'DELETE', `${F}/segments/${id}`, { as: outsider });
+  for (const name of [id, 'DACH']) await refused(400, /^\/filters\/0\/1: there is no segment/, 'POST', `${F}/query`, { as: outsider, body: { metrics: ['visitors'], date_range: '7d', filters: [['segment', name]] } });
+  await refused(400, /no segment/, 'POST', `${F}/segments`, { as: outsider, body: { name: 'x', filters: [['segment', id]] } });
+  assert.deepEqual((await client.must(200, 'GET', `${F}/segments`, { as: outsider })).data, []);
+});
+
+test("a personal segment is its owner's, beside one of the project of the same name", async () => {
+  const shared = await make('segments', { name: 'Mine', filters: [['is', 'country', ['DE']]] });
+  const own = await make('segments', { name: 'Mine', filters: [['is', 'country', ['US']]], visibility: 'personal' });
+  await make('segments', { name: 'Mine', filters: [['is', 'country', ['AT']]], visibility: 'personal' }, second);
+  const list = async (as) => (await client.must(200, 'GET', `${P}/segments`, { as })).data.filter((x) => x.name === 'Mine').map((x) => x.filters[0][2][0]);
+  assert.deepEqual([await list(analyst), await list(second), await list(viewer), await list({ key: s.keys.secret_key })], [['DE', 'US'], ['DE', 'AT'], ['DE'], ['DE']]);
+  for (const [method, body] of [['GET'], ['PATCH', { name: 'x' }], ['DELETE']]) await refused(404, null, method, `${P}/segments/${own.id}`, { as: second, body });
+  await refused(400, /there is no segment/, 'POST', `${P}/query`, { as: second, body: { metrics: ['visitors'], date_range: '7d', filters: [['segment', own.id]] } });
+  await load([{ id: randomUUID(), timestamp: Date.now() - 1000, visitor: 1, event: 'pageview', country: 'US' }], []);
+  const visitors = async (as) => (await ask({ metrics: ['visitors'], date_range: '7d', filters: [['segment', 'Mine']] }, as)).json.results[0].metrics[0];
+  assert.deepEqual([await visitors(analyst), await visitors(second), await visitors(viewer)], [1, 0, 0], "one's own goes first");
+  await client.must(200, 'PATCH', `${P}/segments/${shared.id}`, { as: analyst, body: { name: 'Ours' } });
+  assert.equal((await client.must(200, 'PATCH', `${P}/segments/${own.id}`, { as: analyst, body: { visibility: 'project' } })).visibility, 'project');
+});
+
+test('a segment never comes to hold itself, and limits hold behind names', async () => {
+  const a = await make('segments', { name: 'A', filters: [['is', 'country', ['DE']]] });
+  const b = await make('segments', { name: 'B', filters: [['segment', a.id]] });
+  for (const filters of [[['segment', 'A']], [['segment', b.id]], [['not', ['segment', 'B']]]]) await refused(400, /hold itself/, 'PATCH', `${P}/segments/${a.id}`, { as: analyst, body: { filters } });
+  let last = b.id;
+  for (let i = 0; i < 5; i++) last = (await make('segments', { name: `deep ${i}`, filters: [['segment', last]] })).id;
+  await refused(400, /^\/filters\/0\/1\/1 \(segment '[0-9a-f-]+'\)\/filters\/0: filters go deeper than 8$/, 'POST', `${P}/segments`, { as: analyst, body: { name: 'too deep', filters: [['not', ['segment', last]]] } });
+  const wide = await make('segments', { name: 'wide', filters: Array.from({ length: 25 }, (_, i) => ['is', 'country', [`${i}`]]) });
+  await refused(400, /more than 60 filters/, 'POST', `${P}/query`, { as: analyst, body: { metrics: ['visitors'], date_range: '7d', filters: [['segment', wide.id], ['segment', wide.id], ['segment', wide.id]] } });
+});
+
+test('each change is an event of the audit log, with before and after', async () => {
+  const marked = (id) => ({ 'x-request-id': id });
+  const ids = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+  const g = await client.call('POST', `${P}/goals`, { as: analyst, body: { name: 'audited', filters: [['exists', 'user']] }, headers: marked(ids[0]) });
+  await client.call('PATCH', `${P}/goals/${g.json.id}`, { as: second, body: { name: 'renamed' }, headers: marked(ids[1]) });
+  await refused(400, null, 'PATCH', `${P}/goals/${g.json.id}`, { as: second, body: { filters: [['x']] }, headers: marked(ids[2]) });
+  await client.call('DELETE', `${P}/goals/${g.json.id}`, { as: owner, headers: marked(ids[3]) });
+  const events = await until('the events', async () => { const all = await auditEvents(s); return all.some((e) => e.request_id === ids[3]) && all; });
+  const of = (id) => events.filter((e) => e.request_id === id).map((e) => [e.service, e.action, e.org, e.authid, e.resource.id, e.before?.name, e.after?.name]);
+  assert.deepEqual(ids.map(of), [[['analytics', 'goal.create', org, analyst.id, g.json.id, undefined, 'audited']], [['analytics', 'goal.update', org, second.id, g.json.id, 'audited', 'renamed']], [], [['analytics', 'goal.remove', org, owner.id, g.json.id, 'renamed', undefined]]]);
+});
+
+// ---- used ----
+for (let round = 0; round < rounds; round++) {
+  test(`goals and segments in questions, history of seed ${firstSeed + round}`, async () => {
+    const r = chanceOf(firstSeed + round), now = Date.now(), data = history(r, now - 1000), told = `seed ${firstSeed + round}`;
+    await load(data.events, data.visits);
+    const ofVisits = [['source', ['Google', '']], ['channel', ['Direct', 'Email']], ['country', ['DE', 'US']]];
+    const segments = [], goals = [];
+    for (let i = 0; i < 3; i++) {
+      const filters = [filterOf(r, r.chance(0.3) ? ofVisits : ofEvents), ...(segments.length && r.chance(0.4) ? [r.pick([['segment', r.pick(segments).id], ['not', ['segment', r.pick(segments).name]]])] : [])];
+      segments.push(await make('segments', { name: `s${firstSeed + round}.${i}`, filters }));
+      goals.push(await make('goals', { name: `g${firstSeed + round}.${i}`, filters: [filterOf(r, ofEvents)], ...(r.chance(0.5) ? { revenue: { property: 'property:amount', currency: 'EUR' } } : {}) }));
+    }
+    const stored = { segments, goals, cohorts: [] };
+    const range = [model.dayText(Math.floor(now / DAY) - 5 - r.below(5)), model.dayText(Math.floor(now / DAY) - r.below(4))];
+    const name = (x) => r.pick([x.id, x.name]);
+    const filters = () => [r.pick([['segment', name(r.pick(segments))], ['not', ['segment', name(r.pick(segments))]], ['or', [['segment', name(r.pick(segments))], filterOf(r, ofEvents)]]])];
+    for (let i = 0; i < 4; i++) {
+      await compare(told, data, { metrics: ['visitors', 'events', 'pageviews'], date_range: range, filters: filters(), dimensions: r.pick([[], ['country'], ['source']]) }, stored);
+      await compare(told, data, { metrics: ['visitors', 'conversion_rate', 'events', 'total_revenue', 'average_revenue'], date_range: range, goal: r.pick([(g) => g.name, (g) => g.id, (g) => ({ id: g.id })])(r.pick(goals)), dimensions: r.pick([[], ['country']]), ...(r.chance(0.3) ? { filters: filters() } : {}) }, stored);
+      await compare(told, data, { report: 'funnel', date_range: range, steps: [{ goal: name(r.pick(goals)) }, { goal: name(r.pick(goals)), filters: [filterOf(r, ofEvents)] }] }, stored);
+    }
+  });
+}
+
+test('the statements are shown with what names stand for, and nothing of it in them', async () => {
+  await make('segments', { name: "Quote'", filters: [['is', 'page', ["/x' OR 1=1"]]] });
+  const r = await client.must(200, 'POST', `${P}/query/sql`, { as: analyst, body: { metrics: ['visitors'], date_range: '7d', filters: [['segment', "Quote'"]] } });
+  assert.ok(!r.statements.join().includes('OR 1=1') && !r.statements.join().includes('Quote'));
+  assert.ok(Object.values(r.parameters).some((v) => v.includes('OR 1=1') || v.includes('OR%201=1')), JSON.stringify(r.parameters));
+});
+test('it stops', () => s.stop());
