@@ -41,7 +41,7 @@ def read_layers(text):
         line = line.split("#")[0].strip()
         if line:
             module, _, rest = line.partition(":")
-            layers[module.strip()] = set(rest.split())
+            layers[module.strip()] = set(layers) if rest.strip() == "*" else set(rest.split())
     return layers
 
 
@@ -254,7 +254,7 @@ def check_tree(verbose):
 
 # ---- the test of the checks ----
 
-LAYERS = read_layers("# c\nbase:\ncodec: base\nnet: base\nnet/tls: base net\napp: base net codec\n")
+LAYERS = read_layers("# c\nbase:\ncodec: base\nnet: base\nnet/tls: base net\napp: *\nlast: base\n")
 HEAD = "#ifndef WEIR_NET_X_H\n#define WEIR_NET_X_H\n"
 LONG = "void f(void)\n{\n" + "    g();\n" * 99 + "}\n"
 # rule, path, text; the rule None: no finding.
@@ -274,6 +274,8 @@ CASES = [
     ("layers", "src/net/x.c", '#include "net/tls/tls.h"\n'),
     ("internal", "src/net/tls/x.c", '#include "net/net_int.h"\n'),
     ("layers", "src/base/x.c", '#include "net/net.h"\n'),
+    (None, "src/app/x.c", '#include "net/net.h"\n#include "net/tls/tls.h"\n'),
+    ("layers", "src/app/x.c", '#include "last/last.h"\n'),
     ("layers", "src/new/x.c", "int x;\n"),
     ("internal", "src/app/x.c", '#include "net/net_int.h"\n'),
     ("include-form", "src/net/x.c", '#include "net.h"\n'),

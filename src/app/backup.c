@@ -101,13 +101,25 @@ static enum rc copy_with_projector(struct node *n, const char *to, struct err *e
 
 /* ---- the whole ---- */
 
+static enum rc copy_with_persons(struct node *n, const char *to, struct err *err)
+{
+    struct persons_worker *persons = atomic_load(&n->persons);
+    if (persons && persons_worker_pause(persons, PAUSE_MS) != RC_OK)
+        return err_set(err, RC_TIMEOUT,
+                       "the persons do not come to rest: their batch takes too long");
+    enum rc rc = copy_with_projector(n, to, err);
+    if (persons)
+        persons_worker_resume(persons);
+    return rc;
+}
+
 static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
 {
     struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
     if (sessionize && sessionize_worker_pause(sessionize, PAUSE_MS) != RC_OK)
         return err_set(err, RC_TIMEOUT,
                        "the sessions do not come to rest: their batch takes too long");
-    enum rc rc = copy_with_projector(n, to, err);
+    enum rc rc = copy_with_persons(n, to, err);
     if (sessionize)
         sessionize_worker_resume(sessionize);
     return rc;

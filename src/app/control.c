@@ -41,6 +41,19 @@ static void add_sessionize(struct buf *out, struct sessionize_worker *w)
     buf_add_char(out, '}');
 }
 
+static void add_persons(struct buf *out, struct persons_worker *w)
+{
+    struct persons_status s;
+    persons_worker_status(w, &s);
+    buf_addf(out,
+             "{\"name\":\"persons\",\"lag_records\":%llu,\"lag_ms\":%lld,\"processed\":%llu,"
+             "\"rejected\":0,\"retries\":%llu,\"lost\":0,\"rebuilding\":%s,\"last_error\":",
+             (unsigned long long)s.lag_offsets, (long long)s.lag_ms, (unsigned long long)s.offsets,
+             (unsigned long long)s.retries, s.is_building ? "true" : "false");
+    buf_add_json(out, slice_str(s.last_error));
+    buf_add_char(out, '}');
+}
+
 static void add_stream(struct buf *out, const struct stream *s, const struct consumer *project)
 {
     buf_addf(out, "{\"name\":\"%s\",\"halted\":%s,\"partitions\":[", stream_name(s),
@@ -109,6 +122,11 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
     if (sessionize) { /* only beside the projector */
         buf_add_char(&out, ',');
         add_sessionize(&out, sessionize);
+    }
+    struct persons_worker *persons = atomic_load(&n->persons);
+    if (persons) {
+        buf_add_char(&out, ',');
+        add_persons(&out, persons);
     }
     buf_addf(&out,
              "],\"store\":{\"embedded\":%s,\"up\":%s,\"ready\":%s,\"pid\":%d,\"restarts\":%llu}",

@@ -185,6 +185,22 @@ static enum rc start_sessionize(struct node *n, struct err *err)
     return RC_OK;
 }
 
+static enum rc start_persons(struct node *n, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    struct persons_worker *worker;
+    const struct persons_worker_cfg cfg = {
+        .persons = {.store = n->store_cfg,
+                    .dir = os_path(dir, "%s/consumers/persons", n->cfg->data),
+                    .partitions = stream_partitions(n->events),
+                    .projected = projected,
+                    .ctx = n},
+        .nice = (int)n->cfg->consumer_nice};
+    TRY(persons_worker_start(&cfg, &worker, err));
+    atomic_store(&n->persons, worker);
+    return RC_OK;
+}
+
 /* The store needs about a second to come up, and may be down for long: events are taken meanwhile.
  */
 static void *bring_up(void *arg)
@@ -198,6 +214,8 @@ static void *bring_up(void *arg)
         if (rc == RC_OK) {
             if (start_sessionize(n, &err) != RC_OK)
                 log_error("no sessions are made until the next start", LOG_ERR(&err));
+            if (start_persons(n, &err) != RC_OK)
+                log_error("no persons are made until the next start", LOG_ERR(&err));
             return NULL;
         }
         static struct log_limit limit;
@@ -359,7 +377,8 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
     if (n->has_bring_up)
         pthread_join(n->bring_up, NULL);
     n->has_bring_up = false;
-    sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* it looks at the projector */
+    sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* they look at the projector */
+    persons_worker_stop(atomic_exchange(&n->persons, NULL));
     struct consumer *project = atomic_exchange(&n->project, NULL);
     if (project)
         consumer_stop(project, deadline_ms);

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "analytics/projector/project.h"
+#include "analytics/person/persons.h"
 #include "analytics/session/sessionize.h"
 #include "analytics/ingest/visitor.h"
 #include "app/chores.h"
@@ -60,6 +61,7 @@ struct node {
     struct project_writer *writer;
     _Atomic(struct consumer *) project;             /* NULL until the store is ready */
     _Atomic(struct sessionize_worker *) sessionize; /* likewise, a moment later */
+    _Atomic(struct persons_worker *) persons;
     pthread_t bring_up;
     bool has_bring_up;
     _Atomic bool is_closing;

@@ -135,6 +135,9 @@ static void live_resume(void *ctx, bool is_swapped)
     struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
     if (is_swapped && sessionize)
         sessionize_worker_poke(sessionize);
+    struct persons_worker *persons = atomic_load(&n->persons);
+    if (is_swapped && persons)
+        persons_worker_poke(persons);
 }
 
 /* ---- the run ---- */

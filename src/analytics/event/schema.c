@@ -154,10 +154,73 @@ static const char sessions_work_table[] =
     ") ENGINE = Memory";
 static const char *const sessions_statements[] = {sessions_table, sessions_work_table, NULL};
 
+/* Who is who, written by person/ (docs/internals/persons.md). A generation is a partition, and only
+ * one of them is read. `rank`: of rows with one key the greatest holds. Ids go by their hash. */
+#define PERSON_TABLE(name, columns, engine, key)                                           \
+    "CREATE TABLE IF NOT EXISTS " name " (generation UInt32, project_id UUID, " columns    \
+    ") ENGINE = " engine " PARTITION BY generation ORDER BY (generation, project_id, " key \
+    ") SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1"
+static const char person_ids_table[] =
+    PERSON_TABLE("person_ids",
+                 "hash UInt64, id String CODEC(ZSTD(1)), first_ms SimpleAggregateFunction(min, "
+                 "Int64), last_ms SimpleAggregateFunction(max, Int64), known "
+                 "SimpleAggregateFunction(min, UInt256), is_user SimpleAggregateFunction(max, "
+                 "UInt8)",
+                 "AggregatingMergeTree", "hash, id");
+static const char person_claims_table[] = PERSON_TABLE(
+    "person_claims", "id UInt64, rank UInt256, owner UInt64", "ReplacingMergeTree(rank)", "id");
+static const char person_aliases_table[] = PERSON_TABLE(
+    "person_aliases", "k UInt256, previous UInt64, id UInt64", "ReplacingMergeTree", "k");
+static const char person_traits_table[] = PERSON_TABLE(
+    "person_traits",
+    "name String, id UInt64, is_once UInt8, rank UInt256, value String CODEC(ZSTD(1)), "
+    "INDEX id_bloom id TYPE bloom_filter(0.01) GRANULARITY 1",
+    "ReplacingMergeTree(rank)", "name, id, is_once");
+static const char person_groups_table[] =
+    PERSON_TABLE("person_groups",
+                 "type LowCardinality(String), id UInt64, rank UInt256, group_id String "
+                 "CODEC(ZSTD(1)), INDEX id_bloom id TYPE bloom_filter(0.01) GRANULARITY 1",
+                 "ReplacingMergeTree(rank)", "type, id");
+static const char group_ids_table[] =
+    PERSON_TABLE("group_ids",
+                 "type LowCardinality(String), group_id String, first_ms "
+                 "SimpleAggregateFunction(min, Int64), last_ms SimpleAggregateFunction(max, Int64)",
+                 "AggregatingMergeTree", "type, group_id");
+static const char group_traits_table[] =
+    PERSON_TABLE("group_traits",
+                 "type LowCardinality(String), name String, group_id String, is_once UInt8, rank "
+                 "UInt256, value String CODEC(ZSTD(1))",
+                 "ReplacingMergeTree(rank)", "type, name, group_id, is_once");
+/* Of each id that shares its person with others: whose it is. */
+static const char identities_table[] =
+    PERSON_TABLE("identities",
+                 "hash UInt64, person UInt64, version UInt64, is_deleted UInt8, INDEX person_bloom "
+                 "person TYPE bloom_filter(0.01) GRANULARITY 1",
+                 "ReplacingMergeTree(version, is_deleted)", "hash");
+/* The greatest is read. */
+static const char person_generations_table[] =
+    "CREATE TABLE IF NOT EXISTS person_generations (generation UInt32) ENGINE = MergeTree ORDER BY "
+    "generation SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
+static const char persons_work_table[] =
+    "CREATE TABLE IF NOT EXISTS persons_work (stage UInt8, project_id UUID, a UInt64, b UInt64, k "
+    "UInt256) ENGINE = Memory";
+static const char *const person_statements[] = {person_ids_table,
+                                                person_claims_table,
+                                                person_aliases_table,
+                                                person_traits_table,
+                                                person_groups_table,
+                                                group_ids_table,
+                                                group_traits_table,
+                                                identities_table,
+                                                person_generations_table,
+                                                persons_work_table,
+                                                NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
     {.number = 3, .name = "sessions", .statements = sessions_statements},
+    {.number = 4, .name = "persons", .statements = person_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

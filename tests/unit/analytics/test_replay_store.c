@@ -61,7 +61,7 @@ static enum rc run(struct engine_query *q, const struct store_query *query, stru
     struct engine_result result;
     bool fails = ++engine_store.calls == engine_store.fail_at;
     if (fails && engine_store.truncate_work) {
-        struct engine_query empty = {.text = SLICE_LIT("TRUNCATE TABLE sessions_work")};
+        struct engine_query empty = {.text = slice_str(engine_store.truncate_work)};
         engine_store.fail_at = 0;
         TRY(run(&empty, NULL, NULL, NULL, err));
         fails = false;

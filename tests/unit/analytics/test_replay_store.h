@@ -13,7 +13,9 @@ struct engine_store {
     uint64_t calls;
     uint64_t fail_at;   /* the call that fails; 0 = none */
     bool is_late;       /* after it took effect, as when the answer is lost */
-    bool truncate_work; /* it does not fail: the store was started anew before it (sessions_work) */
+    /* It does not fail: the store was started anew before it, and this statement empties what it
+     * had in memory. */
+    const char *truncate_work;
 };
 extern struct engine_store engine_store;
 #endif

@@ -587,11 +587,11 @@ static void a_store_that_began_anew_within_a_step_does_not_lose_it(void **state)
     /* The child is gone behind the look at what is to be written: sessions_work is empty. */
     for (uint64_t at = 5; at < 9; at++) {
         engine_store.fail_at = engine_store.calls + at;
-        engine_store.truncate_work = true;
+        engine_store.truncate_work = "TRUNCATE TABLE sessions_work";
         err = ERR_INIT;
         assert_int_equal(sessionizer_step(sessionizer, &err), RC_AGAIN);
         engine_store.fail_at = 0;
-        engine_store.truncate_work = false;
+        engine_store.truncate_work = NULL;
     }
     catch_up(false);
     assert_sessions("10 10:00-10 10:05");

@@ -1,0 +1,788 @@
+/* Persons over the real projector and the real engine (in this process), against the model of
+ * person_model.c: random small histories, in random batches, with failures before and behind any
+ * statement and restarts in between. WEIR_SEEDS=N rounds of 40 histories; WEIR_TEST_SEED repeats.
+ * Skipped without libchdb. docs/definitions.md, "Person". */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "analytics/event/schema.h"
+#include "analytics/person/persons_int.h"
+#include "analytics/projector/project.h"
+#include "base/os.h"
+#include "base/random.h"
+#include "person_model.h"
+#include "test_replay_store.h"
+
+#define assert_ok(expr)                                                   \
+    do {                                                                  \
+        enum rc assert_rc_ = (expr);                                      \
+        if (assert_rc_ != RC_OK)                                          \
+            fail_msg("%s: %s: %s", #expr, rc_name(assert_rc_), err.text); \
+    } while (0)
+
+enum { PARTITIONS = 2, HISTORIES = 40, EVENTS_MAX = 6000 };
+static char root[OS_PATH_MAX], dir[OS_PATH_MAX];
+static struct err err;
+static struct store_client *client;
+static struct prng rng;
+static uint64_t seed, rounds;
+
+static struct persons_cfg cfg;
+static struct persons *persons;
+static uint64_t projected[PARTITIONS];
+
+static uint64_t below(uint64_t n)
+{
+    return prng_below(&rng, n);
+}
+
+static uint64_t read_projected(void *ctx, uint32_t partition)
+{
+    (void)ctx;
+    return projected[partition];
+}
+
+static void query(const char *sql, const char *format, struct buf *out)
+{
+    assert_ok(store_query(NULL, client, &(struct store_query){.sql = sql, .format = format}, out,
+                          NULL, NULL, &err));
+}
+
+static void execute(const char *sql)
+{
+    assert_ok(store_exec(client, sql, &err));
+}
+
+static void restart(void)
+{
+    persons_free(persons);
+    assert_ok(persons_new(&cfg, &persons, &err));
+}
+
+static void drop(const char *table)
+{
+    char sql[100];
+    snprintf(sql, sizeof(sql), "DROP TABLE IF EXISTS %s SYNC", table);
+    execute(sql);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    static int number;
+    drop("events");
+    drop("person_generations");
+    drop("persons_work");
+    for (const char *const *table = persons_tables; *table; table++)
+        drop(*table);
+    for (uint32_t i = 0; i < analytics_migration_count; i++)
+        for (const char *const *s = analytics_migrations[i].statements; *s; s++)
+            execute(*s);
+    memset(projected, 0, sizeof(projected));
+    os_path(dir, "%s/state%d", root, number++);
+    cfg = (struct persons_cfg){.dir = dir, .partitions = PARTITIONS, .projected = read_projected};
+    engine_store = (struct engine_store){0};
+    restart();
+    return 0;
+}
+
+/* Steps until nothing is left to do; with failures, whoever meets one restarts sometimes. */
+static void catch_up(bool has_failures)
+{
+    for (;;) {
+        engine_store.fail_at = has_failures && below(2) ? engine_store.calls + 1 + below(24) : 0;
+        engine_store.is_late = below(2);
+        engine_store.truncate_work =
+            has_failures && below(3) == 0 ? "TRUNCATE TABLE IF EXISTS persons_work" : NULL;
+        err = ERR_INIT;
+        enum rc rc = persons_step(persons, &err);
+        bool was_injected = has_failures && (engine_store.truncate_work ||
+                                             engine_store.calls >= engine_store.fail_at);
+        engine_store.fail_at = 0;
+        if (rc == RC_END)
+            return;
+        if (rc != RC_OK && !was_injected)
+            fail_msg("%s: %s", rc_name(rc), err.text);
+        if (has_failures && below(3) == 0)
+            restart();
+    }
+}
+
+/* ---- what the tables say, as lines of the model ---- */
+#define GENERATION "generation = (SELECT max(generation) FROM person_generations)"
+#define OWNERS "(SELECT project_id, hash, person FROM identities FINAL WHERE " GENERATION ")"
+#define IDS                                                                                     \
+    "(SELECT p.project_id AS project_id, p.hash AS hash, p.id AS id, first, last, k, user, "    \
+    "if(i.person = 0, p.hash, i.person) AS person FROM (SELECT project_id, hash, id, "          \
+    "min(first_ms) AS first, max(last_ms) AS last, min(known) AS k, max(is_user) AS user FROM " \
+    "person_ids WHERE " GENERATION " GROUP BY project_id, hash, id) AS p LEFT ANY JOIN " OWNERS \
+    " AS i ON p.project_id = i.project_id AND p.hash = i.hash)"
+#define LABELS \
+    "(SELECT project_id, person, min(id) AS label FROM " IDS " GROUP BY project_id, person)"
+#define OF_PERSON(columns, rows)                                                               \
+    "(SELECT t.project_id AS project_id, if(i.person = 0, t.id, i.person) AS person, " columns \
+    " FROM (SELECT * FROM " rows " WHERE " GENERATION ") AS t LEFT ANY JOIN " OWNERS           \
+    " AS i ON t.project_id = i.project_id AND t.id = i.hash)"
+
+static const char *const as_lines[] = {
+    "SELECT 'id', toString(a.project_id), a.id, l.label, l.top FROM " IDS
+    " AS a JOIN (SELECT project_id, person, min(id) AS label, if(min(k) = bitNot(toUInt256(0)), "
+    "'-', argMin(id, k)) AS top, anyIf(id, hash = person) AS standing FROM " IDS
+    " GROUP BY project_id, person HAVING top = '-' OR top = standing) AS l ON a.project_id = "
+    "l.project_id AND a.person = l.person",
+    "SELECT 'seen', toString(project_id), id, if(last = 0, 0, first), last, user FROM " IDS,
+    "SELECT 'trait', toString(t.project_id), l.label, t.name, argMax(t.value, (t.is_once = 0, "
+    "t.rank)) FROM " OF_PERSON("name, value, is_once, rank",
+                               "person_traits") " AS t JOIN " LABELS
+                                                " AS l ON t.project_id = l.project_id AND t.person "
+                                                "= l.person GROUP BY t.project_id, l.label, "
+                                                "t.name",
+    "SELECT 'member', toString(t.project_id), l.label, t.type, argMax(t.group_id, t.rank) "
+    "FROM " OF_PERSON("type, group_id, rank",
+                      "person_groups") " AS t JOIN " LABELS
+                                       " AS l ON t.project_id = l.project_id AND t.person = "
+                                       "l.person GROUP BY t.project_id, l.label, "
+                                       "t.type",
+    "SELECT 'group', toString(project_id), type, group_id, min(first_ms), max(last_ms) FROM "
+    "group_ids WHERE " GENERATION " GROUP BY project_id, type, group_id",
+    "SELECT 'gtrait', toString(project_id), type, group_id, name, argMax(value, (is_once = 0, "
+    "rank)) FROM group_traits WHERE " GENERATION " GROUP BY project_id, type, group_id, name",
+};
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Lines in order; the buffer is cut. */
+static char **sorted(struct buf *text, size_t *ret_count)
+{
+    size_t n = 0;
+    buf_add_char(text, '\0');
+    char **lines = calloc(text->len + 1, sizeof(*lines));
+    assert_non_null(lines);
+    for (char *at = text->data; *at; n++) {
+        size_t len = strcspn(at, "\n");
+        lines[n] = at;
+        at[len] = '\0';
+        at += len + 1;
+    }
+    qsort(lines, n, sizeof(*lines), by_text);
+    *ret_count = n;
+    return lines;
+}
+
+static bool is_same(struct buf *want, struct buf *got)
+{
+    size_t want_count, got_count, i = 0;
+    char **w = sorted(want, &want_count), **g = sorted(got, &got_count);
+    while (i < want_count && i < got_count && strcmp(w[i], g[i]) == 0)
+        i++;
+    bool is_same = i == want_count && i == got_count;
+    if (!is_same)
+        print_error("seed %llu\nwant %s\ngot  %s\n", (unsigned long long)seed,
+                    i < want_count ? w[i] : "nothing", i < got_count ? g[i] : "nothing");
+    free(w);
+    free(g);
+    return is_same;
+}
+
+static void compare(void)
+{
+    struct buf list, want, got;
+    buf_init(&list, 256 << 20);
+    buf_init(&want, 256 << 20);
+    buf_init(&got, 256 << 20);
+    query("SELECT " PERSON_MODEL_EVENTS " FROM events", "TabSeparatedRaw", &list);
+    person_model(&list, &want);
+    for (size_t i = 0; i < COUNT_OF(as_lines); i++)
+        query(as_lines[i], "TabSeparatedRaw", &got);
+    bool is_fine = is_same(&want, &got);
+    buf_done(&list);
+    buf_done(&want);
+    buf_done(&got);
+    assert_true(is_fine);
+}
+
+/* ---- histories ---- */
+
+struct event {
+    uint64_t order; /* in which it comes in */
+    int64_t ms;
+    uint32_t history, id;
+    uint64_t luck;
+};
+static struct event *events;
+static uint32_t event_count, id_count;
+
+static void add_history(uint32_t history)
+{
+    uint32_t n = 1 + (uint32_t)below(30);
+    int64_t ms = INT64_C(1767225600000) + (int64_t)below(40) * 86400000;
+    for (uint32_t i = 0; i < n && event_count < EVENTS_MAX; i++) {
+        struct event *e = &events[event_count++];
+        *e = (struct event){.order = (uint64_t)i * 1000 + below(4) * below(4) * 1000 + below(1000),
+                            .ms = ms,
+                            .history = history,
+                            .id = ++id_count,
+                            .luck = prng_next(&rng)};
+        if (below(6) == 0)
+            e->order = below(20000);                      /* any time */
+        if (below(10) == 0 && event_count < EVENTS_MAX) { /* the client sends it again */
+            events[event_count] = *e;
+            events[event_count++].order += 1 + below(9000);
+        }
+        ms += below(4) ? (int64_t)below(100000) : 0;
+    }
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void make_histories(uint32_t round)
+{
+    event_count = 0;
+    for (uint32_t h = 0; h < HISTORIES; h++)
+        add_history(round * HISTORIES + h);
+    qsort(events, event_count, sizeof(*events), by_order);
+}
+
+static const char *pick(uint64_t *luck, const char *const *of, uint32_t n)
+{
+    const char *text = of[*luck % n];
+    *luck /= n;
+    return text;
+}
+#define PICK(luck, ...)                            \
+    pick(luck, (const char *const[]){__VA_ARGS__}, \
+         (uint32_t)COUNT_OF(((const char *const[]){__VA_ARGS__})))
+
+/* What an event says; few ids, some of them in every role. */
+struct saying {
+    const char *kind, *user, *anonymous, *previous, *type, *group, *traits, *once;
+};
+#define KINDS "", "", "", "identify", "identify", "alias", "group", "engagement"
+#define USERS "", "", "u1", "u1", "u2", "u3", "x"
+#define ANONYMOUS "", "a1", "a1", "a2", "a2", "a3", "a4", "u2", "x"
+#define TRAITS                                                                    \
+    "", "", "{\"plan\":\"pro\"}", "{\"plan\":\"free\",\"age\":7}", "{\"age\":8}", \
+        "{\"plan\":null}", "{\"email\":\"a@b.example\"}"
+#define ONCE \
+    "", "", "", "{\"plan\":\"first\"}", "{\"age\":1,\"source\":\"ad\"}", "{\"source\":\"mail\"}"
+
+static struct saying saying_of(const struct event *e)
+{
+    uint64_t luck = e->luck;
+    struct saying s = {0};
+    s.kind = PICK(&luck, KINDS);
+    s.user = PICK(&luck, USERS);
+    s.anonymous = PICK(&luck, ANONYMOUS);
+    s.previous = strcmp(s.kind, "alias") == 0 ? PICK(&luck, ANONYMOUS, USERS) : "";
+    s.type = PICK(&luck, "", "", "company", "team");
+    s.group = *s.type ? PICK(&luck, "g1", "g2") : "";
+    s.traits = PICK(&luck, TRAITS);
+    s.once = PICK(&luck, ONCE);
+    return s;
+}
+
+static void add_text(struct buf *out, const char *name, const char *value)
+{
+    if (*value) {
+        buf_addf(out, ",\"%s\":", name);
+        buf_add_json(out, slice_str(value));
+    }
+}
+
+/* The record, as ingestion writes it. */
+static void add_record(struct buf *out, const struct event *e)
+{
+    char time[TIME_TEXT_BYTES];
+    struct saying s = saying_of(e);
+    buf_addf(out,
+             "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project\":\"%08u-0000-4000-8000-"
+             "000000000001\",\"event\":\"%s\",\"timestamp\":\"%s\",\"received_at\":"
+             "\"2026-03-31T00:00:00.000Z\",\"source\":\"api\",\"dedupe\":true",
+             (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history,
+             *s.kind ? s.kind : "click", time_format((unix_ms){e->ms}, time));
+    add_text(out, "user_id", s.user);
+    add_text(out, "anonymous_id", s.anonymous);
+    add_text(out, "kind", s.kind);
+    if (*s.type)
+        buf_addf(out, ",\"group\":{\"type\":\"%s\",\"id\":\"%s\"}", s.type, s.group);
+    add_text(out, "previous_id", s.previous);
+    if (*s.traits)
+        buf_addf(out, ",\"traits\":%s", s.traits);
+    if (*s.once)
+        buf_addf(out, ",\"traits_once\":%s", s.once);
+    buf_add_char(out, '}');
+}
+
+/* The row, without deduplication. */
+static void add_row(struct buf *out, const struct event *e, uint32_t partition, uint64_t offset)
+{
+    struct saying s = saying_of(e);
+    buf_addf(
+        out,
+        "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project_id\":\"%08u-0000-4000-8000-"
+        "000000000001\",\"event\":\"%s\",\"timestamp\":\"%lld.%03lld\",\"received_at\":1774915200,"
+        "\"stream_partition\":%u,\"stream_offset\":%llu",
+        (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history,
+        *s.kind ? s.kind : "click", (long long)(e->ms / 1000), (long long)(e->ms % 1000),
+        (unsigned)partition, (unsigned long long)offset);
+    add_text(out, "user_id", s.user);
+    add_text(out, "anonymous_id", s.anonymous);
+    add_text(out, "kind", s.kind);
+    add_text(out, "group_type", s.type);
+    add_text(out, "group_id", s.group);
+    add_text(out, "previous_id", s.previous);
+    add_text(out, "traits", s.traits);
+    add_text(out, "traits_once", s.once);
+    buf_add_str(out, "}\n");
+}
+
+static uint32_t partition_of(const struct event *e)
+{
+    return (uint32_t)(e->luck >> 20) % PARTITIONS; /* of one project, and one person, in both */
+}
+
+static void project_batch(const struct event *e, uint32_t n, uint32_t partition)
+{
+    static struct buf values[EVENTS_MAX];
+    static struct stream_record records[EVENTS_MAX];
+    struct project_writer *writer;
+    struct project_cfg writer_cfg = {.filter_bytes_max = 1 << 20};
+    struct consumer_batch batch = {.stream = "events",
+                                   .partition = partition,
+                                   .first = projected[partition],
+                                   .records = records};
+    for (uint32_t i = 0; i < n; i++) {
+        if (partition_of(&e[i]) != partition)
+            continue;
+        struct buf *value = &values[batch.count];
+        buf_init(value, 4096);
+        add_record(value, &e[i]);
+        records[batch.count] =
+            (struct stream_record){.value = buf_slice(value), .offset = batch.first + batch.count};
+        batch.count++;
+    }
+    if (batch.count == 0)
+        return;
+    batch.last = batch.first + batch.count - 1;
+    snprintf(batch.token, sizeof(batch.token), "events/%u/%llu-%llu", (unsigned)partition,
+             (unsigned long long)batch.first, (unsigned long long)batch.last);
+    struct project_counts counts;
+    assert_ok(project_writer_new(&writer_cfg, &writer, &err));
+    assert_ok(project_writer_write(writer, &batch, NULL, NULL, &counts, &err));
+    assert_int_equal(counts.rejected, 0);
+    project_writer_free(writer);
+    for (uint32_t i = 0; i < batch.count; i++)
+        buf_done(&values[i]);
+    projected[partition] = batch.last + 1;
+}
+
+static void insert_batch(const struct event *e, uint32_t n)
+{
+    static const char columns[] =
+        "id, project_id, event, timestamp, received_at, stream_partition, stream_offset, user_id, "
+        "anonymous_id, kind, group_type, group_id, previous_id, traits, traits_once";
+    struct buf rows;
+    buf_init(&rows, 64 << 20);
+    for (uint32_t i = 0; i < n; i++)
+        add_row(&rows, &e[i], partition_of(&e[i]), projected[partition_of(&e[i])]++);
+    assert_true(buf_ok(&rows));
+    assert_ok(store_insert(client, "events", columns, "JSONEachRow", buf_slice(&rows), NULL, NULL,
+                           NULL, &err));
+    buf_done(&rows);
+}
+
+static void feed(const struct event *e, uint32_t n)
+{
+    if (below(2)) {
+        insert_batch(e, n);
+        return;
+    }
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        project_batch(e, n, p);
+}
+
+static void one_round(uint32_t round)
+{
+    make_histories(round);
+    cfg.batch_offsets_max = below(2) ? 0 : 1 + (uint32_t)below(event_count);
+    restart();
+    for (uint32_t from = 0; from < event_count;) {
+        uint32_t n = 1 + (uint32_t)below(event_count / 2);
+        n = n < event_count - from ? n : event_count - from;
+        feed(events + from, n);
+        from += n;
+        if (below(4))
+            catch_up(true);
+        if (below(3) == 0) {
+            catch_up(false);
+            compare();
+        }
+    }
+    catch_up(false);
+    compare();
+}
+
+static void random_histories_are_what_the_model_says(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < rounds; round++) {
+        prng_seed(&rng, seed + round);
+        one_round(round);
+    }
+}
+
+/* ---- by hand ---- */
+
+/* An event of one project: "kind user anonymous previous", "-" for none. */
+static void tell(const char *time, const char *what)
+{
+    unix_ms t = {0};
+    char word[4][40];
+    struct buf row;
+    assert_true(time_parse(slice_str(time), &t));
+    assert_int_equal(sscanf(what, "%39s %39s %39s %39s", word[0], word[1], word[2], word[3]), 4);
+    buf_init(&row, 4096);
+    buf_addf(&row,
+             "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project_id\":\"00000000-0000-4000-8000-"
+             "000000000001\",\"event\":\"e\",\"timestamp\":%lld,\"stream_offset\":%llu",
+             (unsigned)++id_count, (long long)(t.ms / 1000), (unsigned long long)projected[0]++);
+    static const char *const names[] = {"kind", "user_id", "anonymous_id", "previous_id"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        add_text(&row, names[i], strcmp(word[i], "-") == 0 ? "" : word[i]);
+    buf_add_str(&row, "}\n");
+    assert_ok(store_insert(client, "events",
+                           "id, project_id, event, timestamp, stream_offset, kind, user_id, "
+                           "anonymous_id, previous_id",
+                           "JSONEachRow", buf_slice(&row), NULL, NULL, NULL, &err));
+    buf_done(&row);
+}
+
+static void assert_persons(const char *want)
+{
+    struct buf got;
+    buf_init(&got, 1 << 20);
+    catch_up(false);
+    query("SELECT arrayStringConcat(groupArray(ids), ', ') FROM (SELECT "
+          "arrayStringConcat(arraySort(groupArray(id)), '=') AS ids FROM " IDS
+          " GROUP BY project_id, person ORDER BY ids)",
+          "TabSeparatedRaw", &got);
+    assert_true(got.len > 0);
+    got.data[got.len - 1] = '\0';
+    assert_string_equal(got.data, want);
+    buf_done(&got);
+    compare();
+}
+
+static void a_shared_browser_does_not_make_two_users_one(void **state)
+{
+    (void)state;
+    tell("2026-02-01T10:00:00Z", "- - browser -");
+    assert_persons("browser");
+    tell("2026-02-01T11:00:00Z", "identify ann browser -");
+    assert_persons("ann=browser");
+    tell("2026-02-01T12:00:00Z", "identify bob browser -");
+    tell("2026-02-01T13:00:00Z", "- bob browser -");
+    assert_persons("ann=browser, bob");
+    tell("2026-02-01T14:00:00Z", "alias bob - browser"); /* whose it is has been settled */
+    assert_persons("ann=browser, bob");
+    tell("2026-02-01T15:00:00Z", "alias bob - ann");
+    assert_persons("ann=bob=browser");
+}
+
+static void what_comes_in_late_counts_from_its_own_time(void **state)
+{
+    (void)state;
+    tell("2026-02-01T11:00:00Z", "identify ann browser -");
+    tell("2026-02-01T12:00:00Z", "- bob phone -");
+    assert_persons("ann=browser, bob=phone");
+    tell("2026-02-01T10:00:00Z", "- bob browser -");
+    assert_persons("ann, bob=browser=phone");
+    tell("2026-02-01T09:00:00Z", "identify browser - -"); /* it is somebody by itself */
+    assert_persons("ann, bob=phone, browser");
+    tell("2026-02-01T08:00:00Z", "alias carl - browser");
+    assert_persons("ann, bob=phone, browser=carl");
+}
+
+static void an_alias_before_anything_else_is_a_claim(void **state)
+{
+    (void)state;
+    tell("2026-02-01T10:00:00Z", "alias ann - mail");
+    tell("2026-02-01T11:00:00Z", "alias bob - mail");
+    tell("2026-02-01T12:00:00Z", "- mail - -");
+    assert_persons("ann=mail, bob");
+    tell("2026-02-01T12:30:00Z", "identify mail - -");
+    tell("2026-02-01T13:00:00Z", "alias bob - mail"); /* bob is nobody yet: mail claims it */
+    assert_persons("ann=bob=mail");
+}
+
+static void who_is_claimed_and_claims_at_once_is_between_both(void **state)
+{
+    (void)state;
+    tell("2026-02-01T12:00:00Z", "identify bob - -");
+    assert_persons("bob");
+    tell("2026-02-01T11:00:00Z", "- carl bob -");
+    tell("2026-02-01T13:00:00Z", "- bob phone -");
+    assert_persons("bob=carl=phone");
+}
+
+static void a_further_browser_does_not_touch_the_others(void **state)
+{
+    (void)state;
+    struct persons_counts before, after;
+    char what[80];
+    for (uint32_t i = 0; i < 30; i++) {
+        snprintf(what, sizeof(what), "- ann browser%u -", (unsigned)i);
+        tell("2026-02-01T10:00:00Z", what);
+    }
+    catch_up(false);
+    persons_counts(persons, &before);
+    tell("2026-02-01T11:00:00Z", "- ann phone -");
+    tell("2026-02-01T11:00:00Z", "- ann phone -");
+    catch_up(false);
+    persons_counts(persons, &after);
+    assert_int_equal(after.leaves - before.leaves, 1);
+    assert_int_equal(after.made_anew - before.made_anew, 0);
+    compare();
+}
+
+static void nothing_new_is_not_looked_at(void **state)
+{
+    (void)state;
+    tell("2026-02-01T10:00:00Z", "identify ann browser -");
+    catch_up(false);
+    uint64_t calls = engine_store.calls;
+    tell("2026-02-01T11:00:00Z", "- ann browser -");
+    catch_up(false);
+    uint64_t with_links = engine_store.calls - calls;
+    calls = engine_store.calls;
+    tell("2026-02-01T11:00:00Z", "- - other -");
+    catch_up(false);
+    assert_in_range(engine_store.calls - calls, 1, with_links - 4);
+    compare();
+}
+
+/* What weir replay does: another table takes the place, with other rows. */
+static void another_table_of_events_gives_other_persons(void **state)
+{
+    (void)state;
+    prng_seed(&rng, seed);
+    make_histories(1);
+    insert_batch(events, event_count);
+    catch_up(false);
+    compare();
+    execute("CREATE TABLE events_shadow AS events");
+    execute("INSERT INTO events_shadow SELECT * FROM events WHERE stream_offset % 3 != 0");
+    execute("EXCHANGE TABLES events AND events_shadow");
+    assert_int_equal(persons_step(persons, &err), RC_END); /* nobody told it */
+    persons_look(persons);
+    catch_up(true);
+    compare();
+    execute("EXCHANGE TABLES events AND events_shadow");
+    restart(); /* a restart looks by itself */
+    catch_up(true);
+    compare();
+    execute("DROP TABLE events_shadow SYNC");
+}
+
+static void assert_generations(const char *want)
+{
+    struct buf got;
+    buf_init(&got, 1 << 20);
+    query("SELECT arrayStringConcat(groupUniqArray(partition), ',') FROM system.parts WHERE active "
+          "AND database = currentDatabase() AND table = 'person_ids'",
+          "TabSeparatedRaw", &got);
+    got.data[got.len - 1] = '\0';
+    assert_string_equal(got.data, want);
+    buf_done(&got);
+}
+
+static void what_was_taken_out_is_gone_after_a_rebuild(void **state)
+{
+    (void)state;
+    tell("2026-02-01T10:00:00Z", "identify ann browser -");
+    tell("2026-02-01T11:00:00Z", "identify bob browser -");
+    assert_persons("ann=browser, bob");
+    assert_generations("1");
+    execute("ALTER TABLE events DELETE WHERE user_id = 'ann' SETTINGS mutations_sync = 2");
+    assert_ok(persons_rebuild(persons, &err));
+    restart(); /* the server ends before it began */
+    bool is_building = false;
+    assert_int_equal(persons_step(persons, &err), RC_OK);
+    assert_int_equal(persons_lag(persons, &is_building), 0);
+    assert_true(is_building);
+    struct buf got; /* meanwhile the one before is read, whole */
+    buf_init(&got, 1 << 10);
+    query("SELECT count() FROM " IDS, "TabSeparatedRaw", &got);
+    assert_string_equal(buf_cstr(&got), "3\n");
+    buf_done(&got);
+    assert_persons("bob=browser");
+    assert_generations("2");
+    restart();
+    assert_persons("bob=browser");
+    assert_generations("2"); /* it was asked for once */
+}
+
+/* Twice the same rows, whatever way they came about. */
+static void a_rebuild_gives_the_same_rows(void **state)
+{
+    (void)state;
+    char sums[3][200];
+    prng_seed(&rng, seed + 1);
+    cfg.batch_offsets_max = 50;
+    restart();
+    make_histories(1);
+    for (uint32_t i = 0; i < 3; i++) {
+        char path[OS_PATH_MAX];
+        struct buf sum;
+        buf_init(&sum, 199);
+        if (i == 0)
+            insert_batch(events, event_count);
+        else
+            assert_ok(os_unlink_durable(os_path(path, "%s/state", dir), &err));
+        if (i == 2)
+            cfg.batch_offsets_max = 0;
+        restart();
+        catch_up(i == 1);
+        query("SELECT count(), groupBitXor(cityHash64(project_id, hash, person)) FROM identities "
+              "FINAL WHERE " GENERATION,
+              "TabSeparated", &sum);
+        snprintf(sums[i], sizeof(sums[i]), "%s", buf_cstr(&sum));
+        buf_done(&sum);
+    }
+    assert_string_equal(sums[1], sums[0]);
+    assert_string_equal(sums[2], sums[0]);
+    compare();
+}
+
+/* The child is gone before each statement in turn: persons_work is empty. */
+static void a_store_that_began_anew_within_a_step_does_not_lose_it(void **state)
+{
+    (void)state;
+    char time[40];
+    tell("2026-02-02T10:00:00Z", "identify ann phone -");
+    tell("2026-02-02T10:00:00Z", "identify bob laptop -");
+    tell("2026-02-02T10:00:00Z", "identify carl - -");
+    tell("2026-02-02T11:00:00Z", "alias ann - bob");
+    tell("2026-02-02T11:00:00Z", "alias bob - carl"); /* only bob ties it to the others */
+    catch_up(false);
+    enum rc rc = RC_AGAIN;
+    for (uint32_t at = 2; at < 40 && rc == RC_AGAIN; at++) {
+        snprintf(time, sizeof(time), "2026-02-01T10:00:%02uZ", 59 - at);
+        tell(time, "- ann phone -"); /* the claim is earlier than was known */
+        engine_store.fail_at = engine_store.calls + at;
+        engine_store.truncate_work = "TRUNCATE TABLE persons_work";
+        err = ERR_INIT;
+        rc = persons_step(persons, &err);
+        assert_true(rc == RC_AGAIN || engine_store.fail_at > engine_store.calls || at < 6);
+        engine_store.fail_at = 0;
+        engine_store.truncate_work = NULL;
+        assert_persons("ann=bob=carl=laptop=phone");
+        if (at < 6)
+            rc = RC_AGAIN; /* nothing was in it yet */
+    }
+    assert_int_equal(rc, RC_OK);
+}
+
+static void a_damaged_state_is_made_anew(void **state)
+{
+    (void)state;
+    char path[OS_PATH_MAX];
+    struct buf text;
+    struct persons_state loaded;
+    tell("2026-02-01T10:00:00Z", "identify ann browser -");
+    catch_up(false);
+    os_path(path, "%s/state", dir);
+    buf_init(&text, 1 << 20);
+    assert_ok(os_read_file(path, &text, &err));
+    assert_ok(persons_state_load(dir, &loaded, &err));
+    assert_int_equal(loaded.next[0], 1);
+    for (size_t i = 0; i < text.len; i++) {
+        text.data[i] ^= 2;
+        assert_ok(os_write_file_durable(path, buf_slice(&text), &err));
+        assert_int_equal(persons_state_load(dir, &loaded, &err), RC_CORRUPT);
+        text.data[i] ^= 2;
+    }
+    assert_ok(os_write_file_durable(path, slice_of(text.data, text.len - 1), &err));
+    buf_done(&text);
+    restart();
+    tell("2026-02-01T11:00:00Z", "identify ann phone -");
+    assert_persons("ann=browser=phone");
+    assert_generations("2");
+}
+
+static int run_all(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_shared_browser_does_not_make_two_users_one, setup),
+        cmocka_unit_test_setup(what_comes_in_late_counts_from_its_own_time, setup),
+        cmocka_unit_test_setup(an_alias_before_anything_else_is_a_claim, setup),
+        cmocka_unit_test_setup(who_is_claimed_and_claims_at_once_is_between_both, setup),
+        cmocka_unit_test_setup(a_further_browser_does_not_touch_the_others, setup),
+        cmocka_unit_test_setup(nothing_new_is_not_looked_at, setup),
+        cmocka_unit_test_setup(another_table_of_events_gives_other_persons, setup),
+        cmocka_unit_test_setup(what_was_taken_out_is_gone_after_a_rebuild, setup),
+        cmocka_unit_test_setup(a_rebuild_gives_the_same_rows, setup),
+        cmocka_unit_test_setup(a_store_that_began_anew_within_a_step_does_not_lose_it, setup),
+        cmocka_unit_test_setup(a_damaged_state_is_made_anew, setup),
+        cmocka_unit_test_setup(random_histories_are_what_the_model_says, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+static uint64_t number_of(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+int main(void)
+{
+    struct store_cfg store = {0};
+    const char *base = getenv("TMPDIR");
+    if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
+        base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
+    seed = number_of("WEIR_TEST_SEED", random_u64() % 1000000);
+    rounds = number_of("WEIR_SEEDS", 5);
+    printf("# seed %llu\n", (unsigned long long)seed);
+    os_path(root, "%s/weir-persons-%016llx", base, (unsigned long long)random_u64());
+    assert_ok(os_mkdirs(root, &err));
+    fflush(NULL);
+    pid_t child =
+        fork(); /* the engine goes on writing until its process ends: who removes is not it */
+    if (child > 0) {
+        int status = 0;
+        waitpid(child, &status, 0);
+        assert_ok(os_remove_tree(root, &err));
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    }
+    enum rc rc = engine_store_open(root, &err);
+    if (rc != RC_OK) {
+        fprintf(stderr, "skipped: %s\n", err.text);
+        _exit(rc == RC_NOTFOUND ? 77 : 1);
+    }
+    events = calloc(EVENTS_MAX, sizeof(*events));
+    assert_ok(store_client_new(&store, &client, &err));
+    assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
+    int failed = run_all();
+    persons_free(persons);
+    store_client_free(client);
+    fflush(NULL);
+    _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
+}
