@@ -12,6 +12,7 @@
 
 #include "access/access.h"
 #include "analytics/ingest/ingest.h"
+#include "analytics/bi/bi.h"
 #include "analytics/report/query.h"
 #include "app/cli.h"
 #include "app/control.h"
@@ -28,7 +29,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
-enum { SERVICES = 6 /* the last only on the control socket */ };
+enum { SERVICES = 7 /* the last only on the control socket */ };
 
 struct server {
     struct cli cli;
@@ -37,6 +38,7 @@ struct server {
     struct control control;
     struct ingest *ingest;
     struct query *query;
+    struct bi *bi;
     struct access *access;
     struct web *web;
     struct jwks_cache *jwks;
@@ -199,6 +201,10 @@ static enum rc start_services(struct server *s, struct err *err)
                                   .endpoint_path = s->cli.cfg.tracker_endpoint_path},
                 &s->web, err));
     s->services[4] = web_service(s->web);
+    TRY(bi_new(
+        &(struct bi_cfg){.store = s->node.store_cfg, .is_embedded = s->node.supervisor != NULL},
+        &s->bi, err));
+    s->services[5] = bi_service(s->bi);
     s->services[SERVICES - 1] = control_service(&s->control);
     TRY(new_api(s, SERVICES - 1, false, &s->public_api, err));
     TRY(new_api(s, SERVICES, true, &s->control_api, err));
@@ -239,6 +245,7 @@ static void stop(struct server *s)
     access_free(s->access);
     web_free(s->web);
     query_free(s->query);
+    bi_free(s->bi);
     ingest_free(s->ingest);
     node_close(&s->node);
     cidr_set_done(&s->proxies.trusted);
