@@ -68,16 +68,21 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     tenant_view_give(view); /* req is gone with its arena; the view is not */
 }
 
-void api_stream_begin(struct api_request *req, int status, const char *content_type,
-                      void (*on_drain)(struct ctx *ctx, struct net_request *req))
+void api_stream_begin_with(struct api_request *req, const struct net_response *head,
+                           void (*on_drain)(struct ctx *ctx, struct net_request *req))
 {
     struct tenant_view *view = take_ptr(&req->view);
     req->project = NULL;
-    tell_service(req, status);
-    net_stream_begin(
-        req->net, &(struct net_response){.status = status, .content_type = slice_str(content_type)},
-        on_drain);
+    tell_service(req, head->status);
+    net_stream_begin(req->net, head, on_drain);
     tenant_view_give(view);
+}
+
+void api_stream_begin(struct api_request *req, int status, const char *content_type,
+                      void (*on_drain)(struct ctx *ctx, struct net_request *req))
+{
+    const struct net_response head = {.status = status, .content_type = slice_str(content_type)};
+    api_stream_begin_with(req, &head, on_drain);
 }
 
 void api_json(struct api_request *req, int status, struct slice body)

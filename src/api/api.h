@@ -50,7 +50,8 @@ struct api_route {
     int access;          /* enum api_access; {projectId} in the path must be the caller's */
     bool is_ingest;      /* the key is where the dialect has it: the handler hands it to
                         api_ingest_project() */
-    bool is_browser;     /* CORS for any origin; body read whatever its Content-Type */
+    bool is_password; /* the key may also come as a password: Basic, X-ClickHouse-Key, ?password= */
+    bool is_browser;  /* CORS for any origin; body read whatever its Content-Type */
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */
     /* ctx is req->net->ctx. */
     void (*handle)(struct ctx *ctx, void *service, struct api_request *req);
@@ -121,6 +122,8 @@ void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *d
  */
 void api_stream_begin(struct api_request *req, int status, const char *content_type,
                       void (*on_drain)(struct ctx *ctx, struct net_request *req));
+void api_stream_begin_with(struct api_request *req, const struct net_response *head,
+                           void (*on_drain)(struct ctx *ctx, struct net_request *req));
 
 /* ---- the router ---- */
 struct api;

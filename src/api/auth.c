@@ -10,6 +10,7 @@
 #include "api/api_int.h"
 
 #include "base/must.h"
+#include "codec/base64.h"
 
 static struct slice bearer(struct net_request *net)
 {
@@ -20,6 +21,26 @@ static struct slice bearer(struct net_request *net)
     if (auth.len > 7 && slice_eq_nocase(slice_of(auth.data, 7), SLICE_LIT("Bearer ")))
         return slice_trim(slice_sub(auth, 7));
     return SLICE_EMPTY;
+}
+
+/* Where clients of databases put it: as the password, beside a user name that says nothing here. */
+static struct slice password(struct net_request *net)
+{
+    struct slice key = net_header_get(net, "X-ClickHouse-Key");
+    struct slice basic = net_header_get(net, "Authorization");
+    if (key.len)
+        return key;
+    if (basic.len > 6 && slice_eq_nocase(slice_of(basic.data, 6), SLICE_LIT("Basic "))) {
+        uint8_t *decoded = arena_alloc(net->arena, base64_decoded_max(basic.len));
+        size_t len = 0;
+        if (!decoded || !base64_decode(BASE64_STD, slice_sub(basic, 6), decoded, &len))
+            return SLICE_EMPTY;
+        key = slice_of((const char *)decoded, len);
+        slice_cut(&key, ':');
+        return key;
+    }
+    IGNORE(net_query_get(net, "password", &key), "absent is empty");
+    return key;
 }
 
 struct slice api_cookie(const struct net_request *net, const char *name)
@@ -161,6 +182,8 @@ enum api_verdict api_authenticate(struct api_request *req)
     if (access == API_PUBLIC || access == API_CONTROL || req->route->is_ingest)
         return API_GO;
     struct slice text = bearer(req->net);
+    if (text.len == 0 && req->route->is_password)
+        text = password(req->net);
     if (is_key(text))
         return authenticate_key(req, text);
     if (memchr(text.data, '.', text.len))

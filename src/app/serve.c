@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "analytics/bi/bi.h"
 #include "analytics/definition/definition.h"
 #include "analytics/ingest/ingest.h"
 #include "analytics/report/query.h"
@@ -29,7 +30,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
-enum { SERVICES = 7 /* the last only on the control socket */ };
+enum { SERVICES_MAX = 16 };
 
 struct server {
     struct cli cli;
@@ -39,11 +40,13 @@ struct server {
     struct ingest *ingest;
     struct definition *definition;
     struct query *query;
+    struct bi *bi;
     struct access *access;
     struct web *web;
     struct jwks_cache *jwks;
     struct forwarded_cfg proxies;
-    struct api_service services[SERVICES];
+    struct api_service services[SERVICES_MAX]; /* the last only on the control socket */
+    uint32_t service_count;
     struct api *public_api, *control_api;
     struct net_loop *loops[LOOPS_MAX];
     uint32_t loop_count;
@@ -174,6 +177,12 @@ static struct access_oidc oidc_of(const struct config *cfg)
                                 .auto_join_org = cfg->oidc_auto_join_org};
 }
 
+static void add_service(struct server *s, struct api_service service)
+{
+    must(s->service_count < SERVICES_MAX);
+    s->services[s->service_count++] = service;
+}
+
 static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
@@ -189,25 +198,29 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(query_new(
         &(struct query_cfg){.pool = s->node.pool, .stored = definition_source(s->definition)},
         &s->query, err));
-    s->services[0] = ingest_service(s->ingest);
-    s->services[1] = query_service(s->query);
+    add_service(s, ingest_service(s->ingest));
+    add_service(s, query_service(s->query));
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
                                         .jwks = s->jwks,
                                         .mail = mail_hook(s->cli.cfg.mail_command),
                                         .oidc = oidc_of(&s->cli.cfg),
                                         .public_url = s->cli.cfg.public_url},
                    &s->access, err));
-    s->services[2] = access_service(s->access);
-    s->services[3] = health_service(&s->health);
+    add_service(s, access_service(s->access));
+    add_service(s, health_service(&s->health));
     TRY(web_new(&(struct web_cfg){.script_path = s->cli.cfg.tracker_script_path,
                                   .vitals_path = s->cli.cfg.tracker_vitals_path,
                                   .endpoint_path = s->cli.cfg.tracker_endpoint_path},
                 &s->web, err));
-    s->services[4] = web_service(s->web);
-    s->services[5] = definition_service(s->definition);
-    s->services[SERVICES - 1] = control_service(&s->control);
-    TRY(new_api(s, SERVICES - 1, false, &s->public_api, err));
-    TRY(new_api(s, SERVICES, true, &s->control_api, err));
+    add_service(s, web_service(s->web));
+    add_service(s, definition_service(s->definition));
+    TRY(bi_new(
+        &(struct bi_cfg){.store = s->node.store_cfg, .is_embedded = s->node.supervisor != NULL},
+        &s->bi, err));
+    add_service(s, bi_service(s->bi));
+    add_service(s, control_service(&s->control));
+    TRY(new_api(s, s->service_count - 1, false, &s->public_api, err));
+    TRY(new_api(s, s->service_count, true, &s->control_api, err));
     s->health.api = s->public_api;
     health_metrics_register(&s->health);
     TRY(start_loops(s, err));
@@ -246,6 +259,7 @@ static void stop(struct server *s)
     web_free(s->web);
     query_free(s->query);
     definition_free(s->definition);
+    bi_free(s->bi);
     ingest_free(s->ingest);
     node_close(&s->node);
     cidr_set_done(&s->proxies.trusted);

@@ -149,7 +149,7 @@ void conn_end(struct conn *c)
     if (c->state == CONN_CLOSED)
         return;
     c->is_ended = true;
-    if (c->state == CONN_HANDLING && c->server->is_end_gone)
+    if (c->state == CONN_HANDLING && (c->server->is_end_gone || c->req.is_end_gone))
         conn_close(c);
     else if (c->state == CONN_LINGER && conn_unsent(c) == 0)
         conn_close(c);

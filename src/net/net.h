@@ -89,6 +89,8 @@ struct net_request {
      * The handler still has to finish the request (its answer goes nowhere). Never called from
      * inside net_stream_begin() and net_stream_write(): RC_CLOSED of the latter tells the same. */
     void (*on_gone)(struct ctx *ctx, struct net_request *req);
+    /* The handler's: from here on, as with net_server_cfg.is_end_gone. */
+    bool is_end_gone;
 };
 /* The first of that name, NULL if there is none; or its value, empty then. */
 const struct net_header *net_header_find(const struct net_request *req, struct slice name);

@@ -19,6 +19,7 @@
 #include "base/must.h"
 #include "base/os.h"
 #include "store/chdb_int.h"
+#include "store/confine_int.h"
 #include "store/heal_int.h"
 #include "store/sql_int.h"
 
@@ -165,6 +166,40 @@ static bool run_setup(struct run *s, const struct buf *sql)
     return sql->len == 0 || take_result(s, query(s, buf_slice(sql), SLICE_LIT("Null"), &none));
 }
 
+static bool is_confined(const struct engine_query *q)
+{
+    return q->role.len > 0;
+}
+
+static uint32_t readonly_of(const struct engine_query *q)
+{
+    return is_confined(q) ? 1 : q->readonly;
+}
+
+/* Asks the engine what a confined statement is, before it runs (confine.c). */
+static bool is_within_bounds(struct run *s)
+{
+    struct chdb *c = &s->e->chdb;
+    struct slice text = slice_of(s->q->text.data, s->scan.end);
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, ENGINE_SET_BYTES_MAX);
+    buf_add_str(&sql, "EXPLAIN AST ");
+    buf_add_slice(&sql, text);
+    if (!buf_ok(&sql)) {
+        engine_fail(s->r, CH_TOO_LARGE_STATEMENT, "SYNTAX_ERROR", "the statement is too long");
+        return false;
+    }
+    struct chdb_result *tree = query(s, buf_slice(&sql), SLICE_LIT("TabSeparatedRaw"), &s->params);
+    if (!tree || c->result_error(tree))
+        return take_result(s, tree);
+    const char *refused =
+        confine_listing(text, slice_of(c->result_buffer(tree), c->result_length(tree)));
+    c->result_destroy(tree);
+    if (refused)
+        engine_fail(s->r, CH_ACCESS_DENIED, "ACCESS_DENIED", "%s", refused);
+    return !refused;
+}
+
 /* USE and SET as statements: the engine checks names, values and constraints, and says what is
  * wrong. */
 static bool set_up(struct run *s)
@@ -172,6 +207,12 @@ static bool set_up(struct run *s)
     const struct engine_query *q = s->q;
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, ENGINE_SET_BYTES_MAX);
+    if (is_confined(q)) {
+        buf_add_str(&sql, "SET ROLE " CONFINE_ROLE);
+        if (!run_setup(s, &sql))
+            return false;
+        buf_clear(&sql);
+    }
     if (q->database.len && !slice_eq_str(q->database, "default")) {
         buf_add_str(&sql, "USE ");
         add_quoted(&sql, q->database, '`');
@@ -191,9 +232,9 @@ static bool set_up(struct run *s)
         buf_add_str(&sql, " = ");
         add_quoted(&sql, q->settings[i].value, '\'');
     }
-    if (q->setting_count && q->readonly)
-        buf_addf(&sql, ", readonly = %u", q->readonly);
-    return run_setup(s, &sql);
+    if (q->setting_count && readonly_of(q))
+        buf_addf(&sql, ", readonly = %u", readonly_of(q));
+    return run_setup(s, &sql) && (!is_confined(q) || is_within_bounds(s));
 }
 
 /* Settings that need no check go in as arguments, which cost nothing. */
@@ -206,8 +247,8 @@ static struct chdb_session **connect_for(struct run *s, bool is_whole)
     int argc = 2;
     snprintf(comment, sizeof(comment), "--log_comment=%s", s->q->id);
     argv[argc++] = comment;
-    if (s->q->readonly && s->q->setting_count == 0) {
-        snprintf(readonly, sizeof(readonly), "--readonly=%u", s->q->readonly);
+    if (readonly_of(s->q) && s->q->setting_count == 0) {
+        snprintf(readonly, sizeof(readonly), "--readonly=%u", readonly_of(s->q));
         argv[argc++] = readonly;
     }
     if (is_whole)
@@ -372,6 +413,10 @@ static bool is_allowed(struct run *s)
         engine_fail(s->r, CH_SYNTAX_ERROR, "SYNTAX_ERROR", "Multi-statements are not allowed");
     else if (s->scan.refused)
         engine_fail(s->r, CH_ACCESS_DENIED, "ACCESS_DENIED", "%s", s->scan.refused);
+    else if (is_confined(s->q) && !slice_eq_str(s->q->role, CONFINE_ROLE))
+        engine_fail(s->r, 511, "UNKNOWN_ROLE", "there is no such role to take");
+    else if (is_confined(s->q) && confine_text(s->q->text))
+        engine_fail(s->r, CH_ACCESS_DENIED, "ACCESS_DENIED", "%s", confine_text(s->q->text));
     else if (s->q->param_count > ENGINE_PAIRS_MAX)
         engine_fail(s->r, CH_BAD_ARGUMENTS, "BAD_ARGUMENTS", "more than %d parameters",
                     ENGINE_PAIRS_MAX);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/os.h"
+#include "store/confine_int.h"
 #include "store/engine_int.h"
 
 uint64_t engine_memory_max(const struct store_child_cfg *cfg)
@@ -84,16 +85,23 @@ static const char server_xml[] =
     "  <table_engines_require_grant>true</table_engines_require_grant>\n"
     "</access_control_improvements>\n";
 
+/* The one user there can be (chdb knows no other) has what its roles have: all of it in a usual
+ * session, the reader's alone after SET ROLE. The views it may read are made with SQL SECURITY
+ * DEFINER, so that they, and not who asks, reach the tables behind them. */
 static const char users_xml[] =
-    "<users><default><password></password><networks><ip>::/0</ip></networks>"
-    "<profile>default</profile><quota>default</quota>\n"
-    "<grants>\n"
+    "<roles><weir_all><grants>\n"
     "<query>GRANT SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, "
     "CREATE TEMPORARY TABLE, CREATE FUNCTION, DROP DATABASE, DROP TABLE, DROP VIEW, DROP FUNCTION, "
     "UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, dictGet, BACKUP ON *.*</query>\n"
     "<query>GRANT SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM FLUSH, SYSTEM DROP CACHE ON "
     "*.*</query>\n"
     "<query>GRANT TABLE ENGINE ON *</query>\n"
+    "</grants></weir_all>\n"
+    "<" CONFINE_ROLE "><grants><query>GRANT SELECT ON " CONFINE_DATABASE ".*</query>"
+    "</grants></" CONFINE_ROLE ">\n</roles>\n"
+    "<users><default><password></password><networks><ip>::/0</ip></networks>"
+    "<profile>default</profile><quota>default</quota>\n"
+    "<grants><query>GRANT weir_all</query><query>GRANT " CONFINE_ROLE "</query>"
     "</grants></default></users>\n"
     "<quotas><default></default></quotas>\n"
     "</clickhouse>\n";

@@ -50,6 +50,7 @@ struct engine_query {
     const struct engine_pair *settings;
     uint32_t setting_count;
     uint32_t readonly;        /* 0, 1, 2 */
+    struct slice role;        /* empty, or CONFINE_ROLE: its grants only, readonly, see confine.c */
     char id[ENGINE_ID_BYTES]; /* marks it in system.processes, for engine_kill */
     const atomic_bool *is_cancelled;
     /* Where the result goes. format: the one the bytes are in, borrowed for the call. Not RC_OK

@@ -31,6 +31,8 @@ struct sql_scan {
     const char *refused; /* why this text is not given to the engine; NULL if it is */
 };
 struct sql_scan sql_scan(struct slice text);
+/* A function, by its name, that reads or writes outside the tables. */
+bool sql_function_reaches_out(struct slice name);
 /* Begins with SELECT or WITH, perhaps in parentheses. */
 bool sql_is_select(struct slice text);
 #endif

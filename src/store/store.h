@@ -5,6 +5,7 @@
  *
  * A client holds one keep-alive connection (libcurl easy handle) and belongs to one thread at a
  * time; a pool hands clients to many. Every call blocks: consumers and worker pool only. */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -64,6 +65,26 @@ enum rc store_insert(struct store_client *c, const char *table, const char *colu
                      const char *format, struct slice body, const char *token,
                      struct store_summary *ret_summary, int *ret_code, struct err *err) MUST_CHECK;
 enum rc store_ping(struct store_client *c, struct err *err) MUST_CHECK;
+
+/* ---- a question of a client of ClickHouse's own, passed on as it is ---- */
+struct store_pair { /* of the URL, decoded */
+    const char *name;
+    struct slice value;
+};
+struct store_relay {
+    struct slice sql;
+    const struct store_pair *pairs; /* all of the URL: database, role, settings, param_… (raw) */
+    uint32_t pair_count;
+    /* Called on the thread of store_relay(): once, then with each piece. Not RC_OK stops. headers:
+     * lines "Name: value\n", those that its clients look at. */
+    enum rc (*on_head)(void *ctx, int status, struct slice headers);
+    enum rc (*on_data)(void *ctx, struct slice piece);
+    void *ctx;
+    const _Atomic bool *is_cancelled; /* looked at about once a second while nothing comes */
+};
+/* RC_OK: the answer, whatever its status, is whole. Else the body, if it was begun, is not. */
+enum rc store_relay(struct ctx *ctx, struct store_client *c, const struct store_relay *relay,
+                    struct err *err) MUST_CHECK;
 
 struct store_pool;
 enum rc store_pool_new(const struct store_cfg *cfg, uint32_t clients_max, struct store_pool **ret,

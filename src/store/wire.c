@@ -262,7 +262,6 @@ static const char *const not_settings[] = {"query_id",
                                            "enable_http_compression",
                                            "http_zlib_compression_level",
                                            "log_comment",
-                                           "role",
                                            "client_protocol_version",
                                            "async_insert",
                                            "wait_for_async_insert",
@@ -301,6 +300,8 @@ static bool take_own(struct intake *in, struct slice name, struct slice value)
         q->database = value;
     } else if (slice_eq_str(name, "default_format")) {
         q->default_format = value;
+    } else if (slice_eq_str(name, "role")) {
+        q->role = value;
     } else if (slice_eq_str(name, "readonly")) {
         uint64_t level;
         if (slice_to_u64(value, &level) && level >= 1 && level <= 2)

@@ -21,7 +21,7 @@ const routes = Object.entries(openapi.paths).flatMap(([pattern, item]) => Object
   method: method.toUpperCase(), pattern, access: o['x-weir-access'], id: o.operationId,
   isIngest: /\{"writeKey":\[\]\}\]$/.test(JSON.stringify(o.security)), isArticle: /^article/.test(o.operationId),
   // Answers who is not known in the words of the product that it stands for (ok, or an error of its own) and keeps nothing.
-  isForeign: /^(plausible|umami|goatcounter)/.test(o.operationId), hasOwnErrors: /^(plausible|umami|goatcounter|ingestRybbit)/.test(o.operationId),
+  isForeign: /^(plausible|umami|goatcounter)/.test(o.operationId), hasOwnErrors: /^(plausible|umami|goatcounter|ingestRybbit|clickhouse)/.test(o.operationId),
 })));
 
 // ---- tenants and callers ----
@@ -116,6 +116,8 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/query(\/sql)?$/, 'stats:read'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
+    [/^\/clickhouse\/ping$/, 'public'],
+    [/^(\/v1\/projects\/\{projectId\})?\/clickhouse(\/(ping)?)?$/, 'stats:read', 'stats:read'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],
     [/\/members(\/.*)?$/, 'org:read', 'members:write'],
     [/\{orgId\}\/invitations(\/.*)?$/, 'members:write'],

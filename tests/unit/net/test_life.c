@@ -304,6 +304,29 @@ static void a_server_can_take_a_half_closed_client_for_gone(void **state)
     close_server();
 }
 
+static void set_end_gone(void *ctx)
+{
+    struct net_request *req = ctx;
+    req->is_end_gone = true;
+}
+
+static void a_request_can_take_a_half_closed_client_for_gone(void **state)
+{
+    (void)state;
+    open_server(&(struct net_server_cfg){.name = "test"});
+    int fd = dial();
+    say(fd, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    WAIT_FOR(atomic_load(&held_count) == 1);
+    on_loop(set_end_gone, held[0]);
+    shutdown(fd, SHUT_WR);
+    WAIT_FOR(atomic_load(&gone_count) == 1);
+    on_loop(echo_held, &held[0]);
+    expect(fd, NULL, "", NULL, "HTTP");
+    close(fd);
+    WAIT_FOR(net_server_connections(server) == 0);
+    close_server();
+}
+
 static void begin_for_one_who_is_gone(void *ctx)
 {
     struct net_request *req = held[0];
@@ -515,6 +538,7 @@ int main(void)
         cmocka_unit_test(a_half_closed_client_gets_its_answers),
         cmocka_unit_test(a_half_closed_client_gets_its_stream),
         cmocka_unit_test(a_server_can_take_a_half_closed_client_for_gone),
+        cmocka_unit_test(a_request_can_take_a_half_closed_client_for_gone),
         cmocka_unit_test(a_stream_for_a_vanished_client_is_told_by_its_write),
         cmocka_unit_test(answers_from_another_thread_come_after_the_client_has_gone),
         cmocka_unit_test(stopping_waits_for_a_handler_that_still_owes_an_answer),
