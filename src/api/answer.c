@@ -71,12 +71,22 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
 void api_stream_begin(struct api_request *req, int status, const char *content_type,
                       void (*on_drain)(struct ctx *ctx, struct net_request *req))
 {
+    api_stream_begin_with(req, status, content_type, NULL, 0, on_drain);
+}
+
+void api_stream_begin_with(struct api_request *req, int status, const char *content_type,
+                           const struct net_header *headers, uint32_t header_count,
+                           void (*on_drain)(struct ctx *ctx, struct net_request *req))
+{
     struct tenant_view *view = take_ptr(&req->view);
     req->project = NULL;
     tell_service(req, status);
-    net_stream_begin(
-        req->net, &(struct net_response){.status = status, .content_type = slice_str(content_type)},
-        on_drain);
+    net_stream_begin(req->net,
+                     &(struct net_response){.status = status,
+                                            .content_type = slice_str(content_type),
+                                            .headers = headers,
+                                            .header_count = header_count},
+                     on_drain);
     tenant_view_give(view);
 }
 

@@ -121,6 +121,10 @@ void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *d
  */
 void api_stream_begin(struct api_request *req, int status, const char *content_type,
                       void (*on_drain)(struct ctx *ctx, struct net_request *req));
+/* With further headers. */
+void api_stream_begin_with(struct api_request *req, int status, const char *content_type,
+                           const struct net_header *headers, uint32_t header_count,
+                           void (*on_drain)(struct ctx *ctx, struct net_request *req));
 
 /* ---- the router ---- */
 struct api;

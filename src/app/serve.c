@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "analytics/import/import.h"
 #include "analytics/ingest/ingest.h"
 #include "analytics/report/query.h"
 #include "app/cli.h"
@@ -28,7 +29,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
-enum { SERVICES = 6 /* the last only on the control socket */ };
+enum { SERVICES = 7 /* the last only on the control socket */ };
 
 struct server {
     struct cli cli;
@@ -37,6 +38,7 @@ struct server {
     struct control control;
     struct ingest *ingest;
     struct query *query;
+    struct import_service *import;
     struct access *access;
     struct web *web;
     struct jwks_cache *jwks;
@@ -184,6 +186,7 @@ static enum rc start_services(struct server *s, struct err *err)
                                         .tracker_path = s->cli.cfg.tracker_endpoint_path},
                    &s->ingest, err));
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
+    s->control.query = s->query;
     s->services[0] = ingest_service(s->ingest);
     s->services[1] = query_service(s->query);
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
@@ -199,6 +202,9 @@ static enum rc start_services(struct server *s, struct err *err)
                                   .endpoint_path = s->cli.cfg.tracker_endpoint_path},
                 &s->web, err));
     s->services[4] = web_service(s->web);
+    s->import = import_service_new(
+        &(struct import_service_cfg){.events = s->node.events, .geo = s->node.geo});
+    s->services[5] = import_service(s->import);
     s->services[SERVICES - 1] = control_service(&s->control);
     TRY(new_api(s, SERVICES - 1, false, &s->public_api, err));
     TRY(new_api(s, SERVICES, true, &s->control_api, err));
@@ -238,6 +244,7 @@ static void stop(struct server *s)
         jwks_cache_close(s->jwks);
     access_free(s->access);
     web_free(s->web);
+    import_service_free(s->import);
     query_free(s->query);
     ingest_free(s->ingest);
     node_close(&s->node);
