@@ -122,6 +122,7 @@ void api_too_many(struct api_request *req, uint32_t retry_after_s, const char *d
  */
 void api_stream_begin(struct api_request *req, int status, const char *content_type,
                       void (*on_drain)(struct ctx *ctx, struct net_request *req));
+/* With further headers; head's body is not looked at. */
 void api_stream_begin_with(struct api_request *req, const struct net_response *head,
                            void (*on_drain)(struct ctx *ctx, struct net_request *req));
 

@@ -168,28 +168,41 @@ static void append_done(struct stream_append *append, enum rc rc)
     net_loop_post(call->req->net->loop, &call->task);
 }
 
+/* The next record of the body; false at its end, and if it is cut. */
+static bool next_record(struct slice *rest, struct stream_record *ret)
+{
+    struct slice head = slice_cut(rest, '\n'), key_len = slice_cut(&head, ' ');
+    uint64_t key, value;
+    if (!slice_to_u64(key_len, &key) || !slice_to_u64(head, &value) || key > rest->len ||
+        value > rest->len - key)
+        return false;
+    ret->key = slice_of(rest->data, key);
+    ret->value = slice_of(rest->data + key, value);
+    *rest = slice_sub(*rest, key + value);
+    return true;
+}
+
 static void post_append(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct control *c = service;
     struct slice rest = req->net->body;
+    struct stream_record one;
     uint32_t count = 0;
-    for (size_t i = 0; i < rest.len; i++)
-        count += rest.data[i] == '\n';
-    if (count == 0 || count > APPEND_RECORDS_MAX) {
-        api_problem(req, RC_INVALID, "1 to %d lines 'key TAB value' are wanted.",
-                    APPEND_RECORDS_MAX);
+    while (rest.len && count <= APPEND_RECORDS_MAX && next_record(&rest, &one))
+        count++;
+    if (rest.len || count == 0) {
+        api_problem(req, RC_INVALID, "1 to %d records are wanted.", APPEND_RECORDS_MAX);
         return;
     }
+    rest = req->net->body;
     struct append_call *call = arena_zalloc(ctx->arena, sizeof(*call));
     struct stream_record *records = arena_zalloc(ctx->arena, count * sizeof(*records));
     if (!call || !records) {
         api_problem(req, RC_NOMEM, "No memory for %u records; send fewer.", count);
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        records[i].value = slice_cut(&rest, '\n');
-        records[i].key = slice_cut(&records[i].value, '\t');
-    }
+    for (uint32_t i = 0; i < count; i++)
+        must(next_record(&rest, &records[i]));
     *call =
         (struct append_call){.append = {.records = records, .count = count, .done = append_done},
                              .req = req,
@@ -254,6 +267,24 @@ static void get_visible(struct ctx *ctx, void *service, struct api_request *req)
         return;
     }
     net_loop_work(ctx, req->net->loop, visible_work, visible_done, call);
+}
+
+/* ---- export ---- */
+
+static void get_export(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct control *c = service;
+    struct slice text;
+    struct uuid id;
+    if (!net_query_get(req->net, "project", &text) || !uuid_parse(text, &id)) {
+        api_problem(req, RC_INVALID, "project (its id) is wanted.");
+        return;
+    }
+    req->project = tenant_by_id(req->view, &id);
+    if (req->project)
+        query_export(ctx, c->query, req);
+    else
+        api_problem(req, RC_NOTFOUND, "There is no project %.*s.", SLICE_ARG(text));
 }
 
 /* ---- jobs ---- */
@@ -358,6 +389,7 @@ static const struct api_route routes[] = {
      .pattern = "/control/visible",
      .access = API_CONTROL,
      .handle = get_visible},
+    {.method = NET_GET, .pattern = "/control/export", .access = API_CONTROL, .handle = get_export},
     {.method = NET_POST,
      .pattern = "/control/replay",
      .access = API_CONTROL,

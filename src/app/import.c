@@ -1,17 +1,19 @@
-/* weir import access-log FILE[.gz]: through the running server, or straight into the stream of a
- * stopped one.
+/* weir import FORMAT FILE…: through the running server, or straight into the stream of a stopped
+ * one.
  *
- * The ids of the events are functions of the lines (analytics/import/access_log.h): a second import
- * of the same file is dropped by the projector, row by row. */
+ * The ids of the events are functions of what the file has (analytics/import/import.h): a second
+ * import of the same file is dropped by the projector, row by row. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "analytics/import/access_log.h"
+#include "analytics/import/import.h"
 #include "app/cli.h"
 #include "app/control_client.h"
 #include "app/node.h"
 #include "base/log.h"
+#include "base/os.h"
 
 enum { BODY_BYTES_MAX = 32 << 20 };
 
@@ -22,7 +24,12 @@ struct import {
     struct node node; /* when stopped */
     struct tenant *tenant;
     struct state *state;
-    struct buf body; /* when running: lines for /control/append */
+    struct buf body; /* when running: records for /control/append */
+    struct geo *geo;
+    int fd;
+    uint64_t at, bytes; /* of the file */
+    struct import_cfg import;
+    struct import_counts counts;
 };
 
 static enum rc send_remote(struct import *im, const struct stream_record *records, uint32_t count,
@@ -30,10 +37,9 @@ static enum rc send_remote(struct import *im, const struct stream_record *record
 {
     buf_clear(&im->body);
     for (uint32_t i = 0; i < count; i++) {
+        buf_addf(&im->body, "%zu %zu\n", records[i].key.len, records[i].value.len);
         buf_add_slice(&im->body, records[i].key);
-        buf_add_char(&im->body, '\t');
         buf_add_slice(&im->body, records[i].value);
-        buf_add_char(&im->body, '\n');
     }
     if (!buf_ok(&im->body))
         return err_set(err, RC_LIMIT, "a batch of the import is larger than %d bytes",
@@ -59,42 +65,42 @@ static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, st
                        : err_set(err, rc, "the stream does not take the events: %s", rc_text(rc));
 }
 
-static void show_progress(void *ctx, const struct access_log_counts *counts, uint64_t bytes_done,
-                          uint64_t bytes_total)
+static enum rc read_file(void *ctx, char *to, size_t cap, size_t *ret_len, struct err *err)
 {
-    (void)ctx;
-    if (!isatty(STDERR_FILENO))
-        return;
-    fprintf(stderr, "\r%3u %%  %llu lines, %llu imported",
-            bytes_total ? (unsigned)(bytes_done * 100 / bytes_total) : 0,
-            (unsigned long long)counts->lines, (unsigned long long)counts->imported);
+    struct import *im = ctx;
+    TRY(os_pread(im->fd, to, cap, im->at, ret_len, err));
+    im->at += *ret_len;
+    return RC_OK;
 }
 
-static void print_counts(const struct import *im, const struct access_log_counts *counts)
+static void show_progress(void *ctx, const struct import_counts *counts, uint64_t bytes)
 {
+    const struct import *im = ctx;
+    if (!isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r%3u %%  %llu lines, %llu events, %llu bad",
+            im->bytes ? (unsigned)(bytes * 100 / im->bytes) : 0, (unsigned long long)counts->lines,
+            (unsigned long long)counts->imported, (unsigned long long)counts->rejected);
+}
+
+static void print_counts(const struct import *im)
+{
+    const struct import_counts *c = &im->counts;
     struct buf out;
     buf_init(&out, 64 << 10);
-    bool is_json = im->cli.is_json;
-    uint64_t rejected = counts->lines - counts->imported;
-    buf_addf(&out,
-             is_json ? "{\"lines\":%llu,\"imported\":%llu,\"rejected\":%llu,\"reasons\":{"
-                     : "%llu lines, %llu imported, %llu rejected\n",
-             (unsigned long long)counts->lines, (unsigned long long)counts->imported,
-             (unsigned long long)rejected);
-    bool is_first = true;
-    for (unsigned i = 0; i < ACCESS_LOG_REJECT_COUNT; i++) {
-        if (counts->rejected[i] == 0)
-            continue;
-        const char *reason = access_log_reject_name((enum access_log_reject)i);
-        if (is_json)
-            buf_addf(&out, "%s\"%s\":%llu", is_first ? "" : ",", reason,
-                     (unsigned long long)counts->rejected[i]);
-        else
-            buf_addf(&out, "  %-24s %llu\n", reason, (unsigned long long)counts->rejected[i]);
-        is_first = false;
+    if (im->cli.is_json) {
+        import_counts_json(c, &out);
+        buf_add_char(&out, '\n');
+    } else {
+        buf_addf(&out, "%llu lines, %llu events imported, %llu bad lines\n",
+                 (unsigned long long)c->lines, (unsigned long long)c->imported,
+                 (unsigned long long)c->rejected);
+        for (uint32_t i = 0; i < c->reason_count; i++)
+            buf_addf(&out, "  %-24s %llu\n", c->reasons[i].name,
+                     (unsigned long long)c->reasons[i].count);
+        for (uint32_t i = 0; i < c->bad_told; i++)
+            buf_addf(&out, "  line %llu: %s\n", (unsigned long long)c->bad[i].line, c->bad[i].text);
     }
-    if (is_json)
-        buf_add_str(&out, "}}\n");
     cli_print(&out);
     buf_done(&out);
 }
@@ -150,46 +156,106 @@ static void close_target(struct import *im)
     }
 }
 
-static enum rc run(struct import *im, const char *file, const char *project_text,
-                   struct access_log_counts *counts)
+static enum rc import_file(struct import *im, const char *file)
+{
+    im->at = im->bytes = 0;
+    TRY(os_open(file, O_RDONLY, &im->fd, &im->err));
+    enum rc rc = os_size(im->fd, &im->bytes, &im->err);
+    if (rc == RC_OK)
+        rc = import_run(&im->import, &im->counts, &im->err);
+    os_close(im->fd);
+    return rc == RC_OK ? rc : err_wrap(&im->err, "%s", file);
+}
+
+/* Each file by itself: equal lines are told apart within one. */
+static enum rc import_files(struct import *im, const char *const *files, int count)
+{
+    for (int i = 0; i < count; i++) {
+        enum rc rc = import_file(im, files[i]);
+        if (isatty(STDERR_FILENO))
+            fputc('\n', stderr);
+        if (rc == RC_OK || im->counts.lines)
+            print_counts(im);
+        TRY(rc);
+        im->import.skip = 0; /* the first one was begun before */
+    }
+    return RC_OK;
+}
+
+static enum rc run(struct import *im, const char *project_text)
 {
     struct uuid id;
+    const struct geo_cfg geo_cfg = node_geo_cfg(&im->cli.cfg);
     TRY(open_target(im));
     TRY(choose_project(im, project_text, &id));
+    TRY(geo_open(&geo_cfg, &im->geo, &im->err));
     struct tenant_view *view = tenant_view_take(im->tenant);
-    const struct tenant_project *project = tenant_by_id(view, &id);
-    enum rc rc =
-        project ? access_log_import(file, project, sink, im, show_progress, im, counts, &im->err)
-                : err_set(&im->err, RC_NOTFOUND, "there is no project %s", project_text);
+    im->import.project = tenant_by_id(view, &id);
+    im->import.geo = im->geo;
+    enum rc rc = im->import.project
+                     ? import_files(im, im->cli.args + 1, im->cli.arg_count - 1)
+                     : err_set(&im->err, RC_NOTFOUND, "there is no project %s", project_text);
     tenant_view_give(view);
+    geo_close(im->geo);
     return rc;
+}
+
+static enum rc take_number(struct import *im, const char *name, const char *text, uint64_t *ret)
+{
+    if (!text || slice_to_u64(slice_str(text), ret))
+        return RC_OK;
+    return err_set(&im->err, RC_INVALID, "--%s: '%s' is no whole number", name, text);
+}
+
+static enum rc start(struct import *im, const char *project, const char *skip, const char *bad)
+{
+    CLEANUP(buf_done) struct buf names;
+    buf_init(&names, 1024);
+    import_format_names(&names);
+    im->import = (struct import_cfg){.read = read_file,
+                                     .read_ctx = im,
+                                     .sink = sink,
+                                     .sink_ctx = im,
+                                     .progress = show_progress,
+                                     .progress_ctx = im};
+    TRY(take_number(im, "skip", skip, &im->import.skip));
+    TRY(take_number(im, "max-bad", bad, &im->import.bad_max));
+    if (im->cli.arg_count < 2)
+        return err_set(&im->err, RC_INVALID, "a format (%s) and a file are wanted",
+                       buf_cstr(&names));
+    im->import.format = import_format_find(slice_str(im->cli.args[0]));
+    if (!im->import.format)
+        return err_set(&im->err, RC_INVALID, "'%s' is no format: %s", im->cli.args[0],
+                       buf_cstr(&names));
+    return run(im, project);
 }
 
 int verb_import(int argc, char **argv)
 {
     static struct import im;
-    const char *project = NULL;
-    const struct cli_option options[] = {{"project", NULL, &project}};
-    int code = cli_parse(
-        &im.cli, argc, argv, options, COUNT_OF(options), 2,
-        "usage: weir import access-log FILE[.gz] [--project ID] [--data DIR] [--json]\n\n"
-        "Reads Combined or Common log format (nginx, Apache). Works with the server running and\n"
-        "stopped (then the rows appear when it starts). Importing a file twice changes nothing.\n"
-        "Addresses are not kept: a visitor is a keyed hash of address and user agent.\n");
+    const char *project = NULL, *skip = NULL, *bad = NULL;
+    const struct cli_option options[] = {
+        {"project", NULL, &project}, {"skip", NULL, &skip}, {"max-bad", NULL, &bad}};
+    CLEANUP(buf_done) struct buf help;
+    buf_init(&help, 16 << 10);
+    buf_add_str(&help,
+                "usage: weir import FORMAT FILE… [--project ID] [--skip LINES] [--max-bad LINES]\n"
+                "       [--data DIR] [--json]\n\n"
+                "Brings in what another product, or another weir, exported; files may be packed\n"
+                "with gzip or zstd. Formats:\n");
+    import_format_help(&help);
+    buf_add_str(&help,
+                "Works with the server running and stopped (then the rows appear when it\n"
+                "starts). Importing a file twice changes nothing: after a break just begin again,\n"
+                "or go on with --skip. A bad line is told and passed over; too many of them\n"
+                "(1,000) end the import. Addresses are not kept. docs/import.md says what becomes\n"
+                "of each field.\n");
+    int code =
+        cli_parse(&im.cli, argc, argv, options, COUNT_OF(options), CLI_ARGS_MAX, buf_cstr(&help));
     if (code != 0)
         return code;
-    struct access_log_counts counts = {.lines = 0};
     buf_init(&im.body, BODY_BYTES_MAX);
-    enum rc rc;
-    if (im.cli.arg_count != 2 || strcmp(im.cli.args[0], "access-log") != 0)
-        rc = err_set(&im.err, RC_INVALID, "weir import access-log FILE is what there is");
-    else
-        rc = run(&im, im.cli.args[1], project, &counts);
-    if (isatty(STDERR_FILENO))
-        fputc('\n', stderr);
-    if (counts.lines)
-        print_counts(&im, &counts);
-    if (rc != RC_OK)
+    if (start(&im, project, skip, bad) != RC_OK)
         code = cli_fail(&im.cli, &im.err);
     close_target(&im);
     buf_done(&im.body);

@@ -13,6 +13,7 @@
 #include "access/access.h"
 #include "analytics/bi/bi.h"
 #include "analytics/definition/definition.h"
+#include "analytics/import/import.h"
 #include "analytics/ingest/ingest.h"
 #include "analytics/report/query.h"
 #include "app/cli.h"
@@ -41,6 +42,7 @@ struct server {
     struct definition *definition;
     struct query *query;
     struct bi *bi;
+    struct import_service *import;
     struct access *access;
     struct web *web;
     struct jwks_cache *jwks;
@@ -198,6 +200,7 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(query_new(
         &(struct query_cfg){.pool = s->node.pool, .stored = definition_source(s->definition)},
         &s->query, err));
+    s->control.query = s->query;
     add_service(s, ingest_service(s->ingest));
     add_service(s, query_service(s->query));
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
@@ -218,6 +221,9 @@ static enum rc start_services(struct server *s, struct err *err)
         &(struct bi_cfg){.store = s->node.store_cfg, .is_embedded = s->node.supervisor != NULL},
         &s->bi, err));
     add_service(s, bi_service(s->bi));
+    s->import = import_service_new(
+        &(struct import_service_cfg){.events = s->node.events, .geo = s->node.geo});
+    add_service(s, import_service(s->import));
     add_service(s, control_service(&s->control));
     TRY(new_api(s, s->service_count - 1, false, &s->public_api, err));
     TRY(new_api(s, s->service_count, true, &s->control_api, err));
@@ -257,6 +263,7 @@ static void stop(struct server *s)
         jwks_cache_close(s->jwks);
     access_free(s->access);
     web_free(s->web);
+    import_service_free(s->import);
     query_free(s->query);
     definition_free(s->definition);
     bi_free(s->bi);

@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "codec/compress.h"
 #include "codec/hash.h"
+#include "http/accept.h"
 #include "web/web_int.h"
 
 enum { WEIR, VITALS, PLAUSIBLE, FILES };
@@ -49,32 +50,6 @@ static void served_init(struct served *s, struct slice plain, struct slice gzip)
 
 /* ---- answering ---- */
 
-static bool is_zero(struct slice quality) /* "0", "0.", "0.000" */
-{
-    if (!quality.len || quality.data[0] != '0')
-        return false;
-    for (size_t i = 1; i < quality.len; i++)
-        if (quality.data[i] != '.' && quality.data[i] != '0')
-            return false;
-    return true;
-}
-
-/* RFC 9110, 12.5.3: gzip is named, or "*", and not with q=0. */
-static bool takes_gzip(struct slice accept)
-{
-    while (accept.len) {
-        struct slice params = slice_cut(&accept, ',');
-        struct slice coding = slice_trim(slice_cut(&params, ';'));
-        if (!slice_eq_nocase(coding, SLICE_LIT("gzip")) && !slice_eq_str(coding, "*"))
-            continue;
-        struct slice quality = slice_trim(params);
-        if (quality.len < 2 || !slice_eq_nocase(slice_of(quality.data, 2), SLICE_LIT("q=")))
-            return true;
-        return !is_zero(slice_sub(quality, 2));
-    }
-    return false;
-}
-
 /* If-None-Match is a list; a proxy may have made the validator weak. */
 static bool names_etag(struct slice list, const char *etag)
 {
@@ -90,7 +65,7 @@ static bool names_etag(struct slice list, const char *etag)
 
 static void answer_file(struct api_request *req, const struct served *s)
 {
-    bool is_gzip = takes_gzip(net_header_get(req->net, "Accept-Encoding"));
+    bool is_gzip = accept_takes_gzip(net_header_get(req->net, "Accept-Encoding"));
     const char *etag = is_gzip ? s->etag_gzip : s->etag_plain;
     struct net_header headers[] = {
         {SLICE_LIT("ETag"), slice_str(etag)},

@@ -169,14 +169,18 @@ export class Server {
   }
   /** A statement that changes something, on the store's own socket. */
   storeExec(sql) {
+    return this.storePost(undefined, sql);
+  }
+  /** An INSERT with its data as the body (or the statement itself as the body). */
+  storePost(sql, body, more = '') {
     return new Promise((done, fail) => {
-      const req = http.request({ socketPath: path.join(this.data, 'run/store.sock'), method: 'POST', path: '/?database=weir', agent: false }, (res) => {
+      const req = http.request({ socketPath: path.join(this.data, 'run/store.sock'), method: 'POST', path: `/?database=weir${sql ? `&query=${encodeURIComponent(sql)}` : ''}${more}`, agent: false }, (res) => {
         let text = '';
         res.on('data', (d) => { text += d; });
         res.on('end', () => done({ status: res.statusCode, text }));
       });
       req.on('error', fail);
-      req.end(sql);
+      req.end(body);
     });
   }
   /** Ids in the stream, in order of partition and offset. */

@@ -113,7 +113,8 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/(v1\/(track|page|screen|identify|group|alias|batch|[tpsigab])|beacon\/v1\/batch|pixel\/v1\/\w+|v1\/pixel\/\w+|api\/s\/(s2s\/)?\w+)$/, 'events:write'], // Segment
     [/^\/v1\/(orgs|me(\/.*)?|logout(\/.*)?)$/, 'signed-in'],
     [/^\/projects\/\{projectId\}\//, 'stats:read'],
-    [/^\/v1\/projects\/\{projectId\}\/query(\/sql)?$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(query(\/sql)?|export)$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/imports$/, 'events:import', 'events:import'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/clickhouse\/ping$/, 'public'],

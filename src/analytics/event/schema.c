@@ -215,12 +215,17 @@ static const char *const person_statements[] = {person_ids_table,
                                                 person_generations_table,
                                                 persons_work_table,
                                                 NULL};
+/* What the browser said of itself, so that an export has all that a replay would read. */
+static const char events_hints[] =
+    "ALTER TABLE events ADD COLUMN IF NOT EXISTS hints LowCardinality(String)";
+static const char *const hints_statements[] = {events_hints, NULL};
 
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
     {.number = 3, .name = "sessions", .statements = sessions_statements},
     {.number = 4, .name = "persons", .statements = person_statements},
+    {.number = 5, .name = "hints of events", .statements = hints_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -11,12 +11,10 @@
  *   anonymous_id  keyed hash of address and user agent; the address itself is in nothing that is
  *                 written
  *
- * access_log_parse is pure; access_log_import blocks. */
+ *
+ * Pure; format_access_log.c imports. */
 #include "base/clock.h"
-#include "base/rc.h"
 #include "base/slice.h"
-#include "stream/stream.h"
-#include "tenant/tenant.h"
 
 enum access_log_reject {
     ACCESS_LOG_OK,
@@ -43,18 +41,4 @@ struct access_log_line { /* slices of the line; quotes taken off, escapes (\" \\
 enum access_log_reject access_log_parse(struct slice line, struct access_log_line *ret);
 bool access_log_is_pageview(const struct access_log_line *l);
 
-struct access_log_counts {
-    uint64_t lines, imported;
-    uint64_t rejected[ACCESS_LOG_REJECT_COUNT];
-};
-/* Takes the records of a batch (borrowed during the call) for good, or stops the import. */
-typedef enum rc access_log_sink(void *ctx, struct stream_record *records, uint32_t count,
-                                struct err *err);
-typedef void access_log_progress(void *ctx, const struct access_log_counts *counts,
-                                 uint64_t bytes_done, uint64_t bytes_total);
-/* path: plain, gzip or zstd. counts is kept up to date, also when it fails. */
-enum rc access_log_import(const char *path, const struct tenant_project *project,
-                          access_log_sink *sink, void *sink_ctx, access_log_progress *progress,
-                          void *progress_ctx, struct access_log_counts *counts,
-                          struct err *err) MUST_CHECK;
 #endif

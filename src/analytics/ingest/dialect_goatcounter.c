@@ -343,6 +343,8 @@ static bool is_api(const struct api_request *req)
     return slice_eq_str(slice_str(req->route->pattern), API_PATTERN);
 }
 
+static const struct head alone = {.site = SLICE_CONST("")};
+
 const struct dialect dialect_goatcounter = {.source = "goatcounter",
                                             .routes = routes,
                                             .route_count = COUNT_OF(routes),
@@ -352,4 +354,5 @@ const struct dialect dialect_goatcounter = {.source = "goatcounter",
                                             .read = read_goatcounter,
                                             .answer = answer_goatcounter,
                                             .is_of_visitor = true,
-                                            .refuse = refuse};
+                                            .refuse = refuse,
+                                            .alone = &alone};

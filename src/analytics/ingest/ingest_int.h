@@ -122,6 +122,7 @@ struct dialect {
     /* Nothing was taken of the whole request; RC_UNAUTHORIZED: its key or name is nobody's. NULL:
      * problem+json. On the loop. */
     void (*refuse)(struct api_request *req, enum rc rc, const char *text);
+    const void *alone; /* env->shared of an event that comes without a request: dialect_read.h */
 };
 #define DIALECT(name) extern const struct dialect dialect_##name;
 #include "analytics/ingest/dialect.def"

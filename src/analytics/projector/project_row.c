@@ -71,7 +71,8 @@
     C(channel, STRING)                        \
     C(referrer_source, STRING)                \
     C(click_id, STRING)                       \
-    C(screen_class, STRING)
+    C(screen_class, STRING)                   \
+    C(hints, STRING)
 #define AS_PLACE(column, ...) AT_##column,
 #define AS_LIST(column, ...) ", " #column
 #define AS_COLUMN(column, ...) {#column, __VA_ARGS__, {0}},
@@ -277,6 +278,7 @@ static void take_raw(struct project_row *row, struct slice value)
         {"context", offsetof(struct project_row, context)},
         {"traits", offsetof(struct project_row, traits)},
         {"traits_once", offsetof(struct project_row, traits_once)},
+        {"hints", offsetof(struct project_row, hints_json)},
     };
     struct json_members it;
     struct json_span span;
@@ -405,6 +407,7 @@ void project_row_encode(struct native_column *columns, const struct project_row 
         row->referrer_source,
         row->click_id,
         row->screen_class,
+        row->hints_json,
     };
     _Static_assert(AT_event + COUNT_OF(texts) == (size_t)AT_END, "the texts are the last columns");
     uint8_t dedupe = row->is_dedupe, is_interactive = !row->is_passive;

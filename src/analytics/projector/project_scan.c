@@ -266,7 +266,10 @@ static bool hints(struct cursor *c, struct project_row *row)
     struct part part[HINT_COUNT];
     for (unsigned i = 0; i < HINT_COUNT; i++)
         part[i] = (struct part){project_hint_names[i], &row->hints[i]};
-    return parts(c, part, HINT_COUNT);
+    const char *begin = c->p - 1; /* its bracket */
+    bool is_read = parts(c, part, HINT_COUNT);
+    row->hints_json = slice_of(begin, (size_t)(c->p - begin));
+    return is_read;
 }
 
 static bool device(struct cursor *c, struct project_row *row)

@@ -4,6 +4,8 @@
  * (query.c), the routes (query_routes.c, query_events.c, funnel.c). */
 #include "analytics/report/query.h"
 
+#include <stdatomic.h>
+
 #include "base/uuid.h"
 
 enum {
@@ -21,6 +23,7 @@ enum {
 struct query {
     struct query_cfg cfg;
     char seconds[16], memory[24];
+    _Atomic uint32_t exports; /* under way */
 };
 /* Days, both inclusive, in the time zone. Empty: not given. */
 struct query_range {
@@ -112,5 +115,6 @@ void query_funnel(struct ctx *ctx, void *service, struct api_request *req);
 extern const char query_openapi_schemas[];
 extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],
     query_openapi_referrers[], query_openapi_users_active[], query_openapi_events[],
-    query_openapi_event[], query_openapi_user_events[], query_openapi_funnel[];
+    query_openapi_event[], query_openapi_user_events[], query_openapi_funnel[],
+    query_openapi_export[];
 #endif

@@ -82,6 +82,22 @@ const char query_openapi_funnel[] =
               "json\":{\"schema\":" REF("FunnelQuestion") "}}}",
               LIST("steps", "FunnelStep"));
 
+const char query_openapi_export[] =
+    "{\"operationId\":\"exportEvents\",\"tags\":[\"Analytics\"],\"summary\":\"Raw events of a "
+    "project, whole, streamed; gzip where the client takes "
+    "it\",\"parameters\":[{\"name\":\"format\","
+    "\"in\":\"query\",\"schema\":{\"type\":\"string\",\"enum\":[\"ndjson\",\"csv\",\"parquet\"],"
+    "\"default\":\"ndjson\"}},{\"name\":\"from\",\"in\":\"query\",\"description\":\"a day (UTC) or "
+    "an "
+    "instant\",\"schema\":{\"type\":\"string\"}},{\"name\":\"to\",\"in\":\"query\",\"description\":"
+    "\"a day, which is in it, or an instant, which is not\",\"schema\":{\"type\":\"string\"}}],"
+    "\"responses\":{\"200\":{\"description\":\"The events, in the order of day, name, visitor, "
+    "time "
+    "and id\",\"content\":{\"application/x-ndjson\":{},\"text/csv\":{},"
+    "\"application/vnd.apache.parquet\":{}}},\"400\":{\"$ref\":\"#/components/responses/Problem\"},"
+    "\"413\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/"
+    "responses/Problem\"}}}";
+
 #define INTEGER "{\"type\":\"integer\"}"
 #define NUMBER "{\"type\":\"number\"}"
 #define NULLABLE "{\"type\":[\"string\",\"null\"]}"

@@ -49,6 +49,7 @@ static inline bool project_check_same(struct slice value, struct arena *scratch)
         {a.group_type, b.group_type},
         {a.group_id, b.group_id},
         {a.previous_id, b.previous_id},
+        {a.hints_json, b.hints_json},
     };
     for (size_t i = 0; i < COUNT_OF(pairs); i++)
         must(slice_eq(pairs[i][0], pairs[i][1]));

@@ -1,0 +1,90 @@
+#ifndef WEIR_ANALYTICS_IMPORT_IMPORT_H
+#define WEIR_ANALYTICS_IMPORT_IMPORT_H
+/* What another product (or another weir) exported becomes records of the stream `events`. Formats
+ * and what becomes of their members: docs/import.md.
+ *
+ * AGAIN    The id of an event is a function of the source's own id, or of the line and its ordinal
+ *          among equal lines: importing a file twice, or going on after a break, adds nothing.
+ * BAD      A line that cannot be taken is counted by reason, the first ones are told with their
+ *          numbers; the import goes on until bad_max of them.
+ * MEMORY   One piece of the file, one batch of records; for formats without ids, 16 bytes per
+ *          different line as well.
+ * THREADS  import_run() blocks: not on a loop. */
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/rc.h"
+#include "base/slice.h"
+#include "geo/geo.h"
+#include "stream/stream.h"
+#include "tenant/tenant.h"
+
+enum {
+    IMPORT_ITEM_BYTES_MAX = 4 << 20, /* a line, a CSV record, an element of an array */
+    IMPORT_BAD_MAX_DEFAULT = 1000,
+    IMPORT_BAD_TOLD = 20,
+    IMPORT_REASONS_MAX = 32,
+};
+
+struct import_bad {
+    uint64_t line; /* from 1; in a JSON array the number of the element, in CSV of the record */
+    char text[200];
+};
+struct import_counts {
+    uint64_t lines;    /* or elements, or records, without a header; skipped ones included */
+    uint64_t imported; /* events handed to the sink for good; a line may give several, or none */
+    uint64_t rejected; /* lines */
+    struct {
+        const char *name; /* static */
+        uint64_t count;
+    } reasons[IMPORT_REASONS_MAX];
+    uint32_t reason_count;
+    struct import_bad bad[IMPORT_BAD_TOLD];
+    uint32_t bad_told;
+    /* What was before this line is in the stream: where to go on after a break. */
+    uint64_t lines_done;
+};
+/* {"lines":…,"imported":…,"rejected":…,"reasons":{…},"bad":[{"line","reason"}]} */
+void import_counts_json(const struct import_counts *c, struct buf *out);
+
+/* Gives up to cap bytes; 0 at the end. */
+typedef enum rc import_read_fn(void *ctx, char *to, size_t cap, size_t *ret_len, struct err *err);
+/* Takes the records of a batch (borrowed during the call) for good, or stops the import. */
+typedef enum rc import_sink_fn(void *ctx, struct stream_record *records, uint32_t count,
+                               struct err *err);
+typedef void import_progress_fn(void *ctx, const struct import_counts *counts, uint64_t bytes);
+
+struct import_format;
+const struct import_format *import_format_find(struct slice name); /* NULL: none of that name */
+void import_format_names(struct buf *out);                         /* "weir, goatcounter, …" */
+/* A line for a person, "  name   what it is" each. */
+void import_format_help(struct buf *out);
+
+struct import_cfg {
+    const struct import_format *format;
+    const struct tenant_project *project; /* borrowed */
+    import_read_fn *read;                 /* plain, gzip or zstd */
+    void *read_ctx;
+    import_sink_fn *sink;
+    void *sink_ctx;
+    import_progress_fn *progress; /* after each piece; may be NULL */
+    void *progress_ctx;
+    struct geo *geo;          /* where addresses are looked up (and then forgotten); may be NULL */
+    uint64_t bad_max;         /* 0: IMPORT_BAD_MAX_DEFAULT; UINT64_MAX: no limit */
+    uint64_t skip;            /* lines, from the beginning */
+    uint64_t plain_bytes_max; /* decompressed; 0: no limit. RC_LIMIT */
+};
+/* counts is kept up to date, also when it fails. RC_INVALID: the file is not of that format, or
+ * damaged, or has too many bad lines; what sink and read return. */
+enum rc import_run(const struct import_cfg *cfg, struct import_counts *counts,
+                   struct err *err) MUST_CHECK;
+
+/* ---- POST /v1/projects/{projectId}/imports ---- */
+struct import_service_cfg {
+    struct stream *events; /* borrowed */
+    struct geo *geo;       /* borrowed; may be NULL */
+};
+struct import_service;
+struct import_service *import_service_new(const struct import_service_cfg *cfg);
+struct api_service import_service(struct import_service *s);
+void import_service_free(struct import_service *s); /* after the last answer; NULL is fine */
+#endif

@@ -1,0 +1,27 @@
+#include "http/accept.h"
+
+static bool is_zero(struct slice quality) /* "0", "0.", "0.000" */
+{
+    if (!quality.len || quality.data[0] != '0')
+        return false;
+    for (size_t i = 1; i < quality.len; i++)
+        if (quality.data[i] != '.' && quality.data[i] != '0')
+            return false;
+    return true;
+}
+
+/* RFC 9110, 12.5.3: gzip is named, or "*", and not with q=0. */
+bool accept_takes_gzip(struct slice accept)
+{
+    while (accept.len) {
+        struct slice params = slice_cut(&accept, ',');
+        struct slice coding = slice_trim(slice_cut(&params, ';'));
+        if (!slice_eq_nocase(coding, SLICE_LIT("gzip")) && !slice_eq_str(coding, "*"))
+            continue;
+        struct slice quality = slice_trim(params);
+        if (quality.len < 2 || !slice_eq_nocase(slice_of(quality.data, 2), SLICE_LIT("q=")))
+            return true;
+        return !is_zero(slice_sub(quality, 2));
+    }
+    return false;
+}

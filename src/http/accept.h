@@ -1,0 +1,9 @@
+#ifndef WEIR_HTTP_ACCEPT_H
+#define WEIR_HTTP_ACCEPT_H
+/* What a client takes, by its Accept-… fields. Pure. Source: RFC 9110, 12.5. */
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+bool accept_takes_gzip(struct slice accept_encoding);
+#endif

@@ -1,0 +1,217 @@
+// p: data in and out. Random events through several dialects come out as NDJSON, go into another project, and come out
+// there byte for byte the same; CSV and Parquet are read back by the engine itself. WEIR_TEST_SEED=N repeats one run.
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import path from 'node:path';
+import { ROOT, Server, assert, seeded, tempFolder, test, until, weir } from './harness.mjs';
+
+const seed = Number(process.env.WEIR_TEST_SEED || 1 + Math.floor(Math.random() * 1e6));
+console.log(`WEIR_TEST_SEED=${seed}`);
+const s = await Server.start({ args: ['--archive', 'false'] });
+test.after(() => s.killNow());
+await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+const folder = tempFolder();
+const A = s.keys.project;
+
+async function newProject(name) {
+  const made = await weir(['project', 'create', name, '--data', s.data, '--json']);
+  assert.equal(made.code, 0, made.err);
+  const key = await weir(['key', 'create', '--project', made.json.id, '--kind', 'secret', '--scopes', 'stats:read,events:import', '--data', s.data, '--json']);
+  assert.equal(key.code, 0, key.err);
+  const id = made.json.id;
+  await until('the project', async () => (await s.fetch(`/v1/projects/${id}/export`, { headers: { 'x-api-key': key.json.key } })).status === 200);
+  return { id, key: key.json.key };
+}
+const own = { id: A, key: s.keys.secret_key };
+const exported = async (project, query = '', headers = {}) => s.fetch(`/v1/projects/${project.id}/export${query}`, { headers: { 'x-api-key': project.key, ...headers } });
+const imports = async (project, format, body, more = '') => s.fetch(`/v1/projects/${project.id}/imports?format=${format}${more}`, { method: 'POST', headers: { 'x-api-key': project.key, 'content-type': 'application/octet-stream' }, body });
+const rowsOf = async (project) => Number((await s.rows(`SELECT count() AS n FROM events WHERE project_id = '${project.id}'`))[0].n);
+
+/** The projector has seen all that was sent so far: a marker behind it in each partition would do; here the counts say it. */
+const settled = (project, n) => until(`${n} rows`, async () => (await rowsOf(project)) === n, 60000);
+/** Nothing more came: what was sent later is there. */
+async function passed() {
+  const before = (await s.count(`event = 'marker'`)).n;
+  for (let i = 0; i < 8; i++) await s.send({ event: 'marker', anonymous_id: `m${i}` }); // both partitions
+  await s.visible(before + 8, `event = 'marker'`);
+}
+
+// ---- random events ----
+const r = seeded(seed);
+const below = (n) => Math.floor(r() * n);
+const pick = (list) => list[below(list.length)];
+const chance = (p) => r() < p;
+const odd = ['plain', 'mit "Quotes", Komma', 'zwei\nZeilen', 'tab\there', '=1+1', '\\back\\', 'Grüße 🦊', "o'b", '\u2028\u0001', '/a/b?c=d&e#f', ' ', '{"a":1}'];
+const agents = ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36', 'curl/8.0'];
+const hints = { 'sec-ch-ua': '"Chromium";v="139", "Not;A=Brand";v="99"', 'sec-ch-ua-platform': '"Windows"', 'sec-ch-ua-platform-version': '"15.0.0"', 'sec-ch-ua-mobile': '?0' };
+const start = Date.parse('2026-03-01T00:00:00Z');
+const when = () => new Date(start + below(3 * 86400e3) + below(1000)).toISOString();
+const value = (depth = 0) => pick([() => pick(odd), () => below(1000), () => below(1000) / 8, () => 12345678901234567890n, () => true, () => null, () => [1, pick(odd)], () => (depth > 2 ? 'deep' : { [pick(['k', 'a.b', 'ü'])]: value(depth + 1) })])();
+const text = (o) => JSON.stringify(o, (k, v) => (typeof v === 'bigint' ? `#${v}#` : v)).replace(/"#(\d+)#"/g, '$1');
+const properties = () => Object.fromEntries(Array.from({ length: below(4) }, () => [pick(['plan', 'n', 'x y', 'q"']), value()]));
+const person = () => `user ${below(5)}`;
+function native() {
+  const kind = chance(0.3) ? pick(['identify', 'alias', 'group', 'engagement', 'vital']) : undefined;
+  const e = { ...(chance(0.7) ? { id: chance(0.5) ? randomUUID() : `order ${below(1e9)}` } : {}), ...(kind ? { kind } : { event: pick(['pageview', 'signup', ...odd]) }), timestamp: when(), properties: properties() };
+  if (chance(0.5)) e.user_id = person();
+  if (chance(0.5)) e.anonymous_id = `a${below(9)}`;
+  if (chance(0.3)) e.session_id = pick(odd);
+  if (chance(0.2)) e.interactive = false;
+  if (chance(0.2)) Object.assign(e, { engagement_ms: below(9999), scroll: below(101) });
+  if (chance(0.2)) e.revenue = { amount: pick(['12.5', '-3', '0.0001', '99999999999999.9999', '7']), currency: pick(['EUR', 'usd']) };
+  if (chance(0.2)) e.group = { type: pick(['', 'company', 'a"b']), id: pick(odd) };
+  if (chance(0.2)) e.previous_id = person();
+  if (chance(0.2)) Object.assign(e, { traits: properties(), traits_once: properties() });
+  e.context = { page: chance(0.6) ? { url: `https://Shop.example:8443${pick(['/', '/a/B/', '/%C3%A4?utm_source=news&gclid=1', ''])}`, title: pick(odd), referrer: pick(['', 'https://google.com/', 'https://a.example/x']) } : {}, locale: pick(['de-DE', 'en']), timezone: 'Europe/Berlin', ...(chance(0.4) ? { screen: { width: below(4000), height: below(3000) } } : {}), ...(chance(0.5) ? { user_agent: pick(agents) } : {}), more: value() };
+  return e;
+}
+async function sendRandom() {
+  let n = 0;
+  const ok = async (answer, count = 1) => { assert.ok((await answer).status < 300, (await answer).text); n += count; };
+  for (let i = 0; i < 60; i++) await ok(s.send(text(Array.from({ length: 5 }, native)), { headers: chance(0.5) ? { origin: 'https://shop.example', 'user-agent': pick(agents), ...(chance(0.5) ? hints : {}), ...(chance(0.2) ? { 'sec-gpc': '1' } : {}) } : {} }), 5);
+  for (let i = 0; i < 20; i++) await ok(s.fetch('/batch/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: text({ api_key: s.keys.write_key, batch: [{ event: pick(['$pageview', 'paid', '$identify']), uuid: randomUUID(), distinct_id: person(), timestamp: when(), properties: { $current_url: 'https://shop.example/ph?utm_medium=cpc', $session_id: randomUUID(), $device_id: `d${below(5)}`, $set: { plan: pick(odd) }, ...properties() } }] }) }));
+  for (let i = 0; i < 20; i++) await ok(s.fetch('/v1/batch', { method: 'POST', headers: { authorization: `Basic ${btoa(`${s.keys.write_key}:`)}` }, body: text({ batch: [{ type: pick(['track', 'page', 'identify']), event: 'Order', messageId: `m-${i}-${seed}`, userId: person(), timestamp: when(), properties: { revenue: below(100), currency: 'EUR', ...properties() }, traits: properties(), context: { ip: '8.8.8.8', page: { url: 'https://shop.example/seg' }, userAgent: agents[1] } }] }) }));
+  for (let i = 0; i < 20; i++) await ok(s.fetch('/api/event', { method: 'POST', headers: { 'content-type': 'text/plain', 'user-agent': pick(agents), origin: 'https://shop.example', ...(chance(0.5) ? hints : {}) }, body: JSON.stringify({ n: pick(['pageview', 'Download']), u: `https://shop.example/p${below(3)}`, d: s.keys.write_key, r: 'https://bing.com/', p: { a: pick(odd) } }) }));
+  return n;
+}
+
+const sent = await sendRandom();
+await settled(own, sent);
+const B = await newProject('B');
+
+test('a round trip changes nothing', async (t) => {
+  const first = await exported(own);
+  assert.equal(first.status, 200);
+  assert.match(first.headers.get('content-type'), /^application\/x-ndjson/);
+  const lines = first.text.trimEnd().split('\n');
+  assert.equal(lines.length, sent);
+  for (const line of lines) assert.ok(!JSON.parse(line).project && !('dedupe' in JSON.parse(line)));
+  assert.ok(!first.text.includes('8.8.8.8'), 'no address');
+  assert.ok(lines.some((l) => JSON.parse(l).hints?.platform_version), 'what browsers say of themselves');
+  const file = path.join(folder, 'a.ndjson.gz');
+  await t.test('the command writes the same bytes', async () => {
+    const out = path.join(folder, 'a.ndjson');
+    const r = await weir(['export', '--project', A, '--out', out, '--data', s.data]);
+    assert.equal(r.code, 0, r.err);
+    assert.equal(readFileSync(out, 'utf8'), first.text);
+    writeFileSync(file, gzipSync(first.text));
+  });
+  for (const how of ['by the command', 'over HTTP']) {
+    await t.test(`imported ${how}`, async () => {
+      const counts = how === 'over HTTP' ? (await imports(B, 'weir', gzipSync(first.text))).json : (await weir(['import', 'weir', file, '--project', B.id, '--data', s.data, '--json'])).json;
+      assert.deepEqual([counts.lines, counts.imported, counts.rejected, counts.bad], [sent, sent, 0, []]);
+      if (how !== 'over HTTP') await settled(B, sent);
+      else await passed();
+      const second = await exported(B);
+      assert.equal(second.text, first.text, 'byte for byte, and the second import has added nothing');
+    });
+  }
+  await t.test('every column that is not of the project or of the way is the same', async () => {
+    const skip = new Set(['project_id', 'stream_partition', 'stream_offset', 'dedupe']);
+    const columns = (await s.rows(`SELECT name FROM system.columns WHERE database = 'weir' AND table = 'events'`)).map((c) => c.name).filter((c) => !skip.has(c));
+    const digest = async (project) => (await s.rows(`SELECT ${columns.map((c) => `groupBitXor(cityHash64(id, ${c})) AS h_${c}`)} FROM events WHERE project_id = '${project}' AND event != 'marker'`))[0];
+    assert.deepEqual(await digest(B.id), await digest(A));
+  });
+  await t.test('and so are the reports', async () => {
+    const range = ['2026-02-28', '2026-03-05'];
+    const ask = async (project, more) => { const a = await s.fetch(`/v1/projects/${project.id}/query`, { method: 'POST', headers: { 'x-api-key': project.key, 'content-type': 'application/json' }, body: JSON.stringify({ date_range: range, ...more }) }); assert.equal(a.status, 200, a.text); return a.json.results; };
+    for (const more of [{ metrics: ['visitors', 'visits', 'pageviews', 'events', 'bounce_rate', 'visit_duration', 'total_revenue'] }, { metrics: ['visitors', 'events'], dimensions: ['browser', 'os'] }, { metrics: ['visits'], dimensions: ['channel', 'source'] }, { metrics: ['events'], dimensions: ['event', 'property:plan'] }]) {
+      const of = (answer) => JSON.stringify(answer);
+      await until(`sessions: ${JSON.stringify(more)}`, async () => of(await ask(B, more)) === of(await ask(own, more)));
+    }
+  });
+});
+
+test('a range, and gzip', async () => {
+  const whole = (await exported(B)).text.split('\n').filter(Boolean);
+  const day = (await exported(B, '?from=2026-03-02&to=2026-03-02')).text.split('\n').filter(Boolean);
+  assert.deepEqual(day, whole.filter((l) => JSON.parse(l).timestamp.startsWith('2026-03-02')));
+  assert.ok(day.length > 0 && day.length < whole.length);
+  const instants = (await exported(B, '?from=2026-03-02T06:00:00Z&to=2026-03-02T12:00:00%2B00:00')).text.split('\n').filter(Boolean);
+  assert.deepEqual(instants, day.filter((l) => { const t = JSON.parse(l).timestamp; return t >= '2026-03-02T06' && t < '2026-03-02T12'; }));
+  const packed = await exported(B, '', { 'accept-encoding': 'gzip' });
+  assert.equal(packed.headers.get('content-encoding'), 'gzip');
+  assert.deepEqual(packed.text.split('\n').filter(Boolean), whole);
+  for (const bad of ['?format=xml', '?from=yesterday', '?to=2026-02-30']) assert.equal((await exported(B, bad)).status, 400, bad);
+});
+
+test('CSV and Parquet are what the table has', async () => {
+  const header = (await exported(B, '?format=csv')).text.split('\n')[0].split(',');
+  const texts = { id: 'toString(id)', device: `if(device = 0, '', leftPad(lower(hex(device)), 16, '0'))` };
+  const shown = header.map((c) => `toString(${c}) AS ${c}_`).join();
+  const types = Object.fromEntries((await s.rows(`SELECT name, type FROM system.columns WHERE database = 'weir' AND table = 'events'`)).map((c) => [c.name, c.type]));
+  const table = await s.rows(`SELECT ${header.map((c) => `${texts[c] ?? `toString(${c})`} AS ${c}_`).join()} FROM events WHERE project_id = '${B.id}' ORDER BY id_`);
+  assert.equal(table.length, await rowsOf(B));
+  for (const [format, engine] of [['csv', 'CSVWithNames'], ['parquet', 'Parquet']]) {
+    const answer = await fetch(`${s.url}/v1/projects/${B.id}/export?format=${format}`, { headers: { 'x-api-key': B.key } });
+    assert.equal(answer.status, 200);
+    const made = await s.storeExec(`CREATE TABLE io_${format} (${header.map((c) => `${c} ${texts[c] ? 'String' : types[c]}`).join()}) ENGINE = Memory`);
+    assert.equal(made.status, 200, made.text);
+    const put = await s.storePost(`INSERT INTO io_${format} FORMAT ${engine}`, Buffer.from(await answer.arrayBuffer()), '&date_time_input_format=best_effort');
+    assert.equal(put.status, 200, put.text);
+    assert.deepEqual(await s.rows(`SELECT ${shown} FROM io_${format} ORDER BY id_`), table, format);
+  }
+});
+
+test('another tenant\'s events are not in it', async () => {
+  const C = await newProject('C');
+  assert.equal((await exported(C)).text, '');
+  assert.equal((await s.fetch(`/v1/projects/${A}/export`, { headers: { 'x-api-key': C.key } })).status, 404);
+  assert.equal((await s.fetch(`/v1/projects/${A}/imports?format=weir`, { method: 'POST', headers: { 'x-api-key': C.key, 'content-type': 'application/octet-stream' }, body: '{}' })).status, 404);
+  assert.equal((await s.fetch(`/v1/projects/${A}/imports?format=weir`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key, 'content-type': 'application/octet-stream' }, body: '{}' })).status, 403, 'reading is not importing');
+});
+
+test('a bad line is told with its number and does not end the import; too many do', async () => {
+  const D = await newProject('D');
+  const good = (i) => JSON.stringify({ id: randomUUID(), event: 'e', timestamp: `2026-01-01T00:00:0${i}Z`, anonymous_id: 'x' });
+  const body = [good(0), '{"event":', good(1), '', '{"event":"e"}', `{"event":"e","timestamp":"2026-01-01T00:00:00Z","kind":"odd"}`, good(2)].join('\n');
+  const a = await imports(D, 'weir', body);
+  assert.equal(a.status, 200, a.text);
+  assert.deepEqual([a.json.lines, a.json.imported, a.json.rejected], [6, 3, 3]);
+  assert.deepEqual(a.json.bad.map((b) => b.line), [2, 4, 5]);
+  assert.deepEqual(a.json.reasons, { bad_json: 1, bad_value: 2 });
+  const stopped = await imports(D, 'weir', `${good(3)}\n${'{}\n'.repeat(5)}`, '&max_bad=2');
+  assert.equal(stopped.status, 400);
+  assert.match(stopped.json.detail, /more than 2 lines are bad.*line 2: .*1 events of the first 4 lines are kept/);
+  const again = await imports(D, 'weir', `${good(4)}\n${good(5)}\n${good(6)}`, '&skip=2');
+  assert.deepEqual([again.json.lines, again.json.imported], [3, 1]);
+  await settled(D, 5);
+  for (const [format, status] of [['nothing', 400], ['', 400]]) assert.equal((await imports(D, format, good(1))).status, status);
+  assert.equal((await imports(D, 'weir', '')).status, 400);
+  const cut = gzipSync(`${good(7)}\n`.repeat(100));
+  assert.equal((await imports(D, 'weir', cut.subarray(0, cut.length - 12))).status, 400);
+});
+
+test('an export of many pages has every event once, in order; who reads slowly or leaves holds nobody up', async (t) => {
+  const E = await newProject('E');
+  const n = 25000; // three pages; the same day, name and time, so that the id alone tells them apart
+  const lines = Array.from({ length: n }, (_, i) => JSON.stringify({ id: randomUUID(), event: 'e', timestamp: '2026-01-01T00:00:00Z', anonymous_id: `a${i % 3}`, properties: { text: 'x'.repeat(300) } }));
+  assert.equal((await imports(E, 'weir', gzipSync(lines.join('\n')))).json.imported, n);
+  await settled(E, n);
+  await t.test('once and in order', async () => {
+    const out = (await exported(E)).text.trimEnd().split('\n').map((l) => JSON.parse(l));
+    assert.equal(new Set(out.map((e) => e.id)).size, n);
+    assert.equal(out.length, n);
+    const order = (await s.rows(`SELECT toString(id) AS text FROM events WHERE project_id = '${E.id}' ORDER BY toDate(timestamp), event, visitor, timestamp, id`)).map((x) => x.text);
+    assert.deepEqual(out.map((e) => e.id), order);
+  });
+  await t.test('slowly', async () => {
+    const answer = await fetch(`${s.url}/v1/projects/${E.id}/export`, { headers: { 'x-api-key': E.key, 'accept-encoding': 'identity' } });
+    let bytes = 0, pieces = 0;
+    for await (const piece of answer.body) {
+      bytes += piece.length;
+      if (pieces++ < 3) assert.equal((await s.fetch('/healthz')).status, 200); // the loop is free meanwhile
+    }
+    assert.equal(bytes, (await exported(E)).text.length);
+  });
+  await t.test('left', async () => {
+    for (let i = 0; i < 9; i++) { // more than may run at once
+      const gone = new AbortController();
+      const answer = await fetch(`${s.url}/v1/projects/${E.id}/export`, { headers: { 'x-api-key': E.key, 'accept-encoding': 'identity' }, signal: gone.signal });
+      if (answer.status === 200) await answer.body.getReader().read();
+      gone.abort();
+    }
+    await until('a free place', async () => (await exported(E)).status === 200);
+  });
+});
