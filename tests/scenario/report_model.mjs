@@ -518,9 +518,9 @@ export function attribution(data, q) {
     before.sort((a, b) => a.start - b.start || a.session - b.session);
     const list = before.length ? before : [{ start: event.timestamp, channel: '', referrer_source: '', entry_page: '', exit_page: '', country: '', browser_name: '', user_id: '' }];
     for (const n of names) weights[n](list, event.timestamp).forEach((w, i) => {
-      const of = group(dims.map((d) => textOf({ visit: list[i] }, d))).models[n];
-      of.conversions += w;
-      if (event.currency) of.revenue[event.currency] = (of.revenue[event.currency] ?? 0) + w * event.revenue;
+      const to = group(dims.map((d) => textOf({ visit: list[i] }, d))).models[n];
+      to.conversions += w;
+      for (const [currency, amount] of Object.entries(byCurrency([{ event }], sum, q.worth))) to.revenue[currency] = (to.revenue[currency] ?? 0) + w * amount;
     });
   }
   const round = (x) => Math.round(x * 1e9);
