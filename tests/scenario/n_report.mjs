@@ -27,6 +27,11 @@ function makeRandom(seed) {
 const places = [['Europe/Berlin', '2026-03-29'], ['Europe/Berlin', '2026-10-25'], ['America/New_York', '2026-03-08'], ['America/New_York', '2026-11-01'], ['Australia/Lord_Howe', '2026-04-05'], ['Australia/Lord_Howe', '2026-10-04'],
   ['Asia/Kathmandu', '2026-01-01'], ['America/St_Johns', '2026-03-08'], ['America/St_Johns', '2026-11-01'], ['Asia/Kolkata', '2025-12-31'], ['Australia/Eucla', '2026-01-01'], ['Pacific/Chatham', '2026-04-05'], ['America/Santiago', '2026-09-06'], ['America/Santiago', '2026-04-05'],
   ['Asia/Beirut', '2026-03-29'], ['UTC', '2026-01-01'], ['UTC', '2024-02-29'], ['Pacific/Kiritimati', '2026-01-01'], ['Pacific/Pago_Pago', '2025-12-31'], ['Africa/Cairo', '2026-04-24'], ['Atlantic/Azores', '2026-10-25']];
+// Half of the values lie on a threshold, or just above one.
+function vital(r) {
+  const [metric, good, poor] = r.pick([['LCP', 2500, 4000], ['LCP', 2500, 4000], ['INP', 200, 500], ['CLS', 0.1, 0.25], ['FCP', 1800, 3000], ['TTFB', 800, 1800], ['FID', 100, 300], ['inp', 200, 500], ['x', 1, 2], [3, 4, 5]]);
+  return r.pick([null, { metric, value: '7' }, { metric, value: -1 }, ...Array(4).fill({ metric, value: r.below(2 * poor + 1) }), ...[0, good, good + 0.5, poor, poor + 1e-9].map((value) => ({ metric, value }))]);
+}
 const eventNames = ['pageview', 'pageview', 'pageview', 'signup', 'buy', 'Open'];
 function history(r) {
   const [zone, text] = r.pick(places), day = Date.parse(text) / 86400e3, events = [];
@@ -37,11 +42,11 @@ function history(r) {
       let t = model.midnight(day + r.below(9) - 4, zone) + r.pick([0, -1, 3600e3, r.below(86400e3), r.below(86400e3), 2 * 3600e3 + r.below(3600e3)]);
       if (r.chance(0.05)) t -= 365 * 86400e3;
       for (let k = r.below(6); k >= 0; k--) {
-        const kind = r.chance(0.8) ? '' : r.pick(['engagement', 'identify', 'vital']);
+        const kind = r.chance(0.7) ? '' : r.pick(['engagement', 'identify', 'vital', 'vital', 'vital']);
         events.push({ id: randomUUID(), timestamp: t, visitor, kind, event: kind || r.pick(eventNames), user_id: r.chance(0.3) ? `u${i % 3}` : '', page_path: r.pick(['/', '/a', '/a/b', '/B']),
           country: r.pick(['DE', 'US', '']), browser_name: r.pick(['Firefox', 'Chrome']), bot: r.chance(0.07) ? 'list' : '', engagement_ms: r.chance(0.3) ? r.below(20000) : 0, scroll_depth: r.chance(0.3) ? r.below(101) : 0,
           ...(r.chance(0.2) ? { revenue: r.below(100) / 4 - 5, currency: r.pick(['EUR', 'USD']) } : { revenue: 0, currency: '' }),
-          properties: r.pick([null, { plan: 'a', value: r.below(50) }, { plan: "o'b\\", value: 2.5 }, { plan: 5, value: '7' }, { plan: true, deep: { x: 'y' } }, { plan: null, value: -3 }]) });
+          properties: kind === 'vital' ? vital(r) : r.pick([null, { plan: 'a', value: r.below(50) }, { plan: "o'b\\", value: 2.5 }, { plan: 5, value: '7' }, { plan: true, deep: { x: 'y' } }, { plan: null, value: -3 }]) });
         t += r.pick([0, 1, 500, 60e3, 60e3, 29 * 60e3, 30 * 60e3, 30 * 60e3 + 1, 3 * 3600e3]);
       }
     }
@@ -52,7 +57,7 @@ function history(r) {
 
 // ---- questions ----
 const columns = ['event', 'page', 'country', 'browser', 'source', 'channel', 'entry_page', 'exit_page', 'user', 'property:plan', 'property:deep.x'];
-const valuesOf = { event: ['pageview', 'signup', 'nothing'], page: ['/', '/a', '/B'], country: ['DE', 'US', ''], browser: ['Firefox'], source: ['Google', ''], channel: ['Direct'], entry_page: ['/', '/a'], exit_page: ['/a/b'], user: ['u0', 'u1'], 'property:plan': ['a', "o'b\\", 5, true], 'property:deep.x': ['y'] };
+const valuesOf = { event: ['pageview', 'signup', 'nothing'], page: ['/', '/a', '/B'], country: ['DE', 'US', ''], browser: ['Firefox'], source: ['Google', ''], channel: ['Direct'], entry_page: ['/', '/a'], exit_page: ['/a/b'], user: ['u0', 'u1'], 'property:plan': ['a', "o'b\\", 5, true], 'property:deep.x': ['y'], 'property:metric': ['LCP', 'x'] };
 function simple(r, names) {
   const field = r.pick(names), values = valuesOf[field];
   if (r.chance(0.15)) return [r.pick(['exists', 'not_exists']), field];
@@ -116,7 +121,18 @@ function pathsQuestion(r, h, report) {
   return { report, ...common(r, h, r.chance(0.2) ? columns : names), nodes, steps: 2 + r.below(5), ...(r.chance(0.5) ? { within: r.pick(['visit', 'range']) } : {}), ...(r.chance(0.4) ? { window: r.pick([1, 60, 1800, 86400]) } : {}),
     ...(r.chance(0.4) ? { from } : {}), ...(r.chance(0.4) ? { to } : {}), ...(groups.length ? { groups } : {}), ...(r.chance(0.4) ? { rows: 'paths' } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(5), offset: r.below(3) } : {}) };
 }
-const kinds = { breakdown: breakdownQuestion, funnel: funnelQuestion, retention: retentionQuestion, stickiness: periodsQuestion, lifecycle: periodsQuestion, paths: pathsQuestion };
+function vitalsQuestion(r, h, report) {
+  const q = { report, ...common(r, h, r.chance(0.2) ? columns : ['page', 'country', 'browser', 'property:metric']), ...(r.chance(0.4) ? { metrics: r.some(['LCP', 'INP', 'CLS', 'FCP', 'TTFB', 'FID'], 1, 3) } : {}), ...(r.chance(0.5) ? { order: r.pick(['count', 'p75']) } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(3), offset: r.below(2) } : {}) };
+  q.dimensions = r.some(['page', 'page', 'country', 'browser', 'source'], 0, 2).filter((d, i, all) => all.indexOf(d) === i);
+  if (r.chance(0.3)) q.dimensions.splice(r.below(q.dimensions.length + 1), 0, `time:${r.pick(['hour', 'day', 'week'])}`);
+  return q;
+}
+function attributionQuestion(r, h, report) {
+  const names = ['event', 'page', 'country', 'property:plan'];
+  return { report, ...common(r, h, r.chance(0.2) ? columns : names), goal: [r.chance(0.6) ? ['is', 'event', [r.pick(['signup', 'buy', 'pageview'])]] : simple(r, names)], dimensions: r.some(['source', 'channel', 'country', 'entry_page', 'browser'], 0, 3), ...(r.chance(0.6) ? { lookback: r.pick([1, 3600, 86400, 5 * 86400]) } : {}),
+    ...(r.chance(0.4) ? { models: r.some(['first_touch', 'last_touch', 'last_non_direct', 'linear', 'position_based', 'time_decay'], 1, 3) } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(3), offset: r.below(2) } : {}) };
+}
+const kinds = { breakdown: breakdownQuestion, funnel: funnelQuestion, retention: retentionQuestion, stickiness: periodsQuestion, lifecycle: periodsQuestion, paths: pathsQuestion, vitals: vitalsQuestion, attribution: attributionQuestion };
 const often = ['breakdown', 'breakdown', 'breakdown', ...Object.keys(kinds)].filter((k) => !process.env.WEIR_TEST_KIND || k === process.env.WEIR_TEST_KIND);
 
 // ---- store ----

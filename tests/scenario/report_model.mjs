@@ -173,16 +173,17 @@ class Rows {
     return bots === 'include' || (bots === 'only') === (x.bot !== '');
   }
   isIn(ms) { return ms >= this.range.from && ms < this.range.to; }
-  plain(withPings, ever) {
-    return this.data.events.filter((e) => (ever ? e.timestamp < this.range.to : this.isIn(e.timestamp)) && this.isBotOk(e) && (this.anyKind || e.kind === '' || (withPings && e.kind === 'engagement')));
+  plain(withPings, ever, vitals) {
+    const isKind = (e) => (vitals ? e.kind === 'vital' : this.anyKind || e.kind === '' || (withPings && e.kind === 'engagement'));
+    return this.data.events.filter((e) => (ever ? e.timestamp < this.range.to : this.isIn(e.timestamp)) && this.isBotOk(e) && isKind(e));
   }
   done(filter) { return new Set(this.plain(false).filter((e) => e.visitor && passes({ event: e }, filter, null)).map((e) => e.visitor)); }
   passes(row, filters) { return (filters ?? []).every((f) => passes(row, f, (x) => this.done(x))); }
   /** kind: 'events', 'visits', 'both' (events with their visits) */
-  list(kind, { pings = false, goal = true, ever = false } = {}) {
+  list(kind, { pings = false, goal = true, ever = false, vitals = false } = {}) {
     let rows;
     if (kind === 'visits') rows = this.data.visits.filter((v) => this.isIn(v.start) && this.isBotOk(v)).map((visit) => ({ visit }));
-    else rows = this.plain(pings, ever).map((event) => ({ event, visit: kind === 'both' ? this.data.visits.find((v) => v.visitor === event.visitor && v.start <= event.timestamp && event.timestamp <= v.end) : undefined }));
+    else rows = this.plain(pings, ever, vitals).map((event) => ({ event, visit: kind === 'both' ? this.data.visits.find((v) => v.visitor === event.visitor && v.start <= event.timestamp && event.timestamp <= v.end) : undefined }));
     return rows.filter((r) => this.passes(r, this.q.filters) && (!goal || this.passes(r, this.q.goal)));
   }
 }
@@ -463,4 +464,66 @@ export function paths(data, q) {
   const byKey = (a, b) => { for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) return compareValues(a[i], b[i]); return a.length - b.length; };
   const list = [...rows.values()].sort((a, b) => b.times.length - a.times.length || byKey(a.key, b.key));
   return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 50)).map(({ key, times }) => ({ ...(q.rows === 'paths' ? { path: key } : { step: key[0], source: key[1], target: key[2] }), count: times.length, seconds: sum(times) / times.length / 1000 })) };
+}
+
+// ---- web vitals ----
+const thresholds = { LCP: [2500, 4000], INP: [200, 500], CLS: [0.1, 0.25], FCP: [1800, 3000], TTFB: [800, 1800], FID: [100, 300] };
+export function vitals(data, q) {
+  const { zone, range } = rangesOf(q), all = new Rows(data, q, range), dims = q.dimensions ?? [], names = q.metrics?.length ? q.metrics : Object.keys(thresholds), groups = new Map();
+  if (!dims.length) groups.set('[]', { key: [], values: [] });
+  for (const row of all.list(all.needsVisit ? 'both' : 'events', { vitals: true })) {
+    const metric = String(propertyOf(row.event, 'property:metric') ?? '').toUpperCase(), value = propertyOf(row.event, 'property:value');
+    if (!names.includes(metric) || typeof value !== 'number' || value < 0) continue;
+    const key = dims.map((d) => (d.startsWith('time:') ? bucketOf(row.event.timestamp, d.slice(5), zone) : textOf(row, d))), id = JSON.stringify(key);
+    if (!groups.has(id)) groups.set(id, { key, values: [] });
+    groups.get(id).values.push([metric, value]);
+  }
+  const list = [...groups.values()].map(({ key, values }) => ({ key, count: values.length, of: Object.fromEntries(names.map((n) => [n, values.filter(([m]) => m === n).map(([, v]) => v).sort((a, b) => a - b)])) }));
+  const at = (sorted, p) => sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))], time = dims.findIndex((d) => d.startsWith('time:'));
+  list.sort((a, b) => {
+    if (time >= 0 && a.key[time] !== b.key[time]) return a.key[time] - b.key[time];
+    const x = a.of[names[0]], y = b.of[names[0]];
+    if (q.order === 'p75' && (!x.length || !y.length) && x.length + y.length) return x.length ? -1 : 1;
+    if (q.order === 'p75' && x.length && at(x, 0.75) !== at(y, 0.75)) return at(y, 0.75) - at(x, 0.75);
+    if (a.count !== b.count) return b.count - a.count;
+    for (let i = 0; i < a.key.length; i++) if (a.key[i] !== b.key[i]) return compareValues(a.key[i], b.key[i]);
+    return 0;
+  });
+  return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 1000)).map(({ key, count, of }) => ({
+    dimensions: key.map((k, i) => (i === time ? labelOf(k, dims[i].slice(5), zone) : k)), count,
+    vitals: Object.fromEntries(names.filter((n) => of[n].length).map((n) => {
+      const v = of[n], [good, poor] = thresholds[n], share = (is) => 100 * v.filter(is).length / v.length, p75 = at(v, 0.75);
+      return [n, { count: v.length, p50: at(v, 0.5), p75, p90: at(v, 0.9), p95: at(v, 0.95), p99: at(v, 0.99), good: share((x) => x <= good), needs_improvement: share((x) => x > good && x <= poor), poor: share((x) => x > poor), rating: p75 <= good ? 'good' : p75 <= poor ? 'needs_improvement' : 'poor' }];
+    })),
+  })) };
+}
+
+// ---- attribution ----
+const weights = {
+  first_touch: (list) => list.map((_, i) => Number(i === 0)),
+  last_touch: (list) => list.map((_, i) => Number(i === list.length - 1)),
+  last_non_direct: (list) => { const sent = list.map((v) => !['', 'Direct'].includes(v.channel)).lastIndexOf(true); return list.map((_, i) => Number(i === (sent < 0 ? list.length - 1 : sent))); },
+  linear: (list) => list.map(() => 1 / list.length),
+  position_based: (list) => list.map((_, i) => (list.length < 3 ? 1 / list.length : i === 0 || i === list.length - 1 ? 0.4 : 0.2 / (list.length - 2))),
+  time_decay: (list, at) => { const raw = list.map((v) => 2 ** ((v.start - at) / (7 * DAY))); return raw.map((x) => x / sum(raw)); },
+};
+export function attribution(data, q) {
+  const { range } = rangesOf(q), dims = q.dimensions ?? [], all = new Rows(data, { ...q, dimensions: [] }, range), names = q.models?.length ? q.models : Object.keys(weights), groups = new Map();
+  const group = (key) => { const id = JSON.stringify(key); if (!groups.has(id)) groups.set(id, { key, models: Object.fromEntries(names.map((n) => [n, { conversions: 0, revenue: {} }])) }); return groups.get(id); };
+  if (!dims.length) group([]);
+  for (const { event } of all.list(all.needsVisit ? 'both' : 'events')) {
+    const actor = (x) => (q.count_by === 'users' ? x.user_id : x.visitor);
+    if (!actor(event)) continue;
+    const before = data.visits.filter((v) => actor(v) === actor(event) && all.isBotOk(v) && v.start <= event.timestamp && v.start >= event.timestamp - (q.lookback ?? 30 * 86400) * 1000);
+    before.sort((a, b) => a.start - b.start || a.session - b.session);
+    const list = before.length ? before : [{ start: event.timestamp, channel: '', referrer_source: '', entry_page: '', exit_page: '', country: '', browser_name: '', user_id: '' }];
+    for (const n of names) weights[n](list, event.timestamp).forEach((w, i) => {
+      const to = group(dims.map((d) => textOf({ visit: list[i] }, d))).models[n];
+      to.conversions += w;
+      for (const [currency, amount] of Object.entries(byCurrency([{ event }], sum, q.worth))) to.revenue[currency] = (to.revenue[currency] ?? 0) + w * amount;
+    });
+  }
+  const round = (x) => Math.round(x * 1e9);
+  const list = [...groups.values()].sort((a, b) => round(b.models[names[0]].conversions) - round(a.models[names[0]].conversions) || compareValues(JSON.stringify(a.key), JSON.stringify(b.key)));
+  return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 1000)).map(({ key, models }) => ({ dimensions: key, models })) };
 }

@@ -191,6 +191,7 @@ for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < 4; i++) {
       await compare(told, data, { metrics: ['visitors', 'events', 'pageviews'], date_range: range, filters: filters(), dimensions: r.pick([[], ['country'], ['source']]) }, stored);
       await compare(told, data, { metrics: ['visitors', 'conversion_rate', 'events', 'total_revenue', 'average_revenue'], date_range: range, goal: r.pick([(g) => g.name, (g) => g.id, (g) => ({ id: g.id })])(r.pick(goals)), dimensions: r.pick([[], ['country']]), ...(r.chance(0.3) ? { filters: filters() } : {}) }, stored);
+      await compare(told, data, { report: 'attribution', date_range: range, goal: name(r.pick(goals)), dimensions: ['source'], models: ['linear', 'last_non_direct'] }, stored);
       await compare(told, data, { report: 'funnel', date_range: range, steps: [{ goal: name(r.pick(goals)) }, { goal: name(r.pick(goals)), filters: [filterOf(r, ofEvents)] }] }, stored);
     }
   });

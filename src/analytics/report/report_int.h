@@ -295,17 +295,19 @@ void report_bind_i64(struct report *r, const char *name, int64_t value);
 /* ---- statements ---- */
 /* What a statement's rows are: bits; 0: events. */
 enum report_source {
-    SOURCE_VISITS = 1, /* visits that began in the range */
-    SOURCE_JOINED = 2, /* events, each with its visit's columns as visit_… */
-    SOURCE_PINGS = 4,  /* engagement pings as well */
-    SOURCE_BASE = 8,   /* without the goal */
-    SOURCE_EVER = 16,  /* from the beginning on, not only in the range */
+    SOURCE_VISITS = 1,  /* visits that began in the range */
+    SOURCE_JOINED = 2,  /* events, each with its visit's columns as visit_… */
+    SOURCE_PINGS = 4,   /* engagement pings as well */
+    SOURCE_BASE = 8,    /* without the goal */
+    SOURCE_EVER = 16,   /* from the beginning on, not only in the range */
+    SOURCE_VITALS = 32, /* web vitals instead */
 };
 struct report_sql {
     const struct report *r;
     struct buf *out;
     bool is_compared; /* the other range */
     unsigned source;
+    int64_t earlier_ms; /* rows from so long before the range, too */
 };
 /* The zone's bounds of the range: one row, see report_range_read. */
 void report_range_sql(const struct report *r, struct buf *out);
@@ -320,6 +322,8 @@ void report_period_sql(const struct report_sql *s, enum report_unit unit);
 void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket);
 void report_labels_sql(const struct report *r, struct buf *out);
 const struct report_dim *report_time_dim(const struct report *r);
+/* Dimension i as the answer shows it, of a column d<i> that report_dim_sql made. */
+void report_dim_label_sql(const struct report *r, uint32_t i, struct buf *out);
 /* "page_path" …: of a row of the source. */
 void report_dim_sql(const struct report_sql *s, const struct report_dim *d);
 void report_filter_sql(const struct report_sql *s, const struct report_filter *f);

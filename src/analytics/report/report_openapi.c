@@ -61,9 +61,21 @@
                                                                               "\"maximum\":20}"    \
                                                                               "," COUNT_BY         \
                                                                               "," PAGE)
+#define VITALS                                                                       \
+    KIND(                                                                            \
+        "vitals", "",                                                                \
+        "\"metrics\":{\"type\":\"array\",\"items\":" WORDS(                          \
+            "\"LCP\",\"INP\",\"CLS\",\"FCP\",\"TTFB\",\"FID\"") "}," DIMENSIONS      \
+                                                                ",\"order\":" WORDS( \
+                                                                    "\"count\",\"p75\"") "," PAGE)
+#define ATTRIBUTION                                                                             \
+    KIND("attribution", ",\"goal\"",                                                            \
+         "\"goal\":" FILTERS "," DIMENSIONS ",\"models\":{\"type\":\"array\",\"items\":" WORDS( \
+             "\"first_touch\",\"last_touch\",\"last_non_direct\",\"linear\","                   \
+             "\"position_based\",\"time_decay\"") "},\"lookback\":" SECONDS "," COUNT_BY "," PAGE)
 #define QUESTION                                                                            \
     "{\"allOf\":[" COMMON ",{\"oneOf\":[" BREAKDOWN "," FUNNEL "," RETENTION "," STICKINESS \
-    "," LIFECYCLE "," PATHS "]}]}"
+    "," LIFECYCLE "," PATHS "," VITALS "," ATTRIBUTION "]}]}"
 #define ANSWER                                                                                    \
     "{\"type\":\"object\",\"required\":[\"results\",\"meta\",\"query\"],"                         \
     "\"properties\":{\"results\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"meta\":{" \
@@ -90,7 +102,8 @@
 
 const char query_openapi_report[] =
     "{\"operationId\":\"queryReport\",\"summary\":\"Any report: breakdowns, series, funnels, "
-    "retention, stickiness, lifecycle, paths\",\"tags\":[\"Reports\"]," PROJECT "," BODY
+    "retention, stickiness, lifecycle, paths, "
+    "web vitals, attribution\",\"tags\":[\"Reports\"]," PROJECT "," BODY
     ",\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
 
 const char query_openapi_report_sql[] =

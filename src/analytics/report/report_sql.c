@@ -33,9 +33,11 @@ void report_where_sql(const struct report_sql *s)
     const char *time = s->source & SOURCE_VISITS ? "start" : "timestamp";
     const char *p = s->is_compared ? "compare_" : "";
     if (!(s->source & SOURCE_EVER))
-        add_bound(s->out, time, ">=", p, "from", 0);
+        add_bound(s->out, time, ">=", p, "from", s->earlier_ms);
     add_bound(s->out, time, "<", p, "to", 0);
-    if (!(s->source & SOURCE_VISITS) && !s->r->knows_kind)
+    if (s->source & SOURCE_VITALS)
+        buf_add_str(s->out, " AND kind = 'vital'");
+    else if (!(s->source & SOURCE_VISITS) && !s->r->knows_kind)
         buf_add_str(s->out, s->source & SOURCE_PINGS ? " AND kind IN ('', 'engagement')"
                                                      : " AND kind = ''");
     buf_add_str(s->out, bots[s->r->bots]);
@@ -319,17 +321,22 @@ static void add_value(const struct report *r, struct buf *out, uint32_t i, bool 
     }
 }
 
-static void add_columns(const struct report *r, struct buf *out)
+void report_dim_label_sql(const struct report *r, uint32_t i, struct buf *out)
 {
     char name[16];
+    snprintf(name, sizeof(name), "d%u", i);
+    if (r->dims[i].field->kind == FIELD_TIME)
+        report_label_sql(out, r->dims[i].unit, name);
+    else
+        buf_addf(out, "toString(%s)", name);
+}
+
+static void add_columns(const struct report *r, struct buf *out)
+{
     uint32_t count = 0;
     for (uint32_t i = 0; i < r->dim_count; i++, count++) {
         buf_add_str(out, count ? ", " : "SELECT ");
-        snprintf(name, sizeof(name), "d%u", i);
-        if (r->dims[i].field->kind == FIELD_TIME)
-            report_label_sql(out, r->dims[i].unit, name);
-        else
-            buf_addf(out, "toString(%s)", name);
+        report_dim_label_sql(r, i, out);
     }
     for (uint32_t i = 0; i < r->metric_count; i++, count++)
         buf_addf(out, "%sm%u", count ? ", " : "SELECT ", i);

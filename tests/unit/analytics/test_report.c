@@ -38,6 +38,8 @@ static bool parse(const char *body)
 #define F "\"report\":\"funnel\"," R ",\"steps\":[{\"filters\":[[\"is\",\"event\",[\"a\"]]]},"
 #define F2 F "{\"filters\":[[\"is\",\"event\",[\"b\"]]]}]"
 
+#define V "\"report\":\"vitals\"," R
+#define A "\"report\":\"attribution\"," R ",\"goal\":[[\"is\",\"event\",[\"a\"]]]"
 #define P "\"report\":\"paths\"," R
 
 struct mistake {
@@ -163,6 +165,19 @@ static void a_mistake_of_each_kind_of_report_likewise(void **state)
         {"{" P ",\"to\":7}", "/to", "text"},
         {"{" P ",\"groups\":[\"/a\",7]}", "/groups/1", "text"},
         {"{" P ",\"dimensions\":[]}", "the question", "'dimensions'"},
+        {"{" V ",\"metrics\":[\"visitors\"]}", "/metrics/0", "LCP"},
+        {"{" V ",\"metrics\":[null]}", "/metrics/0", "text"},
+        {"{" V ",\"metrics\":[\"LCP\",\"LCP\"]}", "/metrics/1", "twice"},
+        {"{" V ",\"order\":\"p50\"}", "/order", "p75"},
+        {"{" V ",\"goal\":[]}", "the question", "'goal'"},
+        {"{\"report\":\"attribution\"," R "}", "/goal", "conversion"},
+        {"{" A ",\"models\":[\"x\"]}", "/models/0", "first_touch"},
+        {"{" A ",\"models\":[\"linear\",\"linear\"]}", "/models/1", "twice"},
+        {"{" A ",\"lookback\":0}", "/lookback", "1 to"},
+        {"{" A ",\"dimensions\":[\"page\"]}", "/dimensions/0", "visits"},
+        {"{" A ",\"dimensions\":[\"time:day\"]}", "/dimensions/0", "time"},
+        {"{" A ",\"dimensions\":[\"source\",\"channel\",\"os\",\"city\"]}", "/dimensions",
+         "at most 3"},
     };
     check_mistakes(table, COUNT_OF(table));
 }
@@ -218,6 +233,8 @@ static void a_text_of_the_client_is_bound_and_never_sql(void **state)
         "\"dimensions\":[\"property:" EVIL "\"]}",
         "{\"report\":\"retention\"," R ",\"start\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
         "{\"report\":\"lifecycle\"," R ",\"goal\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
+        "{" V ",\"dimensions\":[\"property:" EVIL "\",\"time:day\"]}",
+        "{" A ",\"dimensions\":[\"source\"],\"filters\":[[\"is\",\"channel\",[\"" EVIL "\"]]]}",
         "{" P ",\"from\":\"" EVIL "\",\"to\":\"" EVIL "\",\"groups\":[\"" EVIL "\"]}",
     };
     for (size_t i = 0; i < COUNT_OF(questions); i++) {
