@@ -115,6 +115,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/projects\/\{projectId\}\//, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(query(\/sql)?|export)$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/imports$/, 'events:import', 'events:import'],
+    [/^\/v1\/projects\/\{projectId\}\/(persons|groups)(\/\{\w+\})?(\/(timeline|\{groupId\}))?$/, 'stats:read'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/clickhouse\/ping$/, 'public'],

@@ -64,9 +64,14 @@ void query_param_u64(struct query_call *call, const char *name, uint64_t value)
     query_param(call, name, arena_copy(call->req->net->arena, slice_of(text, (size_t)n)));
 }
 
+void query_param_i64(struct query_call *call, const char *name, int64_t value)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%lld", (long long)value);
+    query_param(call, name, arena_copy(call->req->net->arena, slice_of(text, (size_t)n)));
+}
+
 /* ---- templates ---- */
-static const char *const events_scope =
-    ANALYTICS_EVENTS_TABLE " AS ev WHERE project_id = {project:UUID}";
 /* The column session: the one during which the event was, 0 if none (or not yet). */
 static const char *const sessions_before = ANALYTICS_EVENTS_TABLE
     " AS ev ASOF LEFT JOIN (SELECT visitor, start, end AS session_end, session "
@@ -76,7 +81,24 @@ static const char *const sessions_between = " AND start >= subtractDays(";
 static const char *const sessions_behind =
     ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
     "ev.project_id = {project:UUID}";
-static const char *const sessions_scope = "sessions FINAL WHERE project_id = {project:UUID}";
+/* What a template may read: name, and the table with its tenant. The facts about persons are of one
+ * generation (person/persons.h); where there may be several rows of one key, whoever reads them
+ * takes the one of the greatest rank. */
+#define OF_PERSONS(table)                                                                        \
+    table " WHERE generation = (SELECT max(generation) FROM person_generations) AND project_id " \
+          "= {project:UUID}"
+static const struct {
+    const char *name, *text;
+} scopes[] = {
+    {"$EVENTS", ANALYTICS_EVENTS_TABLE " AS ev WHERE project_id = {project:UUID}"},
+    {"$SESSIONS", "sessions FINAL WHERE project_id = {project:UUID}"},
+    {"$IDENTITIES", OF_PERSONS("identities FINAL")},
+    {"$PERSON_IDS", OF_PERSONS("person_ids")},
+    {"$PERSON_TRAITS", OF_PERSONS("person_traits")},
+    {"$PERSON_GROUPS", OF_PERSONS("person_groups")},
+    {"$GROUP_IDS", OF_PERSONS("group_ids")},
+    {"$GROUP_TRAITS", OF_PERSONS("group_traits")},
+};
 static const char *const today = "toDate(toDateTime({now:UInt32}, {timezone:String}))";
 
 static void add_day(struct buf *sql, const struct query_range *r, bool is_end)
@@ -131,6 +153,15 @@ static void add_events_in_sessions(struct buf *sql, const struct query_range *ra
     buf_add_str(sql, sessions_behind);
 }
 
+/* Its place in scopes, or their number. */
+static size_t scope_of(const char *text)
+{
+    size_t i = 0;
+    while (i < COUNT_OF(scopes) && !has_prefix(text, scopes[i].name))
+        i++;
+    return i;
+}
+
 /* A statement reads what is bound, or another statement. */
 static void must_be_bound(const char *sql_template)
 {
@@ -138,8 +169,8 @@ static void must_be_bound(const char *sql_template)
     for (const char *p = sql_template; (p = strstr(p, from)); p++) {
         const char *what = p + strlen(from);
         bool is_fill = p - sql_template >= 5 && has_prefix(p - 5, "FILL ");
-        must(has_prefix(what, "$EVENTS") || has_prefix(what, "$SESSIONS") ||
-             has_prefix(what, "$VISITS") || is_fill || what[0] == '(');
+        must(scope_of(what) < COUNT_OF(scopes) || has_prefix(what, "$VISITS") || is_fill ||
+             what[0] == '(');
     }
     for (const char *p = sql_template; (p = strcasestr(p, join)); p++)
         must(p[strlen(join)] == '(');
@@ -152,12 +183,10 @@ bool query_expand(const struct query_range *range, const char *sql_template, str
         size_t n = strcspn(p, "$");
         buf_add(sql, p, n);
         p += n;
-        if (has_prefix(p, "$EVENTS")) {
-            buf_add_str(sql, events_scope);
-            p += 7;
-        } else if (has_prefix(p, "$SESSIONS")) {
-            buf_add_str(sql, sessions_scope);
-            p += 9;
+        size_t scope = scope_of(p);
+        if (scope < COUNT_OF(scopes)) {
+            buf_add_str(sql, scopes[scope].text);
+            p += strlen(scopes[scope].name);
         } else if (has_prefix(p, "$VISITS")) {
             add_events_in_sessions(sql, range);
             p += 7;
@@ -395,6 +424,16 @@ static const struct api_route routes[] = {
     {ROUTE(NET_GET, "/users/active", query_users_active, 0, query_openapi_users_active)},
     {ROUTE(NET_GET, "/users/{userId}/events", query_user_events, 0, query_openapi_user_events)},
     {ROUTE(NET_POST, "/funnels", query_funnel, 64 * 1024, query_openapi_funnel)},
+#undef ROUTE
+#define ROUTE(path, handler, text)                                 \
+    .method = NET_GET, .pattern = "/v1/projects/{projectId}" path, \
+    .access = API_NEEDS(STATS_READ), .handle = handler, .openapi = text
+    {ROUTE("/persons", query_persons, query_openapi_persons)},
+    {ROUTE("/persons/{personId}", query_person, query_openapi_person)},
+    {ROUTE("/persons/{personId}/timeline", query_person_timeline, query_openapi_timeline)},
+    {ROUTE("/groups", query_groups, query_openapi_groups)},
+    {ROUTE("/groups/{groupType}", query_groups_of_type, query_openapi_groups_of_type)},
+    {ROUTE("/groups/{groupType}/{groupId}", query_group, query_openapi_group)},
 #undef ROUTE
     {.method = NET_POST,
      .pattern = "/v1/projects/{projectId}/query",

@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
+#include "base/must.h"
 #include "codec/base64.h"
-#include "codec/json.h"
 
 /* In this order in the rows of the answer. */
 enum {
@@ -36,10 +36,9 @@ enum {
     F_CITY,
     F_COUNT,
 };
-#define EVENT_COLUMNS                                                                           \
-    "id, event, toUnixTimestamp64Milli(timestamp), session_id, user_id, anonymous_id, "         \
-    "properties, context, page_url, page_title, page_path, page_referrer, user_agent, locale, " \
-    "screen_width, screen_height, toUnixTimestamp64Milli(received_at), country, region, city"
+_Static_assert(F_COUNT == (int)QUERY_EVENT_COLUMN_COUNT && F_ID == (int)QUERY_EVENT_ID &&
+                   F_TIME == (int)QUERY_EVENT_TIME,
+               "QUERY_EVENT_COLUMNS");
 
 struct event_out { /* one row under way */
     struct buf *body;
@@ -182,20 +181,19 @@ static void put_event(struct event_out *o, struct arena *scratch)
     else
         buf_add_str(o->body, "null");
     put_context(o);
-    buf_add_char(o->body, '}');
 }
 
-/* One line of JSONCompactEachRow. */
-static enum rc read_row(struct event_out *o, struct slice line, struct arena *scratch,
-                        struct err *err)
+static enum rc read_fields(struct event_out *o, yyjson_val *row, struct arena *scratch,
+                           struct err *err)
 {
-    yyjson_val *root, *value;
+    yyjson_val *value;
     size_t i, n;
-    TRY(json_parse(scratch, line, &root, err));
-    ENSURE(yyjson_is_arr(root) && yyjson_arr_size(root) == F_COUNT,
+    ENSURE(yyjson_is_arr(row) && yyjson_arr_size(row) >= F_COUNT,
            err_set(err, RC_STORE, "the store's answer has another shape than expected"));
-    yyjson_arr_foreach(root, i, n, value)
+    yyjson_arr_foreach(row, i, n, value)
     {
+        if (i == F_COUNT)
+            break;
         ENSURE(yyjson_is_str(value) || json_is_number(value),
                err_set(err, RC_STORE, "the store's answer has another shape than expected"));
         o->fields[i] = value;
@@ -208,16 +206,33 @@ static enum rc read_row(struct event_out *o, struct slice line, struct arena *sc
     return RC_OK;
 }
 
-enum { ROW_ARENA_BYTES = 64 * 1024, ROW_ARENA_BYTES_MAX = 32 << 20, CURSOR_BYTES = 64 };
-
-static void put_cursor(struct buf *body, const struct event_out *last)
+/* One line of JSONCompactEachRow. */
+static enum rc read_row(struct event_out *o, struct slice line, struct arena *scratch,
+                        struct err *err)
 {
-    char text[CURSOR_BYTES];
-    int n = snprintf(text, sizeof(text), "%.*s:%.*s", SLICE_ARG(text_of(last, F_TIME)),
-                     SLICE_ARG(text_of(last, F_ID)));
-    buf_add_str(body, ",\"nextCursor\":\"");
-    base64_encode(body, BASE64_URL, slice_of(text, (size_t)n));
-    buf_add_str(body, "\"}");
+    yyjson_val *root;
+    TRY(json_parse(scratch, line, &root, err));
+    return read_fields(o, root, scratch, err);
+}
+
+enum rc query_event_put(yyjson_val *row, struct arena *scratch, struct buf *body, struct err *err)
+{
+    struct event_out out = {.body = body};
+    TRY(read_fields(&out, row, scratch, err));
+    put_event(&out, scratch);
+    return RC_OK;
+}
+
+enum { ROW_ARENA_BYTES = 64 * 1024, ROW_ARENA_BYTES_MAX = 32 << 20, CURSOR_BYTES = 320 };
+
+void query_cursor_put(struct buf *body, const char *name, struct slice number, struct slice text)
+{
+    char cursor[CURSOR_BYTES];
+    int n = snprintf(cursor, sizeof(cursor), "%.*s:%.*s", SLICE_ARG(number), SLICE_ARG(text));
+    must(n > 0 && (size_t)n < sizeof(cursor));
+    buf_addf(body, ",\"%s\":\"", name);
+    base64_encode(body, BASE64_URL, slice_of(cursor, (size_t)n));
+    buf_add_char(body, '"');
 }
 
 /* The statement asks for one row more than the limit: if it comes, there is a next page. */
@@ -234,12 +249,14 @@ static enum rc put_rows(struct query_call *call, struct slice result, struct are
         if (rows++)
             buf_add_char(body, ',');
         put_event(&out, scratch);
+        buf_add_char(body, '}');
     }
     buf_add_char(body, ']');
     if (json_line_next(&result, &line))
-        put_cursor(body, &out);
+        query_cursor_put(body, "nextCursor", text_of(&out, F_TIME), text_of(&out, F_ID));
     else
-        buf_add_str(body, ",\"nextCursor\":null}");
+        buf_add_str(body, ",\"nextCursor\":null");
+    buf_add_char(body, '}');
     return RC_OK;
 }
 
@@ -264,34 +281,50 @@ static enum rc shape_event(struct query_call *call, struct slice result, struct 
         return err_set(err, RC_NOTFOUND, "this project has no event with that id");
     arena_init(&scratch, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
     enum rc rc = read_row(&out, line, &scratch, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
         put_event(&out, &scratch);
+        buf_add_char(body, '}');
+    }
     arena_done(&scratch);
     return rc;
 }
 
-/* "<unix ms>:<uuid>" in base64url. */
-static bool take_cursor(struct query_call *call, bool *ret_is_given)
+bool query_cursor_take(struct query_call *call, bool *ret_is_given, int64_t *ret_number,
+                       struct slice *ret_text)
 {
-    struct slice text;
-    uint8_t bytes[96];
+    struct slice cursor;
+    uint8_t bytes[CURSOR_BYTES];
     size_t len = 0;
-    int64_t ms;
-    struct uuid id;
-    *ret_is_given = net_query_get(call->req->net, "cursor", &text);
+    *ret_is_given = net_query_get(call->req->net, "cursor", &cursor);
     if (!*ret_is_given)
         return true;
-    if (text.len <= CURSOR_BYTES * 4 / 3 && base64_decode(BASE64_URL, text, bytes, &len)) {
-        struct slice rest = slice_of((const char *)bytes, len);
-        struct slice time = slice_cut(&rest, ':');
-        if (slice_to_i64(time, &ms) && rest.len == UUID_TEXT_LEN && uuid_parse(rest, &id)) {
-            query_param(call, "cursorTime", arena_copy(call->req->net->arena, time));
-            query_param(call, "cursorId", arena_copy(call->req->net->arena, rest));
+    if (cursor.len <= CURSOR_BYTES && base64_decode(BASE64_URL, cursor, bytes, &len)) {
+        struct slice text = slice_of((const char *)bytes, len), number = slice_cut(&text, ':');
+        *ret_text = arena_copy(call->req->net->arena, text);
+        if (slice_to_i64(number, ret_number))
             return true;
-        }
     }
     api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
     return false;
+}
+
+/* Of an event: when it was, and its id. */
+static bool take_cursor(struct query_call *call, bool *ret_is_given)
+{
+    int64_t ms;
+    struct slice text;
+    struct uuid id;
+    if (!query_cursor_take(call, ret_is_given, &ms, &text))
+        return false;
+    if (!*ret_is_given)
+        return true;
+    if (text.len != UUID_TEXT_LEN || !uuid_parse(text, &id)) {
+        api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
+        return false;
+    }
+    query_param_i64(call, "cursorTime", ms);
+    query_param(call, "cursorId", text);
+    return true;
 }
 
 static void run_list(struct ctx *ctx, struct query_call *call, const char *where, bool has_cursor)
@@ -299,7 +332,8 @@ static void run_list(struct ctx *ctx, struct query_call *call, const char *where
     char sql[4096];
     query_param_u64(call, "limit", call->limit + 1);
     snprintf(sql, sizeof(sql),
-             "SELECT " EVENT_COLUMNS " FROM $EVENTS$RANGE%s%s ORDER BY timestamp DESC, id DESC "
+             "SELECT " QUERY_EVENT_COLUMNS
+             " FROM $EVENTS$RANGE%s%s ORDER BY timestamp DESC, id DESC "
              "LIMIT {limit:UInt32}",
              where,
              has_cursor ? " AND timestamp <= fromUnixTimestamp64Milli({cursorTime:Int64}) AND "
@@ -354,6 +388,6 @@ void query_event(struct ctx *ctx, void *service, struct api_request *req)
     call->format = "JSONCompactEachRow";
     call->shape = shape_event;
     query_run(ctx, call,
-              "SELECT " EVENT_COLUMNS " FROM $EVENTS AND id = {eventId:UUID} "
+              "SELECT " QUERY_EVENT_COLUMNS " FROM $EVENTS AND id = {eventId:UUID} "
               "ORDER BY timestamp LIMIT 1");
 }

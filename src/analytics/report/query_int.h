@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/uuid.h"
+#include "codec/json.h"
 
 enum {
     QUERY_PARAMS_MAX = 256,
@@ -61,6 +62,7 @@ struct query_call {
 struct query_call *query_call_new(struct ctx *ctx, struct query *q, struct api_request *req);
 void query_param(struct query_call *call, const char *name, struct slice value);
 void query_param_u64(struct query_call *call, const char *name, uint64_t value);
+void query_param_i64(struct query_call *call, const char *name, int64_t value);
 
 /* Each answers with a problem and returns false if the client's parameter is wrong. */
 bool query_take_range(struct query_call *call, uint32_t days_max);
@@ -79,9 +81,13 @@ bool query_date_parse(struct slice text, int64_t *ret_days); /* "2026-01-31", 19
 bool query_zone_ok(struct slice zone);                       /* has the form of an IANA name */
 
 #define QUERY_SESSION "if(timestamp <= visit.session_end, visit.session_id64, 0)"
-/* Statements are templates. $EVENTS and $SESSIONS stand where the tables do and bind the tenant:
- * every FROM of a template is "FROM $EVENTS", "FROM $SESSIONS", "FROM $VISITS" or "FROM (", every
- * JOIN "JOIN (" (must). What follows it begins with AND or a clause. $VISITS: the events of the
+/* The id, as a hash, under which an event or visit was done: a person's, unless $IDENTITIES knows
+ * better (docs/definitions.md, "Person"). 0: nobody's. */
+#define QUERY_OWN_ID "if(user_id != '', sipHash64('anonymous', user_id), visitor)"
+/* Statements are templates. $EVENTS, $SESSIONS, $IDENTITIES, $PERSON_IDS, $PERSON_TRAITS,
+ * $PERSON_GROUPS, $GROUP_IDS, $GROUP_TRAITS stand where the tables do and bind the tenant: every
+ * FROM of a template is one of them, "FROM $VISITS" or "FROM (", every JOIN "JOIN (" (must). What
+ * follows it begins with AND or a clause. $VISITS: the events of the
  * range with QUERY_SESSION, the session of each that it was in.
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, inside ctx, whatever happens. */
@@ -100,6 +106,21 @@ enum rc query_shape_wrap(struct query_call *call, struct slice result, struct bu
 /* For tests: the template with everything put in; false if it does not fit. */
 bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
 
+/* An event as JSON, for the lists of them (query_events.c): the columns, and the row that begins
+ * with them (an array, parsed); the object is left open. scratch is the row's. */
+#define QUERY_EVENT_COLUMNS                                                                     \
+    "id, event, toUnixTimestamp64Milli(timestamp), session_id, user_id, anonymous_id, "         \
+    "properties, context, page_url, page_title, page_path, page_referrer, user_agent, locale, " \
+    "screen_width, screen_height, toUnixTimestamp64Milli(received_at), country, region, city"
+enum { QUERY_EVENT_COLUMN_COUNT = 20, QUERY_EVENT_ID = 0, QUERY_EVENT_TIME = 2 };
+enum rc query_event_put(yyjson_val *row, struct arena *scratch, struct buf *body,
+                        struct err *err) MUST_CHECK;
+/* Where the next page begins: `name`, an opaque text of a number and a text, or null. */
+void query_cursor_put(struct buf *body, const char *name, struct slice number, struct slice text);
+/* Back again; answered and false if it is none. Slices of the request's arena. */
+bool query_cursor_take(struct query_call *call, bool *ret_is_given, int64_t *ret_number,
+                       struct slice *ret_text);
+
 /* Handlers. */
 void query_overview(struct ctx *ctx, void *service, struct api_request *req);
 void query_timeseries(struct ctx *ctx, void *service, struct api_request *req);
@@ -110,6 +131,12 @@ void query_events(struct ctx *ctx, void *service, struct api_request *req);
 void query_event(struct ctx *ctx, void *service, struct api_request *req);
 void query_user_events(struct ctx *ctx, void *service, struct api_request *req);
 void query_funnel(struct ctx *ctx, void *service, struct api_request *req);
+void query_persons(struct ctx *ctx, void *service, struct api_request *req);
+void query_person(struct ctx *ctx, void *service, struct api_request *req);
+void query_person_timeline(struct ctx *ctx, void *service, struct api_request *req);
+void query_groups(struct ctx *ctx, void *service, struct api_request *req);
+void query_groups_of_type(struct ctx *ctx, void *service, struct api_request *req);
+void query_group(struct ctx *ctx, void *service, struct api_request *req);
 
 /* query_openapi.c */
 extern const char query_openapi_schemas[];
@@ -117,4 +144,6 @@ extern const char query_openapi_overview[], query_openapi_timeseries[], query_op
     query_openapi_referrers[], query_openapi_users_active[], query_openapi_events[],
     query_openapi_event[], query_openapi_user_events[], query_openapi_funnel[],
     query_openapi_export[];
+extern const char query_openapi_persons[], query_openapi_person[], query_openapi_timeline[],
+    query_openapi_groups[], query_openapi_groups_of_type[], query_openapi_group[];
 #endif
