@@ -288,26 +288,44 @@ bool report_take_which(struct report *r, const struct report_at *at, yyjson_val 
     return *ret || report_fail(r, at, "say which events: {\"event\": \"signup\"}, goal or filters");
 }
 
-/* ---- writing ---- */
-static void add_path(const struct report_sql *s, const struct report_dim *d)
+bool report_filter_is_of_events(const struct report_filter *f)
 {
-    buf_add_str(s->out, "properties");
+    if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
+        return true; /* by visitor */
+    if (f->op > OP_NOT)
+        return f->dim.field && f->dim.field->event;
+    for (const struct report_filter *child = f->children; child; child = child->next)
+        if (!report_filter_is_of_events(child))
+            return false;
+    return true;
+}
+
+/* ---- writing ---- */
+static void add_raw(const struct report_sql *s, const struct report_dim *d)
+{
+    buf_add_str(s->out, "JSONExtractRaw(properties");
     for (uint32_t i = 0; i < d->param_count; i++)
         buf_addf(s->out, ", {p%u:String}", d->param_first + i);
+    buf_add_char(s->out, ')');
+}
+
+/* `$` is the value's JSON, empty if there is none: the event's properties are parsed once. */
+static void add_of_raw(const struct report_sql *s, const struct report_dim *d, const char *text)
+{
+    for (size_t n; *text; text += n + (text[n] == '$')) {
+        n = strcspn(text, "$");
+        buf_add(s->out, text, n);
+        if (text[n] == '$')
+            add_raw(s, d);
+    }
 }
 
 /* A text as it is, anything else as its JSON, what is not there or null as ''. */
 static void add_property(const struct report_sql *s, const struct report_dim *d)
 {
-    buf_add_str(s->out, "multiIf(JSONType(");
-    add_path(s, d);
-    buf_add_str(s->out, ") = 'String', JSONExtractString(");
-    add_path(s, d);
-    buf_add_str(s->out, "), JSONType(");
-    add_path(s, d);
-    buf_add_str(s->out, ") = 'Null', '', JSONExtractRaw(");
-    add_path(s, d);
-    buf_add_str(s->out, "))");
+    add_of_raw(s, d,
+               "multiIf(NOT startsWith($, '\"'), if($ = 'null', '', $), position($, '\\\\') > 0, "
+               "JSONExtractString($), substring($, 2, length($) - 2))");
 }
 
 static void add_bucket(const struct report_sql *s, enum report_unit unit, const char *column)
@@ -357,11 +375,8 @@ void report_number_sql(const struct report_sql *s, const struct report_dim *d)
         buf_addf(s->out, "toNullable(toFloat64(%s))", d->field->event);
         return;
     }
-    buf_add_str(s->out, "if(JSONType(");
-    add_path(s, d);
-    buf_add_str(s->out, ") IN ('Int64', 'UInt64', 'Double'), JSONExtractFloat(");
-    add_path(s, d);
-    buf_add_str(s->out, "), NULL)");
+    /* No other JSON than a number's begins with a character from '-' to '9'. */
+    add_of_raw(s, d, "if($ >= '-' AND $ < ':', JSONExtractFloat($), NULL)");
 }
 
 static void add_joined(const struct report_sql *s, const struct report_filter *f,

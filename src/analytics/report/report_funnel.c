@@ -111,78 +111,144 @@ static void add_steps(const struct report_sql *s)
     buf_add_str(s->out, " AS ends");
 }
 
-/* e: (time, steps, ends). Each fold's value: (at, -, -) or (latest times, best, took + 1). */
-static void add_fold(const struct funnel *f, struct buf *out)
+/* How an event of an actor is kept until it is its turn: with its time in the upper bits and its
+ * steps in the lower 20, which sorts and folds several times faster than a tuple; as (time, steps,
+ * ends) where there are exclusions. */
+struct events {
+    const char *element, *time, *steps; /* steps: bit k says whether it is step k + 1 */
+};
+static struct events events_of(const struct funnel *f)
+{
+    static const struct events packed = {"packed", "toInt64(bitShiftRight(e, 20))", "e"};
+    static const struct events whole = {"(time, steps, ends)", "e.1", "e.2"};
+    return f->exclusion_count || f->order == FUNNEL_UNORDERED ? whole : packed;
+}
+
+static void add_unordered(const struct funnel *f, struct buf *out)
 {
     unsigned long long window = f->window_ms;
     uint32_t n = f->step_count;
-    switch (f->order) {
-    case FUNNEL_UNORDERED:
-        buf_addf(out,
-                 "arrayFold((acc, e) -> (arrayMap((x, i) -> if(bitTest(e.2, i), e.1, x), acc.1, "
-                 "range(%u)), "
-                 "greatest(acc.2, toInt64(arrayCount((x, i) -> bitTest(e.2, i) OR (x > 0 AND "
-                 "e.1 - x <= %llu), acc.1, range(%u)))), "
-                 "if(acc.3 = 0 AND arrayAll((x, i) -> bitTest(e.2, i) OR (x > 0 AND e.1 - x <= "
-                 "%llu), acc.1, range(%u)), e.1 - arrayMin(arrayMap((x, i) -> if(bitTest(e.2, i), "
-                 "e.1, x), acc.1, range(%u))) + 1, acc.3)), sorted, (arrayMap(i -> toInt64(0), "
-                 "range(%u)), toInt64(0), toInt64(0)))",
-                 n, window, n, window, n, n, n);
-        return;
-    default:
-        /* The last step keeps how long it took; a step without its event stays as it is, is over
-         * (strict), or ends (exclusions). */
-        buf_addf(out,
-                 "arrayFold((acc, e) -> arrayMap((now, before, i) -> multiIf(i = %u AND now > 0, "
-                 "now, bitTest(e.2, i) AND before > 0 AND e.1 - before <= %llu, if(i = %u, e.1 - "
-                 "before + 1, %s), %s, -1, now), acc, arrayPushFront(arrayPopBack(acc), e.1), "
-                 "range(%u)), sorted, arrayMap(i -> toInt64(0), range(%u)))",
-                 n - 1, window, n - 1,
-                 f->order == FUNNEL_STRICT ? "before" : "greatest(now, before)",
-                 f->order == FUNNEL_STRICT ? "now > 0" : "now > 0 AND e.2 = 0 AND bitTest(e.3, i)",
-                 n, n);
-    }
+    buf_addf(out,
+             "arrayFold((acc, e) -> (arrayMap((x, i) -> if(bitTest(e.2, i), e.1, x), acc.1, "
+             "range(%u)), "
+             "greatest(acc.2, toInt64(arrayCount((x, i) -> bitTest(e.2, i) OR (x > 0 AND "
+             "e.1 - x <= %llu), acc.1, range(%u)))), "
+             "if(acc.3 = 0 AND arrayAll((x, i) -> bitTest(e.2, i) OR (x > 0 AND e.1 - x <= "
+             "%llu), acc.1, range(%u)), e.1 - arrayMin(arrayMap((x, i) -> if(bitTest(e.2, i), "
+             "e.1, x), acc.1, range(%u))) + 1, acc.3)), sorted, (arrayMap(i -> toInt64(0), "
+             "range(%u)), toInt64(0), toInt64(0)))",
+             n, window, n, window, n, n, n);
 }
 
-/* One row per actor: what they were at their first event of a step, and their events in order. */
+/* at[i + 1] of an event e out of acc, the one before. The last step keeps how long it took; a step
+ * without its event stays as it is, is over (strict), or ends (exclusions). */
+static void add_next(const struct funnel *f, uint32_t i, struct buf *out)
+{
+    struct events e = events_of(f);
+    bool is_last = i + 1 == f->step_count, is_strict = f->order == FUNNEL_STRICT;
+    buf_add_str(out, "multiIf(");
+    if (is_last)
+        buf_addf(out, "acc.%u > 0, acc.%u, ", i + 1, i + 1);
+    buf_addf(out, "bitTest(%s, %u)", e.steps, i);
+    if (i)
+        buf_addf(out, " AND acc.%u > 0 AND %s - acc.%u <= %llu", i, e.time, i,
+                 (unsigned long long)f->window_ms);
+    if (is_last)
+        buf_addf(out, ", %s - acc.%u + 1", e.time, i);
+    else if (!i)
+        buf_addf(out, ", %s", e.time);
+    else if (is_strict)
+        buf_addf(out, ", acc.%u", i);
+    else
+        buf_addf(out, ", greatest(acc.%u, acc.%u)", i + 1, i);
+    if (is_strict)
+        buf_addf(out, ", acc.%u > 0, -1", i + 1);
+    else if (f->exclusion_count)
+        buf_addf(out, ", acc.%u > 0 AND e.2 = 0 AND bitTest(e.3, %u), -1", i + 1, i);
+    buf_addf(out, ", acc.%u)", i + 1);
+}
+
+/* What an ordered funnel need not look at: of several events in a row that are step 1 only, all but
+ * the last; of several that are one other step only, all but the first. */
+static const char telling[] =
+    "arrayFilter((e, before, next) -> multiIf(bitAnd(e, 1048575) = 1, bitAnd(next, 1048575) != 1, "
+    "bitAnd(e, 1048575) != bitAnd(before, 1048575), 1, bitCount(bitAnd(e, 1048575)) > 1), sorted, "
+    "arrayShiftRight(sorted, 1), arrayShiftLeft(sorted, 1))";
+
+/* at: a tuple with a member for each step; unordered: (latest times, best, took + 1). */
+static void add_fold(const struct funnel *f, struct buf *out)
+{
+    bool is_plain = f->order == FUNNEL_ORDERED && f->exclusion_count == 0;
+    if (f->order == FUNNEL_UNORDERED) {
+        add_unordered(f, out);
+        return;
+    }
+    for (uint32_t i = 0; i < f->step_count; i++) {
+        buf_add_str(out, i ? ", " : "arrayFold((acc, e) -> (");
+        add_next(f, i, out);
+    }
+    buf_addf(out, "), %s, (", is_plain ? telling : "sorted");
+    for (uint32_t i = 0; i < f->step_count; i++)
+        buf_addf(out, "%stoInt64(0)", i ? ", " : "");
+    buf_add_str(out, "))");
+}
+
+/* One row per actor: what they were at their first event of a step, and their events in order; none
+ * of those who did nothing but step 1 (unordered: but one of the steps), as they are at level 1. */
 static void add_actors(const struct report *r, struct buf *out)
 {
     const struct report_sql s = {.r = r, .out = out, .source = report_events_source(r)};
     const struct funnel *f = r->own;
     bool is_ordered = f->order != FUNNEL_UNORDERED;
     buf_add_str(out, "SELECT ");
-    if (r->dim_count)
-        buf_addf(out, "argMinIf(d0, (time, steps, d0), %s) AS d0, ",
+    if (r->dim_count) /* the least of (time, steps, value), in eight bytes and the value */
+        buf_addf(out,
+                 "substring(minIf(concat(reverse(reinterpretAsFixedString(packed)), toString(d0)), "
+                 "%s), 9) AS d0, ",
                  is_ordered ? "bitTest(steps, 0)" : "steps > 0");
-    buf_add_str(out, "arraySort(groupArray((time, steps, ends))) AS sorted FROM (SELECT ");
+    buf_addf(out, "arraySort(if(%s, groupArray(%s), [])) AS sorted FROM (SELECT ",
+             is_ordered ? "bitTest(groupBitOr(steps), 1)" : "bitCount(groupBitOr(steps)) > 1",
+             events_of(f).element);
     if (r->dim_count) {
         report_dim_sql(&s, &r->dims[0]);
         buf_add_str(out, " AS d0, ");
     }
     buf_addf(out, "%s AS actor, toUnixTimestamp64Milli(timestamp) AS time, ", report_actor(r));
     add_steps(&s);
+    buf_add_str(out, ", bitOr(bitShiftLeft(toUInt64(time), 20), steps) AS packed");
     report_from_sql(&s);
     buf_addf(out, " AND %s) ", report_has_actor(r));
     if (f->order != FUNNEL_STRICT)
         buf_add_str(out, "WHERE steps > 0 OR ends > 0 ");
-    buf_addf(out, "GROUP BY actor HAVING max(%s)", is_ordered ? "bitTest(steps, 0)" : "steps > 0");
+    buf_addf(out, "GROUP BY actor HAVING %s",
+             is_ordered ? "bitTest(groupBitOr(steps), 0)" : "groupBitOr(steps) > 0");
+}
+
+static void add_level(const struct funnel *f, struct buf *out)
+{
+    buf_add_str(out, "greatest(1, ");
+    if (f->order == FUNNEL_UNORDERED)
+        buf_add_str(out, "at.2");
+    for (uint32_t i = 0; i < f->step_count && f->order != FUNNEL_UNORDERED; i++)
+        buf_addf(out, "%s(at.%u != 0)", i ? " + " : "", i + 1);
+    buf_addf(out, ") AS level, at.%u - 1 AS took",
+             f->order == FUNNEL_UNORDERED ? 3 : f->step_count);
 }
 
 static void add_sql(const struct report *r, struct buf *out)
 {
     const struct funnel *f = r->own;
-    uint32_t n = f->step_count;
-    bool is_ordered = f->order != FUNNEL_UNORDERED;
-    const char *dim = r->dim_count ? "toString(d0) AS d0, " : "";
+    const char *dim = r->dim_count ? "d0, " : "";
     buf_addf(
         out,
         "SELECT %ssumForEach(arrayMap(k -> toUInt64(level >= k), range(1, %u))) AS reached, "
         "if(countIf(took >= 0) = 0, NULL, sumIf(took, took >= 0) / countIf(took >= 0) / 1000), "
         "if(countIf(took >= 0) = 0, NULL, quantileExactIf(0.5)(took, took >= 0) / 1000) FROM ("
-        "SELECT %s%s AS level, %s - 1 AS took FROM (SELECT %s",
-        dim, n + 1, r->dim_count ? "d0, " : "", is_ordered ? "arrayCount(x -> x != 0, at)" : "at.2",
-        is_ordered ? "at[-1]" : "at.3", r->dim_count ? "d0, " : "");
-    add_fold(r->own, out);
+        "SELECT %s",
+        dim, f->step_count + 1, dim);
+    add_level(f, out);
+    buf_addf(out, " FROM (SELECT %s", dim);
+    add_fold(f, out);
     buf_add_str(out, " AS at FROM (");
     add_actors(r, out);
     buf_add_str(out, ")))");

@@ -327,6 +327,8 @@ void report_dim_label_sql(const struct report *r, uint32_t i, struct buf *out);
 /* "page_path" …: of a row of the source. */
 void report_dim_sql(const struct report_sql *s, const struct report_dim *d);
 void report_filter_sql(const struct report_sql *s, const struct report_filter *f);
+/* Whether it asks about columns of events alone, so that it holds for them without their visits. */
+bool report_filter_is_of_events(const struct report_filter *f);
 /* " FROM $EVENTS AND …": range, kinds, bots, filters and, unless it is SOURCE_BASE, the goal. */
 void report_from_sql(const struct report_sql *s);
 /* " AND timestamp >= …": range, kinds and bots. */

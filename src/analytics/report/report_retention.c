@@ -1,6 +1,8 @@
 /* WHAT    Retention: of those who did something in a period, how many came back in the next ones.
  * WHY     One pass: each visitor (or user) becomes two short lists of the numbers of their periods,
- *         of the start event and of the return event; a cohort is an element of the first list. */
+ *         of the start event and of the return event; a cohort is an element of the first list.
+ *         Up to 64 periods the lists are bits of two numbers, and visitors with the same ones are
+ *         one row with a weight: there are few different ones. */
 #include "analytics/report/report_int.h"
 
 enum { PERIODS_DEFAULT = 12, PERIODS_MAX = 60 };
@@ -39,6 +41,32 @@ static void add_condition(const struct report_sql *s, const struct report_filter
         buf_add_str(s->out, "1");
 }
 
+/* Whether a range's periods, which are no more than told here, are bits of one number. */
+static bool has_bits(const struct report *r)
+{
+    const struct retention *t = r->own;
+    int64_t days = r->last_day - r->first_day + 1;
+    return (t->unit == UNIT_DAY ? days : t->unit == UNIT_WEEK ? days / 7 + 2 : days / 28 + 2) <= 64;
+}
+
+/* Columns starts, backs: of an actor; arrays of periods or sets of bits. */
+static void add_lists(const struct report *r, struct buf *out)
+{
+    const struct retention *t = r->own;
+    bool is_bits = has_bits(r);
+    const char *bit = is_bits ? "bitShiftLeft(toUInt64(1), greatest(period, 0))" : "period";
+    const char *list = is_bits ? "groupBitOrIf" : "groupUniqArrayIf";
+    if (!t->is_first_time)
+        buf_addf(out, "%s(%s, is_start AND period >= 0) AS starts", list, bit);
+    else if (is_bits)
+        buf_add_str(out, "if(max(is_start) AND minIf(period, is_start) >= 0, bitShiftLeft("
+                         "toUInt64(1), greatest(minIf(period, is_start), 0)), 0) AS starts");
+    else
+        buf_add_str(out, "if(max(is_start), [minIf(period, is_start)], []) AS starts");
+    buf_addf(out, ", %s(%s, is_back AND period >= 0) AS backs", list, bit);
+}
+
+/* Rows (starts, backs, weight): lists of periods, and how many actors have these. */
 static void add_actors(const struct report *r, struct buf *out)
 {
     const struct retention *t = r->own;
@@ -46,13 +74,15 @@ static void add_actors(const struct report *r, struct buf *out)
                                  .out = out,
                                  .source = (report_events_source(r)) |
                                            (t->is_first_time ? SOURCE_EVER : 0)};
-    buf_add_str(out, t->is_first_time
-                         ? "SELECT if(max(is_start), [minIf(period, is_start)], []) AS starts, "
-                         : "SELECT groupUniqArrayIf(period, is_start) AS starts, ");
-    buf_addf(
-        out,
-        "groupUniqArrayIf(period, is_back AND period >= 0) AS backs FROM (SELECT %s AS actor, ",
-        report_actor(r));
+    bool is_bits = has_bits(r);
+    if (is_bits)
+        buf_add_str(out, "SELECT CAST(bitPositionsToArray(starts), 'Array(Int32)') AS starts, "
+                         "CAST(bitPositionsToArray(backs), 'Array(Int32)') AS backs, weight FROM ("
+                         "SELECT starts, backs, count() AS weight FROM (SELECT ");
+    else
+        buf_add_str(out, "SELECT 1 AS weight, ");
+    add_lists(r, out);
+    buf_addf(out, " FROM (SELECT %s AS actor, ", report_actor(r));
     report_period_sql(&s, t->unit);
     buf_add_str(out, " AS period, ");
     add_condition(&s, t->start);
@@ -61,6 +91,8 @@ static void add_actors(const struct report *r, struct buf *out)
     buf_add_str(out, " AS is_back");
     report_from_sql(&s);
     buf_addf(out, " AND %s) WHERE is_start OR is_back GROUP BY actor", report_has_actor(r));
+    if (is_bits)
+        buf_add_str(out, ") GROUP BY starts, backs)");
 }
 
 /* Every period of the range has a row: those without anybody come from a list with weight 0. */
@@ -68,12 +100,11 @@ static void add_sql(const struct report *r, struct buf *out)
 {
     const struct retention *t = r->own;
     buf_add_str(out, "SELECT toString(buckets[cohort + 1]), sum(weight), "
-                     "sumForEach(arrayMap(k -> toUInt64(has(backs, cohort + k) AND weight = 1), ");
+                     "sumForEach(arrayMap(k -> toUInt64(has(backs, cohort + k)) * weight, ");
     buf_addf(out, "range(1, %u))), any(length(buckets)) - 1 - cohort FROM (SELECT *, ",
              t->periods + 1);
     report_buckets_sql(out, t->unit, false);
-    buf_add_str(out, " AS buckets FROM (SELECT arrayJoin(starts) AS cohort, backs, 1 AS weight "
-                     "FROM (");
+    buf_add_str(out, " AS buckets FROM (SELECT arrayJoin(starts) AS cohort, backs, weight FROM (");
     add_actors(r, out);
     buf_add_str(out, ") UNION ALL SELECT arrayJoin(range(toInt32(length(");
     report_buckets_sql(out, t->unit, false);

@@ -43,6 +43,25 @@ void report_where_sql(const struct report_sql *s)
     buf_add_str(s->out, bots[s->r->bots]);
 }
 
+static bool is_of_events(const struct report_filter *f)
+{
+    return !f || report_filter_is_of_events(f);
+}
+
+/* Visits of those who reached the goal are enough, and a goal is reached by few. */
+static void add_goal_visitors(const struct report_sql *s)
+{
+    struct report_sql events = *s;
+    if (!s->r->goal || s->source & SOURCE_BASE || !is_of_events(s->r->goal))
+        return;
+    events.source &= ~(unsigned)SOURCE_JOINED;
+    buf_add_str(s->out, " AND visitor IN (SELECT visitor FROM $EVENTS");
+    report_where_sql(&events);
+    buf_add_str(s->out, " AND ");
+    report_filter_sql(&events, s->r->goal);
+    buf_add_char(s->out, ')');
+}
+
 /* A visit is no longer than a day (docs/definitions.md), so one that an event of the range belongs
  * to began at most a day before it. */
 static void add_joined(const struct report_sql *s)
@@ -64,6 +83,7 @@ static void add_joined(const struct report_sql *s)
     if (!(s->source & SOURCE_EVER))
         add_bound(s->out, "start", ">=", p, "from", VISIT_MS_MAX);
     add_bound(s->out, "start", "<", p, "to", 0);
+    add_goal_visitors(s);
     buf_add_str(s->out, ") AS v ON e.visitor = v.visitor AND e.timestamp >= v.start) WHERE 1");
 }
 
@@ -121,6 +141,8 @@ static void add_whole(const struct report_sql *s, const struct report_metric_def
     struct report_sql whole = *s;
     if (def->flags & METRIC_GOAL)
         whole.source |= SOURCE_BASE;
+    if (is_of_events(s->r->filter) && (whole.source & SOURCE_BASE || is_of_events(s->r->goal)))
+        whole.source &= ~(unsigned)SOURCE_JOINED; /* an event without a visit is in it, too */
     buf_add_str(s->out, "(SELECT uniqIf(visitor, visitor != 0)");
     report_from_sql(&whole);
     buf_add_char(s->out, ')');

@@ -490,6 +490,44 @@ static void the_openapi_texts_are_json_and_their_schemas_exist(void **state)
     arena_done(&arena);
 }
 
+/* Rows that were written before a migration are read behind it as they were, and so are new ones
+ * beside them. */
+static void what_an_older_version_wrote_is_read(void **state)
+{
+    static const char rows[] =
+        "INSERT INTO events (project_id, event, timestamp, id, page_path, anonymous_id) SELECT "
+        "'" PROJECT_A "', 'pageview', toDateTime64('2026-03-01 00:00:00.001', 3, 'UTC') + number, "
+        "generateUUIDv4(), concat('/', toString(number)), 'x' FROM numbers(20000)";
+    struct store_cfg cfg = bed.cfg;
+    struct store_client *c = NULL;
+    CLEANUP(buf_done) struct buf out;
+    (void)state;
+    buf_init(&out, 4096);
+    cfg.database = "weir_older";
+    assert_int_equal(store_client_new(&bed.cfg, &c, &bed.err), RC_OK);
+    assert_int_equal(store_exec(c, "DROP DATABASE IF EXISTS weir_older SYNC", &bed.err), RC_OK);
+    store_client_free(c);
+    assert_int_equal(store_client_new(&cfg, &c, &bed.err), RC_OK);
+    for (uint32_t n = 3; n <= analytics_migration_count; n++) {
+        if (store_migrate(c, "weir_older", analytics_migrations, n, &bed.err) != RC_OK ||
+            store_exec(c, rows, &bed.err) != RC_OK)
+            fail_msg("migration %u: %s", n, bed.err.text);
+        const struct store_query q = {
+            .sql = "SELECT count(), uniqExact(page_path), sum(toUInt64OrZero(substring(page_path, "
+                   "2))), toUnixTimestamp64Milli(max(timestamp)) FROM events",
+            .format = "TabSeparated"};
+        char expected[100];
+        snprintf(expected, sizeof(expected), "%u\t20000\t%llu\t1772343199001\n", (n - 2) * 20000,
+                 (n - 2) * 199990000ULL);
+        buf_clear(&out);
+        if (store_query(NULL, c, &q, &out, NULL, NULL, &bed.err) != RC_OK)
+            fail_msg("%s", bed.err.text);
+        assert_string_equal(buf_cstr(&out), expected);
+    }
+    assert_int_equal(store_exec(c, "DROP DATABASE weir_older SYNC", &bed.err), RC_OK);
+    store_client_free(c);
+}
+
 int main(int argc, char **argv)
 {
     if (!bed_open(argc > 1 ? argv[1] : NULL))
@@ -510,6 +548,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(parameters_are_checked),
         cmocka_unit_test(funnel_bodies_are_checked),
         cmocka_unit_test(uniq_is_as_good_as_we_say),
+        cmocka_unit_test(what_an_older_version_wrote_is_read),
         cmocka_unit_test(the_store_is_gone),
         cmocka_unit_test(the_openapi_texts_are_json_and_their_schemas_exist),
     };
