@@ -92,7 +92,7 @@ test('wrong parameters are told', async () => {
   assert.equal((await funnel(['a', 'b'], { startDate: 'x' })).status, 400);
 });
 
-const routes = ['/analytics/overview', '/analytics/timeseries', '/pages', '/pages/top-referrers', '/events', `/events/${events[0].id}`, '/users/active', '/users/ann/events'];
+const routes = ['/analytics/overview', '/analytics/timeseries', '/pages', '/pages/top-referrers', '/events', `/events/${events[0].id}`, '/users/active', '/users/ann/events', '/devices', '/geo', '/webvitals'];
 test('no key, a wrong one, a write key: nothing', async () => {
   for (const target of routes) {
     for (const key of [null, 'sk_' + 'x'.repeat(43), s.keys.write_key]) {

@@ -126,6 +126,9 @@ void query_overview(struct ctx *ctx, void *service, struct api_request *req);
 void query_timeseries(struct ctx *ctx, void *service, struct api_request *req);
 void query_pages(struct ctx *ctx, void *service, struct api_request *req);
 void query_referrers(struct ctx *ctx, void *service, struct api_request *req);
+void query_devices(struct ctx *ctx, void *service, struct api_request *req);
+void query_geo(struct ctx *ctx, void *service, struct api_request *req);
+void query_webvitals(struct ctx *ctx, void *service, struct api_request *req);
 void query_users_active(struct ctx *ctx, void *service, struct api_request *req);
 void query_events(struct ctx *ctx, void *service, struct api_request *req);
 void query_event(struct ctx *ctx, void *service, struct api_request *req);
@@ -138,6 +141,8 @@ void query_groups(struct ctx *ctx, void *service, struct api_request *req);
 void query_groups_of_type(struct ctx *ctx, void *service, struct api_request *req);
 void query_group(struct ctx *ctx, void *service, struct api_request *req);
 
+/* query_openapi_article.c */
+extern const char query_openapi_devices[], query_openapi_geo[], query_openapi_webvitals[];
 /* query_openapi.c */
 extern const char query_openapi_schemas[];
 extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],

@@ -220,7 +220,7 @@ UNUSED static void bed_sessionize(void)
 }
 
 /* One scalar as text, asked straight. */
-static const char *bed_scalar(const char *sql)
+UNUSED static const char *bed_scalar(const char *sql)
 {
     static char text[256];
     CLEANUP(buf_done) struct buf out;
