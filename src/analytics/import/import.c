@@ -78,6 +78,13 @@ void import_reject(struct import *im, const char *name, const char *fmt, ...)
     va_end(ap);
 }
 
+void import_pass_over(struct import *im, const char *name)
+{
+    if (!im->is_bad)
+        count_reason(im->counts, name);
+    im->is_bad = true;
+}
+
 void import_counts_json(const struct import_counts *c, struct buf *out)
 {
     buf_addf(out, "{\"lines\":%llu,\"imported\":%llu,\"rejected\":%llu,\"reasons\":{",
@@ -227,6 +234,10 @@ enum rc import_add(struct import *im, const struct import_item *item, struct eve
                                                 im->scratch, n, &lengths[0], &lengths[1]) != RC_OK)
         return err_set(err, RC_NOMEM, "no memory for line %llu",
                        (unsigned long long)im->counts->lines);
+    if (n->reason == EVENT_NOT_KEPT) {
+        import_pass_over(im, event_reason_name(n->reason));
+        return RC_OK;
+    }
     if (n->reason != EVENT_FINE) {
         import_reject(im, event_reason_name(n->reason), "%s", n->details);
         return RC_OK;

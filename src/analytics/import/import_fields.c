@@ -28,13 +28,15 @@ struct slice import_column(const struct import *im, const struct import_item *it
     return im->columns[i] < item->csv->count ? item->csv->fields[im->columns[i]] : SLICE_EMPTY;
 }
 
-yyjson_val *import_object(struct import *im, const struct import_member *members, uint32_t count)
+yyjson_val *import_object(struct import *im, const char *before,
+                          const struct import_member *members, uint32_t count, const char *after)
 {
     CLEANUP(buf_done) struct buf text;
     yyjson_val *root = NULL;
     struct err err = ERR_INIT;
     const char *between = "{";
     buf_init(&text, 8 * CSV_RECORD_BYTES_MAX);
+    buf_add_str(&text, before);
     for (uint32_t i = 0; i < count; i++) {
         if (!members[i].value.len)
             continue;
@@ -45,8 +47,107 @@ yyjson_val *import_object(struct import *im, const struct import_member *members
         between = ",";
     }
     buf_add_str(&text, *between == '{' ? "{}" : "}");
+    buf_add_str(&text, after);
     ENSURE(buf_ok(&text) && json_parse(im->scratch, buf_slice(&text), &root, &err) == RC_OK, NULL);
     return root;
+}
+
+struct slice import_join(struct import *im, const struct slice *parts, uint32_t count)
+{
+    return parts[0].len ? event_join(im->scratch, parts, count) : SLICE_EMPTY;
+}
+
+/* ---- members under other names ---- */
+
+static void add_as(struct buf *text, yyjson_val *v, struct slice raw, enum import_rename_as as)
+{
+    char time[TIME_TEXT_BYTES];
+    unix_ms t;
+    if (as == IMPORT_AS_TIME && yyjson_is_str(v) && import_time(json_text(v), &t))
+        buf_addf(text, "\"%s\"", time_format(t, time));
+    else if (as == IMPORT_AS_JSON && yyjson_is_str(v) && json_text(v).len)
+        buf_add_slice(text, json_text(v));
+    else
+        buf_add_slice(text, raw);
+}
+
+static const struct import_rename *rename_of(const struct import_rename *table, uint32_t count,
+                                             struct slice key)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_eq_str(key, table[i].from))
+            return &table[i];
+    return NULL;
+}
+
+/* Whether another member that comes first in the table stands for the same. */
+static bool is_outdone(const struct import_item *item, const struct import_rename *table,
+                       const struct import_rename *by)
+{
+    for (const struct import_rename *r = table; r < by; r++)
+        if (r->as != IMPORT_LEFT_OUT && strcmp(r->to, by->to) == 0 &&
+            json_get(item->root, r->from) && !yyjson_is_null(json_get(item->root, r->from)))
+            return true;
+    return false;
+}
+
+yyjson_val *import_renamed(struct import *im, const struct import_item *item,
+                           const struct import_rename *table, uint32_t count, bool keeps_rest)
+{
+    CLEANUP(buf_done) struct buf text;
+    struct json_members it;
+    struct json_span span;
+    struct slice key;
+    struct err err = ERR_INIT;
+    yyjson_val *root = NULL;
+    size_t at = 0;
+    buf_init(&text, 2 * IMPORT_ITEM_BYTES_MAX);
+    json_peek(item->text, &at);
+    enum rc rc = json_members_begin(&it, slice_sub(item->text, at));
+    while (rc == RC_OK && (rc = json_members_next(&it, &key, &span)) == RC_OK) {
+        const struct import_rename *r = rename_of(table, count, key);
+        bool is_left = r ? r->as == IMPORT_LEFT_OUT || is_outdone(item, table, r) : !keeps_rest;
+        if (is_left)
+            continue;
+        yyjson_val *v = r ? json_get(item->root, r->from) : NULL;
+        buf_add_str(&text, text.len ? ",\"" : "{\"");
+        buf_add_slice(&text, r ? slice_str(r->to) : key);
+        buf_add_str(&text, "\":");
+        add_as(&text, v, span.text, r ? r->as : IMPORT_AS_IT_IS);
+    }
+    buf_add_str(&text, text.len ? "}" : "{}");
+    if (rc == RC_END && buf_ok(&text))
+        rc = json_parse(im->scratch, buf_slice(&text), &root, &err);
+    if (!root)
+        import_reject(im, rc == RC_LIMIT ? "too_deep" : "bad_json", "a member is not valid: %s",
+                      err.text);
+    return root;
+}
+
+void import_set_place(struct import *im, struct event *e, struct slice country, struct slice region,
+                      struct slice city)
+{
+    struct event_client *c = country.len == 2 ? arena_alloc(im->scratch, sizeof(*c)) : NULL;
+    if (!c)
+        return;
+    *c = *e->client;
+    c->country = country;
+    c->region = c->city = SLICE_EMPTY;
+    if (im->cfg->project->privacy != TENANT_PRIVACY_STRICT) {
+        c->region = event_cut(region, EVENT_PLACE_BYTES_MAX);
+        c->city = event_cut(city, EVENT_PLACE_BYTES_MAX);
+    }
+    e->client = c;
+}
+
+void import_read(struct import *im, const char *dialect, yyjson_val *root, struct event *e,
+                 struct event_notes *n)
+{
+    const struct dialect *d = dialect_read_find(dialect);
+    dialect_read_env(d, &im->env);
+    import_event_init(im, e);
+    dialect_read_event(d, root, &im->env, e, n);
+    im->env.shared = NULL;
 }
 
 bool import_time(struct slice text, unix_ms *ret_time)

@@ -73,6 +73,8 @@ enum rc import_add(struct import *im, const struct import_item *item, struct eve
                    struct event_notes *n, struct err *err) MUST_CHECK;
 /* The item is bad: counted once, whatever else is said of it. name: static. */
 void import_reject(struct import *im, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* It is of a kind that weir has no use for: counted under that name, but nothing bad. */
+void import_pass_over(struct import *im, const char *name);
 /* The id of an item that has none: of project and text, and its ordinal among equal texts. */
 enum rc import_text_id(struct import *im, struct slice text, struct uuid *ret_id,
                        struct err *err) MUST_CHECK;
@@ -82,12 +84,37 @@ enum rc import_find_columns(struct import *im, const struct csv_record *header,
                             const char *const *names, uint32_t required,
                             struct err *err) MUST_CHECK;
 struct slice import_column(const struct import *im, const struct import_item *item, uint32_t i);
-/* {"name":"text",…} of what is not empty, for a dialect's reader. */
+/* before + {"name":"text",…} of what is not empty + after, for a dialect's reader. NULL: no
+ * memory. */
 struct import_member {
-    const char *name; /* "" continues the last one's object */
+    const char *name;
     struct slice value;
 };
-yyjson_val *import_object(struct import *im, const struct import_member *members, uint32_t count);
+yyjson_val *import_object(struct import *im, const char *before,
+                          const struct import_member *members, uint32_t count, const char *after);
+/* One text of several, empty if the first is (then the others mean nothing). */
+struct slice import_join(struct import *im, const struct slice *parts, uint32_t count);
+/* How a member of the item becomes one that the dialect's reader knows. */
+enum import_rename_as {
+    IMPORT_AS_IT_IS,
+    IMPORT_AS_TIME, /* whatever import_time() reads, as RFC 3339 */
+    IMPORT_AS_JSON, /* JSON, or a text that holds it */
+    IMPORT_LEFT_OUT,
+};
+struct import_rename {
+    const char *from, *to; /* of two members with the same `to` the first one in the table holds */
+    enum import_rename_as as;
+};
+/* The item with its members renamed; the others stay if keeps_rest. NULL and rejected if it cannot
+ * be read. */
+yyjson_val *import_renamed(struct import *im, const struct import_item *item,
+                           const struct import_rename *table, uint32_t count, bool keeps_rest);
+/* The place that an event names itself: beats what its address would say. */
+void import_set_place(struct import *im, struct event *e, struct slice country, struct slice region,
+                      struct slice city);
+/* The event as the dialect reads it; im->env.source is the dialect's. */
+void import_read(struct import *im, const char *dialect, yyjson_val *root, struct event *e,
+                 struct event_notes *n);
 /* "2026-01-31 12:34:56" with or without a fraction, taken as UTC, or RFC 3339. */
 bool import_time(struct slice text, unix_ms *ret_time);
 

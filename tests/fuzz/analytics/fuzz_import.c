@@ -7,7 +7,8 @@
 #include "base/must.h"
 #include "codec/json.h"
 
-static const char *const names[] = {"weir", "access-log"};
+static const char *const names[] = {"weir",  "access-log", "goatcounter", "goatcounter-api",
+                                    "umami", "umami-api",  "posthog",     "segment"};
 static struct tenant_project project;
 struct run {
     struct slice rest;

@@ -1,0 +1,250 @@
+/* A small file of each foreign format (tests/data/import), and what arrives of it: the records, as
+ * docs/import.md says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "analytics/import/import.h"
+#include "base/os.h"
+#include "codec/json.h"
+
+enum { RECORDS_MAX = 64 };
+static struct tenant_project project;
+static struct import_counts counts;
+static struct arena arena;
+static yyjson_val *records[RECORDS_MAX];
+static uint32_t record_count;
+
+static enum rc sink(void *ctx, struct stream_record *r, uint32_t count, struct err *err)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(record_count < RECORDS_MAX);
+        assert_int_equal(json_parse(&arena, r[i].value, &records[record_count++], err), RC_OK);
+        assert_null(memmem(r[i].value.data, r[i].value.len, "192.0.2.", 8)); /* no address */
+    }
+    return RC_OK;
+}
+
+struct file {
+    int fd;
+    uint64_t at;
+    size_t piece;
+};
+
+static enum rc read_file(void *ctx, char *to, size_t cap, size_t *ret_len, struct err *err)
+{
+    struct file *f = ctx;
+    TRY(os_pread(f->fd, to, cap < f->piece ? cap : f->piece, f->at, ret_len, err));
+    f->at += *ret_len;
+    return RC_OK;
+}
+
+/* In pieces of so many bytes. */
+static enum rc import(const char *format, const char *name, size_t piece, struct err *err)
+{
+    char path[1024];
+    struct file f = {.fd = -1, .piece = piece};
+    const struct import_cfg cfg = {.format = import_format_find(slice_str(format)),
+                                   .project = &project,
+                                   .read = read_file,
+                                   .read_ctx = &f,
+                                   .sink = sink};
+    assert_non_null(cfg.format);
+    snprintf(path, sizeof(path), "%s/import/%s", DATA, name);
+    assert_int_equal(os_open(path, O_RDONLY, &f.fd, err), RC_OK);
+    arena_reset(&arena);
+    record_count = 0;
+    enum rc rc = import_run(&cfg, &counts, err);
+    os_close(f.fd);
+    return rc;
+}
+
+static void ok(const char *format, const char *name, uint32_t events, uint32_t rejected)
+{
+    struct err err = ERR_INIT;
+    char first[RECORDS_MAX][40];
+    if (import(format, name, 5, &err) != RC_OK)
+        fail_msg("%s: %s", name, err.text);
+    for (uint32_t i = 0; i < counts.bad_told && counts.rejected != rejected; i++)
+        print_message("line %d: %s\n", (int)counts.bad[i].line, counts.bad[i].text);
+    assert_int_equal(counts.imported, events);
+    assert_int_equal(counts.rejected, rejected);
+    for (uint32_t i = 0; i < record_count; i++)
+        snprintf(first[i], sizeof(first[i]), "%s", json_text(json_get(records[i], "id")).data);
+    /* In one piece, and a second time: the same ids. */
+    assert_int_equal(import(format, name, 1 << 20, &err), RC_OK);
+    assert_int_equal(record_count, events);
+    for (uint32_t i = 0; i < record_count; i++) {
+        assert_string_equal(json_text(json_get(records[i], "id")).data, first[i]);
+        assert_true(yyjson_is_true(json_get(records[i], "dedupe")));
+        assert_true(yyjson_is_true(json_get(records[i], "historical")));
+    }
+}
+
+/* The member at a path "page.url"; "" if it is not there. */
+static const char *at(uint32_t i, const char *path)
+{
+    yyjson_val *v = records[i];
+    struct slice rest = slice_str(path);
+    while (rest.len && v) {
+        struct slice name = slice_cut(&rest, '.');
+        v = yyjson_obj_getn(v, name.data, name.len);
+    }
+    return v && (yyjson_is_str(v) || json_is_number(v)) ? json_text(v).data : "";
+}
+
+static void is(uint32_t i, const char *path, const char *want)
+{
+    if (strcmp(at(i, path), want) != 0)
+        fail_msg("record %u, %s: \"%s\" is not \"%s\"", i, path, at(i, path), want);
+}
+
+static void bad(uint32_t i, uint64_t line, const char *text)
+{
+    assert_true(i < counts.bad_told);
+    assert_int_equal(counts.bad[i].line, line);
+    if (!strstr(counts.bad[i].text, text))
+        fail_msg("\"%s\" does not say \"%s\"", counts.bad[i].text, text);
+}
+
+static void test_goatcounter(void **state)
+{
+    (void)state;
+    ok("goatcounter", "goatcounter.csv", 3, 2);
+    bad(0, 4, "Date");
+    bad(1, 5, "fields");
+    is(0, "source", "goatcounter");
+    is(0, "event", "pageview");
+    is(0, "timestamp", "2026-02-01T10:00:00.000Z");
+    is(0, "page.path", "/bread");
+    is(0, "page.title", "Bread, and \"butter\"");
+    is(0, "page.referrer", "https://search.example/find");
+    is(0, "session_id", "1f0a2b");
+    is(0, "screen.width", "1920");
+    is(0, "geo.country", "DE");
+    is(0, "geo.region", "DE-BE");
+    is(0, "context.browser", "Firefox 140");
+    is(0, "context.bot", "");
+    is(1, "event", "signup");
+    is(1, "context.referrer", "newsletter-7");
+    is(1, "page.referrer", "");
+    is(1, "geo.country", "DE");
+    is(2, "page.title", "Two\nlines");
+    is(2, "timestamp", "2026-02-01T09:00:00.000Z");
+    is(2, "context.bot", "2");
+    ok("goatcounter-api", "goatcounter_api.json", 2, 0);
+    is(0, "page.path", "/one");
+    is(0, "geo.region", "US-CA");
+    is(1, "event", "click");
+    is(1, "timestamp", "2026-02-03T00:00:01.000Z");
+}
+
+static void test_umami(void **state)
+{
+    (void)state;
+    ok("umami", "umami.csv", 4, 0);
+    is(0, "id", "0198c0de-0000-7000-8000-0000000000a1");
+    is(0, "source", "umami");
+    is(0, "event", "pageview");
+    is(0, "timestamp", "2026-02-01T10:00:00.000Z");
+    is(0, "page.url", "https://shop.example/cart?utm_source=news&a=b");
+    is(0, "page.path", "/cart");
+    is(0, "page.title", "=Cart");
+    is(0, "page.referrer", "https://search.example/find?q=shoes");
+    is(0, "anonymous_id", "11111111-1111-4111-8111-111111111111");
+    is(0, "session_id", "22222222-2222-4222-8222-222222222222");
+    is(0, "geo.region", "DE-BE");
+    is(0, "geo.city", "Berlin");
+    is(0, "context.browser", "firefox");
+    is(0, "context.tag", "spring");
+    is(1, "event", "order");
+    is(1, "user_id", "customer-9");
+    is(1, "geo.region", "DE-BE");
+    is(1, "timestamp", "2026-02-01T10:00:05.250Z");
+    is(2, "kind", "vital");
+    is(2, "properties.metric", "LCP");
+    is(2, "properties.value", "1200.5");
+    is(3, "properties.metric", "CLS");
+    ok("umami-api", "umami_api.json", 1, 0);
+    is(0, "page.url", "https://shop.example/x");
+    is(0, "geo.country", "DE");
+}
+
+static void test_posthog(void **state)
+{
+    (void)state;
+    ok("posthog", "posthog.ndjson", 2, 1);
+    bad(0, 3, "timestamp");
+    is(0, "id", "0198c0de-0000-7000-8000-0000000000b1");
+    is(0, "source", "posthog");
+    is(0, "event", "pageview");
+    is(0, "anonymous_id", "0198c0de-aaaa-7000-8000-000000000001");
+    is(0, "session_id", "0198c0de-bbbb-7000-8000-000000000001");
+    is(0, "page.url", "https://shop.example/a?utm_source=news");
+    is(0, "geo.country", "DE");
+    is(0, "geo.region", "DE-BE");
+    is(0, "geo.city", "Berlin");
+    is(0, "properties.plan", "pro");
+    is(1, "event", "paid");
+    is(1, "timestamp", "2026-02-01T10:05:00.500Z");
+    is(1, "revenue.amount", "12.5");
+    is(1, "properties.big", "12345678901234567890");
+    ok("posthog", "posthog_api.json", 2, 0);
+    is(0, "kind", "identify");
+    is(0, "user_id", "bert");
+    is(0, "traits.name", "Bert");
+    is(1, "id", "0198c0de-0000-7000-8000-0000000000b5");
+    is(1, "event", "opened");
+}
+
+static void test_segment(void **state)
+{
+    (void)state;
+    ok("segment", "segment.ndjson", 3, 1);
+    bad(0, 4, "type is none");
+    is(0, "source", "segment");
+    is(0, "event", "Order Completed");
+    is(0, "timestamp", "2026-02-01T10:00:00.000Z"); /* corrected already */
+    is(0, "received_at", "2026-02-01T10:00:01.000Z");
+    is(0, "user_id", "u-1");
+    is(0, "anonymous_id", "a-1");
+    is(0, "revenue.amount", "25");
+    is(0, "page.url", "https://shop.example/done");
+    is(1, "event", "pageview");
+    is(2, "kind", "identify");
+    is(2, "traits.plan", "pro");
+}
+
+static void test_a_file_of_another_format_is_refused(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    assert_int_equal(import("umami", "goatcounter.csv", 100, &err), RC_INVALID);
+    assert_non_null(strstr(err.text, "event_id"));
+    assert_int_equal(import("goatcounter", "umami.csv", 100, &err), RC_INVALID);
+    assert_int_equal(import("posthog", "segment.ndjson", 100, &err), RC_OK);
+    assert_int_equal(counts.imported + counts.rejected, counts.lines);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_goatcounter),
+        cmocka_unit_test(test_umami),
+        cmocka_unit_test(test_posthog),
+        cmocka_unit_test(test_segment),
+        cmocka_unit_test(test_a_file_of_another_format_is_refused),
+    };
+    uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &project.id);
+    uuid_format(&project.id, project.id_text);
+    arena_init(&arena, 64 << 10, 64 << 20);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_done(&arena);
+    return failed;
+}
