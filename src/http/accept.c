@@ -10,6 +10,27 @@ static bool is_zero(struct slice quality) /* "0", "0.", "0.000" */
     return true;
 }
 
+/* By the parameters behind it. */
+static bool is_wanted(struct slice params)
+{
+    while (params.len) {
+        struct slice p = slice_trim(slice_cut(&params, ';'));
+        if (p.len >= 2 && slice_eq_nocase(slice_of(p.data, 2), SLICE_LIT("q=")))
+            return !is_zero(slice_sub(p, 2));
+    }
+    return true;
+}
+
+bool accept_names(struct slice accept, const char *media_type)
+{
+    while (accept.len) {
+        struct slice params = slice_cut(&accept, ',');
+        if (slice_eq_nocase(slice_trim(slice_cut(&params, ';')), slice_str(media_type)))
+            return is_wanted(params);
+    }
+    return false;
+}
+
 /* RFC 9110, 12.5.3: gzip is named, or "*", and not with q=0. */
 bool accept_takes_gzip(struct slice accept)
 {
@@ -18,10 +39,7 @@ bool accept_takes_gzip(struct slice accept)
         struct slice coding = slice_trim(slice_cut(&params, ';'));
         if (!slice_eq_nocase(coding, SLICE_LIT("gzip")) && !slice_eq_str(coding, "*"))
             continue;
-        struct slice quality = slice_trim(params);
-        if (quality.len < 2 || !slice_eq_nocase(slice_of(quality.data, 2), SLICE_LIT("q=")))
-            return true;
-        return !is_zero(slice_sub(quality, 2));
+        return is_wanted(params);
     }
     return false;
 }

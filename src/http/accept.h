@@ -6,4 +6,6 @@
 #include "base/slice.h"
 
 bool accept_takes_gzip(struct slice accept_encoding);
+/* The media type ("text/csv") stands in the list by its name, and not with q=0. */
+bool accept_names(struct slice accept, const char *media_type);
 #endif

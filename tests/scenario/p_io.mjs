@@ -154,6 +154,58 @@ test('CSV and Parquet are what the table has', async () => {
   }
 });
 
+/** RFC 4180, the other way round. */
+function parseCsv(text) {
+  const rows = [[]];
+  for (const m of text.matchAll(/("(?:[^"]|"")*"|[^,\r\n]*)(,|\r\n)/g)) {
+    rows.at(-1).push(m[1].startsWith('"') ? m[1].slice(1, -1).replaceAll('""', '"') : m[1]);
+    if (m[2] !== ',') rows.push([]);
+  }
+  rows.pop();
+  return rows;
+}
+
+test('every report is CSV too, and no cell is a formula', async () => {
+  const ask = (question, headers = {}, query = '') => s.fetch(`/v1/projects/${B.id}/query${query}`, { method: 'POST', headers: { 'x-api-key': B.key, 'content-type': 'application/json', ...headers }, body: JSON.stringify({ date_range: ['2026-02-28', '2026-03-05'], ...question }) });
+  const flat = (value, name, out) => {
+    if (value === null || typeof value !== 'object') out[name] = value === null ? '' : typeof value === 'string' ? (/^[=+\-@\t\r]/.test(value) ? `'${value}` : value) : value;
+    else for (const [k, v] of Object.entries(value)) flat(v, [name, Array.isArray(value) ? Number(k) + 1 : k].filter((x) => x !== '').join('.'), out);
+    return out;
+  };
+  const questions = [
+    { metrics: ['visitors', 'events', 'bounce_rate', 'total_revenue'], dimensions: ['event', 'property:plan'], include: { compare: ['2026-03-01', '2026-03-02'] } },
+    { metrics: ['events'], dimensions: ['time:day'] },
+    { metrics: ['events', 'visitors'] },
+    { report: 'funnel', steps: [{ event: 'pageview' }, { event: 'signup', name: '=Sign "up"' }], window: 86400 },
+    { report: 'retention', unit: 'day', type: 'recurring' },
+  ];
+  for (const question of questions) {
+    const json = await ask(question), csv = await ask(question, { accept: 'text/csv' });
+    assert.equal(json.status, 200, json.text);
+    assert.equal(csv.status, 200, csv.text);
+    assert.match(csv.headers.get('content-type'), /^text\/csv/);
+    const [header, ...rows] = parseCsv(csv.text);
+    assert.equal(rows.length, json.json.results.length);
+    assert.ok(rows.every((row) => row.length === header.length));
+    json.json.results.forEach((result, i) => {
+      const named = { ...result, ...Object.fromEntries(Object.entries({ dimensions: result.dimensions, metrics: result.metrics }).map(([k]) => [k, undefined])) };
+      for (const k of ['dimensions', 'metrics']) delete named[k];
+      const want = {};
+      const asked = { dimensions: question.dimensions ?? [], metrics: question.metrics ?? [] };
+      for (const k of ['dimensions', 'metrics']) (result[k] ?? []).forEach((v, n) => flat(v, asked[k][n] ?? String(n + 1), want));
+      if (named.comparison) { named.comparison.metrics.forEach((v, n) => flat(v, `comparison.${asked.metrics[n]}`, want)); delete named.comparison; }
+      flat(named, '', want);
+      const got = Object.fromEntries(header.map((h, n) => [h, typeof want[h] === 'number' ? Number(rows[i][n]) : rows[i][n]]).filter(([h, v]) => v !== '' || h in want));
+      assert.deepEqual(got, want, `${JSON.stringify(question)} row ${i}`);
+    });
+  }
+  assert.ok((await ask(questions[0], { accept: 'text/csv' })).text.includes(`"'=1+1"`), 'what visitors sent is disarmed');
+  assert.match((await ask(questions[0], {}, '?format=csv')).headers.get('content-type'), /^text\/csv/);
+  assert.match((await ask(questions[0], { accept: 'text/csv, application/json' })).headers.get('content-type'), /json/);
+  assert.equal((await ask({ ...questions[2], date_range: ['2020-01-01', '2020-01-02'], dimensions: ['event'] }, { accept: 'text/csv' })).text, 'event,events,visitors\r\n');
+  assert.equal((await ask({ metrics: ['nothing'] }, { accept: 'text/csv' })).status, 400);
+});
+
 test('another tenant\'s events are not in it', async () => {
   const C = await newProject('C');
   assert.equal((await exported(C)).text, '');

@@ -1,6 +1,6 @@
 /* Umami: website_event.csv of its export, and events as its API answers them (JSON, the same
- * columns in camel case). A row becomes the message that Umami's tracker would have sent. What a browser is
- * called stays in the context: weir goes by user agents, which Umami does not keep. */
+ * columns in camel case). A row becomes the message that Umami's tracker would have sent. What a
+ * browser is called stays in the context: weir goes by user agents, which Umami does not keep. */
 #include "analytics/import/import_int.h"
 
 enum {

@@ -78,6 +78,11 @@ void import_reject(struct import *im, const char *name, const char *fmt, ...)
     va_end(ap);
 }
 
+void import_count(struct import *im, const char *name)
+{
+    count_reason(im->counts, name);
+}
+
 void import_pass_over(struct import *im, const char *name)
 {
     if (!im->is_bad)

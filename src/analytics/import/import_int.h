@@ -75,6 +75,7 @@ enum rc import_add(struct import *im, const struct import_item *item, struct eve
 void import_reject(struct import *im, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* It is of a kind that weir has no use for: counted under that name, but nothing bad. */
 void import_pass_over(struct import *im, const char *name);
+void import_count(struct import *im, const char *name); /* the same of a part of it */
 /* The id of an item that has none: of project and text, and its ordinal among equal texts. */
 enum rc import_text_id(struct import *im, struct slice text, struct uuid *ret_id,
                        struct err *err) MUST_CHECK;

@@ -204,10 +204,14 @@ static const struct dialect_route routes[] = {
      .variant = DEBUG,
      .openapi = OPERATION("debugGa4", "The same, judged but not kept")},
 };
+/* Who it is, an event by itself says. */
+static const struct shared alone = {.client_id = SLICE_CONST("-"), .micros = -1};
+
 const struct dialect dialect_ga4 = {.source = "ga4",
                                     .routes = routes,
                                     .route_count = COUNT_OF(routes),
                                     .find_key = find_key,
                                     .cut = cut,
                                     .read = read_ga4,
-                                    .answer = answer_ga4};
+                                    .answer = answer_ga4,
+                                    .alone = &alone};

@@ -335,7 +335,8 @@ static void answer(struct query_call *call)
 {
     static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
     if (call->rc == RC_OK)
-        api_answer(call->req, 200, "application/json", buf_slice(&call->body), &no_cache, 1);
+        api_answer(call->req, 200, call->content_type ? call->content_type : "application/json",
+                   buf_slice(&call->body), &no_cache, 1);
     else
         query_fail(call);
     /* The request's arena, and call with it, is gone now. */

@@ -41,6 +41,7 @@ struct query_call {
     uint32_t limit;
     void *user; /* the route's own */
     const char *format;
+    const char *content_type; /* of the answer; NULL: JSON */
     const char *sql;
     /* On the worker, before the first statement, which it makes (query_begin). NULL: it is made
      * already. */

@@ -355,6 +355,9 @@ enum rc report_bad_shape(struct err *err) MUST_CHECK;
 /* "results":[…]; *ret_total: rows without limit, if that was asked. */
 enum rc report_results_shape(const struct report *r, struct slice result, struct buf *body,
                              int64_t *ret_total, struct err *err) MUST_CHECK;
+/* "results" (a JSON array) as CSV: a first line with names, then a line for each. */
+enum rc report_csv(const struct report *r, struct slice results, struct buf *out,
+                   struct err *err) MUST_CHECK;
 void report_query_shape(const struct report *r, struct buf *body); /* "query":{…}, resolved */
 
 void query_report(struct ctx *ctx, void *service, struct api_request *req);

@@ -102,9 +102,10 @@
 
 const char query_openapi_report[] =
     "{\"operationId\":\"queryReport\",\"summary\":\"Any report: breakdowns, series, funnels, "
-    "retention, stickiness, lifecycle, paths, "
-    "web vitals, attribution\",\"tags\":[\"Reports\"]," PROJECT "," BODY
-    ",\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
+    "retention, stickiness, lifecycle, paths, web vitals, attribution; as JSON, or its results as "
+    "CSV (Accept: text/csv, or ?format=csv)\",\"tags\":[\"Reports\"]," PROJECT "," BODY
+    ",\"responses\":{\"200\":{\"description\":\"OK\",\"content\":{\"application/json\":{"
+    "\"schema\":" ANSWER "},\"text/csv\":{}}}," PROBLEMS "}}";
 
 const char query_openapi_report_sql[] =
     "{\"operationId\":\"showReportSql\",\"summary\":\"The statements that answer a question, and "

@@ -3,6 +3,8 @@
  * THREADS handlers on the request's loop, everything behind query_run() on the worker pool. */
 #include "analytics/report/report_run_int.h"
 
+#include "http/accept.h"
+
 struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_request *req,
                                   struct query_call **ret_call)
 {
@@ -146,6 +148,19 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
     return RC_OK;
 }
 
+static enum rc shape_csv(struct query_call *call, struct slice result, struct buf *body,
+                         struct err *err)
+{
+    const struct report_run *run = call->user;
+    CLEANUP(buf_done) struct buf json;
+    int64_t total;
+    buf_init(&json, call->query->cfg.answer_bytes_max);
+    TRY(report_results_shape(&run->report, result, &json, &total, err));
+    ENSURE(buf_ok(&json), err_set(err, RC_LIMIT, "the answer is too large: ask for fewer rows"));
+    call->content_type = "text/csv; charset=utf-8; header=present";
+    return report_csv(&run->report, slice_sub(buf_slice(&json), strlen("\"results\":")), body, err);
+}
+
 /* ---- from the question to the first statement ---- */
 static enum rc begin(struct query_call *call, struct err *err)
 {
@@ -160,7 +175,7 @@ static enum rc begin(struct query_call *call, struct err *err)
     call->format = "JSONCompactEachRow";
     call->next = next;
     if (!call->shape)
-        call->shape = run->is_sql_only ? shape_sql : shape;
+        call->shape = run->is_sql_only ? shape_sql : run->is_csv ? shape_csv : shape;
     return query_begin(call, buf_cstr(&sql), err);
 }
 
@@ -210,6 +225,15 @@ static bool parse_body(struct query_call *call, const struct stored_lookup *look
     return report_parse(&run->report, call->req->net->arena, call->req->net->body, lookup);
 }
 
+/* ?format=csv, or an Accept that names text/csv and not JSON. */
+static bool is_csv_asked(const struct net_request *net)
+{
+    struct slice format, accept = net_header_get(net, "Accept");
+    if (net_query_get(net, "format", &format))
+        return slice_eq_str(format, "csv");
+    return accept_names(accept, "text/csv") && !accept_names(accept, "application/json");
+}
+
 static void start(struct ctx *ctx, struct query *q, struct api_request *req, bool is_sql_only)
 {
     struct query_call *call;
@@ -217,6 +241,7 @@ static void start(struct ctx *ctx, struct query *q, struct api_request *req, boo
     if (!run)
         return;
     run->is_sql_only = is_sql_only;
+    run->is_csv = is_csv_asked(req->net);
     run->parse = parse_body;
     report_run_start(ctx, call);
 }

@@ -11,7 +11,7 @@ struct report_run {
      * report.err says why, or no memory. */
     bool (*parse)(struct query_call *call, const struct stored_lookup *lookup);
     enum report_stage stage; /* of the statement that was run last */
-    bool is_sql_only;
+    bool is_sql_only, is_csv;
     uint32_t passed; /* parameters of the report that the call has */
     const char *statements[3];
     uint32_t statement_count;

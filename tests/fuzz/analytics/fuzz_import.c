@@ -8,7 +8,8 @@
 #include "codec/json.h"
 
 static const char *const names[] = {"weir",  "access-log", "goatcounter", "goatcounter-api",
-                                    "umami", "umami-api",  "posthog",     "segment"};
+                                    "umami", "umami-api",  "posthog",     "segment",
+                                    "ga4",   "matomo"};
 static struct tenant_project project;
 struct run {
     struct slice rest;

@@ -221,6 +221,66 @@ static void test_segment(void **state)
     is(2, "traits.plan", "pro");
 }
 
+static void test_ga4(void **state)
+{
+    (void)state;
+    ok("ga4", "ga4.ndjson", 3, 1);
+    bad(0, 4, "event_timestamp");
+    is(0, "source", "ga4");
+    is(0, "event", "pageview");
+    is(0, "timestamp", "2026-02-01T10:00:00.123Z");
+    is(0, "anonymous_id", "1234.5678");
+    is(0, "session_id", "1769940000");
+    is(0, "page.url", "https://shop.example/a");
+    is(0, "page.title", "A");
+    is(0, "page.referrer", "https://search.example/");
+    is(0, "engagement_ms", "4000");
+    is(0, "traits.plan", "pro");
+    is(0, "locale", "de-de");
+    is(0, "context.country", "Germany");
+    is(0, "context.browser", "Firefox");
+    is(1, "event", "purchase");
+    is(1, "user_id", "u-9");
+    is(1, "revenue.amount", "25.5");
+    is(1, "revenue.currency", "EUR");
+    is(1, "properties.transaction_id", "T-1");
+    is(2, "kind", "engagement");
+}
+
+static void test_matomo(void **state)
+{
+    (void)state;
+    ok("matomo", "matomo.json", 6, 1);
+    bad(0, 2, "actionDetails");
+    is(0, "source", "matomo");
+    is(0, "event", "pageview");
+    is(0, "timestamp", "2026-02-01T10:00:00.000Z");
+    is(0, "anonymous_id", "0a1b2c3d4e5f6071");
+    is(0, "user_id", "anna");
+    is(0, "session_id", "77");
+    is(0, "page.path", "/a");
+    is(0, "page.title", "A");
+    is(0, "page.referrer", "https://search.example/?q=a");
+    is(0, "geo.country", "DE");
+    is(0, "geo.region", "DE-BE");
+    is(0, "geo.city", "Berlin");
+    is(0, "screen.height", "1080");
+    is(0, "context.browser", "Firefox");
+    is(1, "event", "play");
+    is(1, "properties.category", "video");
+    is(1, "page.referrer", "");
+    is(2, "event", "Newsletter");
+    is(2, "revenue.amount", "5");
+    is(3, "event", "order");
+    is(3, "revenue.amount", "99.9");
+    is(3, "revenue.currency", "EUR");
+    is(3, "properties.order_id", "O-1");
+    is(4, "event", "outlink");
+    is(4, "page.url", "https://elsewhere.example/");
+    is(5, "event", "search");
+    is(5, "properties.keyword", "shoes");
+}
+
 static void test_a_file_of_another_format_is_refused(void **state)
 {
     (void)state;
@@ -239,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_umami),
         cmocka_unit_test(test_posthog),
         cmocka_unit_test(test_segment),
+        cmocka_unit_test(test_ga4),
+        cmocka_unit_test(test_matomo),
         cmocka_unit_test(test_a_file_of_another_format_is_refused),
     };
     uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &project.id);

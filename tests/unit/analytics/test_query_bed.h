@@ -47,12 +47,6 @@ bool net_query_get(const struct net_request *req, const char *name, struct slice
     return false;
 }
 
-const struct net_header *net_header_find(const struct net_request *req, struct slice name)
-{
-    (void)req, (void)name;
-    return NULL;
-}
-
 void net_loop_work(struct ctx *ctx, struct net_loop *loop, void (*work)(struct ctx *ctx, void *arg),
                    void (*done)(struct ctx *ctx, void *arg), void *arg)
 {
@@ -81,6 +75,22 @@ void api_answer(struct api_request *req, int status, const char *content_type, s
     answer.body[body.len] = '\0';
 }
 
+/* Exports are tried over the whole server (tests/scenario/p_io.mjs). */
+void query_export(struct ctx *ctx, void *service, struct api_request *req)
+{
+    (void)ctx;
+    (void)service;
+    (void)req;
+    must(false);
+}
+
+const struct net_header *net_header_find(const struct net_request *req, struct slice name)
+{
+    (void)req;
+    (void)name;
+    return NULL;
+}
+
 void api_json(struct api_request *req, int status, struct slice body)
 {
     static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
@@ -97,30 +107,6 @@ void api_problem(struct api_request *req, enum rc rc, const char *detail_fmt, ..
     va_start(args, detail_fmt);
     vsnprintf(answer.body, sizeof(answer.body), detail_fmt, args);
     va_end(args);
-}
-
-/* Exports are streamed; scenario p_io has them. Nothing here asks for one. */
-void api_stream_begin_with(struct api_request *req, const struct net_response *head,
-                           void (*on_drain)(struct ctx *ctx, struct net_request *req))
-{
-    (void)req, (void)head, (void)on_drain;
-    fail();
-}
-enum rc net_stream_write(struct net_request *req, struct slice bytes)
-{
-    (void)req, (void)bytes;
-    fail();
-    return RC_CLOSED;
-}
-void net_stream_end(struct net_request *req)
-{
-    (void)req;
-    fail();
-}
-void net_stream_abort(struct net_request *req)
-{
-    (void)req;
-    fail();
 }
 
 /* ---- the engine: a ClickHouse server at WEIR_TEST_STORE_URL, or a child of our own ---- */
