@@ -181,7 +181,8 @@ static enum rc start_services(struct server *s, struct err *err)
                                         .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max,
                                         .geo = s->node.geo,
                                         .salts = s->node.salts,
-                                        .tracker_path = s->cli.cfg.tracker_endpoint_path},
+                                        .tracker_path = s->cli.cfg.tracker_endpoint_path,
+                                        .rejected = rejected_sink(s->node.rejected)},
                    &s->ingest, err));
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool}, &s->query, err));
     s->services[0] = ingest_service(s->ingest);
@@ -217,6 +218,7 @@ static enum rc start(struct server *s, struct node_credentials *ret_credentials,
     TRY(node_open(&s->node, &s->cli.cfg, NODE_STREAMS | NODE_STORE | NODE_CONSUMERS, err));
     stream_on_halt(s->node.events, on_halt, s);
     stream_on_halt(s->node.audit, on_halt, s);
+    stream_on_halt(s->node.rejects, on_halt, s);
     TRY(node_init(&s->node, ret_credentials, &is_new, err));
     return start_services(s, err);
 }

@@ -114,6 +114,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/(orgs|me(\/.*)?|logout(\/.*)?)$/, 'signed-in'],
     [/^\/projects\/\{projectId\}\//, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/query(\/sql)?$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections)$/, 'stats:read'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],
     [/\/members(\/.*)?$/, 'org:read', 'members:write'],

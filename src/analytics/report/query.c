@@ -77,6 +77,8 @@ static const char *const sessions_behind =
     ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
     "ev.project_id = {project:UUID}";
 static const char *const sessions_scope = "sessions FINAL WHERE project_id = {project:UUID}";
+static const char *const counts_scope = "ingest_counts WHERE project_id = {project:UUID}";
+static const char *const rejected_scope = "rejections FINAL WHERE project_id = {project:UUID}";
 static const char *const today = "toDate(toDateTime({now:UInt32}, {timezone:String}))";
 
 static void add_day(struct buf *sql, const struct query_range *r, bool is_end)
@@ -139,7 +141,8 @@ static void must_be_bound(const char *sql_template)
         const char *what = p + strlen(from);
         bool is_fill = p - sql_template >= 5 && has_prefix(p - 5, "FILL ");
         must(has_prefix(what, "$EVENTS") || has_prefix(what, "$SESSIONS") ||
-             has_prefix(what, "$VISITS") || is_fill || what[0] == '(');
+             has_prefix(what, "$VISITS") || has_prefix(what, "$COUNTS") ||
+             has_prefix(what, "$REJECTED") || is_fill || what[0] == '(');
     }
     for (const char *p = sql_template; (p = strcasestr(p, join)); p++)
         must(p[strlen(join)] == '(');
@@ -157,6 +160,12 @@ bool query_expand(const struct query_range *range, const char *sql_template, str
             p += 7;
         } else if (has_prefix(p, "$SESSIONS")) {
             buf_add_str(sql, sessions_scope);
+            p += 9;
+        } else if (has_prefix(p, "$COUNTS")) {
+            buf_add_str(sql, counts_scope);
+            p += 7;
+        } else if (has_prefix(p, "$REJECTED")) {
+            buf_add_str(sql, rejected_scope);
             p += 9;
         } else if (has_prefix(p, "$VISITS")) {
             add_events_in_sessions(sql, range);
@@ -385,6 +394,16 @@ static const struct api_route routes[] = {
      .body_bytes_max = REPORT_BODY_BYTES_MAX,
      .handle = query_report_sql,
      .openapi = query_openapi_report_sql},
+    {.method = NET_GET,
+     .pattern = "/v1/projects/{projectId}/ingestion",
+     .access = API_NEEDS(STATS_READ),
+     .handle = query_ingestion,
+     .openapi = query_openapi_ingestion},
+    {.method = NET_GET,
+     .pattern = "/v1/projects/{projectId}/rejections",
+     .access = API_NEEDS(STATS_READ),
+     .handle = query_rejections,
+     .openapi = query_openapi_rejections},
     {.method = NET_POST,
      .pattern = "/api/v2/query",
      .access = API_NEEDS(STATS_READ),

@@ -74,9 +74,10 @@ bool query_zone_ok(struct slice zone);                       /* has the form of 
 
 #define QUERY_SESSION "if(timestamp <= visit.session_end, visit.session_id64, 0)"
 /* Statements are templates. $EVENTS and $SESSIONS stand where the tables do and bind the tenant:
- * every FROM of a template is "FROM $EVENTS", "FROM $SESSIONS", "FROM $VISITS" or "FROM (", every
- * JOIN "JOIN (" (must). What follows it begins with AND or a clause. $VISITS: the events of the
- * range with QUERY_SESSION, the session of each that it was in.
+ * every FROM of a template is "FROM $EVENTS", "FROM $SESSIONS", "FROM $VISITS", "FROM $COUNTS",
+ * "FROM $REJECTED" (both: analytics/rejected) or "FROM (", every JOIN "JOIN (" (must). What follows
+ * it begins with AND or a clause. $VISITS: the events of the range with QUERY_SESSION, the session
+ * of each that it was in.
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, inside ctx, whatever happens. */
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
@@ -99,6 +100,10 @@ void query_events(struct ctx *ctx, void *service, struct api_request *req);
 void query_event(struct ctx *ctx, void *service, struct api_request *req);
 void query_user_events(struct ctx *ctx, void *service, struct api_request *req);
 void query_funnel(struct ctx *ctx, void *service, struct api_request *req);
+
+void query_ingestion(struct ctx *ctx, void *service, struct api_request *req);
+void query_rejections(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_ingestion[], query_openapi_rejections[];
 
 /* query_openapi.c */
 extern const char query_openapi_schemas[];
