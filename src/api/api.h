@@ -59,6 +59,17 @@ struct api_route {
     const char *openapi; /* the JSON text of the OpenAPI operation object, which has members; needed
                             unless the access is API_CONTROL */
 };
+/* Why a request of an ingest route was refused before anything of its body was judged. */
+enum api_refusal {
+    API_REFUSED_KEY,        /* nobody's */
+    API_REFUSED_PERMISSION, /* the key lacks it */
+    API_REFUSED_ORIGIN,
+    API_REFUSED_RATE, /* of the key, or the project that a name stands for */
+    API_REFUSED_QUOTA,
+    API_REFUSED_ADDRESS, /* sends too much; no body was read, as with those that follow */
+    API_REFUSED_SIZE,
+    API_REFUSED_SLOWNESS,
+};
 struct api_service {
     const char *name;
     void *ctx; /* the service argument of every handle */
@@ -67,6 +78,10 @@ struct api_service {
     /* For counting: the status of each answer to a request of one of its routes, also of those that
      * the server gave before the handler saw them (413, 408 …). On any loop; may be NULL. */
     void (*on_answer)(void *ctx, int status);
+    /* Of its ingest routes, before the answer; project and key as far as they are known. On the
+     * request's loop; may be NULL. */
+    void (*on_refused)(void *ctx, struct api_request *req, enum api_refusal why,
+                       const struct tenant_project *project, const struct tenant_key *key);
     const char *openapi_schemas; /* JSON members for components/schemas: "\"Event\":{…},\"X\":{…}",
                                     or NULL */
 };
@@ -87,6 +102,10 @@ const struct tenant_project *api_ingest_further(struct api_request *req, struct 
  * limits and quota, and the claims. */
 bool api_ingest_admit(struct api_request *req, const struct tenant_project *project,
                       enum ctx_actor_kind kind, struct slice id);
+/* Whether a request that was refused would be taken under the rules of now: its key (all zero: a
+ * name), its origin, and what is left of the quota. NULL, or why not. Any thread, one at a time. */
+const char *api_ingest_again(const struct api_request *req, const struct tenant_project *project,
+                             const struct uuid *key, struct slice origin);
 /* A token of one of the organisation's issuers that is for one project. JWT_BAD_ISSUER: of nobody
  * known; the project's own secret may have signed it. RC_AGAIN in *ret_rc: its keys are asked for,
  * and the handler is called once more when they are here. */

@@ -83,6 +83,12 @@ struct api_auth {
 /* False: answered with 429. */
 bool api_limit_address(struct api_request *req);
 bool api_limit_key(struct api_request *req, const struct uuid *key);
+/* The same of who sends events: by a key, or (key is NULL) by a name of the project. */
+bool api_limit_sender(struct api_request *req, const struct tenant_project *project,
+                      const struct tenant_key *key);
+/* Before the answer to a request of an ingest route (auth.c). */
+void api_tell_refused(struct api_request *req, enum api_refusal why,
+                      const struct tenant_project *project, const struct tenant_key *key);
 bool api_limit_key_quietly(struct api_request *req, const struct uuid *key); /* not answered */
 
 enum api_match { API_MATCH_NONE, API_MATCH_METHOD, API_MATCH_FULL };

@@ -207,6 +207,13 @@ void api_settle(struct api_request *req)
 }
 
 /* ---- ingest ---- */
+void api_tell_refused(struct api_request *req, enum api_refusal why,
+                      const struct tenant_project *project, const struct tenant_key *key)
+{
+    if (req->service && req->service->on_refused && req->route->is_ingest)
+        req->service->on_refused(req->service->ctx, req, why, project, key);
+}
+
 static bool has_events_left(const struct api_request *req, const struct tenant_project *project,
                             unix_ms now)
 {
@@ -226,6 +233,7 @@ bool api_ingest_admit(struct api_request *req, const struct tenant_project *proj
     const struct api_place place = {true, true, project->org, project};
     unix_ms now = unix_now();
     if (!has_events_left(req, project, now)) {
+        api_tell_refused(req, API_REFUSED_QUOTA, project, NULL);
         api_too_many(req, quota_retry_after_s(now), no_events_left);
         return false;
     }
@@ -276,6 +284,7 @@ const struct tenant_project *api_ingest_project(struct api_request *req, struct 
     unix_ms now = unix_now();
     struct sender s;
     if (!find_sender(req, text, now, &s)) {
+        api_tell_refused(req, API_REFUSED_KEY, NULL, NULL);
         api_problem(req, RC_UNAUTHORIZED, "%s",
                     text.len ? "This key is unknown, was revoked or has expired."
                              : "Send a write key: Authorization: Bearer wk_..., Basic user name, "
@@ -283,17 +292,19 @@ const struct tenant_project *api_ingest_project(struct api_request *req, struct 
         return NULL;
     }
     if (s.key && !tenant_may(s.key->scopes, TENANT_EVENTS_WRITE)) {
+        api_tell_refused(req, API_REFUSED_PERMISSION, s.project, s.key);
         api_problem(req, RC_FORBIDDEN, "This key lacks the permission events:write.");
         return NULL;
     }
     struct slice origin = origin_that_counts(req, &s);
     if (!may_send_from(&s, origin)) {
+        api_tell_refused(req, API_REFUSED_ORIGIN, s.project, s.key);
         api_problem(req, RC_FORBIDDEN, "This %s may not be used on pages of %.*s.",
                     s.key ? "key" : "name", (int)(origin.len > 100 ? 100 : origin.len),
                     origin.data);
         return NULL;
     }
-    if (!api_limit_key(req, limit_id(&s)) ||
+    if (!api_limit_sender(req, s.project, s.key) ||
         !api_ingest_admit(req, s.project, s.key ? CTX_API_KEY : CTX_NOBODY,
                           s.key ? slice_of(s.key->id_text, UUID_TEXT_LEN) : SLICE_EMPTY))
         return NULL;
@@ -323,4 +334,19 @@ const struct tenant_project *api_ingest_further(struct api_request *req, struct 
     if (s.key)
         tenant_key_used(s.key, now);
     return s.project;
+}
+
+const char *api_ingest_again(const struct api_request *req, const struct tenant_project *project,
+                             const struct uuid *key, struct slice origin)
+{
+    static const struct uuid none;
+    bool has_key = memcmp(key, &none, sizeof(none)) != 0;
+    struct sender s = {has_key ? tenant_key_by_id(req->view, key, unix_now()) : NULL, project};
+    if (has_key && (!s.key || s.key->project != project))
+        return "its key was revoked or has expired";
+    if (s.key && !tenant_may(s.key->scopes, TENANT_EVENTS_WRITE))
+        return "its key lacks the permission events:write";
+    if (!may_send_from(&s, origin))
+        return "the project does not take events from pages of this origin";
+    return has_events_left(req, project, unix_now()) ? NULL : no_events_left;
 }

@@ -20,33 +20,54 @@ static void note(struct api_request *req, const char *name, const struct limit_p
                                                               .reset_s = a->reset_s};
 }
 
+/* Whose requests are limited: of an ingest route, for who counts what was refused. */
+struct limited {
+    enum api_refusal why;
+    const struct tenant_project *project;
+    const struct tenant_key *key;
+};
+
 static bool take(struct api_request *req, const char *name, struct limit *limit, uint64_t key,
-                 const struct limit_policy *policy)
+                 const struct limit_policy *policy, struct limited of)
 {
     struct limit_answer a;
     bool is_allowed = limit_take(limit, key, 1, policy, mono_now(), &a);
     note(req, name, policy, &a);
-    if (!is_allowed)
-        api_too_many(req, a.retry_after_s,
-                     *name == 'k' ? "This key is used too often; wait as long as Retry-After says."
-                                  : "Too many requests from this address; wait as long as "
-                                    "Retry-After says.");
-    return is_allowed;
+    if (is_allowed)
+        return true;
+    api_tell_refused(req, of.why, of.project, of.key);
+    api_too_many(req, a.retry_after_s,
+                 *name == 'k' ? "This key is used too often; wait as long as Retry-After says."
+                              : "Too many requests from this address; wait as long as "
+                                "Retry-After says.");
+    return false;
 }
 
 bool api_limit_address(struct api_request *req)
 {
     struct limit *l = req->api->addresses;
-    return !l ||
-           take(req, "address", l, limit_key_address(l, req->client), &req->api->address_limit);
+    return !l || take(req, "address", l, limit_key_address(l, req->client),
+                      &req->api->address_limit, (struct limited){.why = API_REFUSED_ADDRESS});
 }
 
-bool api_limit_key(struct api_request *req, const struct uuid *key)
+static bool take_of_key(struct api_request *req, const struct uuid *key, struct limited of)
 {
     struct limit *l = req->api->keys;
     return !l ||
            take(req, "key", l, limit_key(l, slice_of((const char *)key->bytes, sizeof(key->bytes))),
-                &req->api->key_limit);
+                &req->api->key_limit, of);
+}
+
+bool api_limit_key(struct api_request *req, const struct uuid *key)
+{
+    return take_of_key(req, key, (struct limited){.why = API_REFUSED_RATE});
+}
+
+bool api_limit_sender(struct api_request *req, const struct tenant_project *project,
+                      const struct tenant_key *key)
+{
+    return take_of_key(req, key ? &key->id : &project->id,
+                       (struct limited){API_REFUSED_RATE, project, key});
 }
 
 bool api_limit_key_quietly(struct api_request *req, const struct uuid *key)

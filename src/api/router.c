@@ -182,6 +182,9 @@ static void on_done(void *ctx, const struct net_request *net, int status, uint64
     (void)ctx;
     struct api_request *req = net->route ? net->user : NULL;
     if (req) {
+        if (status == 413 || status == 408)
+            api_tell_refused(req, status == 413 ? API_REFUSED_SIZE : API_REFUSED_SLOWNESS, NULL,
+                             NULL);
         tenant_view_give(take_ptr(&req->view));
         if (req->service->on_answer && status > 0)
             req->service->on_answer(req->service->ctx, status);

@@ -80,22 +80,26 @@ static enum rc copy_moment(struct node *n, const char *to, struct err *err)
     return copy_folder(n, "archive", to, os_link_or_copy, err);
 }
 
-static enum rc copy_with_projector(struct node *n, const char *to, struct err *err)
+/* While all of them rest; each may be NULL. */
+static enum rc copy_with_consumers(struct node *n, const char *to, struct err *err)
 {
-    struct consumer *project = atomic_load(&n->project);
-    enum rc rc = project ? consumer_pause(project, PAUSE_MS) : RC_OK;
-    if (rc != RC_OK)
-        return err_set(err, rc, "the projector does not come to rest: its batch takes too long");
-    if (n->archiver)
-        rc = consumer_pause(n->archiver, PAUSE_MS);
+    struct consumer *const consumers[] = {atomic_load(&n->project), n->archiver,
+                                          atomic_load(&n->rejecter)};
+    static const char *const names[] = {"projector", "archiver", "consumer of what was rejected"};
+    enum rc rc = RC_OK;
+    unsigned paused = 0;
+    for (; paused < COUNT_OF(consumers) && rc == RC_OK; paused++) {
+        rc = consumers[paused] ? consumer_pause(consumers[paused], PAUSE_MS) : RC_OK;
+        if (rc != RC_OK)
+            IGNORE(err_set(err, rc, "the %s does not come to rest: its batch takes too long",
+                           names[paused]),
+                   "rc is returned");
+    }
     if (rc == RC_OK)
         rc = copy_moment(n, to, err);
-    else
-        IGNORE(err_set(err, rc, "the archiver does not come to rest"), "rc is returned");
-    if (n->archiver)
-        consumer_resume(n->archiver);
-    if (project)
-        consumer_resume(project);
+    while (paused--)
+        if (consumers[paused])
+            consumer_resume(consumers[paused]);
     return rc;
 }
 
@@ -107,7 +111,7 @@ static enum rc copy_with_persons(struct node *n, const char *to, struct err *err
     if (persons && persons_worker_pause(persons, PAUSE_MS) != RC_OK)
         return err_set(err, RC_TIMEOUT,
                        "the persons do not come to rest: their batch takes too long");
-    enum rc rc = copy_with_projector(n, to, err);
+    enum rc rc = copy_with_consumers(n, to, err);
     if (persons)
         persons_worker_resume(persons);
     return rc;
@@ -152,6 +156,7 @@ static enum rc copy_all(struct node *n, const char *to, struct job *job, struct 
     tell(job, "stream");
     TRY(stream_backup(n->events, os_path(path, "%s/stream/events", to), err));
     TRY(stream_backup(n->dead, os_path(path, "%s/stream/events-dead", to), err));
+    TRY(stream_backup(n->rejects, os_path(path, "%s/stream/rejected", to), err));
     tell(job, "state");
     TRY(copy_state(n, to, err));
     /* After the state: what leaves its outbox meanwhile is in the stream. */

@@ -17,10 +17,7 @@
 enum { LOOK_EVERY_MS = 400, QUOTA_EVERY = 2, PURGE_EVERY = 3600000 / LOOK_EVERY_MS };
 
 struct chores {
-    struct tenant *tenant;
-    struct stream *audit;
-    struct quota *quota;
-    struct visitor_salts *salts;
+    struct chores_cfg cfg;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -31,7 +28,7 @@ static enum rc publish(void *arg, struct slice key, struct slice value)
 {
     struct chores *c = arg;
     struct stream_record record = {.key = key, .value = value};
-    return stream_append_wait(c->audit, &record, 1);
+    return stream_append_wait(c->cfg.audit, &record, 1);
 }
 
 static void drain(struct chores *c)
@@ -41,7 +38,7 @@ static void drain(struct chores *c)
     uint32_t moved = 0;
     enum rc rc;
     do
-        rc = tenant_outbox_drain(tenant_state(c->tenant), publish, c, &moved, &err);
+        rc = tenant_outbox_drain(tenant_state(c->cfg.tenant), publish, c, &moved, &err);
     while (rc == RC_OK && moved > 0);
     if (rc != RC_OK && log_allowed(&limit))
         log_warn("audit events wait in the state database", LOG_ERR(&err));
@@ -51,7 +48,7 @@ static void flush_quota(struct chores *c)
 {
     static struct log_limit limit;
     struct err err = ERR_INIT;
-    if (quota_flush(c->quota, &err) != RC_OK && log_allowed(&limit))
+    if (quota_flush(c->cfg.quota, &err) != RC_OK && log_allowed(&limit))
         log_warn("counted events wait in memory", LOG_ERR(&err));
 }
 
@@ -59,17 +56,26 @@ static void tend_salts(struct chores *c)
 {
     static struct log_limit limit;
     struct err err = ERR_INIT;
-    if (visitor_salts_tend(c->salts, unix_now(), mono_now(), &err) != RC_OK && log_allowed(&limit))
+    if (visitor_salts_tend(c->cfg.salts, unix_now(), mono_now(), &err) != RC_OK &&
+        log_allowed(&limit))
         log_warn("the salts of visitors cannot be written: visitors without cookies are not told "
                  "apart until they can",
                  LOG_ERR(&err));
+}
+
+static void flush_rejected(struct chores *c)
+{
+    static struct log_limit limit;
+    struct err err = ERR_INIT;
+    if (rejected_flush(c->cfg.rejected, &err) != RC_OK && log_allowed(&limit))
+        log_warn("what was rejected waits in memory", LOG_ERR(&err));
 }
 
 static void purge_sessions(struct chores *c)
 {
     struct err err = ERR_INIT;
     uint32_t deleted;
-    if (session_purge(tenant_state(c->tenant), unix_now(), &deleted, &err) != RC_OK)
+    if (session_purge(tenant_state(c->cfg.tenant), unix_now(), &deleted, &err) != RC_OK)
         log_warn("dead sessions stay for another hour", LOG_ERR(&err));
 }
 
@@ -93,20 +99,21 @@ static void *run(void *arg)
         if (times % QUOTA_EVERY == 0) {
             flush_quota(c);
             tend_salts(c);
+            flush_rejected(c);
         }
         if (times % PURGE_EVERY == 0)
             purge_sessions(c);
     }
     drain(c);
     flush_quota(c);
+    flush_rejected(c);
     return NULL;
 }
 
-enum rc chores_start(struct tenant *tenant, struct stream *audit, struct quota *quota,
-                     struct visitor_salts *salts, struct chores **ret_chores, struct err *err)
+enum rc chores_start(const struct chores_cfg *cfg, struct chores **ret_chores, struct err *err)
 {
     struct chores *c = heap_alloc(HEAP_APP, sizeof(*c));
-    *c = (struct chores){.tenant = tenant, .audit = audit, .quota = quota, .salts = salts};
+    c->cfg = *cfg;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

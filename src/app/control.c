@@ -111,12 +111,19 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
     add_stream(&out, n->dead, NULL);
     buf_add_char(&out, ',');
     add_stream(&out, n->audit, NULL);
+    buf_add_char(&out, ',');
+    add_stream(&out, n->rejects, NULL);
     buf_add_str(&out, "],\"consumers\":[");
     if (project)
         add_consumer(&out, project);
     if (n->archiver) {
         buf_add_str(&out, project ? "," : "");
         add_consumer(&out, n->archiver);
+    }
+    const struct consumer *rejecter = atomic_load(&n->rejecter);
+    if (rejecter) { /* only beside the projector */
+        buf_add_char(&out, ',');
+        add_consumer(&out, rejecter);
     }
     struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
     if (sessionize) { /* only beside the projector */

@@ -86,8 +86,8 @@ static enum rc run(struct export *ex)
     ex->fd = STDOUT_FILENO;
     if (ex->out)
         TRY(os_open(ex->out, O_WRONLY | O_CREAT | O_TRUNC, &ex->fd, &ex->err));
-    enum rc rc = control_call(ex->cli.cfg.data, buf_cstr(&path), NULL, write_piece, ex, NULL,
-                              &ex->err);
+    enum rc rc =
+        control_call(ex->cli.cfg.data, buf_cstr(&path), NULL, write_piece, ex, NULL, &ex->err);
     if (ex->out)
         os_close(ex->fd);
     return rc;

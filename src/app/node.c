@@ -61,7 +61,10 @@ static enum rc open_streams(struct node *n, struct err *err)
     stream_settings(n->cfg, "audit", &sc);
     sc.ack = STREAM_ACK_FSYNC; /* leaves the outbox only for good */
     sc.retention_ms = sc.retention_bytes = 0;
-    return open_stream(n, &sc, 1, &n->audit, err);
+    TRY(open_stream(n, &sc, 1, &n->audit, err));
+    stream_settings(n->cfg, "rejected", &sc);
+    rejected_stream_settings(&sc);
+    return open_stream(n, &sc, 1, &n->rejects, err);
 }
 
 static enum rc start_child(struct node *n, struct err *err)
@@ -141,11 +144,41 @@ enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err)
     }
 }
 
+bool node_drops_bots(void *node, const struct uuid *project)
+{
+    const struct node *n = node;
+    struct tenant_view *view = tenant_view_take(n->tenant);
+    const struct tenant_project *p = tenant_by_id(view, project);
+    bool is_dropped = p && p->drops_bots;
+    tenant_view_give(view);
+    return is_dropped;
+}
+
+static enum rc left_out(void *ctx, const struct consumer_batch *batch, const uint8_t *why,
+                        struct err *err)
+{
+    const struct node *n = ctx;
+    return project_left_out_tell(n->left_out, batch, why, err);
+}
+
+static void projector_free(struct node *n)
+{
+    project_writer_free(take_ptr(&n->writer));
+    project_left_out_free(take_ptr(&n->left_out));
+    rejected_writer_free(take_ptr(&n->left_out_writer));
+}
+
 static enum rc start_projector(struct node *n, struct err *err)
 {
     char dir[OS_PATH_MAX];
     struct consumer *project;
-    TRY(project_writer_new(&(struct project_cfg){.store = n->store_cfg, .table = "events"},
+    TRY(rejected_writer_new(&n->store_cfg, &n->left_out_writer, err));
+    n->left_out = project_left_out_new(n->left_out_writer);
+    TRY(project_writer_new(&(struct project_cfg){.store = n->store_cfg,
+                                                 .table = "events",
+                                                 .drops_bots = node_drops_bots,
+                                                 .left_out = left_out,
+                                                 .ctx = n},
                            &n->writer, err));
     project_metrics_register(n->writer);
     struct consumer_cfg cfg = {.stream = n->events,
@@ -159,6 +192,22 @@ static enum rc start_projector(struct node *n, struct err *err)
                                .nice = (int)n->cfg->consumer_nice};
     TRY(consumer_start(&cfg, &project, err));
     atomic_store(&n->project, project);
+    return RC_OK;
+}
+
+static enum rc start_rejecter(struct node *n, struct err *err)
+{
+    char dir[OS_PATH_MAX];
+    struct consumer *consumer;
+    TRY(rejected_writer_new(&n->store_cfg, &n->reject_writer, err));
+    struct consumer_cfg cfg = {.stream = n->rejects,
+                               .dir = os_path(dir, "%s/consumers/rejected", n->cfg->data),
+                               .ops = &rejected_consumer_ops,
+                               .ctx = n->reject_writer,
+                               .linger_ms_max = (uint32_t)n->cfg->consumer_linger_ms,
+                               .nice = (int)n->cfg->consumer_nice};
+    TRY(consumer_start(&cfg, &consumer, err));
+    atomic_store(&n->rejecter, consumer);
     return RC_OK;
 }
 
@@ -216,12 +265,14 @@ static void *bring_up(void *arg)
                 log_error("no sessions are made until the next start", LOG_ERR(&err));
             if (start_persons(n, &err) != RC_OK)
                 log_error("no persons are made until the next start", LOG_ERR(&err));
+            if (start_rejecter(n, &err) != RC_OK)
+                log_error("what is rejected is not shown until the next start", LOG_ERR(&err));
             return NULL;
         }
         static struct log_limit limit;
         if (rc != RC_TIMEOUT && log_allowed(&limit))
             log_warn("the store is not ready; events wait in the stream", LOG_ERR(&err));
-        project_writer_free(take_ptr(&n->writer));
+        projector_free(n);
         for (int i = 0; i < 10 && !atomic_load(&n->is_closing); i++)
             sleep_ms(50);
     }
@@ -322,7 +373,13 @@ static enum rc start_consumers(struct node *n, struct err *err)
         TRY(start_archiver(n, err));
     TRY(quota_open(n->state, unix_now(), &n->quota, err));
     TRY(open_visitors(n, err));
-    TRY(chores_start(n->tenant, n->audit, n->quota, n->salts, &n->chores, err));
+    n->rejected = rejected_new(&(struct rejected_cfg){.stream = n->rejects});
+    TRY(chores_start(&(struct chores_cfg){.tenant = n->tenant,
+                                          .audit = n->audit,
+                                          .quota = n->quota,
+                                          .salts = n->salts,
+                                          .rejected = n->rejected},
+                     &n->chores, err));
     if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
         return err_set(err, RC_NOMEM, "cannot start a thread");
     n->has_bring_up = true;
@@ -384,6 +441,9 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
         consumer_stop(project, deadline_ms);
     if (n->archiver)
         consumer_stop(take_ptr(&n->archiver), deadline_ms);
+    struct consumer *rejecter = atomic_exchange(&n->rejecter, NULL);
+    if (rejecter)
+        consumer_stop(rejecter, deadline_ms);
     chores_stop(take_ptr(&n->chores));
 }
 
@@ -392,7 +452,9 @@ void node_close(struct node *n)
     node_stop_consumers(n, CONSUMER_STOP_MS);
     archive_free(take_ptr(&n->archive));
     object_store_free(take_ptr(&n->objects));
-    project_writer_free(take_ptr(&n->writer));
+    projector_free(n);
+    rejected_writer_free(take_ptr(&n->reject_writer));
+    rejected_free(take_ptr(&n->rejected));
     if (n->pool)
         store_pool_free(take_ptr(&n->pool));
     if (n->events)
@@ -401,6 +463,8 @@ void node_close(struct node *n)
         stream_close(take_ptr(&n->dead));
     if (n->audit)
         stream_close(take_ptr(&n->audit));
+    if (n->rejects)
+        stream_close(take_ptr(&n->rejects));
     if (n->supervisor)
         store_supervisor_stop(take_ptr(&n->supervisor));
     if (n->quota)

@@ -7,7 +7,7 @@
  *   <data>/state.db           tenants and keys (SQLite)
  *   <data>/credentials.json   what init made (mode 0600)
  *   <data>/visitor-salts      two days' salts (mode 0600), in no backup: ingest/visitor.h
- *   <data>/stream/<name>/     segments of the streams events, events-dead and audit
+ *   <data>/stream/<name>/     segments of the streams events, events-dead, audit and rejected
  *   <data>/consumers/<name>/  checkpoints
  *   <data>/store/             the embedded store
  *   <data>/archive/           hourly files (unless archive.dir is set)
@@ -18,6 +18,7 @@
 
 #include "analytics/projector/project.h"
 #include "analytics/person/persons.h"
+#include "analytics/rejected/rejected.h"
 #include "analytics/session/sessionize.h"
 #include "analytics/ingest/visitor.h"
 #include "app/chores.h"
@@ -46,7 +47,12 @@ struct node {
     struct stream *events;
     struct stream *dead;
     struct stream *audit;
+    struct stream *rejects; /* what was rejected, for a day */
     struct quota *quota;
+    struct rejected *rejected;
+    struct rejected_writer *reject_writer, *left_out_writer; /* of two consumers */
+    struct project_left_out *left_out;
+    _Atomic(struct consumer *) rejecter; /* NULL until the store is ready */
     struct chores *chores;
     struct visitor_salts *salts;
     struct geo *geo;
@@ -77,6 +83,9 @@ void node_stop_consumers(struct node *n,
 /* The files of geo.* in the settings; borrowed. What is missing gets a line in the log. */
 struct geo_cfg node_geo_cfg(const struct config *cfg);
 void node_geo_tell(struct node *n);
+/* For projector and replay: whether a project's bots are left out of its rows. ctx: the node. Any
+ * thread. */
+bool node_drops_bots(void *node, const struct uuid *project);
 /* Waits for the store and brings its tables to this program's version. Blocks. */
 enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err) MUST_CHECK;
 

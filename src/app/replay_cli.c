@@ -143,6 +143,7 @@ static void live_resume(void *ctx, bool is_swapped)
 /* ---- the run ---- */
 
 struct run {
+    struct node *node;
     struct job *job;
     mono_ns next_line;
 };
@@ -194,6 +195,12 @@ static bool should_stop(void *ctx)
     return is_interrupted || (run->job && atomic_load(job_cancelled(run->job)));
 }
 
+static bool drops_bots(void *ctx, const struct uuid *project)
+{
+    const struct run *run = ctx;
+    return node_drops_bots(run->node, project);
+}
+
 static void tell_result(struct run *run, const struct replay_result *r)
 {
     const unsigned long long n[] = {r->records,    r->missing,      r->rows_before,
@@ -220,7 +227,7 @@ enum rc node_replay(struct node *n, const struct replay_args *args, struct job *
     if (args->is_abort)
         return replay_abort(&store, n->replay_dir, err);
     bool is_live = atomic_load(&n->project) != NULL;
-    struct run run = {.job = job};
+    struct run run = {.node = n, .job = job};
     struct replay_source source;
     struct replay_result result = {.records = 0};
     TRY(open_source(n, args, &source, err));
@@ -239,6 +246,7 @@ enum rc node_replay(struct node *n, const struct replay_args *args, struct job *
         .to = args->to,
         .is_forced = args->is_forced,
         .keep_old = args->keep_old,
+        .drops_bots = drops_bots,
         .progress = on_progress,
         .report = on_report,
         .should_stop = should_stop,

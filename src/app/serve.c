@@ -194,7 +194,8 @@ static enum rc start_services(struct server *s, struct err *err)
                                         .body_bytes_max = (uint64_t)s->cli.cfg.http_body_bytes_max,
                                         .geo = s->node.geo,
                                         .salts = s->node.salts,
-                                        .tracker_path = s->cli.cfg.tracker_endpoint_path},
+                                        .tracker_path = s->cli.cfg.tracker_endpoint_path,
+                                        .rejected = rejected_sink(s->node.rejected)},
                    &s->ingest, err));
     s->definition = definition_new(&(struct definition_cfg){.tenant = s->node.tenant});
     TRY(query_new(
@@ -242,6 +243,7 @@ static enum rc start(struct server *s, struct node_credentials *ret_credentials,
     TRY(node_open(&s->node, &s->cli.cfg, NODE_STREAMS | NODE_STORE | NODE_CONSUMERS, err));
     stream_on_halt(s->node.events, on_halt, s);
     stream_on_halt(s->node.audit, on_halt, s);
+    stream_on_halt(s->node.rejects, on_halt, s);
     TRY(node_init(&s->node, ret_credentials, &is_new, err));
     return start_services(s, err);
 }

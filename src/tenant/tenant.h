@@ -37,6 +37,8 @@ struct tenant_project {
     enum tenant_privacy privacy;
     struct slice time_zone;       /* IANA name: in which its days begin; empty: UTC */
     int64_t events_per_month_max; /* 0: no limit */
+    int64_t retention_days;       /* rows older than that go; 0: they stay */
+    bool drops_bots;              /* bot_policy: they are no rows */
     bool is_archived;             /* its keys and tokens are refused */
 };
 struct tenant_key {
@@ -62,12 +64,18 @@ enum {
     TENANT_CLIENT_ID_MAX = 200, /* bytes of one of a project's client_ids */
 };
 struct tenant_view *tenant_view_take(struct tenant *t);
+/* Every project, archived ones too. */
+void tenant_view_projects(const struct tenant_view *v,
+                          void (*each)(void *ctx, const struct tenant_project *project), void *ctx);
 uint64_t tenant_view_generation(const struct tenant_view *v); /* no two views have the same */
 void tenant_view_give(struct tenant_view *v);
 /* NULL if the key is unknown, revoked, expired, or its project is archived. About 1 µs (one
  * SHA-256); less for a write key that this thread has looked up in this view before. */
 const struct tenant_key *tenant_key_find(const struct tenant_view *v, struct slice text,
                                          unix_ms now);
+/* By its id, which is no secret: looks through all of them, so for what is seldom. */
+const struct tenant_key *tenant_key_by_id(const struct tenant_view *v, const struct uuid *id,
+                                          unix_ms now);
 /* Whether a page of this origin may use the key: its own list, else its project's, else any. An
  * empty origin (no browser) is let through: a write key is public, the list only tells pages apart.
  */

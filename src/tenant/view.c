@@ -90,6 +90,14 @@ const struct tenant_project *tenant_by_id(const struct tenant_view *v, const str
     return p && !p->is_archived ? p : NULL;
 }
 
+void tenant_view_projects(const struct tenant_view *v,
+                          void (*each)(void *ctx, const struct tenant_project *project), void *ctx)
+{
+    for (uint64_t i = 0; i <= v->project_mask; i++)
+        if (v->projects[i])
+            each(ctx, v->projects[i]);
+}
+
 const struct tenant_project *tenant_project_by_name(const struct tenant_view *v, struct slice name)
 {
     const struct name_slot *slot = name_table_find(&v->names, name);
@@ -165,6 +173,19 @@ const struct tenant_key *tenant_key_find(const struct tenant_view *v, struct sli
     if (!key || key->project->is_archived || (key->expires_at.ms && key->expires_at.ms <= now.ms))
         return NULL;
     return key;
+}
+
+const struct tenant_key *tenant_key_by_id(const struct tenant_view *v, const struct uuid *id,
+                                          unix_ms now)
+{
+    for (uint64_t i = 0; i <= v->key_mask; i++) {
+        const struct tenant_key *key = &v->keys[i].key;
+        if (v->keys[i].is_used && memcmp(&key->id, id, sizeof(*id)) == 0)
+            return key->project->is_archived || (key->expires_at.ms && key->expires_at.ms <= now.ms)
+                       ? NULL
+                       : key;
+    }
+    return NULL;
 }
 
 static bool is_allowed(struct slice lines, struct slice origin)
@@ -267,6 +288,8 @@ static enum rc load_project(void *ctx, const struct state_row *row)
     p->privacy = privacy_of(state_row_text(row, 9));
     p->client_ids = arena_copy(&v->arena, state_row_text(row, 10));
     p->time_zone = arena_copy(&v->arena, state_row_text(row, 11));
+    p->retention_days = state_row_i64(row, 12);
+    p->drops_bots = slice_eq_str(state_row_text(row, 13), "drop");
     uint64_t at = project_slot(&p->id) & v->project_mask;
     while (v->projects[at])
         at = (at + 1) & v->project_mask;
@@ -351,11 +374,12 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
     if (!v->projects || !v->keys || !v->issuers)
         return err_set(err, RC_NOMEM, "no memory for %lld projects and %lld keys",
                        (long long)projects, (long long)keys);
-    TRY(state_run(s,
-                  "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
-                  "events_per_month_max, archived_at, domains, privacy_mode, client_ids, time_zone "
-                  "FROM projects",
-                  NULL, 0, load_project, v, err));
+    TRY(state_run(
+        s,
+        "SELECT id, org_id, name, jwt_secret, hash_key, allowed_origins, "
+        "events_per_month_max, archived_at, domains, privacy_mode, client_ids, time_zone, "
+        "retention_days, bot_policy FROM projects",
+        NULL, 0, load_project, v, err));
     TRY(load_names(v));
     TRY(state_run(s,
                   "SELECT id, org_id, issuer, audience, jwks_url, algorithms, user_claim, "

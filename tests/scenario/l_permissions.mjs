@@ -116,6 +116,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/(query(\/sql)?|export)$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/imports$/, 'events:import', 'events:import'],
     [/^\/v1\/projects\/\{projectId\}\/(persons|groups)(\/\{\w+\})?(\/(timeline|\{groupId\}))?$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections)$/, 'stats:read'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/clickhouse\/ping$/, 'public'],

@@ -234,6 +234,47 @@ static const char sessions_faster[] =
     " MODIFY COLUMN entry_page LowCardinality(String),"
     " MODIFY COLUMN exit_page LowCardinality(String) SETTINGS alter_sync = 0";
 static const char *const faster_statements[] = {events_faster, sessions_faster, NULL};
+/* What was rejected (analytics/rejected): differences of counts, which add up, and the requests
+ * themselves for a day. A row of `rejections` is replaced by one of a higher version when some of
+ * its events were released. project_id all zero: nobody's. */
+static const char counts_table[] = "CREATE TABLE IF NOT EXISTS ingest_counts ("
+                                   " project_id UUID,"
+                                   " minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),"
+                                   " dialect LowCardinality(String),"
+                                   " reason LowCardinality(String),"
+                                   " events UInt64"
+                                   ") ENGINE = SummingMergeTree(events)"
+                                   " PARTITION BY toMonday(minute)"
+                                   " ORDER BY (project_id, minute, dialect, reason)"
+                                   " SETTINGS non_replicated_deduplication_window = 1000,"
+                                   "   fsync_after_insert = 1, fsync_part_directory = 1";
+static const char rejections_table[] = "CREATE TABLE IF NOT EXISTS rejections ("
+                                       " project_id UUID,"
+                                       " id UUID,"
+                                       " received_at DateTime64(3, 'UTC'),"
+                                       " dialect LowCardinality(String),"
+                                       " route LowCardinality(String),"
+                                       " method LowCardinality(String),"
+                                       " path String CODEC(ZSTD(1)),"
+                                       " query String CODEC(ZSTD(1)),"
+                                       " headers String CODEC(ZSTD(1)),"
+                                       " body String CODEC(ZSTD(1)),"
+                                       " user_id String CODEC(ZSTD(1)),"
+                                       " key_id UUID,"
+                                       " client String CODEC(ZSTD(1)),"
+                                       " is_whole UInt8,"
+                                       " is_key_in_head UInt8,"
+                                       " is_visitor UInt8,"
+                                       " reasons Array(LowCardinality(String)),"
+                                       " indexes Array(UInt32),"
+                                       " details Array(String) CODEC(ZSTD(1)),"
+                                       " version UInt64"
+                                       ") ENGINE = ReplacingMergeTree(version)"
+                                       " PARTITION BY toStartOfHour(received_at)"
+                                       " ORDER BY (project_id, received_at, id)"
+                                       " SETTINGS non_replicated_deduplication_window = 1000,"
+                                       "   fsync_after_insert = 1, fsync_part_directory = 1";
+static const char *const rejected_statements[] = {counts_table, rejections_table, NULL};
 
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
@@ -242,6 +283,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 4, .name = "persons", .statements = person_statements},
     {.number = 5, .name = "hints of events", .statements = hints_statements},
     {.number = 6, .name = "faster to read", .statements = faster_statements},
+    {.number = 7, .name = "what was rejected", .statements = rejected_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

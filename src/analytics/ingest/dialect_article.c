@@ -79,17 +79,20 @@ static enum jwt_result by_secret(struct api_request *req, const struct jwt *jwt,
 }
 
 /* NULL: answered, or to be called once more (an issuer's keys are on their way). */
-static const struct tenant_project *authenticate(struct api_request *req, struct slice *ret_user)
+static const struct tenant_project *authenticate(struct ingest *in, struct api_request *req,
+                                                 struct slice *ret_user)
 {
     struct slice auth = net_header_get(req->net, "Authorization");
     const struct tenant_project *project = NULL;
     enum rc rc = RC_OK;
     struct jwt jwt;
     if (!net_header_has(req->net, "Authorization")) {
+        ingest_on_refused(in, req, API_REFUSED_KEY, NULL, NULL);
         answer_error(req, 401, "Unauthorized: Missing Authorization header");
         return NULL;
     }
     if (auth.len <= 7 || !slice_has_prefix(auth, SLICE_LIT("Bearer "))) {
+        ingest_on_refused(in, req, API_REFUSED_KEY, NULL, NULL);
         answer_error(req, 401, "Unauthorized: Invalid Authorization header format");
         return NULL;
     }
@@ -107,6 +110,7 @@ static const struct tenant_project *authenticate(struct api_request *req, struct
     if (rc != RC_OK)
         return NULL;
     if (result != JWT_OK) {
+        ingest_on_refused(in, req, API_REFUSED_KEY, NULL, NULL);
         answer_error(req, 401, jwt_text(result));
         return NULL;
     }
@@ -174,10 +178,12 @@ static void handle(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct slice user = SLICE_EMPTY;
     if (req->net->body.len == 0) {
+        ingest_tell_request(service, req, &dialect_article, dialect_article.routes,
+                            REJECTED_BAD_REQUEST, NULL, NULL, "the body is empty");
         answer_error(req, 400, "Missing request body");
         return;
     }
-    const struct tenant_project *project = authenticate(req, &user);
+    const struct tenant_project *project = authenticate(service, req, &user);
     if (project)
         ingest_run(ctx, service, req, &dialect_article, dialect_article.routes, project, user);
 }

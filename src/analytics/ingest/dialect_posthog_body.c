@@ -343,7 +343,7 @@ enum rc posthog_cut(struct ingest_call *call, struct slice body, struct err *err
     call->env.is_historical = own->is_historical;
     call->env.clock_skew_ms = event_clock_skew_ms(own->sent_at, &call->env);
     if (call->env.variant == POSTHOG_RECORDING) {
-        call->outcomes[EVENT_NOT_KEPT]++;
+        ingest_note_not_kept(call);
         return RC_OK;
     }
     if (first == '[')

@@ -38,6 +38,10 @@ struct ingest_pools *ingest_pools(struct ingest *in)
 {
     return in->pools;
 }
+const struct ingest_cfg *ingest_cfg_of(const struct ingest *in)
+{
+    return &in->cfg;
+}
 
 /* What a route of the API stands for. */
 struct route_arg {
@@ -65,7 +69,7 @@ static void count_outcomes(struct ingest_call *call)
 
 /* ---- append and answer ---- */
 
-static void space_give(struct ingest *in, struct ingest_space *space)
+void ingest_space_give(struct ingest *in, struct ingest_space *space)
 {
     ingest_buf_give(in, &space->out);
     ingest_buf_give(in, &space->plain);
@@ -78,7 +82,8 @@ static void refuse(struct ingest_call *call, enum rc rc, const char *text)
 {
     struct api_request *req = call->req;
     const struct dialect *dialect = call->dialect;
-    space_give(call->ingest, &call->space);
+    ingest_tell_refused(call, rc, text);
+    ingest_space_give(call->ingest, &call->space);
     if (dialect->refuse)
         dialect->refuse(req, rc, text);
     else
@@ -93,12 +98,13 @@ static void answer(struct ctx *ctx, struct net_task *task)
         return;
     }
     count_outcomes(call);
+    ingest_tell_drops(call);
     for (uint32_t i = 0; i < call->share_count; i++)
         api_ingest_count(ctx, call->req, call->shares[i].project, call->shares[i].kept);
     struct ingest *in = call->ingest;
     struct ingest_space space = call->space; /* the call is gone with the answer */
     call->dialect->answer(call);
-    space_give(in, &space);
+    ingest_space_give(in, &space);
 }
 
 static void on_kept(struct stream_append *append, enum rc rc)
@@ -177,7 +183,7 @@ static enum rc decompress(struct ingest_call *call, struct err *err)
     return rc;
 }
 
-static enum rc unwrap(struct ingest_call *call, struct err *err)
+enum rc ingest_unwrap(struct ingest_call *call, struct err *err)
 {
     if (call->is_unwrapped)
         return RC_OK;
@@ -192,7 +198,7 @@ static void unwrap_work(struct ctx *ctx, void *arg)
 {
     struct ingest_call *call = arg;
     (void)ctx;
-    call->rc = unwrap(call, &call->err);
+    call->rc = ingest_unwrap(call, &call->err);
     if (call->rc == RC_OK)
         call->key = call->dialect->find_key(call);
 }
@@ -201,7 +207,7 @@ static void read_work(struct ctx *ctx, void *arg)
 {
     struct ingest_call *call = arg;
     (void)ctx;
-    call->rc = unwrap(call, &call->err);
+    call->rc = ingest_unwrap(call, &call->err);
     if (call->body.len > INGEST_POOL_BUF_BYTES_MAX) /* grow once */
         IGNORE(!buf_reserve(&call->space.out, OUT_PER_BODY * call->body.len),
                "told by the first event");
@@ -232,14 +238,14 @@ static void work(struct ctx *ctx, struct ingest_call *call,
 
 /* The User-Agent of a server's HTTP client says nothing about the visitor. A browser adds Origin or
  * Sec-Fetch-Site to what a page sends. */
-static bool is_from_browser(const struct ingest_call *call)
+bool ingest_is_from_browser(const struct ingest_call *call)
 {
     const struct net_request *net = call->req->net;
     return call->dialect->is_of_visitor || net_header_has(net, "Origin") ||
            net_header_has(net, "Sec-Fetch-Site");
 }
 
-static struct ingest_call *call_new(struct ctx *ctx, struct ingest *in, struct api_request *req,
+struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct api_request *req,
                                     const struct dialect *dialect,
                                     const struct dialect_route *route)
 {
@@ -269,7 +275,7 @@ static void call_read(struct ctx *ctx, struct ingest_call *call,
     call->env.default_user_id = user_id;
     call->shares[0] = (struct ingest_share){.project = project, .key = call->key};
     call->share_count = 1;
-    bool is_visitor = is_from_browser(call);
+    bool is_visitor = ingest_is_from_browser(call);
     if (is_visitor)
         call->env.default_user_agent = ctx->user_agent;
     call->client.geo = call->ingest->cfg.geo;
@@ -282,7 +288,7 @@ void ingest_run(struct ctx *ctx, struct ingest *in, struct api_request *req,
                 const struct dialect *dialect, const struct dialect_route *route,
                 const struct tenant_project *project, struct slice user_id)
 {
-    call_read(ctx, call_new(ctx, in, req, dialect, route), project, user_id);
+    call_read(ctx, ingest_call_new(ctx, in, req, dialect, route), project, user_id);
 }
 
 /* ---- keys ---- */
@@ -311,7 +317,7 @@ static struct slice basic_user_of(struct net_request *net)
 }
 
 /* Authorization: Bearer, Basic user name, ?key=. */
-static struct slice key_in_head(struct api_request *req)
+struct slice ingest_key_in_head(struct api_request *req)
 {
     struct slice key = bearer_of(req->net);
     if (!key.len)
@@ -327,6 +333,7 @@ static const struct tenant_project *project_of(struct ingest *in, struct api_req
 {
     if (dialect->refuse && !api_ingest_knows(req, key)) {
         metric_add(&events_of(in, dialect)[EVENT_NO_PROJECT], 1);
+        ingest_on_refused(in, req, API_REFUSED_KEY, NULL, NULL);
         dialect->refuse(req, RC_UNAUTHORIZED, "No project has this key or name.");
         return NULL;
     }
@@ -346,7 +353,7 @@ static void unwrapped(struct ctx *ctx, void *arg)
     if (project)
         call_read(ctx, call, project, SLICE_EMPTY);
     else
-        space_give(in, &space);
+        ingest_space_give(in, &space);
 }
 
 /* Which dialect of those on this path is meant. */
@@ -363,6 +370,14 @@ static const struct route_arg *pick(const struct route_arg *arg, const struct ne
     return found ? found : first;
 }
 
+void ingest_dialect_of(const struct api_request *req, const struct dialect **ret_dialect,
+                       const struct dialect_route **ret_route)
+{
+    const struct route_arg *arg = pick(req->route->arg, req->net);
+    *ret_dialect = arg->dialect;
+    *ret_route = arg->route;
+}
+
 void ingest_handle(struct ctx *ctx, void *service, struct api_request *req)
 {
     const struct route_arg *arg = pick(req->route->arg, req->net);
@@ -370,13 +385,16 @@ void ingest_handle(struct ctx *ctx, void *service, struct api_request *req)
         arg->route->handle(ctx, service, req);
         return;
     }
-    struct slice key = key_in_head(req);
+    struct slice key = ingest_key_in_head(req);
     if (!req->net->body.len && !arg->route->is_empty_allowed && arg->dialect->refuse) {
+        ingest_tell_request(service, req, arg->dialect, arg->route, REJECTED_BAD_REQUEST, NULL,
+                            NULL, "the body is empty");
         arg->dialect->refuse(req, RC_INVALID, "The body is empty.");
         return;
     }
     if (!key.len && arg->dialect->find_key) {
-        work(ctx, call_new(ctx, service, req, arg->dialect, arg->route), unwrap_work, unwrapped);
+        work(ctx, ingest_call_new(ctx, service, req, arg->dialect, arg->route), unwrap_work,
+             unwrapped);
         return;
     }
     const struct tenant_project *project = project_of(service, req, arg->dialect, key);
@@ -498,6 +516,7 @@ struct api_service ingest_service(struct ingest *in)
                                 .routes = in->routes,
                                 .route_count = in->route_count,
                                 .on_answer = count_refusal,
+                                .on_refused = ingest_on_refused,
                                 .openapi_schemas = schemas};
 }
 

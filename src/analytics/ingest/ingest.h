@@ -9,6 +9,7 @@
  *
  * THREADS  handlers run on the request's loop; the committer's done() only posts back to it. */
 #include "analytics/ingest/visitor.h"
+#include "analytics/rejected/rejected.h"
 #include "api/api.h"
 #include "geo/geo.h"
 #include "stream/stream.h"
@@ -18,8 +19,9 @@ struct ingest_cfg {
     const char *ack;         /* "fsync", "os", "none": told in the header X-Weir-Ack; borrowed */
     uint64_t body_bytes_max; /* as sent; 0 = 10 MiB. Decoded: 5 times that */
     struct geo *geo;         /* borrowed; NULL: addresses are not looked up */
-    struct visitor_salts *salts; /* borrowed; NULL: no devices */
-    const char *tracker_path;    /* a further one for the tracker's events; NULL or "" = none */
+    struct visitor_salts *salts;   /* borrowed; NULL: no devices */
+    const char *tracker_path;      /* a further one for the tracker's events; NULL or "" = none */
+    struct rejected_sink rejected; /* what is not taken; all NULL: it is only in the metrics */
 };
 struct ingest;
 enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest,

@@ -173,6 +173,13 @@ static void settle_visitor(struct ingest_call *call, const struct event *e)
     call->env.client.device = device_of(call, c->address, site, call->env.default_user_agent);
 }
 
+void ingest_client_settle_request(struct ingest_call *call)
+{
+    const struct event none = {.url = SLICE_EMPTY};
+    if (call->client.is_visitor && !call->client.has_site)
+        settle_visitor(call, &none);
+}
+
 /* Of the address that came with the event, if one did; nothing of the server that sent it. */
 static void settle_spoken_for(struct ingest_call *call, struct event *e)
 {

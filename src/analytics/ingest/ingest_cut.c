@@ -91,6 +91,9 @@ static void note_outcome(struct ingest_call *call, const struct event *e,
                        : NULL,
     };
     call->outcomes[n->reason]++;
+    if (n->reason != EVENT_FINE)
+        ingest_note_drop(call, call->result_count - 1, n->reason,
+                         call->results[call->result_count - 1].details);
 }
 
 enum rc ingest_event(struct ingest_call *call, const struct json_span *span, struct err *err)
@@ -135,6 +138,7 @@ void ingest_keep_nothing(struct ingest_call *call)
     for (uint32_t i = 0; i < call->share_count; i++)
         call->shares[i].kept = 0; /* else the quota would be used up */
     memset(call->outcomes, 0, sizeof(call->outcomes));
+    call->drops = NULL;
 }
 
 const char *ingest_turn_to(struct ingest_call *call, struct slice key)

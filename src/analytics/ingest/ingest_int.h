@@ -60,6 +60,19 @@ struct ingest_share {
     struct slice key; /* by which the request calls it */
     uint32_t kept;
 };
+/* What was dropped of a request; made when the first event is (ingest_reject.c). */
+enum { INGEST_NOBODY = INGEST_PROJECTS_MAX }; /* instead of a share: of no project */
+struct ingest_dropped {
+    uint32_t index; /* of call->results */
+    uint32_t share;
+    enum event_reason reason;
+    const char *details;
+};
+struct ingest_drops {
+    uint32_t counts[INGEST_PROJECTS_MAX + 1][EVENT_REASON_COUNT];
+    struct ingest_dropped *list; /* the first REJECTED_EVENTS_MAX */
+    uint32_t count, cap;
+};
 struct ingest_call { /* in the request's arena until the answer */
     struct ingest *ingest;
     struct api_request *req;
@@ -82,6 +95,7 @@ struct ingest_call { /* in the request's arena until the answer */
     uint32_t share_count, share;                     /* share: where the next event goes */
     struct slice key;                                /* what find_key() found */
     void *own;                                       /* the dialect's, in the request's arena */
+    struct ingest_drops *drops;                      /* NULL: none yet */
     uint32_t outcomes[EVENT_REASON_COUNT]; /* told to the metrics when the request is answered */
 };
 
@@ -137,6 +151,8 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span,
 /* The outcome of something that is no event: as if one had been read and dropped. */
 enum rc ingest_drop(struct ingest_call *call, enum event_reason reason, const char *details,
                     struct err *err) MUST_CHECK;
+/* The same of what is not even an outcome: it is only counted. */
+void ingest_note_not_kept(struct ingest_call *call);
 /* The request was only to be judged: what was read is neither kept nor counted; results stay. */
 void ingest_keep_nothing(struct ingest_call *call);
 /* From here on the events go to the project of that key or name, which is held to its own rules.
@@ -186,6 +202,34 @@ void ingest_answer_with(struct ingest_call *call, int status, const char *conten
     "\"413\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/" \
     "responses/Problem\"}}"
 
+/* ---- ingest.c, for ingest_reject.c ---- */
+const struct ingest_cfg *ingest_cfg_of(const struct ingest *in);
+struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct api_request *req,
+                                    const struct dialect *dialect,
+                                    const struct dialect_route *route);
+void ingest_space_give(struct ingest *in, struct ingest_space *space);
+enum rc ingest_unwrap(struct ingest_call *call, struct err *err) MUST_CHECK;
+bool ingest_is_from_browser(const struct ingest_call *call);
+struct slice ingest_key_in_head(struct api_request *req);
+/* Which dialect of those on the request's path is meant. */
+void ingest_dialect_of(const struct api_request *req, const struct dialect **ret_dialect,
+                       const struct dialect_route **ret_route);
+
+/* ---- ingest_reject.c: nothing is dropped silently (analytics/rejected) ---- */
+void ingest_note_drop(struct ingest_call *call, uint32_t index, enum event_reason reason,
+                      const char *details);
+/* Before the answer. Of a request that is taken: its events that were dropped. */
+void ingest_tell_drops(struct ingest_call *call);
+/* Nothing was taken of it; rc is why. */
+void ingest_tell_refused(struct ingest_call *call, enum rc rc, const char *details);
+/* The same of one that has no call (yet). project NULL: nobody's. */
+void ingest_tell_request(struct ingest *in, struct api_request *req, const struct dialect *dialect,
+                         const struct dialect_route *route, enum rejected_reason reason,
+                         const struct tenant_project *project, const struct tenant_key *key,
+                         const char *details);
+void ingest_on_refused(void *ctx, struct api_request *req, enum api_refusal why,
+                       const struct tenant_project *project, const struct tenant_key *key);
+
 /* ---- ingest_client.c ---- */
 /* Fills call->env.client from the request's head, if that is the visitor's, as far as the project
  * lets it. */
@@ -194,6 +238,8 @@ void ingest_client_begin(struct ingest_call *call, const struct tenant_project *
 /* What depends on the event: the device of its site; or, of one that a server sends for a visitor
  * (event_take_address), all of it. After read(), before the record is written. */
 void ingest_client_settle(struct ingest_call *call, struct event *e);
+/* The device, as far as a request tells its site without an event. */
+void ingest_client_settle_request(struct ingest_call *call);
 
 extern const struct slice ingest_pixel; /* a GIF, for routes that a picture asks */
 

@@ -34,7 +34,8 @@ static const uint64_t default_insert_bytes = UINT64_C(256) << 20;
 static const size_t idle_bytes_max = 1 << 20; /* of buffers kept while nothing comes */
 static const int64_t late_ms = INT64_C(24) * 3600 * 1000;
 
-enum row_state { ROW_KEEP, ROW_REJECTED, ROW_PRESENT, ROW_DUPLICATE };
+/* REJECTED and BOT have no place in the columns. */
+enum row_state { ROW_KEEP, ROW_REJECTED, ROW_BOT, ROW_PRESENT, ROW_DUPLICATE };
 struct row { /* what stays of a record while its batch is under way */
     struct project_seen seen;
     uint64_t offset, hash;
@@ -62,6 +63,7 @@ struct inserter {
 struct project_writer {
     const struct project_table_ops *ops;
     void *table;
+    struct project_cfg cfg;          /* for its callbacks */
     struct project_table *own_table; /* freed with the writer; NULL in tests */
     struct project_filter *filter;
     bool is_filter_built;
@@ -107,6 +109,7 @@ enum rc project_writer_new_over(const struct project_cfg *cfg, const struct proj
     struct project_writer *w = heap_alloc(HEAP_ANALYTICS, sizeof(*w));
     w->ops = ops;
     w->table = ops_ctx;
+    w->cfg = *cfg;
     w->filter =
         project_filter_new(cfg->filter_bytes_max ? cfg->filter_bytes_max : default_filter_bytes);
     arena_init(&w->arena, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
@@ -296,6 +299,10 @@ static enum rc decode_one(struct write *x, uint32_t i, project_reject_fn *reject
     }
     TRY(rc);
     project_agent_fill(w->agents, &decoded);
+    if (decoded.bot.len && w->cfg.drops_bots && w->cfg.drops_bots(w->cfg.ctx, &decoded.project)) {
+        row->state = ROW_BOT;
+        return RC_OK;
+    }
     project_row_encode(w->columns, &decoded, x->batch->partition, record->offset);
     x->encoded++;
     row->seen = (struct project_seen){decoded.project, decoded.id, decoded.received_at};
@@ -398,12 +405,17 @@ static bool is_in_bucket(struct write *x, const struct row *row)
     return false;
 }
 
+static bool is_encoded(const struct row *row)
+{
+    return row->state != ROW_REJECTED && row->state != ROW_BOT;
+}
+
 /* Within the batch the first of an id stays. */
 static void drop_same_in_batch(struct write *x)
 {
     for (uint32_t i = x->from; i < x->to; i++) {
         struct row *row = &x->rows[i];
-        if (!row->is_dedupe || row->state == ROW_REJECTED)
+        if (!row->is_dedupe || !is_encoded(row))
             continue;
         if (row->state == ROW_KEEP && is_in_bucket(x, row)) {
             row->state = ROW_DUPLICATE;
@@ -489,7 +501,7 @@ static struct slice gather(struct write *x, uint32_t piece)
     struct project_writer *w = x->w;
     uint32_t n = 0;
     for (uint32_t i = x->from; i < x->to; i++)
-        if (x->rows[i].state != ROW_REJECTED)
+        if (is_encoded(&x->rows[i]))
             w->keep[n++] =
                 x->rows[i].state == ROW_KEEP && x->month_piece[x->rows[i].month] == piece;
     must(n == x->encoded);
@@ -588,6 +600,21 @@ static enum rc write_chunks(struct write *x, project_reject_fn *reject, void *re
     return RC_OK;
 }
 
+static enum rc tell_left_out(struct write *x, struct err *err)
+{
+    static const uint8_t why_of[] = {[ROW_KEEP] = PROJECT_TAKEN,
+                                     [ROW_REJECTED] = PROJECT_POISON,
+                                     [ROW_BOT] = PROJECT_BOT,
+                                     [ROW_PRESENT] = PROJECT_TAKEN,
+                                     [ROW_DUPLICATE] = PROJECT_DUPLICATE};
+    const struct project_cfg *cfg = &x->w->cfg;
+    if (!cfg->left_out || x->counts.duplicate + x->counts.bots + x->counts.rejected == 0)
+        return RC_OK;
+    for (uint32_t i = 0; i < x->count; i++)
+        x->w->keep[i] = why_of[x->rows[i].state];
+    return cfg->left_out(cfg->ctx, x->batch, x->w->keep, err);
+}
+
 static enum rc write_batch(struct write *x, project_reject_fn *reject, void *reject_ctx,
                            struct err *err)
 {
@@ -605,6 +632,8 @@ static enum rc write_batch(struct write *x, project_reject_fn *reject, void *rej
     x->counts.rows = count_state(x, 0, x->count, ROW_KEEP) +
                      count_state(x, 0, x->count, ROW_PRESENT) - x->counts.present;
     x->counts.duplicate = count_state(x, 0, x->count, ROW_DUPLICATE);
+    x->counts.bots = count_state(x, 0, x->count, ROW_BOT);
+    TRY(tell_left_out(x, err));
     note_written(x);
     return RC_OK;
 }
@@ -616,6 +645,7 @@ static void counts_add(struct project_counts *to, const struct project_counts *f
     to->present += from->present;
     to->duplicate += from->duplicate;
     to->rejected += from->rejected;
+    to->bots += from->bots;
     to->asked += from->asked;
 }
 

@@ -19,6 +19,7 @@
 
 #include "base/rc.h"
 #include "base/slice.h"
+#include "base/uuid.h"
 #include "store/store.h"
 #include "stream/consumer.h"
 
@@ -36,7 +37,16 @@ struct project_cfg {
      * own and decoded beside the insert of the one before. */
     uint32_t chunk_records;
     uint64_t insert_bytes_max; /* 0 = 256 MiB: the encoded rows of one batch */
+    /* Whether this project's bots are no rows (tenant's bot_policy), asked for each bot. NULL: they
+     * are. */
+    bool (*drops_bots)(void *ctx, const struct uuid *project);
+    /* Behind a batch that is written, if some of it was left out: why[i] of batch->records[i], enum
+     * project_why. Not RC_OK: the batch as a whole is tried again. NULL: nobody is told. */
+    enum rc (*left_out)(void *ctx, const struct consumer_batch *batch, const uint8_t *why,
+                        struct err *err);
+    void *ctx; /* of both */
 };
+enum project_why { PROJECT_TAKEN, PROJECT_DUPLICATE, PROJECT_BOT, PROJECT_POISON };
 struct project_writer;
 /* Does not talk to the store yet. RC_INVALID: bad table name. */
 enum rc project_writer_new(const struct project_cfg *cfg, struct project_writer **ret_writer,
@@ -52,6 +62,7 @@ struct project_counts { /* of one call, or summed since the writer was made */
     uint64_t present;   /* were there already: the batch was a repeat */
     uint64_t duplicate; /* same client id as another event: dropped */
     uint64_t rejected;  /* poison, told through reject() */
+    uint64_t bots;      /* left out, as their project wants it */
     uint64_t asked;     /* ids the store was asked about (filter positives, historical) */
 };
 /* RC_OK: every record of the batch is in the table, a duplicate, or was rejected (reject() may be
@@ -65,6 +76,15 @@ enum rc project_writer_write(struct project_writer *w, const struct consumer_bat
  * built again from the store before the next batch. */
 void project_writer_forget(struct project_writer *w);
 const struct project_counts *project_writer_totals(const struct project_writer *w);
+
+/* left_out of the live consumer: counts and samples (analytics/rejected), under the batch's token.
+ * ctx: struct project_left_out. */
+struct rejected_writer;
+struct project_left_out;
+struct project_left_out *project_left_out_new(struct rejected_writer *writer);
+void project_left_out_free(struct project_left_out *l); /* NULL is fine */
+enum rc project_left_out_tell(struct project_left_out *l, const struct consumer_batch *batch,
+                              const uint8_t *why, struct err *err) MUST_CHECK;
 
 /* The live consumer: ctx of consumer_cfg is the struct project_writer. */
 extern const struct consumer_ops project_consumer_ops; /* name "project" */

@@ -15,6 +15,9 @@ static struct metric metric_duplicates = {.name = "weir_project_duplicates_total
 static struct metric metric_rejected = {.name = "weir_project_rejected_total",
                                         .help = "Records that could not become a row",
                                         .kind = METRIC_COUNTER};
+static struct metric metric_bots = {.name = "weir_project_bots_total",
+                                    .help = "Events of bots that their project does not keep",
+                                    .kind = METRIC_COUNTER};
 static struct metric metric_asked = {.name = "weir_project_ids_asked_total",
                                      .help = "Client ids that the table was asked about",
                                      .kind = METRIC_COUNTER};
@@ -32,6 +35,7 @@ void project_metrics_register(struct project_writer *w)
     metrics_register(&metric_rows);
     metrics_register(&metric_duplicates);
     metrics_register(&metric_rejected);
+    metrics_register(&metric_bots);
     metrics_register(&metric_asked);
     metrics_register(&metric_filter);
 }
@@ -50,6 +54,7 @@ static enum rc consumer_process(void *ctx, struct consumer *c, const struct cons
     metric_add(&metric_rows, (int64_t)counts.rows);
     metric_add(&metric_duplicates, (int64_t)counts.duplicate);
     metric_add(&metric_rejected, (int64_t)counts.rejected);
+    metric_add(&metric_bots, (int64_t)counts.bots);
     metric_add(&metric_asked, (int64_t)counts.asked);
     metric_set(&metric_filter, (int64_t)project_writer_filter_bytes(w));
     return counts.rejected ? RC_INVALID : RC_OK;

@@ -339,8 +339,11 @@ static enum rc replay_partition(struct replay *r, uint32_t number, bool *is_repe
 
 static enum rc phase_replay(struct replay *r, struct err *err)
 {
-    struct project_cfg cfg = {
-        .store = r->cfg->store, .table = REPLAY_SHADOW, .filter_bytes_max = 256 << 20};
+    struct project_cfg cfg = {.store = r->cfg->store,
+                              .table = REPLAY_SHADOW,
+                              .filter_bytes_max = 256 << 20,
+                              .drops_bots = r->cfg->drops_bots,
+                              .ctx = r->cfg->ctx};
     uint32_t records_max = r->cfg->batch_records_max ? r->cfg->batch_records_max : BATCH_RECORDS;
     bool is_repeat = r->is_resumed;
     cfg.store.timeout_ms = cfg.store.timeout_ms ? cfg.store.timeout_ms : STORE_TIMEOUT_MS;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/rc.h"
+#include "base/uuid.h"
 #include "store/store.h"
 #include "stream/stream.h"
 
@@ -78,6 +79,7 @@ struct replay_cfg {
     struct replay_point from, to;
     bool is_forced; /* swap although the shadow has fewer rows, or records were missing */
     bool keep_old;  /* as events_before */
+    bool (*drops_bots)(void *ctx, const struct uuid *project); /* as project_cfg's; NULL: none */
     uint32_t batch_records_max; /* 0 = 20,000; part of the job's identity */
     void (*progress)(void *ctx, const struct replay_progress *p); /* NULL is allowed */
     void (*report)(void *ctx, const char *line); /* a difference, for a person; likewise */

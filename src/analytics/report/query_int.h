@@ -86,7 +86,7 @@ bool query_zone_ok(struct slice zone);                       /* has the form of 
  * better (docs/definitions.md, "Person"). 0: nobody's. */
 #define QUERY_OWN_ID "if(user_id != '', sipHash64('anonymous', user_id), visitor)"
 /* Statements are templates. $EVENTS, $SESSIONS, $IDENTITIES, $PERSON_IDS, $PERSON_TRAITS,
- * $PERSON_GROUPS, $GROUP_IDS, $GROUP_TRAITS stand where the tables do and bind the tenant: every
+ * $PERSON_GROUPS, $GROUP_IDS, $GROUP_TRAITS, $COUNTS, $REJECTED (both: analytics/rejected) stand where the tables do and bind the tenant: every
  * FROM of a template is one of them, "FROM $VISITS" or "FROM (", every JOIN "JOIN (" (must). What
  * follows it begins with AND or a clause. $VISITS: the events of the
  * range with QUERY_SESSION, the session of each that it was in.
@@ -144,6 +144,9 @@ void query_group(struct ctx *ctx, void *service, struct api_request *req);
 
 /* query_openapi_article.c */
 extern const char query_openapi_devices[], query_openapi_geo[], query_openapi_webvitals[];
+void query_ingestion(struct ctx *ctx, void *service, struct api_request *req);
+void query_rejections(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_ingestion[], query_openapi_rejections[];
 /* query_openapi.c */
 extern const char query_openapi_schemas[];
 extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],

@@ -19,7 +19,7 @@ void bed_begin(void)
     bed_begin_with(NULL, NULL);
 }
 
-void bed_begin_with(struct geo *geo, struct visitor_salts *salts)
+static void begin_cfg(struct ingest_cfg cfg)
 {
     struct err err = ERR_INIT;
     bed = (struct bed){.path = "/v1/events"};
@@ -36,11 +36,21 @@ void bed_begin_with(struct geo *geo, struct visitor_salts *salts)
     buf_init(&bed.values, 256 << 20);
     buf_init(&bed.keys, 64 << 20);
     buf_init(&bed.record_headers, 1 << 20);
-    struct ingest_cfg cfg = {
-        .events = (struct stream *)&bed, .ack = "fsync", .geo = geo, .salts = salts};
+    cfg.events = (struct stream *)&bed;
+    cfg.ack = "fsync";
     assert_int_equal(ingest_new(&cfg, &bed.ingest, &err), RC_OK);
     bed.service = ingest_service(bed.ingest);
     bed_reset();
+}
+
+void bed_begin_with(struct geo *geo, struct visitor_salts *salts)
+{
+    begin_cfg((struct ingest_cfg){.geo = geo, .salts = salts});
+}
+
+void bed_begin_rejecting(struct rejected_sink sink)
+{
+    begin_cfg((struct ingest_cfg){.rejected = sink});
 }
 
 void bed_end(void)

@@ -47,6 +47,7 @@ extern struct bed bed;
 
 void bed_begin(void);
 void bed_begin_with(struct geo *geo, struct visitor_salts *salts);
+void bed_begin_rejecting(struct rejected_sink sink);
 void bed_end(void);
 void bed_reset(void); /* forget the last request; "Bearer wk_test" again */
 void bed_header(const char *name, const char *value);

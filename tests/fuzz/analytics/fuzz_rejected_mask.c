@@ -1,0 +1,39 @@
+/* Any bytes: masking twice is masking once, no address is left that stands by itself, and the
+ * result is bounded. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analytics/rejected/rejected_mask.h"
+#include "base/must.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { OUT_BYTES_MAX = 1 << 20, WORD_BYTES_MAX = 40 };
+
+/* Between blanks, so that nothing around it can make it another thing. */
+static void must_hold_no_address(struct slice text)
+{
+    while (text.len) {
+        struct ip address;
+        struct slice word = slice_cut(&text, ' ');
+        if (word.len <= WORD_BYTES_MAX && ip_parse(word, &address))
+            must(ip_eq(address, IP_V4(0, 0, 0, 0)) || (address.high | address.low) == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice text = slice_of((const char *)data, size);
+    const struct ip sender = IP_V4(192, 0, 2, 1);
+    struct buf once, twice;
+    buf_init(&once, OUT_BYTES_MAX);
+    buf_init(&twice, OUT_BYTES_MAX);
+    rejected_mask(text, sender, &once);
+    must(buf_ok(&once) && once.len <= 8 * size + 16);
+    rejected_mask(buf_slice(&once), sender, &twice);
+    must(slice_eq(buf_slice(&once), buf_slice(&twice)));
+    must_hold_no_address(buf_slice(&once));
+    buf_done(&once);
+    buf_done(&twice);
+    return 0;
+}
