@@ -86,10 +86,10 @@ bool query_zone_ok(struct slice zone);                       /* has the form of 
  * better (docs/definitions.md, "Person"). 0: nobody's. */
 #define QUERY_OWN_ID "if(user_id != '', sipHash64('anonymous', user_id), visitor)"
 /* Statements are templates. $EVENTS, $SESSIONS, $IDENTITIES, $PERSON_IDS, $PERSON_TRAITS,
- * $PERSON_GROUPS, $GROUP_IDS, $GROUP_TRAITS, $COUNTS, $REJECTED (both: analytics/rejected) stand where the tables do and bind the tenant: every
- * FROM of a template is one of them, "FROM $VISITS" or "FROM (", every JOIN "JOIN (" (must). What
- * follows it begins with AND or a clause. $VISITS: the events of the
- * range with QUERY_SESSION, the session of each that it was in.
+ * $PERSON_GROUPS, $GROUP_IDS, $GROUP_TRAITS, $COUNTS, $REJECTED (both: analytics/rejected) stand
+ * where the tables do and bind the tenant: every FROM of a template is one of them, "FROM $VISITS"
+ * or "FROM (", every JOIN "JOIN (" (must). What follows it begins with AND or a clause. $VISITS:
+ * the events of the range with QUERY_SESSION, the session of each that it was in.
  *   $RANGE  AND timestamp within the range of the call     $START $END  its bounds, DateTime
  * Answers later, inside ctx, whatever happens. */
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
