@@ -91,7 +91,7 @@ function breakdownQuestion(r, h) {
   const metrics = ['visitors', 'users', 'visits', 'pageviews', 'events', 'views_per_visit', 'bounce_rate', 'visit_duration', 'engagement_time', 'scroll_depth', 'total_revenue', 'average_revenue', 'sum:property:value', 'avg:property:value', 'min:property:value', 'max:revenue', 'count:property:value', 'p50:property:value', 'p90:scroll_depth'];
   q.metrics = r.some([...metrics, ...(q.goal ? ['conversion_rate', 'group_conversion_rate'] : []), ...(q.dimensions.length ? ['percentage'] : [])], 1, 5);
   if (r.chance(0.3)) q.order_by = r.some([...q.metrics.filter((m) => !m.endsWith('_revenue')), ...q.dimensions], 1, 2).map((n) => [n, r.pick(['asc', 'desc'])]);
-  if (r.chance(0.3)) { q.limit = 1 + r.below(5); q.offset = r.below(3); }
+  if (r.chance(0.4)) { q.limit = 1 + r.below(4); if (r.chance(0.4)) q.offset = r.below(3); }
   q.include = { total_rows: true, ...(q.dimensions.some((d) => d.startsWith('time:')) ? { time_labels: true } : {}) };
   if (r.chance(0.4)) q.include.compare = q.date_range[0].length > 10 ? 'previous_period' : r.pick(['previous_period', 'year_over_year', [h.day - 2, h.day].map(model.dayText)]);
   return q;
@@ -170,6 +170,19 @@ function same(got, want) {
   return [...keys].every((k) => same(got[k], want[k]));
 }
 
+/** From page to page by the cursor: together they are the whole. */
+async function pages(q, first, told, h) {
+  const all = [...first.results], want = model.breakdown(h, { ...q, limit: undefined });
+  for (let cursor = first.meta.next_cursor, n = 0; cursor && n < 12; n++) {
+    const { json, text } = await ask({ ...q, limit: q.limit + n, cursor });
+    assert.ok(json?.results?.length, `${told}: ${text}`);
+    assert.equal(json.meta.total_rows, want.total, told);
+    all.push(...json.results);
+    cursor = json.meta.next_cursor;
+    if (!cursor) assert.equal(all.length, want.total, told);
+  }
+  if (!same(all, want.results.slice(0, all.length))) assert.deepEqual(all, want.results.slice(0, all.length), told);
+}
 for (let round = 0; round < rounds; round++) {
   test(`history of seed ${firstSeed + round}`, async () => {
     const r = makeRandom(firstSeed + round), h = history(r);
@@ -185,6 +198,9 @@ for (let round = 0; round < rounds; round++) {
       if (kind !== 'breakdown') continue;
       if (want.results.length) assert.equal(answer.json.meta.total_rows, want.total, told);
       if (q.include.time_labels) assert.deepEqual(answer.json.meta.time_labels, want.labels, told);
+      const isLast = (q.offset ?? 0) + want.results.length >= want.total;
+      assert.equal(answer.json.meta.next_cursor === null, isLast, told);
+      if (!isLast && !q.offset) await pages(q, answer.json, told, h);
     }
   });
 }
