@@ -33,8 +33,8 @@ function vital(r) {
   return r.pick([null, { metric, value: '7' }, { metric, value: -1 }, ...Array(4).fill({ metric, value: r.below(2 * poor + 1) }), ...[0, good, good + 0.5, poor, poor + 1e-9].map((value) => ({ metric, value }))]);
 }
 const eventNames = ['pageview', 'pageview', 'pageview', 'signup', 'buy', 'Open'];
-function history(r) {
-  const [zone, text] = r.pick(places), day = Date.parse(text) / 86400e3, events = [];
+function history(r, isNow) {
+  const [zone, text] = r.pick(places), day = isNow ? model.dayOf(Date.now(), zone) : Date.parse(text) / 86400e3, events = [];
   const people = 1 + r.below(6);
   for (let i = 0; i < people; i++) {
     const visitor = r.chance(0.08) ? 0 : i + 1;
@@ -52,7 +52,7 @@ function history(r) {
     }
   }
   const visits = model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', 'News', '']), channel: r.pick(['Direct', 'Organic Search']) }));
-  return { zone, day, events, visits };
+  return { zone, day, events, visits, isNow };
 }
 
 // ---- questions ----
@@ -74,7 +74,9 @@ function filter(r, names, depth = 0) {
   return simple(r, names);
 }
 const instant = (ms) => new Date(ms).toISOString();
+const isInstants = (range) => (typeof range === 'string' ? range in model.minutes : range[0].length > 10);
 function dates(r, h) {
+  if (h.isNow && r.chance(0.8)) return r.pick(['day', '7d', '28d', '30d', '91d', 'month', '6mo', '12mo', 'year', 'all', 'all', '24h', '24h', '30m', 'realtime']);
   if (r.chance(0.25)) { const from = model.midnight(h.day + r.below(5) - 3, h.zone) + r.pick([0, 1, 5400e3, 12 * 3600e3]); return [instant(from), instant(from + r.pick([1, 3600e3, 36 * 3600e3, 86400e3]))]; }
   const first = h.day + r.below(6) - 4;
   return [first, first + r.below(7)].map(model.dayText);
@@ -87,13 +89,14 @@ function breakdownQuestion(r, h) {
   const q = common(r, h, names);
   if (r.chance(0.25)) q.goal = [simple(r, ['event', 'page', 'property:plan'])];
   q.dimensions = r.some(names, 0, 2);
-  if (r.chance(0.5)) q.dimensions.splice(r.below(q.dimensions.length + 1), 0, `time:${r.pick(['hour', 'day', 'day', 'week', 'month', 'year', ...(q.date_range[0].length > 10 ? ['minute'] : [])])}`);
+  if (r.chance(0.5)) q.dimensions.splice(r.below(q.dimensions.length + 1), 0, `time:${r.pick(['hour', 'day', 'day', 'week', 'month', 'year', ...(isInstants(q.date_range) ? ['minute'] : [])])}`);
   const metrics = ['visitors', 'users', 'visits', 'pageviews', 'events', 'views_per_visit', 'bounce_rate', 'visit_duration', 'engagement_time', 'scroll_depth', 'total_revenue', 'average_revenue', 'sum:property:value', 'avg:property:value', 'min:property:value', 'max:revenue', 'count:property:value', 'p50:property:value', 'p90:scroll_depth'];
   q.metrics = r.some([...metrics, ...(q.goal ? ['conversion_rate', 'group_conversion_rate'] : []), ...(q.dimensions.length ? ['percentage'] : [])], 1, 5);
   if (r.chance(0.3)) q.order_by = r.some([...q.metrics.filter((m) => !m.endsWith('_revenue')), ...q.dimensions], 1, 2).map((n) => [n, r.pick(['asc', 'desc'])]);
-  if (r.chance(0.3)) { q.limit = 1 + r.below(5); q.offset = r.below(3); }
+  if (r.chance(0.4)) { q.limit = 1 + r.below(4); if (r.chance(0.4)) q.offset = r.below(3); }
   q.include = { total_rows: true, ...(q.dimensions.some((d) => d.startsWith('time:')) ? { time_labels: true } : {}) };
-  if (r.chance(0.4)) q.include.compare = q.date_range[0].length > 10 ? 'previous_period' : r.pick(['previous_period', 'year_over_year', [h.day - 2, h.day].map(model.dayText)]);
+  if (r.chance(0.1)) q.filters = [[r.pick(['has_done', 'has_not_done']), simple(r, ['event', 'page', 'country', 'property:plan'])], ['is', 'source', ['Google', '']], ...(q.filters ?? [])]; // of each of the two ranges
+  if (r.chance(0.4) && q.date_range !== 'all') q.include.compare = isInstants(q.date_range) ? 'previous_period' : r.pick(['previous_period', 'year_over_year', [h.day - 2, h.day].map(model.dayText)]);
   return q;
 }
 function funnelQuestion(r, h) {
@@ -115,7 +118,7 @@ function periodsQuestion(r, h, report) {
   return { report, ...common(r, h, r.chance(0.2) ? columns : names), unit: r.pick(['day', 'day', 'week', 'month']), ...(r.chance(0.5) ? { goal: [simple(r, r.chance(0.2) ? columns : names)] } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}) };
 }
 function pathsQuestion(r, h, report) {
-  const names = ['event', 'page', 'country', 'property:plan'], nodes = r.pick(['page', 'event', 'both']), groups = r.pick([[], [], ['/a**'], ['/a/*', '/?'], ['/*', 'sig**']]);
+  const names = ['event', 'page', 'country', 'property:plan'], nodes = r.pick(['page', 'event', 'both']), groups = r.pick([[], [], ['/a**'], ['/a/*', '/B'], ['/*', 'sig**']]);
   const node = () => r.pick([...(nodes === 'event' ? [] : ['/', '/a', '/a/b']), ...(nodes === 'page' ? [] : ['signup', 'buy', 'pageview']), ...groups]);
   const from = node(), to = r.chance(0.3) ? from : node();
   return { report, ...common(r, h, r.chance(0.2) ? columns : names), nodes, steps: 2 + r.below(5), ...(r.chance(0.5) ? { within: r.pick(['visit', 'range']) } : {}), ...(r.chance(0.4) ? { window: r.pick([1, 60, 1800, 86400]) } : {}),
@@ -170,21 +173,49 @@ function same(got, want) {
   return [...keys].every((k) => same(got[k], want[k]));
 }
 
-for (let round = 0; round < rounds; round++) {
-  test(`history of seed ${firstSeed + round}`, async () => {
-    const r = makeRandom(firstSeed + round), h = history(r);
+/** From page to page by the cursor: together they are the whole. */
+async function pages(q, first, told, h) {
+  const all = [...first.results], want = model.breakdown(h, { ...q, limit: undefined });
+  for (let cursor = first.meta.next_cursor, n = 0; cursor && n < 12; n++) {
+    const { json, text } = await ask({ ...q, limit: q.limit + n, cursor });
+    assert.ok(json?.results?.length, `${told}: ${text}`);
+    assert.equal(json.meta.total_rows, want.total, told);
+    all.push(...json.results);
+    cursor = json.meta.next_cursor;
+    if (!cursor) assert.equal(all.length, want.total, told);
+  }
+  if (!same(all, want.results.slice(0, all.length))) assert.deepEqual(all, want.results.slice(0, all.length), told);
+}
+/** The moment between two that the answer was made at, by the range it says it is about. */
+function momentOf(q, h, answer, since, till) {
+  if (typeof q.date_range !== 'string') return since;
+  const seconds = Array.from({ length: Math.floor(till / 1000) - Math.floor(since / 1000) + 1 }, (_, i) => (Math.floor(since / 1000) + i) * 1000);
+  const is = (now) => { const { range } = model.rangesOf({ ...q, now }, h); return answer.query.date_range[0] === instant(range.from) && answer.query.date_range[1] === instant(range.to); };
+  const found = seconds.find(is);
+  assert.ok(found, `${q.date_range} ${q.timezone} is ${answer.query.date_range} between ${instant(since)} and ${instant(till)}`);
+  return found;
+}
+async function check(q, kind, h, told) {
+  const since = Date.now(), answer = await ask(shorten(q)), till = Date.now();
+  assert.equal(answer.status, 200, `${told}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);
+  assert.ok(answer.json, `${told}: ${answer.text}`);
+  const now = momentOf(q, h, answer.json, since, till), want = model[kind](h, { ...q, now });
+  if (!same(answer.json.results, want.results)) assert.deepEqual(answer.json.results, want.results, told);
+  if (kind !== 'breakdown') return;
+  if (want.results.length) assert.equal(answer.json.meta.total_rows, want.total, told);
+  if (q.include.time_labels) assert.deepEqual(answer.json.meta.time_labels, want.labels, told);
+  const isLast = (q.offset ?? 0) + want.results.length >= want.total;
+  assert.equal(answer.json.meta.next_cursor === null, isLast, told);
+  if (!isLast && !q.offset && typeof q.date_range !== 'string') await pages(q, answer.json, told, h);
+}
+// Every fourth history is of these days, and its questions are about "7d", "month", "all" …
+for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
+  test(`history of seed ${seed}`, async () => {
+    const r = makeRandom(seed), h = history(r, seed % 4 === 0);
     await load(h);
     for (let i = 0; i < questions; i++) {
       const kind = r.pick(often), q = kinds[kind](r, h, kind);
-      const answer = await ask(shorten(q));
-      const told = `seed ${firstSeed + round}, question ${i}: ${JSON.stringify(q)}`;
-      assert.equal(answer.status, 200, `${told}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);
-      assert.ok(answer.json, `${told}: ${answer.text}`);
-      const want = model[kind](h, q);
-      if (!same(answer.json.results, want.results)) assert.deepEqual(answer.json.results, want.results, told);
-      if (kind !== 'breakdown') continue;
-      if (want.results.length) assert.equal(answer.json.meta.total_rows, want.total, told);
-      if (q.include.time_labels) assert.deepEqual(answer.json.meta.time_labels, want.labels, told);
+      await check(q, kind, h, `seed ${seed}, question ${i}: ${JSON.stringify(q)}`);
     }
   });
 }

@@ -67,9 +67,20 @@ const rangeOfDays = (first, last, zone) => ({ first, last, from: midnight(first,
 const rangeOfInstants = (from, to, zone) => ({ from, to, first: dayOf(from, zone), last: dayOf(to - 1, zone) });
 const dayNumber = (text) => Date.parse(`${text}T00:00:00Z`) / DAY;
 const yearBefore = (day) => { const d = new Date(day * DAY), m = monthOf(day) - 12; return Math.min(dayOfMonth(m) + d.getUTCDate() - 1, dayOfMonth(m + 1) - 1); };
-export function rangesOf(q) {
-  const zone = q.timezone ?? 'UTC', isInstants = q.date_range[0].length > 10;
-  const range = isInstants ? rangeOfInstants(Date.parse(q.date_range[0]), Date.parse(q.date_range[1]), zone) : rangeOfDays(dayNumber(q.date_range[0]), dayNumber(q.date_range[1]), zone);
+const words = { day: 1, '7d': 7, '28d': 28, '30d': 30, '91d': 91 }, months = { month: 1, '6mo': 6, '12mo': 12 };
+export const minutes = { realtime: 5, '30m': 30, '24h': 24 * 60 };
+/** A word's range at the moment q.now (milliseconds): days up to today, or the minutes before the next full second. */
+function rangeOfWord(q, zone, data) {
+  const word = q.date_range, today = dayOf(q.now, zone), till = (Math.floor(q.now / 1000) + 1) * 1000;
+  if (minutes[word]) return rangeOfInstants(till - minutes[word] * 60e3, till, zone);
+  if (words[word]) return rangeOfDays(today - words[word] + 1, today, zone);
+  if (months[word]) return rangeOfDays(dayOfMonth(monthOf(today) - months[word] + 1), today, zone);
+  if (word === 'year') return rangeOfDays(dayOfMonth(Math.floor(monthOf(today) / 12) * 12), today, zone);
+  return rangeOfDays(Math.min(today, ...data.events.map((e) => dayOf(e.timestamp, zone))), today, zone);
+}
+export function rangesOf(q, data) {
+  const zone = q.timezone ?? 'UTC', isWord = typeof q.date_range === 'string', isInstants = isWord ? q.date_range in minutes : q.date_range[0].length > 10;
+  const range = isWord ? rangeOfWord(q, zone, data) : isInstants ? rangeOfInstants(Date.parse(q.date_range[0]), Date.parse(q.date_range[1]), zone) : rangeOfDays(dayNumber(q.date_range[0]), dayNumber(q.date_range[1]), zone);
   const compare = q.include?.compare;
   let other = null;
   if (Array.isArray(compare)) other = rangeOfDays(dayNumber(compare[0]), dayNumber(compare[1]), zone);
@@ -280,7 +291,7 @@ function groupsOf(data, q, range, zone, buckets, here) {
 
 const compareValues = (a, b) => (a === b ? 0 : a < b ? -1 : 1);
 export function breakdown(data, q) {
-  const { zone, range, other } = rangesOf(q);
+  const { zone, range, other } = rangesOf(q, data);
   const time = (q.dimensions ?? []).findIndex((d) => d.startsWith('time:')), unit = time >= 0 ? q.dimensions[time].slice(5) : null;
   const here = unit ? bucketsOf(range, unit, zone) : [], there = unit && other ? bucketsOf(other, unit, zone) : [];
   const groups = groupsOf(data, q, range, zone, here, here);
@@ -341,7 +352,7 @@ function furthest(list, q) {
   return { level, took };
 }
 export function funnel(data, q) {
-  const { range } = rangesOf(q), all = new Rows(data, q, range), byUser = q.count_by === 'users', n = q.steps.length;
+  const { range } = rangesOf(q, data), all = new Rows(data, q, range), byUser = q.count_by === 'users', n = q.steps.length;
   const rows = all.list(all.needsVisit ? 'both' : 'events').filter((r) => (byUser ? r.event.user_id : r.event.visitor));
   const actors = new Map(), groups = new Map();
   const bits = (list) => list.reduce((n2, x, i) => n2 + (x ? 2 ** i : 0), 0);
@@ -375,7 +386,7 @@ export function funnel(data, q) {
 
 // ---- retention ----
 export function retention(data, q) {
-  const { zone, range } = rangesOf(q), all = new Rows(data, q, range), unit = q.unit ?? 'day', isFirst = (q.type ?? 'first_time') === 'first_time';
+  const { zone, range } = rangesOf(q, data), all = new Rows(data, q, range), unit = q.unit ?? 'day', isFirst = (q.type ?? 'first_time') === 'first_time';
   const byUser = q.count_by === 'users', buckets = bucketsOf(range, unit, zone), periods = q.periods ?? 12;
   const actors = new Map();
   for (const r of all.list(all.needsVisit ? 'both' : 'events', { ever: isFirst })) {
@@ -407,7 +418,7 @@ function periodsOf(q, all, unit, zone, ever) {
   return [...actors.values()];
 }
 export function stickiness(data, q) {
-  const { zone, range } = rangesOf(q), unit = q.unit ?? 'day';
+  const { zone, range } = rangesOf(q, data), unit = q.unit ?? 'day';
   const sizes = periodsOf(q, new Rows(data, q, range), unit, zone, false).map((periods) => periods.size);
   return { results: bucketsOf(range, unit, zone).map((_, i) => {
     const count = sizes.filter((n) => n === i + 1).length;
@@ -415,7 +426,7 @@ export function stickiness(data, q) {
   }) };
 }
 export function lifecycle(data, q) {
-  const { zone, range } = rangesOf(q), unit = q.unit ?? 'day', actors = periodsOf(q, new Rows(data, q, range), unit, zone, true);
+  const { zone, range } = rangesOf(q, data), unit = q.unit ?? 'day', actors = periodsOf(q, new Rows(data, q, range), unit, zone, true);
   const before = (b) => (unit === 'day' ? b - 1 : unit === 'week' ? b - 7 : dayOfMonth(monthOf(b) - 1));
   return { results: bucketsOf(range, unit, zone).map((b) => {
     const count = (is) => actors.filter((p) => is(p.has(b), p.has(before(b)), [...p].some((x) => x < b))).length;
@@ -426,7 +437,7 @@ export function lifecycle(data, q) {
 // ---- paths ----
 const wildcard = (text) => new RegExp(`^${text.split('**').map((part) => part.split('*').map((x) => x.replace(/[^0-9A-Za-z]/g, (c) => `\\${c}`)).join('[^/]*')).join('.*')}$`, 's');
 export function paths(data, q) {
-  const { range } = rangesOf(q), all = new Rows(data, q, range), isVisit = (q.within ?? 'visit') === 'visit', steps = q.steps ?? 5, window = (q.window ?? Infinity) * 1000;
+  const { range } = rangesOf(q, data), all = new Rows(data, q, range), isVisit = (q.within ?? 'visit') === 'visit', steps = q.steps ?? 5, window = (q.window ?? Infinity) * 1000;
   const nodeOf = (e) => (q.nodes === 'event' || (q.nodes === 'both' && e.event !== 'pageview') ? e.event : e.event === 'pageview' ? e.page_path : '');
   const named = (node) => (q.groups ?? []).find((g) => wildcard(g).test(node)) ?? node;
   const ways = new Map();
@@ -469,7 +480,7 @@ export function paths(data, q) {
 // ---- web vitals ----
 const thresholds = { LCP: [2500, 4000], INP: [200, 500], CLS: [0.1, 0.25], FCP: [1800, 3000], TTFB: [800, 1800], FID: [100, 300] };
 export function vitals(data, q) {
-  const { zone, range } = rangesOf(q), all = new Rows(data, q, range), dims = q.dimensions ?? [], names = q.metrics?.length ? q.metrics : Object.keys(thresholds), groups = new Map();
+  const { zone, range } = rangesOf(q, data), all = new Rows(data, q, range), dims = q.dimensions ?? [], names = q.metrics?.length ? q.metrics : Object.keys(thresholds), groups = new Map();
   if (!dims.length) groups.set('[]', { key: [], values: [] });
   for (const row of all.list(all.needsVisit ? 'both' : 'events', { vitals: true })) {
     const metric = String(propertyOf(row.event, 'property:metric') ?? '').toUpperCase(), value = propertyOf(row.event, 'property:value');
@@ -508,7 +519,7 @@ const weights = {
   time_decay: (list, at) => { const raw = list.map((v) => 2 ** ((v.start - at) / (7 * DAY))); return raw.map((x) => x / sum(raw)); },
 };
 export function attribution(data, q) {
-  const { range } = rangesOf(q), dims = q.dimensions ?? [], all = new Rows(data, { ...q, dimensions: [] }, range), names = q.models?.length ? q.models : Object.keys(weights), groups = new Map();
+  const { range } = rangesOf(q, data), dims = q.dimensions ?? [], all = new Rows(data, { ...q, dimensions: [] }, range), names = q.models?.length ? q.models : Object.keys(weights), groups = new Map();
   const group = (key) => { const id = JSON.stringify(key); if (!groups.has(id)) groups.set(id, { key, models: Object.fromEntries(names.map((n) => [n, { conversions: 0, revenue: {} }])) }); return groups.get(id); };
   if (!dims.length) group([]);
   for (const { event } of all.list(all.needsVisit ? 'both' : 'events')) {

@@ -120,7 +120,7 @@ static bool parse(struct report *r, yyjson_val *root)
         !report_take_page(r, report_time_dim(r) ? REPORT_LIMIT_MAX : REPORT_LIMIT_DEFAULT))
         return false;
     default_order(r);
-    return true;
+    return report_take_cursor(r, json_get(root, "cursor"));
 }
 
 /* ---- the answer ---- */
@@ -140,11 +140,12 @@ static void add_metrics(const struct report *r, yyjson_val *row, uint32_t first,
     buf_add_char(body, ']');
 }
 
-/* [dimensions…, metrics…, the other range's…, rows in all] */
+/* [dimensions…, metrics…, the other range's…, rows in all, keys] */
 static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
     bool is_compared = r->range.compare != COMPARE_NONE;
-    uint32_t width = r->dim_count + r->metric_count * (is_compared ? 2 : 1) + r->has_total;
+    uint32_t width =
+        r->dim_count + r->metric_count * (is_compared ? 2 : 1) + r->has_total + r->is_paged;
     if (!yyjson_is_arr(row) || yyjson_arr_size(row) != width)
         return report_bad_shape(err);
     report_add_dims(r, row, body);
@@ -172,7 +173,7 @@ static void add_resolved(const struct report *r, struct buf *body)
 }
 
 static const char *const members[] = {"metrics", "dimensions", "goal", NULL};
-static const char *const resolved[] = {"order_by", "limit", "offset", NULL};
+static const char *const resolved[] = {"order_by", "limit", "offset", "cursor", NULL};
 const struct report_kind report_kind_breakdown = {.name = "breakdown",
                                                   .members = members,
                                                   .resolved = resolved,

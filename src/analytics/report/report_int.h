@@ -25,6 +25,7 @@ enum {
     REPORT_PATH_MAX = 6,            /* names in "property:a.b.c" */
     REPORT_NAME_BYTES_MAX = 200,
     REPORT_MEMBERS_MAX = 30, /* that a kind knows */
+    REPORT_KEYS_MAX = REPORT_ORDERS_MAX + REPORT_DIMENSIONS_MAX,
     REPORT_LIMIT_DEFAULT = 1000,
     REPORT_LIMIT_MAX = 10000,
     REPORT_OFFSET_MAX = 1000000,
@@ -199,7 +200,11 @@ struct report {
     uint32_t order_count;
     uint32_t limit, offset;
     bool has_time_labels, has_total, has_sql;
-    yyjson_val *root; /* as it came, for the answer */
+    bool is_paged;                   /* the statement gives one row more and the keys of each */
+    bool is_continued;               /* behind the row with these keys: */
+    uint32_t after[REPORT_KEYS_MAX]; /* parameters; REPORT_PARAMS_MAX: null */
+    yyjson_val *root;                /* as it came, for the answer */
+    size_t body_bytes;
     /* bound */
     struct store_param params[REPORT_PARAMS_MAX];
     uint32_t param_count;
@@ -343,7 +348,19 @@ const char *report_actor(const struct report *r); /* the column: visitor, user_i
 /* "visitor != 0" …: there is one. */
 const char *report_has_actor(const struct report *r);
 
+/* ---- the next page (report_cursor.c) ---- */
+/* Behind orders, dimensions and offset. */
+bool report_take_cursor(struct report *r, yyjson_val *v);
+/* A further column, what the row is ordered by; " WHERE …", what comes behind the cursor. */
+void report_keys_sql(const struct report *r, struct buf *out);
+void report_after_sql(const struct report *r, struct buf *out);
+/* keys: of the last row. In the report's arena. */
+enum rc report_cursor_make(const struct report *r, yyjson_val *keys, struct slice *ret_cursor,
+                           struct err *err) MUST_CHECK;
+
 /* ---- answers ---- */
+/* A member as it was sent, compact, in the report's arena; empty if it was not. */
+struct slice report_as_sent(const struct report *r, const char *name);
 /* A value of the store as it stands: number, null, text; an array of such. */
 void report_add_value(struct buf *body, yyjson_val *v);
 /* {"dimensions":[…], of the values that a row begins with; the object stays open. */
@@ -352,9 +369,13 @@ void report_add_dims(const struct report *r, yyjson_val *row, struct buf *body);
 enum rc report_add_members(struct buf *body, yyjson_val *row, const char *const *names,
                            uint32_t count, struct err *err) MUST_CHECK;
 enum rc report_bad_shape(struct err *err) MUST_CHECK;
-/* "results":[…]; *ret_total: rows without limit, if that was asked. */
+struct report_more {
+    int64_t total;       /* rows without limit, if that was asked */
+    struct slice cursor; /* of the next page; empty if there is none */
+};
+/* "results":[…] */
 enum rc report_results_shape(const struct report *r, struct slice result, struct buf *body,
-                             int64_t *ret_total, struct err *err) MUST_CHECK;
+                             struct report_more *ret_more, struct err *err) MUST_CHECK;
 /* "results" (a JSON array) as CSV: a first line with names, then a line for each. */
 enum rc report_csv(const struct report *r, struct slice results, struct buf *out,
                    struct err *err) MUST_CHECK;

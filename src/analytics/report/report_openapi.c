@@ -29,7 +29,7 @@
 #define BREAKDOWN                                                                      \
     "{\"title\":\"breakdown\",\"required\":[\"metrics\"],\"properties\":{\"report\":{" \
     "\"const\":\"breakdown\"},\"metrics\":" NAMES "," DIMENSIONS ",\"goal\":" FILTERS  \
-    ",\"order_by\":{\"type\":\"array\",\"items\":" NAMES "}," PAGE "}}"
+    ",\"order_by\":{\"type\":\"array\",\"items\":" NAMES "},\"cursor\":" TEXT "," PAGE "}}"
 #define FUNNEL                                                                                   \
     KIND("funnel", ",\"steps\"",                                                                 \
          "\"steps\":{\"type\":\"array\",\"minItems\":2,\"maxItems\":20,\"items\":{\"type\":"     \

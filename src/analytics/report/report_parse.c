@@ -440,8 +440,11 @@ bool report_parse(struct report *r, struct arena *arena, struct slice body,
                   const struct stored_lookup *lookup)
 {
     struct err err = ERR_INIT;
-    *r = (struct report){
-        .arena = arena, .lookup = lookup, .err = ERR_INIT, .limit = REPORT_LIMIT_MAX};
+    *r = (struct report){.arena = arena,
+                         .lookup = lookup,
+                         .err = ERR_INIT,
+                         .body_bytes = body.len,
+                         .limit = REPORT_LIMIT_MAX};
     if (json_parse(arena, body, &r->root, &err) != RC_OK)
         return report_fail(r, NULL, "is no JSON: %s", err.text);
     if (!yyjson_is_obj(r->root))

@@ -601,7 +601,10 @@ static bool parse(struct query_call *call, const struct stored_lookup *lookup)
         (void)err_set(&r->err, RC_INVALID, "The question is too large");
         return false;
     }
-    return report_parse(r, arena, question, lookup);
+    if (!report_parse(r, arena, question, lookup))
+        return false;
+    r->is_paged = false; /* theirs has no cursor */
+    return true;
 }
 
 void query_plausible(struct ctx *ctx, void *service, struct api_request *req)

@@ -69,7 +69,7 @@ static enum rc next(struct query_call *call, struct slice result, bool *ret_has_
     switch (run->stage++) {
     case STAGE_RANGE:
         TRY(report_range_read(&run->report, result, err));
-        report_bind_i64(&run->report, "limit", run->report.limit);
+        report_bind_i64(&run->report, "limit", run->report.limit + run->report.is_paged);
         report_bind_i64(&run->report, "offset", run->report.offset);
         pass_params(call, run);
         if (run->report.has_time_labels) {
@@ -125,9 +125,9 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
                      struct err *err)
 {
     const struct report_run *run = call->user;
-    int64_t total;
+    struct report_more more;
     buf_add_char(body, '{');
-    TRY(report_results_shape(&run->report, result, body, &total, err));
+    TRY(report_results_shape(&run->report, result, body, &more, err));
     buf_add_str(body, ",\"meta\":{");
     const char *between = "";
     if (run->report.has_time_labels) {
@@ -135,7 +135,15 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
         between = ",";
     }
     if (run->report.has_total) {
-        buf_addf(body, "%s\"total_rows\":%lld", between, (long long)total);
+        buf_addf(body, "%s\"total_rows\":%lld", between, (long long)more.total);
+        between = ",";
+    }
+    if (run->report.is_paged) {
+        buf_addf(body, "%s\"next_cursor\":", between);
+        if (more.cursor.len)
+            buf_add_json(body, more.cursor);
+        else
+            buf_add_str(body, "null");
         between = ",";
     }
     if (run->report.has_sql) {
@@ -153,9 +161,9 @@ static enum rc shape_csv(struct query_call *call, struct slice result, struct bu
 {
     const struct report_run *run = call->user;
     CLEANUP(buf_done) struct buf json;
-    int64_t total;
+    struct report_more more;
     buf_init(&json, call->query->cfg.answer_bytes_max);
-    TRY(report_results_shape(&run->report, result, &json, &total, err));
+    TRY(report_results_shape(&run->report, result, &json, &more, err));
     ENSURE(buf_ok(&json), err_set(err, RC_LIMIT, "the answer is too large: ask for fewer rows"));
     call->content_type = "text/csv; charset=utf-8; header=present";
     return report_csv(&run->report, slice_sub(buf_slice(&json), strlen("\"results\":")), body, err);

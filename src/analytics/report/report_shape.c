@@ -44,30 +44,33 @@ void report_add_dims(const struct report *r, yyjson_val *row, struct buf *body)
 }
 
 static enum rc add_rows(const struct report *r, struct slice result, struct arena *scratch,
-                        struct buf *body, int64_t *ret_total, struct err *err)
+                        struct buf *body, struct report_more *more, struct err *err)
 {
     struct slice line;
-    yyjson_val *row;
+    yyjson_val *row = NULL;
     for (uint32_t n = 0; json_line_next(&result, &line); n++) {
+        if (r->is_paged && n == r->limit) /* there is a further page; row is still the last one */
+            return report_cursor_make(r, yyjson_arr_get_last(row), &more->cursor, err);
         arena_reset(scratch);
         TRY(json_parse(scratch, line, &row, err));
         if (n)
             buf_add_char(body, ',');
         TRY(r->kind->row(r, row, body, err));
-        if (r->has_total && !json_to_i64(yyjson_arr_get_last(row), ret_total))
+        size_t total = yyjson_arr_size(row) - 1 - r->is_paged;
+        if (r->has_total && !json_to_i64(yyjson_arr_get(row, total), &more->total))
             return report_bad_shape(err);
     }
     return RC_OK;
 }
 
 enum rc report_results_shape(const struct report *r, struct slice result, struct buf *body,
-                             int64_t *ret_total, struct err *err)
+                             struct report_more *ret_more, struct err *err)
 {
     struct arena scratch;
     arena_init(&scratch, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
-    *ret_total = 0;
+    *ret_more = (struct report_more){.total = 0};
     buf_add_str(body, "\"results\":[");
-    enum rc rc = add_rows(r, result, &scratch, body, ret_total, err);
+    enum rc rc = add_rows(r, result, &scratch, body, ret_more, err);
     buf_add_char(body, ']');
     arena_done(&scratch);
     return rc;
@@ -81,18 +84,23 @@ static void add_instants(struct buf *body, const char *name, unix_ms from, unix_
     buf_addf(body, "\"%s\"]", time_format(to, text));
 }
 
-/* What the client sent, compact. */
-static void add_as_sent(const struct report *r, struct buf *body, const char *name)
+struct slice report_as_sent(const struct report *r, const char *name)
 {
     yyjson_val *v = json_get(r->root, name);
-    char *space = v ? arena_alloc(r->arena, REPORT_BODY_BYTES_MAX) : NULL;
+    char *space = v ? arena_alloc(r->arena, r->body_bytes) : NULL;
     if (!space)
-        return;
-    struct json_out out = {.p = space, .end = space + REPORT_BODY_BYTES_MAX};
+        return SLICE_EMPTY;
+    struct json_out out = {.p = space, .end = space + r->body_bytes};
     if (json_write(&out, v, NULL, r->arena) != JSON_FINE || out.is_full)
-        return;
-    buf_addf(body, ",\"%s\":", name);
-    buf_add(body, space, (size_t)(out.p - space));
+        return SLICE_EMPTY;
+    return slice_of(space, (size_t)(out.p - space));
+}
+
+static void add_as_sent(const struct report *r, struct buf *body, const char *name)
+{
+    struct slice text = report_as_sent(r, name);
+    if (text.len)
+        buf_addf(body, ",\"%s\":%.*s", name, SLICE_ARG(text));
 }
 
 static void add_all_as_sent(const struct report *r, struct buf *body, const char *const *names)

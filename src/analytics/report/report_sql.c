@@ -365,7 +365,9 @@ static void add_columns(const struct report *r, struct buf *out)
     for (uint32_t i = 0; i < r->metric_count && r->range.compare != COMPARE_NONE; i++)
         buf_addf(out, ", o%u", i);
     if (r->has_total)
-        buf_add_str(out, ", count() OVER ()");
+        buf_add_str(out, ", total");
+    if (r->is_paged)
+        report_keys_sql(r, out);
 }
 
 static void add_order(const struct report *r, struct buf *out)
@@ -393,6 +395,8 @@ void report_breakdown_sql(const struct report *r, struct buf *out)
         add_value(r, out, i, is_merged, 0);
     for (uint32_t i = 0; i < r->metric_count && is_compared; i++)
         add_value(r, out, i, is_merged, 1);
+    if (r->has_total)
+        buf_add_str(out, ", count() OVER () AS total");
     buf_add_str(out, " FROM (");
     buf_add_slice(out, buf_slice(&parts));
     buf_add_char(out, ')');
@@ -401,6 +405,7 @@ void report_breakdown_sql(const struct report *r, struct buf *out)
     if (is_compared && r->dim_count)
         buf_add_str(out, " HAVING countIf(period = 0) > 0");
     buf_add_char(out, ')');
+    report_after_sql(r, out);
     add_order(r, out);
     buf_add_str(out, " LIMIT {limit:UInt32} OFFSET {offset:UInt32}");
     if (!buf_ok(&parts))

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "analytics/report/report_int.h"
+#include "codec/base64.h"
 
 static struct arena arena;
 static struct report report;
@@ -255,6 +256,77 @@ static void a_text_of_the_client_is_bound_and_never_sql(void **state)
     }
 }
 
+static bool parse_after(const char *question, const char *keys)
+{
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, 4096);
+    buf_addf(&body, "{%s,\"cursor\":\"", question);
+    base64_encode(&body, BASE64_URL, slice_str(keys));
+    buf_add_str(&body, "\"}");
+    return parse(buf_cstr(&body));
+}
+
+static const char *cursor_of(const char *question, const char *keys)
+{
+    static char cursor[1000];
+    struct err err = ERR_INIT;
+    struct slice made;
+    yyjson_val *list;
+    assert_true(parse(question));
+    assert_int_equal(json_parse(&arena, slice_str(keys), &list, &err), RC_OK);
+    assert_int_equal(report_cursor_make(&report, list, &made, &err), RC_OK);
+    snprintf(cursor, sizeof(cursor), "%.*s", SLICE_ARG(made));
+    return cursor;
+}
+
+#define Q M ",\"dimensions\":[\"page\"]"
+/* What the cursor of one question says is bound for the next page of the same question only. */
+static void a_cursor_belongs_to_its_question(void **state)
+{
+    (void)state;
+    char body[2000];
+    const char *cursor = cursor_of("{" Q "}", "[\"4611686018427387904\",\"/x' OR 1=1\"]");
+    snprintf(body, sizeof(body), "{" Q ",\"limit\":7,\"cursor\":\"%s\"}", cursor);
+    assert_true(parse(body));
+    assert_true(report.is_continued);
+    assert_true(slice_eq_str(report.params[report.after[1]].value, "/x' OR 1=1"));
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, 1 << 20);
+    report_main_sql(&report, &sql);
+    assert_null(strstr(buf_cstr(&sql), "OR 1=1"));
+    assert_non_null(strstr(buf_cstr(&sql), " WHERE 0 OR (ifNull(toFloat64(m0) < "));
+
+    snprintf(body, sizeof(body), "{" Q ",\"bots\":\"only\",\"cursor\":\"%s\"}", cursor);
+    assert_false(parse(body));
+    assert_non_null(strstr(report.err.text, "/cursor: belongs to another question"));
+    snprintf(body, sizeof(body), "{" Q ",\"offset\":1,\"cursor\":\"%s\"}", cursor);
+    assert_false(parse(body));
+    assert_non_null(strstr(report.err.text, "not both"));
+}
+
+static void a_cursor_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"", "7", "[]", "[7]", "[\"0123456789abcdef\"]", "{", "null"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_false(parse_after(Q, bad[i]));
+        if (strncmp(report.err.text, "/cursor: ", 9) != 0)
+            fail_msg("%s: %s", bad[i], report.err.text);
+    }
+    assert_false(parse("{" Q ",\"cursor\":\"*\"}"));
+    assert_false(parse("{" Q ",\"cursor\":7}"));
+    /* The right hash, the wrong keys: too few, too many, no number, null where there is none. */
+    static const char *const keys[] = {
+        "[]",           "[\"1\"]",   "[\"1\",\"/\",\"/\"]", "[\"x\",\"/\"]",
+        "[\"1\",null]", "[1,\"/\"]", "[\"-1\",\"/\"]"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        char body[2000];
+        snprintf(body, sizeof(body), "{" Q ",\"cursor\":\"%s\"}", cursor_of("{" Q "}", keys[i]));
+        assert_false(parse(body));
+        assert_non_null(strstr(report.err.text, "/cursor: give back"));
+    }
+}
+
 /* A dot in front of which a backslash stands belongs to the name. */
 static void a_property_is_a_path(void **state)
 {
@@ -318,6 +390,8 @@ int main(void)
         cmocka_unit_test(a_question_has_a_size),
         cmocka_unit_test(a_text_of_the_client_is_bound_and_never_sql),
         cmocka_unit_test(a_property_is_a_path),
+        cmocka_unit_test(a_cursor_belongs_to_its_question),
+        cmocka_unit_test(a_cursor_that_is_none_is_refused),
         cmocka_unit_test(a_group_of_pages_is_a_pattern),
         cmocka_unit_test(the_range_of_the_store_becomes_parameters),
     };
