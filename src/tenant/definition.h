@@ -47,6 +47,19 @@ enum rc tenant_definition_create(struct ctx *ctx, struct tenant *t, enum tenant_
 enum rc tenant_definition_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                                  const struct tenant_definitions *where, struct slice id,
                                  int64_t version, struct slice object, struct err *err) MUST_CHECK;
+/* A cohort of the people in a list: ids with U+0000 between, count of them. */
+struct tenant_people {
+    bool by_user;
+    uint32_t count;
+    struct slice ids;
+};
+enum rc tenant_cohort_create(struct ctx *ctx, struct tenant *t,
+                             const struct tenant_definitions *where, struct slice name,
+                             const struct tenant_people *people, struct uuid *ret_id,
+                             struct err *err) MUST_CHECK;
+/* The ids of a list. RC_NOTFOUND. */
+enum rc tenant_cohort_people(struct state *s, struct slice project, struct slice list,
+                             struct buf *out, struct err *err) MUST_CHECK;
 enum rc tenant_definition_remove(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                                  const struct tenant_definitions *where, struct slice id,
                                  int64_t version, struct err *err) MUST_CHECK;

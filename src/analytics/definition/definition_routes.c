@@ -3,20 +3,22 @@
 
 #include "base/must.h"
 
-enum { BODY_BYTES_MAX = DEFINITION_JSON_MAX + 4096 };
+enum { BODY_BYTES_MAX = DEFINITION_LIST_BYTES_MAX + (1 << 20) };
 
 static const struct definition_kind goal = {TENANT_GOAL, STORED_GOAL, {"name", "filters"}},
-                                    segment = {TENANT_SEGMENT, STORED_SEGMENT, {"name", "filters"}};
+                                    segment = {TENANT_SEGMENT, STORED_SEGMENT, {"name", "filters"}},
+                                    cohort = {TENANT_COHORT, STORED_COHORT, {"name"}};
 
 /* One of each verb for a kind. */
-#define OPS(kind)                                                                              \
-    static const struct definition_op kind##_list = {&(kind), definition_list, 200, false},    \
-                                      kind##_create = {&(kind), definition_create, 201, true}, \
-                                      kind##_show = {&(kind), definition_show, 200, false},    \
-                                      kind##_update = {&(kind), definition_update, 200, true}, \
+#define OPS(kind, create, update)                                                           \
+    static const struct definition_op kind##_list = {&(kind), definition_list, 200, false}, \
+                                      kind##_create = {&(kind), create, 201, true},         \
+                                      kind##_show = {&(kind), definition_show, 200, false}, \
+                                      kind##_update = {&(kind), update, 200, true},         \
                                       kind##_remove = {&(kind), definition_remove, 204, false}
-OPS(goal);
-OPS(segment);
+OPS(goal, definition_create, definition_update);
+OPS(segment, definition_create, definition_update);
+OPS(cohort, definition_create_cohort, definition_update_cohort);
 
 /* ---- OpenAPI ---- */
 #define PARAMETER(name) \
@@ -40,6 +42,11 @@ OPS(segment);
 #define SEGMENT                                                                        \
     "\"name\":" TEXT ",\"filters\":" FILTERS ",\"visibility\":{\"enum\":[\"project\"," \
     "\"personal\"]}"
+
+#define COHORT                                                                                     \
+    "\"name\":" TEXT ",\"count_by\":{\"enum\":[\"visitors\",\"users\"]},\"conditions\":{\"type\":" \
+    "\"array\",\"items\":{\"type\":\"object\"}},\"members\":{\"type\":\"array\",\"items\":" TEXT   \
+    "}"
 
 #define ROUTE(method_, path, needs, op, bytes, text)                                        \
     {                                                                                       \
@@ -66,5 +73,6 @@ const struct api_route definition_routes[] = {
     ROUTES(goal, "goals", "goalId", "Goal", "Goals", GOAL, "\"name\",\"filters\""),
     ROUTES(segment, "segments", "segmentId", "Segment", "Segments", SEGMENT,
            "\"name\",\"filters\""),
+    ROUTES(cohort, "cohorts", "cohortId", "Cohort", "Cohorts", COHORT, "\"name\""),
 };
 const uint32_t definition_route_count = COUNT_OF(definition_routes);

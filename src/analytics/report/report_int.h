@@ -25,6 +25,7 @@ enum {
     REPORT_PATH_MAX = 6,            /* names in "property:a.b.c" */
     REPORT_NAME_BYTES_MAX = 200,
     REPORT_MEMBERS_MAX = 30, /* that a kind knows */
+    REPORT_LISTS_MAX = 8,    /* of people, in one question */
     REPORT_LIMIT_DEFAULT = 1000,
     REPORT_LIMIT_MAX = 10000,
     REPORT_OFFSET_MAX = 1000000,
@@ -103,6 +104,7 @@ enum report_op {
     OP_HAS_DONE,
     OP_HAS_NOT_DONE,
     OP_SEGMENT, /* as it is read; becomes OP_AND */
+    OP_COHORT,
     OP_IS,
     OP_IS_NOT,
     OP_CONTAINS,
@@ -117,12 +119,15 @@ enum report_op {
     OP_LESS_OR_EQUAL,
     OP_COUNT,
 };
+struct report_cohort;
+struct report_sql;
 struct report_filter {
     enum report_op op;
     struct report_dim dim;
     uint32_t param_first, param_count; /* one array, or one per pattern */
     bool ignores_case;
     struct report_filter *children, *next;
+    struct report_cohort *cohort; /* OP_COHORT */
 };
 
 /* ---- the question ---- */
@@ -177,11 +182,18 @@ struct report_worth {
     struct report_dim number; /* a property */
     uint32_t currency;        /* parameter */
 };
+struct report_list_used { /* a list of people of a cohort */
+    struct slice id;
+    int64_t size;
+};
 struct report {
     struct arena *arena;
     const struct stored_lookup *lookup; /* NULL: nothing can be looked up here */
     bool needs_lookup;                  /* and so it was refused */
-    struct err err;                     /* why the question was refused */
+    bool is_in_cohort;                  /* what is read at the moment */
+    struct report_list_used lists[REPORT_LISTS_MAX];
+    uint32_t list_count;
+    struct err err; /* why the question was refused */
     const struct report_kind *kind;
     void *own; /* what the kind has read: a struct of its file */
     struct report_metric metrics[REPORT_METRICS_MAX];
@@ -239,6 +251,9 @@ bool report_take_dim(struct report *r, const struct report_at *at, yyjson_val *v
 bool report_take_filters(struct report *r, const struct report_at *at, yyjson_val *v,
                          struct report_filter **ret_filter);
 bool report_take_range(struct report *r, yyjson_val *root);
+/* Two days (texts), or two instants. */
+bool report_take_pair(struct report *r, const struct report_at *at, yyjson_val *v,
+                      bool *ret_is_instants, struct slice days[2], unix_ms times[2]);
 bool report_take_compare(struct report *r, const struct report_at *at, yyjson_val *v);
 /* The same inside of others, at a depth of the tree: at least one. */
 bool report_take_filter_list(struct report *r, const struct report_at *at, yyjson_val *list,
@@ -259,6 +274,16 @@ bool report_find_stored(struct report *r, const struct report_at *at, yyjson_val
 bool report_take_goal(struct report *r, const struct report_at *at, yyjson_val *v);
 bool report_take_stored_goal(struct report *r, const struct report_at *at, yyjson_val *v,
                              struct report_filter **ret_filter);
+bool report_take_cohort(struct report *r, const struct report_at *at, yyjson_val *v,
+                        struct report_filter *f);
+/* The object of a cohort as its GET shows it. */
+bool report_read_cohort(struct report *r, const struct report_at *at, yyjson_val *object,
+                        struct report_cohort **ret);
+/* "(visitor != 0 AND …)": of a row of any source, whether who did it is in the cohort. */
+void report_cohort_sql(const struct report_sql *s, const struct report_cohort *c);
+/* Those in it as `actor`, in order: {limit:UInt32} of them behind {after}. */
+void report_members_sql(const struct report *r, const struct report_cohort *c, struct buf *out);
+bool report_cohort_by_user(const struct report_cohort *c);
 bool report_take_segment(struct report *r, const struct report_at *at, yyjson_val *v,
                          uint32_t depth, struct report_filter *f);
 
@@ -360,6 +385,11 @@ enum rc report_csv(const struct report *r, struct slice results, struct buf *out
                    struct err *err) MUST_CHECK;
 void report_query_shape(const struct report *r, struct buf *body); /* "query":{…}, resolved */
 
+void query_cohort_members(struct ctx *ctx, void *service, struct api_request *req);
+void query_cohort_count(struct ctx *ctx, void *service, struct api_request *req);
+void query_cohort_snapshot(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_cohort_members[], query_openapi_cohort_count[],
+    query_openapi_cohort_snapshot[];
 void query_report(struct ctx *ctx, void *service, struct api_request *req);
 void query_report_sql(struct ctx *ctx, void *service, struct api_request *req);
 void query_plausible(struct ctx *ctx, void *service, struct api_request *req);

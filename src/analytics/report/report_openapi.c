@@ -114,6 +114,27 @@ const char query_openapi_report_sql[] =
         "\"statements\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"parameters\":{"
         "\"type\":\"object\"}}}") "," PROBLEMS "}}";
 
+#define PARAMETER(name, in, is_needed)                                                          \
+    "{\"name\":\"" name "\",\"in\":\"" in "\",\"required\":" is_needed ",\"schema\":{\"type\":" \
+    "\"string\"}}"
+#define COHORT                                               \
+    "\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER( \
+        "projectId", "path", "true") "," PARAMETER("cohortId", "path", "true")
+#define OBJECT "{\"type\":\"object\"}"
+const char query_openapi_cohort_members[] =
+    "{\"operationId\":\"listCohortMembers\",\"summary\":\"Who is in a cohort now\"," COHORT
+    "," PARAMETER("limit", "query", "false") "," PARAMETER(
+        "cursor", "query", "false") "],\"responses\":{" OK(OBJECT) "," PROBLEMS "}}";
+const char query_openapi_cohort_count[] =
+    "{\"operationId\":\"countCohort\",\"summary\":\"How many are in a cohort now\"," COHORT
+    "],\"responses\":{" OK(OBJECT) "," PROBLEMS "}}";
+const char query_openapi_cohort_snapshot[] =
+    "{\"operationId\":\"snapshotCohort\",\"summary\":\"Keep who is in a cohort now, as a cohort of "
+    "its own\"," COHORT "],\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
+    "\"schema\":{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{\"name\":{\"type\":"
+    "\"string\"}}}}}},\"responses\":{\"201\":{\"description\":\"Kept\",\"content\":{"
+    "\"application/json\":{\"schema\":" OBJECT "}}}," PROBLEMS "}}";
+
 #define ERROR(code, text)                   \
     "\"" code "\":{\"description\":\"" text \
     "\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}"

@@ -148,11 +148,19 @@ static bool check_goal(struct report *r, yyjson_val *object)
     return check_filters(r, object) && take_revenue(r, &at, json_get(object, "revenue"), &r->worth);
 }
 
+static bool check_cohort(struct report *r, yyjson_val *object)
+{
+    struct report_cohort *cohort;
+    return !json_get(object, "conditions") || report_read_cohort(r, NULL, object, &cohort);
+}
+
 enum rc stored_check(enum stored_kind kind, yyjson_val *object, const struct stored_lookup *lookup,
                      struct arena *arena, struct err *err)
 {
-    static bool (*const checks[STORED_KINDS])(struct report *, yyjson_val *) = {
-        [STORED_GOAL] = check_goal, [STORED_SEGMENT] = check_filters};
+    static bool (*const checks[STORED_KINDS])(struct report *,
+                                              yyjson_val *) = {[STORED_GOAL] = check_goal,
+                                                               [STORED_SEGMENT] = check_filters,
+                                                               [STORED_COHORT] = check_cohort};
     struct report *r = arena_zalloc(arena, sizeof(*r));
     ENSURE(r, err_set(err, RC_NOMEM, "no memory for this request"));
     r->arena = arena;
