@@ -104,6 +104,14 @@ enum rc tenant_definition_find(struct state *s, enum tenant_entity entity,
                     id_or_name, out, err);
 }
 
+static void end_list(const struct entity_rows *rows, struct buf *out)
+{
+    if (rows->is_more)
+        buf_addf(out, "],\"next\":\"%s\"}", rows->last);
+    else
+        buf_add_str(out, "],\"next\":null}");
+}
+
 enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
                                const struct tenant_definitions *where, struct slice after,
                                struct buf *out, struct err *err)
@@ -113,10 +121,28 @@ enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
     snprintf(more, sizeof(more), " AND id > ?3 ORDER BY id LIMIT %d", LIST_ITEMS_MAX + 1);
     buf_add_str(out, "{\"data\":[");
     TRY(read_rows(s, entity, where, more, after, &rows, err));
-    if (rows.is_more)
-        buf_addf(out, "],\"next\":\"%s\"}", rows.last);
-    else
-        buf_add_str(out, "],\"next\":null}");
+    end_list(&rows, out);
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
+}
+
+enum rc tenant_annotation_list(struct state *s, const struct tenant_definitions *where,
+                               struct slice first, struct slice last, struct slice after,
+                               struct buf *out, struct err *err)
+{
+    struct entity_rows rows = {
+        .entity = &tenant_entities[TENANT_ANNOTATION], .out = out, .limit = LIST_ITEMS_MAX};
+    CLEANUP(buf_done) struct buf sql;
+    entity_select(rows.entity, &sql);
+    buf_addf(&sql,
+             "project_id = ?1 AND id > ?2 AND at >= ?3 AND (?4 = '' OR substr(at, 1, 10) <= ?4) "
+             "ORDER BY id LIMIT %d",
+             LIST_ITEMS_MAX + 1);
+    buf_add_str(out, "{\"data\":[");
+    TRY(state_run(s, buf_cstr(&sql),
+                  (struct state_value[]){STATE_SLICE(where->project), STATE_SLICE(after),
+                                         STATE_SLICE(first), STATE_SLICE(last)},
+                  4, entity_add_row, &rows, err));
+    end_list(&rows, out);
     return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
 }
 

@@ -33,6 +33,10 @@ enum rc tenant_definition_find(struct state *s, enum tenant_entity entity,
 enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
                                const struct tenant_definitions *where, struct slice after,
                                struct buf *out, struct err *err) MUST_CHECK;
+/* Annotations alone, of these days (both included, of UTC; empty: from the first, to the last). */
+enum rc tenant_annotation_list(struct state *s, const struct tenant_definitions *where,
+                               struct slice first, struct slice last, struct slice after,
+                               struct buf *out, struct err *err) MUST_CHECK;
 /* The same, all of them: "[…]". */
 enum rc tenant_definition_all(struct state *s, enum tenant_entity entity,
                               const struct tenant_definitions *where, struct buf *out,

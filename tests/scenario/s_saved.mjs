@@ -300,6 +300,53 @@ test('a list is as long as it may be, and the store gets its copy again', async 
   await refused(400, /there is no cohort/, 'POST', `${P}/query`, { as: analyst, body: { metrics: ['visitors'], date_range: '7d', filters: [['cohort', list.id]] } });
 });
 
+test('annotations stand at days or moments, and are listed by day', async () => {
+  const at = async (when, text, more = {}) => (await make('annotations', { at: when, text, ...more })).id;
+  const a = await at('2026-03-01', 'launch', { kind: 'release', colour: '#2f80ed' }), b = await at('2026-03-02T00:30:00+01:00', 'outage'), c = await at('2026-03-02', 'mended');
+  const list = async (query) => (await client.must(200, 'GET', `${P}/annotations${query}`, { as: viewer })).data.map((x) => x.text);
+  assert.deepEqual(await list(''), ['launch', 'outage', 'mended']);
+  assert.deepEqual(await list('?from=2026-03-01&to=2026-03-01'), ['launch', 'outage'], '23:30 of the first, in UTC');
+  assert.deepEqual([await list('?from=2026-03-02'), await list('?to=2026-02-28'), await list(`?after=${b}`)], [['mended'], [], ['mended']]);
+  const shown = await client.must(200, 'GET', `${P}/annotations/${b}`, { as: viewer });
+  assert.deepEqual([shown.at, shown.kind, shown.colour, shown.version], ['2026-03-01T23:30:00.000Z', '', '', 1]);
+  assert.equal((await client.must(200, 'PATCH', `${P}/annotations/${c}`, { as: analyst, body: { text: 'really mended' } })).text, 'really mended');
+  for (const [body, part] of [[{ text: 'x' }, /^\/at: it is needed/], [{ at: 'yesterday', text: 'x' }, /"at" must be a day/], [{ at: '2026-02-30', text: 'x' }, /"at"/], [{ at: '2026-03-01', text: '' }, /"text"/], [{ at: '2026-03-01', text: 'x', colour: 'red' }, /"colour"/], [{ at: '2026-03-01', text: 'x', kind: 'A B' }, /"kind"/]]) await refused(400, part, 'POST', `${P}/annotations`, { as: analyst, body });
+  await refused(400, /^from: give a day/, 'GET', `${P}/annotations?from=now`, { as: viewer });
+  await refused(403, /definitions:write/, 'POST', `${P}/annotations`, { as: viewer, body: { at: '2026-03-01', text: 'x' } });
+  await refused(404, null, 'GET', `/v1/projects/${foreign.id}/annotations/${a}`, { as: outsider });
+});
+
+test('a saved report is asked by its id, with a range, a zone and further filters over it', async () => {
+  const now = Date.now(), events = [['DE', '/'], ['DE', '/a'], ['US', '/']].map(([country, page_path], i) => ({ id: randomUUID(), timestamp: now - i * DAY - 5000, visitor: i + 1, event: 'pageview', country, page_path, browser_name: 'Firefox' }));
+  await load(events, []);
+  const segment = await make('segments', { name: 'report home', filters: [['is', 'page', ['/', '/a']]] });
+  const question = { metrics: ['visitors', 'pageviews'], date_range: '30d', dimensions: ['country'], filters: [['segment', segment.id]] };
+  const report = await make('reports', { name: 'Countries', question });
+  assert.deepEqual([report.question, report.version], [question, 1]);
+  const run = async (body, as = viewer) => client.call('POST', `${P}/reports/${report.id}/run`, { as, body });
+  const plain = await run();
+  assert.equal(plain.status, 200, plain.text);
+  assert.deepEqual(plain.json.results, (await ask(question)).json.results);
+  assert.deepEqual(plain.json.results, [{ dimensions: ['DE'], metrics: [2, 2] }, { dimensions: ['US'], metrics: [1, 1] }]);
+  const today = await run({ date_range: 'day', timezone: 'Asia/Kathmandu', filters: [['is', 'country', ['DE']]], include: { total_rows: true } });
+  assert.deepEqual([today.json.query.timezone, today.json.meta.total_rows ?? 0], ['Asia/Kathmandu', today.json.results.length]);
+  assert.deepEqual(today.json.results, (await ask({ ...question, date_range: 'day', timezone: 'Asia/Kathmandu', filters: [...question.filters, ['is', 'country', ['DE']]] })).json.results);
+  assert.deepEqual((await run({ filters: [['is', 'country', ['US']]] })).json.results, [{ dimensions: ['US'], metrics: [1, 1] }]);
+  for (const [body, part] of [[{ metrics: ['visits'] }, /has no member 'metrics'/], [{ filters: {} }, /^\/filters: give an array/], [{ date_range: 'x' }, /^\/date_range/], ['{', /is no JSON/]]) await refused(400, part, 'POST', `${P}/reports/${report.id}/run`, { as: viewer, body });
+  await refused(404, /there is no report/, 'POST', `${P}/reports/${randomUUID()}/run`, { as: viewer });
+  await refused(404, null, 'POST', `/v1/projects/${foreign.id}/reports/${report.id}/run`, { as: outsider });
+  const wrong = (q, part) => refused(400, part, 'POST', `${P}/reports`, { as: analyst, body: { name: 'x', question: q } });
+  await wrong({ metrics: ['visitors'] }, /^\/question\/date_range/);
+  await wrong({ metrics: ['visitors'], date_range: '7d', filters: [['is', 'x', [1]]] }, /^\/question\/filters\/0\/1: 'x' is not known/);
+  await wrong({ metrics: ['visitors'], date_range: '7d', more: 1 }, /^\/question: .*has no member 'more'/);
+  await wrong('x', /^\/question/);
+  await wrong({ report: 'funnel', date_range: '7d', steps: [{ goal: 'nowhere' }, { event: 'x' }] }, /^\/question\/steps\/0\/goal: there is no goal/);
+  const funnel = await make('reports', { name: 'A funnel', question: { report: 'funnel', date_range: '7d', steps: [{ event: 'pageview' }, { event: 'signup' }] } });
+  assert.equal((await client.must(200, 'POST', `${P}/reports/${funnel.id}/run`, { as: viewer })).results[0].steps.length, 2);
+  await client.call('DELETE', `${P}/segments/${segment.id}`, { as: analyst });
+  await refused(400, /^\/filters\/0\/1: there is no segment/, 'POST', `${P}/reports/${report.id}/run`, { as: viewer });
+});
+
 test('the statements are shown with what names stand for, and nothing of it in them', async () => {
   await make('segments', { name: "Quote'", filters: [['is', 'page', ["/x' OR 1=1"]]] });
   const r = await client.must(200, 'POST', `${P}/query/sql`, { as: analyst, body: { metrics: ['visitors'], date_range: '7d', filters: [['segment', "Quote'"]] } });

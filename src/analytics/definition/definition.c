@@ -134,6 +134,29 @@ enum rc definition_list(struct ctx *ctx, struct definition_call *c)
                                   &c->out, &c->err);
 }
 
+static enum rc read_day(struct definition_call *c, const char *name, struct slice *ret)
+{
+    unix_ms when;
+    if (!net_query_get(c->req->net, name, ret))
+        *ret = SLICE_EMPTY;
+    if (ret->len && (ret->len != strlen("2026-01-31") || !time_parse(*ret, &when)))
+        return err_set(&c->err, RC_INVALID, "%s: give a day, 2026-01-31", name);
+    return RC_OK;
+}
+
+/* Of the days of a chart, if they are named. */
+enum rc definition_list_annotations(struct ctx *ctx, struct definition_call *c)
+{
+    struct slice first, last, after;
+    (void)ctx;
+    TRY(read_day(c, "from", &first));
+    TRY(read_day(c, "to", &last));
+    if (!net_query_get(c->req->net, "after", &after))
+        after = SLICE_EMPTY;
+    return tenant_annotation_list(c->definition->state, &c->where, first, last, after, &c->out,
+                                  &c->err);
+}
+
 enum rc definition_create(struct ctx *ctx, struct definition_call *c)
 {
     struct uuid id;

@@ -228,6 +228,9 @@ struct report {
  * read again where one may block. */
 bool report_parse(struct report *r, struct arena *arena, struct slice body,
                   const struct stored_lookup *lookup) MUST_CHECK;
+/* The same of what has been read already. */
+bool report_parse_value(struct report *r, struct arena *arena, yyjson_val *root,
+                        const struct stored_lookup *lookup) MUST_CHECK;
 
 /* ---- for the parsers ---- */
 bool report_fail(struct report *r, const struct report_at *at, const char *fmt, ...)
@@ -390,6 +393,8 @@ void query_cohort_count(struct ctx *ctx, void *service, struct api_request *req)
 void query_cohort_snapshot(struct ctx *ctx, void *service, struct api_request *req);
 extern const char query_openapi_cohort_members[], query_openapi_cohort_count[],
     query_openapi_cohort_snapshot[];
+void query_saved_report(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_saved_report[];
 void query_report(struct ctx *ctx, void *service, struct api_request *req);
 void query_report_sql(struct ctx *ctx, void *service, struct api_request *req);
 void query_plausible(struct ctx *ctx, void *service, struct api_request *req);

@@ -135,6 +135,20 @@ const char query_openapi_cohort_snapshot[] =
     "\"string\"}}}}}},\"responses\":{\"201\":{\"description\":\"Kept\",\"content\":{"
     "\"application/json\":{\"schema\":" OBJECT "}}}," PROBLEMS "}}";
 
+const char query_openapi_saved_report[] =
+    "{\"operationId\":\"runReport\",\"summary\":\"The answer of a saved report; range, zone and "
+    "include "
+    "replace its own, filters are added\",\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER(
+        "projectId", "path",
+        "true") "," PARAMETER("reportId", "path",
+                              "true") "],"
+                                      "\"requestBody\":{\"content\":{\"application/"
+                                      "json\":{\"schema\":{\"type\":\"object\","
+                                      "\"additionalProperties\":false,\"properties\":{\"date_"
+                                      "range\":{},\"timezone\":{\"type\":\"string\"},"
+                                      "\"include\":{\"type\":\"object\"},\"filters\":" FILTERS
+                                      "}}}}},\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
+
 #define ERROR(code, text)                   \
     "\"" code "\":{\"description\":\"" text \
     "\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}"
