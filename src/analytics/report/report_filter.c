@@ -295,7 +295,7 @@ bool report_take_which(struct report *r, const struct report_at *at, yyjson_val 
 
 bool report_filter_is_of_events(const struct report_filter *f)
 {
-    if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
+    if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE || f->op == OP_COHORT)
         return true; /* by visitor */
     if (f->op > OP_NOT)
         return f->dim.field && f->dim.field->event;

@@ -14,8 +14,10 @@ static void check(int is_true)
 
 static void check_statement(const char *sql)
 {
-    for (const char *p = sql; *p; p++)
-        check(*p >= ' ' && *p <= 'z' + 3 && *p != '~' && *p != '`' && *p != '"' && *p != ';');
+    for (const char *p = sql; *p; p++) {
+        check(*p >= ' ' && *p <= 'z' + 3 && *p != '~' && *p != '`' && *p != ';');
+        check(*p != '"' || (p > sql && p[-1] == '\'' && p[1] == '\'')); /* no name in quotes */
+    }
     for (const char *p = sql; (p = strstr(p, "FROM ")); p += 5)
         check(p[5] == '(' || p[5] == '$');
     check(!strstr(sql, "--") && !strstr(sql, "/*"));
