@@ -29,7 +29,8 @@ static const struct state_migration migrations[] = {
         " project_id TEXT NOT NULL REFERENCES projects (id), members BLOB NOT NULL);"
         "CREATE TABLE cohorts (" COMMON " name TEXT NOT NULL DEFAULT '',"
         " count_by TEXT NOT NULL DEFAULT 'visitors', conditions TEXT,"
-        " list_id TEXT REFERENCES cohort_lists (id), size BIGINT);"
+        " list_id TEXT REFERENCES cohort_lists (id), size BIGINT,"
+        " CHECK (conditions IS NULL OR list_id IS NULL));"
         "CREATE UNIQUE INDEX cohorts_by_name ON cohorts (project_id, name);"
         "CREATE TABLE annotations (" COMMON " at TEXT NOT NULL DEFAULT '',"
         " text TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',"
@@ -103,6 +104,14 @@ enum rc tenant_definition_find(struct state *s, enum tenant_entity entity,
                     id_or_name, out, err);
 }
 
+static void end_list(const struct entity_rows *rows, struct buf *out)
+{
+    if (rows->is_more)
+        buf_addf(out, "],\"next\":\"%s\"}", rows->last);
+    else
+        buf_add_str(out, "],\"next\":null}");
+}
+
 enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
                                const struct tenant_definitions *where, struct slice after,
                                struct buf *out, struct err *err)
@@ -112,10 +121,28 @@ enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
     snprintf(more, sizeof(more), " AND id > ?3 ORDER BY id LIMIT %d", LIST_ITEMS_MAX + 1);
     buf_add_str(out, "{\"data\":[");
     TRY(read_rows(s, entity, where, more, after, &rows, err));
-    if (rows.is_more)
-        buf_addf(out, "],\"next\":\"%s\"}", rows.last);
-    else
-        buf_add_str(out, "],\"next\":null}");
+    end_list(&rows, out);
+    return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
+}
+
+enum rc tenant_annotation_list(struct state *s, const struct tenant_definitions *where,
+                               struct slice first, struct slice last, struct slice after,
+                               struct buf *out, struct err *err)
+{
+    struct entity_rows rows = {
+        .entity = &tenant_entities[TENANT_ANNOTATION], .out = out, .limit = LIST_ITEMS_MAX};
+    CLEANUP(buf_done) struct buf sql;
+    entity_select(rows.entity, &sql);
+    buf_addf(&sql,
+             "project_id = ?1 AND id > ?2 AND at >= ?3 AND (?4 = '' OR substr(at, 1, 10) <= ?4) "
+             "ORDER BY id LIMIT %d",
+             LIST_ITEMS_MAX + 1);
+    buf_add_str(out, "{\"data\":[");
+    TRY(state_run(s, buf_cstr(&sql),
+                  (struct state_value[]){STATE_SLICE(where->project), STATE_SLICE(after),
+                                         STATE_SLICE(first), STATE_SLICE(last)},
+                  4, entity_add_row, &rows, err));
+    end_list(&rows, out);
     return buf_ok(out) ? RC_OK : err_set(err, RC_LIMIT, "the list is too long");
 }
 
@@ -138,11 +165,14 @@ struct definition_change {
     struct slice id, actor;
     int64_t version;
     struct entity_values values;
+    const struct tenant_people *people; /* of a cohort that is a list; else NULL */
     struct arena *arena;
 };
 
 static enum rc explain(const struct definition_change *d, enum rc rc, struct err *err)
 {
+    if (rc == RC_CONFLICT && d->kind == TENANT_COHORT)
+        return err_set(err, rc, "a cohort has conditions or a list of people, not both");
     if (rc == RC_EXISTS)
         return err_set(err, rc, "there is a %s of that name already", d->entity->type);
     return rc;
@@ -160,6 +190,23 @@ static enum rc has_room(struct state *s, const struct definition_change *d, stru
     return RC_OK;
 }
 
+static enum rc insert_list(struct state *s, const struct definition_change *d, struct err *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    const struct uuid id = uuid_v7(unix_now());
+    const struct tenant_people *p = d->people;
+    TRY(state_run(s, "INSERT INTO cohort_lists (id, project_id, members) VALUES (?1, ?2, ?3)",
+                  (struct state_value[]){STATE_STR(uuid_format(&id, text)),
+                                         STATE_SLICE(d->where->project),
+                                         STATE_BYTES(p->ids.data, p->ids.len)},
+                  3, NULL, NULL, err));
+    return state_run(s, "UPDATE cohorts SET list_id = ?1, size = ?2, count_by = ?3 WHERE id = ?4",
+                     (struct state_value[]){STATE_STR(text), STATE_I64(p->count),
+                                            STATE_STR(p->by_user ? "users" : "visitors"),
+                                            STATE_SLICE(d->id)},
+                     4, NULL, NULL, err);
+}
+
 static enum rc insert_apply(void *arg, struct state *s, struct err *err)
 {
     const struct definition_change *d = arg;
@@ -174,7 +221,8 @@ static enum rc insert_apply(void *arg, struct state *s, struct err *err)
                   (struct state_value[]){STATE_SLICE(d->id), STATE_SLICE(d->where->project),
                                          STATE_I64(unix_now().ms), STATE_SLICE(d->actor)},
                   4, NULL, NULL, err));
-    return explain(d, entity_update(s, d->entity, d->where->project, d->id, &d->values, err), err);
+    TRY(explain(d, entity_update(s, d->entity, d->where->project, d->id, &d->values, err), err));
+    return d->people ? insert_list(s, d, err) : RC_OK;
 }
 
 /* That it is there for this viewer, in the version that was meant. */
@@ -221,9 +269,15 @@ static enum rc remove_apply(void *arg, struct state *s, struct err *err)
     TRY(check_version(s, d, err));
     snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id = ?1 AND project_id = ?2",
              d->entity->table);
-    return state_run(s, sql,
-                     (struct state_value[]){STATE_SLICE(d->id), STATE_SLICE(d->where->project)}, 2,
-                     NULL, NULL, err);
+    TRY(state_run(s, sql,
+                  (struct state_value[]){STATE_SLICE(d->id), STATE_SLICE(d->where->project)}, 2,
+                  NULL, NULL, err));
+    if (d->kind != TENANT_COHORT)
+        return RC_OK;
+    return state_run(s,
+                     "DELETE FROM cohort_lists WHERE project_id = ?1 AND id NOT IN (SELECT list_id "
+                     "FROM cohorts WHERE list_id IS NOT NULL)",
+                     &STATE_SLICE(d->where->project), 1, NULL, NULL, err);
 }
 
 static enum rc change(struct ctx *ctx, struct tenant *t, struct definition_change *d,
@@ -301,4 +355,47 @@ enum rc tenant_definition_remove(struct ctx *ctx, struct tenant *t, enum tenant_
     struct definition_change d = change_of(entity, where, id);
     d.version = version;
     return change(ctx, t, &d, "remove", remove_apply, err);
+}
+
+/* ---- lists of people ---- */
+enum rc tenant_cohort_create(struct ctx *ctx, struct tenant *t,
+                             const struct tenant_definitions *where, struct slice name,
+                             const struct tenant_people *people, struct uuid *ret_id,
+                             struct err *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    struct uuid id = uuid_v7(unix_now());
+    struct definition_change d = change_of(TENANT_COHORT, where, slice_str(uuid_format(&id, text)));
+    CLEANUP(buf_done) struct buf object;
+    buf_init(&object, 4096);
+    d.people = people;
+    buf_add_str(&object, "{\"name\":");
+    buf_add_json(&object, name);
+    buf_add_char(&object, '}');
+    TRY(change_with(ctx, t, &d, buf_slice(&object), "create", insert_apply, err));
+    *ret_id = id;
+    return RC_OK;
+}
+
+struct ids {
+    struct buf *out;
+    bool is_there;
+};
+
+static enum rc take_ids(void *ctx, const struct state_row *row)
+{
+    struct ids *ids = ctx;
+    ids->is_there = true;
+    buf_add_slice(ids->out, state_row_blob(row, 0));
+    return buf_ok(ids->out) ? RC_OK : RC_LIMIT;
+}
+
+enum rc tenant_cohort_people(struct state *s, struct slice project, struct slice list,
+                             struct buf *out, struct err *err)
+{
+    struct ids ids = {.out = out};
+    TRY(state_run(s, "SELECT members FROM cohort_lists WHERE project_id = ?1 AND id = ?2",
+                  (struct state_value[]){STATE_SLICE(project), STATE_SLICE(list)}, 2, take_ids,
+                  &ids, err));
+    return ids.is_there ? RC_OK : err_set(err, RC_NOTFOUND, "there is no such list of people");
 }

@@ -33,6 +33,10 @@ enum rc tenant_definition_find(struct state *s, enum tenant_entity entity,
 enum rc tenant_definition_list(struct state *s, enum tenant_entity entity,
                                const struct tenant_definitions *where, struct slice after,
                                struct buf *out, struct err *err) MUST_CHECK;
+/* Annotations alone, of these days (both included, of UTC; empty: from the first, to the last). */
+enum rc tenant_annotation_list(struct state *s, const struct tenant_definitions *where,
+                               struct slice first, struct slice last, struct slice after,
+                               struct buf *out, struct err *err) MUST_CHECK;
 /* The same, all of them: "[…]". */
 enum rc tenant_definition_all(struct state *s, enum tenant_entity entity,
                               const struct tenant_definitions *where, struct buf *out,
@@ -47,6 +51,19 @@ enum rc tenant_definition_create(struct ctx *ctx, struct tenant *t, enum tenant_
 enum rc tenant_definition_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                                  const struct tenant_definitions *where, struct slice id,
                                  int64_t version, struct slice object, struct err *err) MUST_CHECK;
+/* A cohort of the people in a list: ids with U+0000 between, count of them. */
+struct tenant_people {
+    bool by_user;
+    uint32_t count;
+    struct slice ids;
+};
+enum rc tenant_cohort_create(struct ctx *ctx, struct tenant *t,
+                             const struct tenant_definitions *where, struct slice name,
+                             const struct tenant_people *people, struct uuid *ret_id,
+                             struct err *err) MUST_CHECK;
+/* The ids of a list. RC_NOTFOUND. */
+enum rc tenant_cohort_people(struct state *s, struct slice project, struct slice list,
+                             struct buf *out, struct err *err) MUST_CHECK;
 enum rc tenant_definition_remove(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                                  const struct tenant_definitions *where, struct slice id,
                                  int64_t version, struct err *err) MUST_CHECK;

@@ -48,6 +48,7 @@ static void add_column(struct buf *out, const struct column *c, const struct sta
     buf_add_char(out, ':');
     switch (c->kind) {
     case COLUMN_TEXT:
+    case COLUMN_MOMENT:
         if (state_row_is_null(row, at))
             buf_add_str(out, "null");
         else
@@ -223,6 +224,20 @@ static enum rc read_parts(const struct column *c, yyjson_val *v, struct arena *a
     return RC_OK;
 }
 
+static enum rc read_moment(const struct column *c, yyjson_val *v, struct arena *arena,
+                           struct state_value *ret, struct err *err)
+{
+    char text[TIME_TEXT_BYTES];
+    unix_ms when;
+    if (!v || !yyjson_is_str(v) || !time_parse(json_text(v), &when))
+        return wrong(c, "a day (2026-01-31) or an instant (2026-01-31T12:00:00Z)", err);
+    struct slice moment = json_text(v);
+    if (moment.len > strlen("2026-01-31"))
+        moment = arena_copy(arena, slice_str(time_format(when, text)));
+    *ret = STATE_SLICE(moment);
+    return moment.len ? RC_OK : err_set(err, RC_NOMEM, "no memory for this request");
+}
+
 static enum rc read_json(const struct column *c, yyjson_val *v, struct arena *arena,
                          struct state_value *ret, struct err *err)
 {
@@ -268,6 +283,8 @@ static enum rc read_value(const struct column *c, yyjson_val *v, struct arena *a
     case COLUMN_WORDS:
     case COLUMN_LINES:
         return read_parts(c, v, arena, ret, err);
+    case COLUMN_MOMENT:
+        return read_moment(c, v, arena, ret, err);
     case COLUMN_JSON:
         return read_json(c, v, arena, ret, err);
     case COLUMN_FLAG:
@@ -369,6 +386,7 @@ static enum rc add_setting(const struct column *c, struct slice value, struct bu
         return RC_OK;
     case COLUMN_TEXT:
     case COLUMN_TIME:
+    case COLUMN_MOMENT:
         buf_add_json(out, value);
         return RC_OK;
     case COLUMN_JSON:

@@ -16,7 +16,9 @@ enum column_kind {
     COLUMN_WORDS,       /* "a b" is ["a","b"] */
     COLUMN_LINES,       /* the same by lines */
     COLUMN_PERMISSIONS, /* a role's */
-    COLUMN_JSON,        /* any value, kept as compact text of at most `max` bytes; NULL is null */
+    COLUMN_MOMENT, /* "2026-01-31", or an instant as time_format() writes it: their texts are in
+                           the order of time */
+    COLUMN_JSON,   /* any value, kept as compact text of at most `max` bytes; NULL is null */
 };
 enum { ENTITY_COLUMNS_MAX = 16 };
 struct column {

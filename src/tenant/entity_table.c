@@ -120,19 +120,6 @@ static enum rc check_visibility(struct slice value, struct err *err)
     return check_one_of(value, (const char *const[]){"project", "personal", NULL}, err);
 }
 
-/* A day, or a moment as time_format() writes it: their texts are in the order of time. */
-static enum rc check_moment(struct slice value, struct err *err)
-{
-    char text[TIME_TEXT_BYTES];
-    unix_ms when;
-    bool is_day = value.len == strlen("2026-01-31");
-    if (!time_parse(value, &when) || !(is_day || slice_eq_str(value, time_format(when, text))))
-        return err_set(err, RC_INVALID,
-                       "give a day, 2026-01-31, or a moment, "
-                       "2026-01-31T12:00:00.000Z");
-    return RC_OK;
-}
-
 static enum rc check_note(struct slice value, struct err *err)
 {
     if (value.len == 0 || value.len > 1000)
@@ -171,6 +158,7 @@ static enum rc check_count_by(struct slice value, struct err *err)
 #define NUMBER(n, most)    {.name = n, .kind = COLUMN_INT, .is_writable = true, .max = most}
 #define SEEN(n, k)         {.name = n, .kind = k}
 #define SEEN_AS(n, k, sql_) {.name = n, .kind = k, .sql = sql_}
+#define MOMENT(n)          {.name = n, .kind = COLUMN_MOMENT, .is_writable = true}
 #define JSON(n)            {.name = n, .kind = COLUMN_JSON, .is_writable = true, \
                             .max = DEFINITION_JSON_MAX}
 #define MADE               SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT), \
@@ -252,7 +240,7 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                    TEXT("count_by", check_count_by), JSON("conditions"),
                                    SEEN("list_id", COLUMN_TEXT), SEEN("size", COLUMN_INT), MADE}},
     [TENANT_ANNOTATION] = {DEFINITION("annotation", "annotations"),
-                           .columns = {TEXT("at", check_moment), TEXT("text", check_note),
+                           .columns = {MOMENT("at"), TEXT("text", check_note),
                                        TEXT("kind", check_word_or_none),
                                        TEXT("colour", check_colour), MADE}},
     [TENANT_REPORT] = {DEFINITION("report", "saved_reports"),

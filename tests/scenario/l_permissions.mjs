@@ -119,6 +119,8 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections)$/, 'stats:read'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
+    [/^\/v1\/projects\/\{projectId\}\/reports\/\{reportId\}\/run$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/cohorts\/\{cohortId\}\/(members|count|snapshot)$/, 'stats:read', 'definitions:write'],
     [/^\/clickhouse\/ping$/, 'public'],
     [/^(\/v1\/projects\/\{projectId\})?\/clickhouse(\/(ping)?)?$/, 'stats:read', 'stats:read'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],

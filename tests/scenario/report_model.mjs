@@ -143,13 +143,14 @@ const numberOf = (row, field) => {
   const v = propertyOf(row.event, field);
   return typeof v === 'number' ? v : null;
 };
-const fieldsOf = (f) => (f[0] === 'and' || f[0] === 'or' ? f[1].flatMap(fieldsOf) : f[0] === 'not' ? fieldsOf(f[1]) : f[0].startsWith('has_') ? [] : [f[1]]);
-function passes(row, f, done) {
+const fieldsOf = (f) => (f[0] === 'and' || f[0] === 'or' ? f[1].flatMap(fieldsOf) : f[0] === 'not' ? fieldsOf(f[1]) : f[0].startsWith('has_') || f[0] === 'cohort' ? [] : [f[1]]);
+export function passes(row, f, done) {
   const [op, field, values, flags] = f, fold = flags?.case_sensitive === false ? (x) => x.toLowerCase() : (x) => x;
   switch (op) {
     case 'and': return field.every((x) => passes(row, x, done));
     case 'or': return field.some((x) => passes(row, x, done));
     case 'not': return !passes(row, field, done);
+    case 'cohort': return field.of.has((row.event ?? row.visit)[field.by]); // stored_model.mjs has put the people there
     case 'has_done': return done(field).has((row.event ?? row.visit).visitor);
     case 'has_not_done': return !done(field).has((row.event ?? row.visit).visitor);
     case 'is': return values.map((v) => fold(String(v ?? ''))).includes(fold(textOf(row, field)));

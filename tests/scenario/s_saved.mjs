@@ -7,7 +7,7 @@ import path from 'node:path';
 import { Client, auditEvents, makePeople } from './access.mjs';
 import { Server, assert, seeded, test, until } from './harness.mjs';
 import * as model from './report_model.mjs';
-import { expand } from './stored_model.mjs';
+import { expand, membersOf } from './stored_model.mjs';
 
 const s = await Server.start({ args: ['--archive', 'false'] });
 test.after(() => s.killNow());
@@ -28,6 +28,7 @@ const refused = async (status, part, method, target, options) => {
   if (part) assert.match(r.json.detail, part);
   return r;
 };
+process.on('exit', (code) => { if (code) console.log(s.log.split('\n').filter((l) => /level=error/.test(l)).join('\n')); });
 const ask = (body, as = analyst) => client.call('POST', `${P}/query`, { as, body });
 
 // ---- store ----
@@ -82,9 +83,9 @@ function same(got, want) {
   return [...new Set([...Object.keys(got), ...Object.keys(want)])].every((k) => same(got[k], want[k]));
 }
 async function compare(told, data, q, stored, kind = q.report ?? 'breakdown') {
-  const answer = await ask(q);
+  const now = Date.now(), answer = await ask(q);
   assert.equal(answer.status, 200, `${told} ${JSON.stringify(q)}: ${answer.text}`);
-  const want = model[kind](data, expand(q, stored)).results;
+  const want = model[kind](data, expand(q, stored, { data, zone: q.timezone ?? 'UTC', now })).results;
   if (!same(answer.json.results, want)) assert.deepEqual(answer.json.results, want, `${told} ${JSON.stringify(q)}`);
 }
 
@@ -196,6 +197,155 @@ for (let round = 0; round < rounds; round++) {
     }
   });
 }
+
+// ---- cohorts ----
+const zones = ['UTC', 'Europe/Berlin', 'Asia/Kathmandu', 'America/St_Johns', 'Pacific/Kiritimati'];
+const day = (now, back) => model.dayText(Math.floor(now / DAY) - back);
+function period(r, now) {
+  const back = r.below(12);
+  return r.pick([{ days: 1 + r.below(10) }, { range: [day(now, back), day(now, r.below(back + 1))] }, { range: [now - (1 + r.below(10)) * DAY, now - r.below(DAY)].map((t) => new Date(t).toISOString()) }]);
+}
+function conditionOf(r, now, goals, depth = 0) {
+  if (depth < 2 && r.chance(0.25)) return r.pick([{ not: conditionOf(r, now, goals, depth + 1) }, { any: [conditionOf(r, now, goals, depth + 1), conditionOf(r, now, goals, depth + 1)] }, { all: [conditionOf(r, now, goals, depth + 1)] }]);
+  const what = r.pick([{ event: r.pick(['pageview', 'signup', 'buy']) }, { filters: [filterOf(r, ofEvents)] }, { event: 'pageview', filters: [filterOf(r, ofEvents)] }, { filters: [['is', 'kind', ['engagement']]] }, ...(goals.length ? [{ goal: r.pick(goals).id }] : [])]);
+  const times = r.pick([{}, {}, { at_least: 2 }, { at_least: 1, at_most: 2 }]);
+  return r.pick([{ did: what, ...times, ...(r.chance(0.7) ? period(r, now) : {}) }, { did_not: what, ...(r.chance(0.7) ? period(r, now) : {}) }, { first_did: what, ...period(r, now) }, { latest: [filterOf(r, ofEvents)] }]);
+}
+async function everybody(cohort, query = '') {
+  const list = [];
+  for (let cursor = null, first = true; first || cursor !== null; first = false) {
+    const page = await client.must(200, 'GET', `${P}/cohorts/${cohort.id}/members?limit=2${query}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`, { as: viewer });
+    list.push(...page.data.map((x) => x.user_id ?? Number(x.visitor)));
+    cursor = page.next;
+  }
+  return list;
+}
+for (let round = 0; round < rounds; round++) {
+  test(`cohorts: who is in them, and questions about them, history of seed ${firstSeed + round}`, async () => {
+    const seed = firstSeed + round, r = chanceOf(seed + 7000), now = Date.now(), data = history(r, now - 1000), told = `seed ${seed}`;
+    await load(data.events, data.visits);
+    const goals = [await make('goals', { name: `cg${seed}`, filters: [filterOf(r, ofEvents)] })], cohorts = [];
+    for (let i = 0; i < 4; i++) cohorts.push(await make('cohorts', { name: `c${seed}.${i}`, count_by: r.pick(['visitors', 'users']), conditions: Array.from({ length: 1 + r.below(2) }, () => conditionOf(r, now, goals)) }));
+    const listed = ['u0', 'u2', 'u9', 'u2'], stored = { segments: [], goals, cohorts };
+    const list = await make('cohorts', { name: `list${seed}`, members: listed });
+    assert.deepEqual([list.size, list.count_by, list.conditions], [3, 'users', null]);
+    cohorts.push({ ...list, people: [...new Set(listed)] });
+    const segment = await make('segments', { name: `cs${seed}`, filters: [['not', ['cohort', cohorts[0].name]]] });
+    stored.segments.push(segment);
+    for (const c of cohorts) {
+      const want = membersOf(c, stored, { data, zone: 'UTC', now: Date.now() });
+      assert.deepEqual(await everybody(c), want, `${told}: ${JSON.stringify(c)}`);
+      assert.equal((await client.must(200, 'GET', `${P}/cohorts/${c.id}/count`, { as: viewer })).count, want.length, `${told}: ${JSON.stringify(c)}`);
+    }
+    const snapped = await client.must(201, 'POST', `${P}/cohorts/${cohorts[1].id}/snapshot`, { as: analyst, body: { name: `snapshot${seed}` } });
+    const people = membersOf(cohorts[1], stored, { data, zone: 'UTC', now: Date.now() });
+    assert.deepEqual([snapped.size, snapped.count_by, snapped.conditions], [people.length, cohorts[1].count_by, null]);
+    cohorts.push({ ...snapped, people });
+    const range = [day(now, 4 + r.below(6)), day(now, r.below(4))], name = () => { const c = r.pick(cohorts); return r.pick([c.id, c.name]); };
+    const one = () => r.pick([['cohort', name()], ['not', ['cohort', name()]], ['segment', segment.id], ['or', [['cohort', name()], filterOf(r, ofEvents)]]]);
+    for (let i = 0; i < 5; i++) {
+      const common = { date_range: range, timezone: r.pick(zones), filters: [one()], ...(r.chance(0.2) ? { bots: 'include' } : {}) };
+      await compare(told, data, { ...common, metrics: ['visitors', 'users', 'events', 'visits', 'bounce_rate'], dimensions: r.pick([[], ['country'], ['source'], ['time:day']]), ...(r.chance(0.3) ? { include: { compare: 'previous_period' } } : {}) }, stored);
+      const more = r.pick([{ report: 'funnel', steps: [{ event: 'pageview' }, { filters: [['cohort', name()]] }] }, { report: 'retention', start: [['cohort', name()]] }]);
+      await compare(told, data, { ...common, ...more, ...(r.chance(0.5) ? { count_by: 'users' } : {}) }, stored);
+    }
+  });
+}
+
+test('a mistake in a cohort is told with its place; it is not made of cohorts', async () => {
+  const wrong = (body, part) => refused(400, part, 'POST', `${P}/cohorts`, { as: analyst, body: { name: 'x', ...body } });
+  await wrong({}, /^\/conditions: they are needed, or members/);
+  await wrong({ conditions: [] }, /^\/conditions: give an array/);
+  await wrong({ conditions: [{ done: {} }] }, /^\/conditions\/0: give an object with did/);
+  await wrong({ conditions: [{ did: { event: 'a' }, day: 3 }] }, /^\/conditions\/0: has no member 'day'/);
+  await wrong({ conditions: [{ did: {} }] }, /^\/conditions\/0\/did: say which events/);
+  await wrong({ conditions: [{ did: { event: 'a' }, days: 0 }] }, /^\/conditions\/0\/days/);
+  await wrong({ conditions: [{ did: { event: 'a' }, at_least: 3, at_most: 2 }] }, /^\/conditions\/0\/at_most/);
+  await wrong({ conditions: [{ first_did: { event: 'a' } }] }, /^\/conditions\/0: say when/);
+  await wrong({ conditions: [{ did: { event: 'a' }, days: 3, range: [] }] }, /^\/conditions\/0\/range: give days or a range/);
+  await wrong({ conditions: [{ any: [{ not: { all: [{ did: { event: 'a' } }] } }] }] }, /deeper/);
+  await wrong({ conditions: [{ latest: [['is', 'source', ['x']]] }] }, /^\/conditions\/0\/latest: a cohort asks for something of events/);
+  await wrong({ conditions: [{ latest: [['has_done', ['is', 'event', ['x']]]] }] }, /conditions of its own/);
+  const c = await make('cohorts', { name: 'base', conditions: [{ did: { event: 'a' } }] });
+  await wrong({ conditions: [{ latest: [['not', ['cohort', c.id]]] }] }, /not made of cohorts/);
+  const s2 = await make('segments', { name: 'of a cohort', filters: [['cohort', c.id]] });
+  await wrong({ conditions: [{ did: { filters: [['segment', s2.id]] } }] }, /not made of cohorts/);
+  await wrong({ members: [] }, /^\/members: give 1 to/);
+  await wrong({ members: ['a', 7] }, /^\/members\/1/);
+  await wrong({ members: ['a'], conditions: [{ did: { event: 'a' } }] }, /name and members only/);
+  await wrong({ members: ['a'], count_by: 'visitors' }, /^\/count_by/);
+  await refused(400, /^\/count_by/, 'PATCH', `${P}/cohorts/${c.id}`, { as: analyst, body: { count_by: 'users' } });
+  const list = await make('cohorts', { name: 'a list', members: ['a'] });
+  await refused(409, /not both/, 'PATCH', `${P}/cohorts/${list.id}`, { as: analyst, body: { conditions: [{ did: { event: 'a' } }] } });
+  await refused(404, null, 'GET', `/v1/projects/${foreign.id}/cohorts/${c.id}/members`, { as: outsider });
+  await refused(404, null, 'POST', `/v1/projects/${foreign.id}/cohorts/${list.id}/snapshot`, { as: outsider, body: { name: 'mine' } });
+  await refused(403, /definitions:write/, 'POST', `${P}/cohorts/${c.id}/snapshot`, { as: viewer, body: { name: 'x' } });
+  await refused(400, /cursor/, 'GET', `${P}/cohorts/${c.id}/members?cursor=x`, { as: viewer });
+});
+
+test('a list is as long as it may be, and the store gets its copy again', async () => {
+  const all = Array.from({ length: 50000 }, (_, i) => `user-${String(i).padStart(6, '0')}`);
+  const list = await make('cohorts', { name: 'long', members: all });
+  await refused(400, /1 to 50000/, 'POST', `${P}/cohorts`, { as: analyst, body: { name: 'too long', members: [...all, 'more'] } });
+  const events = ['user-000000', 'user-049999', 'stranger'].map((user_id, i) => ({ id: randomUUID(), timestamp: Date.now() - 5000, visitor: i + 1, event: 'pageview', user_id }));
+  await load(events, []);
+  const count = async () => (await ask({ metrics: ['visitors'], date_range: '7d', filters: [['cohort', list.id]] })).json.results[0].metrics[0];
+  assert.equal(await count(), 2);
+  assert.equal((await s.storeExec('TRUNCATE TABLE cohort_members')).status, 200);
+  assert.equal(await count(), 2, 'as after the store was made anew');
+  assert.equal((await s.rows(`SELECT count() AS n FROM cohort_members WHERE list = '${list.list_id}'`))[0].n.toString(), '50000');
+  assert.equal(await count(), 2);
+  assert.equal((await s.rows(`SELECT count() AS n FROM cohort_members WHERE list = '${list.list_id}'`))[0].n.toString(), '50000', 'copied once');
+  assert.equal((await client.call('DELETE', `${P}/cohorts/${list.id}`, { as: analyst })).status, 204);
+  await refused(400, /there is no cohort/, 'POST', `${P}/query`, { as: analyst, body: { metrics: ['visitors'], date_range: '7d', filters: [['cohort', list.id]] } });
+});
+
+test('annotations stand at days or moments, and are listed by day', async () => {
+  const at = async (when, text, more = {}) => (await make('annotations', { at: when, text, ...more })).id;
+  const a = await at('2026-03-01', 'launch', { kind: 'release', colour: '#2f80ed' }), b = await at('2026-03-02T00:30:00+01:00', 'outage'), c = await at('2026-03-02', 'mended');
+  const list = async (query) => (await client.must(200, 'GET', `${P}/annotations${query}`, { as: viewer })).data.map((x) => x.text);
+  assert.deepEqual(await list(''), ['launch', 'outage', 'mended']);
+  assert.deepEqual(await list('?from=2026-03-01&to=2026-03-01'), ['launch', 'outage'], '23:30 of the first, in UTC');
+  assert.deepEqual([await list('?from=2026-03-02'), await list('?to=2026-02-28'), await list(`?after=${b}`)], [['mended'], [], ['mended']]);
+  const shown = await client.must(200, 'GET', `${P}/annotations/${b}`, { as: viewer });
+  assert.deepEqual([shown.at, shown.kind, shown.colour, shown.version], ['2026-03-01T23:30:00.000Z', '', '', 1]);
+  assert.equal((await client.must(200, 'PATCH', `${P}/annotations/${c}`, { as: analyst, body: { text: 'really mended' } })).text, 'really mended');
+  for (const [body, part] of [[{ text: 'x' }, /^\/at: it is needed/], [{ at: 'yesterday', text: 'x' }, /"at" must be a day/], [{ at: '2026-02-30', text: 'x' }, /"at"/], [{ at: '2026-03-01', text: '' }, /"text"/], [{ at: '2026-03-01', text: 'x', colour: 'red' }, /"colour"/], [{ at: '2026-03-01', text: 'x', kind: 'A B' }, /"kind"/]]) await refused(400, part, 'POST', `${P}/annotations`, { as: analyst, body });
+  await refused(400, /^from: give a day/, 'GET', `${P}/annotations?from=now`, { as: viewer });
+  await refused(403, /definitions:write/, 'POST', `${P}/annotations`, { as: viewer, body: { at: '2026-03-01', text: 'x' } });
+  await refused(404, null, 'GET', `/v1/projects/${foreign.id}/annotations/${a}`, { as: outsider });
+});
+
+test('a saved report is asked by its id, with a range, a zone and further filters over it', async () => {
+  const now = Date.now(), events = [['DE', '/'], ['DE', '/a'], ['US', '/']].map(([country, page_path], i) => ({ id: randomUUID(), timestamp: now - i * DAY - 5000, visitor: i + 1, event: 'pageview', country, page_path, browser_name: 'Firefox' }));
+  await load(events, []);
+  const segment = await make('segments', { name: 'report home', filters: [['is', 'page', ['/', '/a']]] });
+  const question = { metrics: ['visitors', 'pageviews'], date_range: '30d', dimensions: ['country'], filters: [['segment', segment.id]] };
+  const report = await make('reports', { name: 'Countries', question });
+  assert.deepEqual([report.question, report.version], [question, 1]);
+  const run = async (body, as = viewer) => client.call('POST', `${P}/reports/${report.id}/run`, { as, body });
+  const plain = await run();
+  assert.equal(plain.status, 200, plain.text);
+  assert.deepEqual(plain.json.results, (await ask(question)).json.results);
+  assert.deepEqual(plain.json.results, [{ dimensions: ['DE'], metrics: [2, 2] }, { dimensions: ['US'], metrics: [1, 1] }]);
+  const today = await run({ date_range: 'day', timezone: 'Asia/Kathmandu', filters: [['is', 'country', ['DE']]], include: { total_rows: true } });
+  assert.deepEqual([today.json.query.timezone, today.json.meta.total_rows ?? 0], ['Asia/Kathmandu', today.json.results.length]);
+  assert.deepEqual(today.json.results, (await ask({ ...question, date_range: 'day', timezone: 'Asia/Kathmandu', filters: [...question.filters, ['is', 'country', ['DE']]] })).json.results);
+  assert.deepEqual((await run({ filters: [['is', 'country', ['US']]] })).json.results, [{ dimensions: ['US'], metrics: [1, 1] }]);
+  for (const [body, part] of [[{ metrics: ['visits'] }, /has no member 'metrics'/], [{ filters: {} }, /^\/filters: give an array/], [{ date_range: 'x' }, /^\/date_range/], ['{', /is no JSON/]]) await refused(400, part, 'POST', `${P}/reports/${report.id}/run`, { as: viewer, body });
+  await refused(404, /there is no report/, 'POST', `${P}/reports/${randomUUID()}/run`, { as: viewer });
+  await refused(404, null, 'POST', `/v1/projects/${foreign.id}/reports/${report.id}/run`, { as: outsider });
+  const wrong = (q, part) => refused(400, part, 'POST', `${P}/reports`, { as: analyst, body: { name: 'x', question: q } });
+  await wrong({ metrics: ['visitors'] }, /^\/question\/date_range/);
+  await wrong({ metrics: ['visitors'], date_range: '7d', filters: [['is', 'x', [1]]] }, /^\/question\/filters\/0\/1: 'x' is not known/);
+  await wrong({ metrics: ['visitors'], date_range: '7d', more: 1 }, /^\/question: .*has no member 'more'/);
+  await wrong('x', /^\/question/);
+  await wrong({ report: 'funnel', date_range: '7d', steps: [{ goal: 'nowhere' }, { event: 'x' }] }, /^\/question\/steps\/0\/goal: there is no goal/);
+  const funnel = await make('reports', { name: 'A funnel', question: { report: 'funnel', date_range: '7d', steps: [{ event: 'pageview' }, { event: 'signup' }] } });
+  assert.equal((await client.must(200, 'POST', `${P}/reports/${funnel.id}/run`, { as: viewer })).results[0].steps.length, 2);
+  await client.call('DELETE', `${P}/segments/${segment.id}`, { as: analyst });
+  await refused(400, /^\/filters\/0\/1: there is no segment/, 'POST', `${P}/reports/${report.id}/run`, { as: viewer });
+});
 
 test('the statements are shown with what names stand for, and nothing of it in them', async () => {
   await make('segments', { name: "Quote'", filters: [['is', 'page', ["/x' OR 1=1"]]] });

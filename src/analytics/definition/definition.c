@@ -77,7 +77,7 @@ static struct slice id_of(const struct definition_call *c)
     return c->req->params[1]; /* behind the project's */
 }
 
-static enum rc show(struct definition_call *c, struct slice id)
+enum rc definition_shown(struct definition_call *c, struct slice id)
 {
     yyjson_val *object;
     int64_t version = 0;
@@ -134,6 +134,29 @@ enum rc definition_list(struct ctx *ctx, struct definition_call *c)
                                   &c->out, &c->err);
 }
 
+static enum rc read_day(struct definition_call *c, const char *name, struct slice *ret)
+{
+    unix_ms when;
+    if (!net_query_get(c->req->net, name, ret))
+        *ret = SLICE_EMPTY;
+    if (ret->len && (ret->len != strlen("2026-01-31") || !time_parse(*ret, &when)))
+        return err_set(&c->err, RC_INVALID, "%s: give a day, 2026-01-31", name);
+    return RC_OK;
+}
+
+/* Of the days of a chart, if they are named. */
+enum rc definition_list_annotations(struct ctx *ctx, struct definition_call *c)
+{
+    struct slice first, last, after;
+    (void)ctx;
+    TRY(read_day(c, "from", &first));
+    TRY(read_day(c, "to", &last));
+    if (!net_query_get(c->req->net, "after", &after))
+        after = SLICE_EMPTY;
+    return tenant_annotation_list(c->definition->state, &c->where, first, last, after, &c->out,
+                                  &c->err);
+}
+
 enum rc definition_create(struct ctx *ctx, struct definition_call *c)
 {
     struct uuid id;
@@ -142,13 +165,13 @@ enum rc definition_create(struct ctx *ctx, struct definition_call *c)
     TRY(check(c, SLICE_EMPTY));
     TRY(tenant_definition_create(ctx, c->definition->tenant, c->op->kind->entity, &c->where,
                                  c->req->net->body, &id, &c->err));
-    return show(c, slice_str(uuid_format(&id, text)));
+    return definition_shown(c, slice_str(uuid_format(&id, text)));
 }
 
 enum rc definition_show(struct ctx *ctx, struct definition_call *c)
 {
     (void)ctx;
-    return show(c, id_of(c));
+    return definition_shown(c, id_of(c));
 }
 
 enum rc definition_update(struct ctx *ctx, struct definition_call *c)
@@ -158,7 +181,7 @@ enum rc definition_update(struct ctx *ctx, struct definition_call *c)
     TRY(check(c, id_of(c)));
     TRY(tenant_definition_update(ctx, c->definition->tenant, c->op->kind->entity, &c->where,
                                  id_of(c), version, c->req->net->body, &c->err));
-    return show(c, id_of(c));
+    return definition_shown(c, id_of(c));
 }
 
 enum rc definition_remove(struct ctx *ctx, struct definition_call *c)
@@ -193,13 +216,39 @@ static enum rc source_all(void *ctx, const struct stored_where *where, enum stor
                                  err);
 }
 
+static enum rc source_people(void *ctx, const struct stored_where *where, struct slice list,
+                             struct buf *out, struct err *err)
+{
+    const struct definition *d = ctx;
+    return tenant_cohort_people(d->state, where->project, list, out, err);
+}
+
+static enum rc source_keep(void *ctx, struct ctx *request, const struct stored_where *where,
+                           struct slice name, const struct stored_people *people, struct buf *out,
+                           struct err *err)
+{
+    const struct definition *d = ctx;
+    const struct tenant_definitions at = {where->project, where->viewer};
+    struct uuid id;
+    char text[UUID_TEXT_LEN + 1];
+    TRY(tenant_cohort_create(request, d->tenant, &at, name,
+                             &(struct tenant_people){people->by_user, people->count, people->ids},
+                             &id, err));
+    return tenant_definition_show(d->state, TENANT_COHORT, &at, slice_str(uuid_format(&id, text)),
+                                  out, err);
+}
+
 /* ---- the service ---- */
 struct definition *definition_new(const struct definition_cfg *cfg)
 {
     struct definition *d = heap_alloc(HEAP_ANALYTICS, sizeof(*d));
     *d = (struct definition){.tenant = cfg->tenant,
                              .state = tenant_state(cfg->tenant),
-                             .source = {.find = source_find, .all = source_all, .ctx = d}};
+                             .source = {.find = source_find,
+                                        .all = source_all,
+                                        .people = source_people,
+                                        .keep = source_keep,
+                                        .ctx = d}};
     return d;
 }
 

@@ -36,6 +36,12 @@ struct definition_op {
 };
 void definition_handle(struct ctx *ctx, void *service, struct api_request *req);
 
+/* What is particular of cohorts (definition_cohort.c): a new one has conditions or a list of
+ * people; how they are counted stays as it is. */
+enum rc definition_create_cohort(struct ctx *ctx, struct definition_call *c);
+enum rc definition_update_cohort(struct ctx *ctx, struct definition_call *c);
+enum rc definition_list_annotations(struct ctx *ctx, struct definition_call *c);
+enum rc definition_shown(struct definition_call *c, struct slice id); /* as the answer */
 enum rc definition_list(struct ctx *ctx, struct definition_call *c);
 enum rc definition_create(struct ctx *ctx, struct definition_call *c);
 enum rc definition_show(struct ctx *ctx, struct definition_call *c);

@@ -3,20 +3,26 @@
 
 #include "base/must.h"
 
-enum { BODY_BYTES_MAX = DEFINITION_JSON_MAX + 4096 };
+enum { BODY_BYTES_MAX = DEFINITION_LIST_BYTES_MAX + (1 << 20) };
 
 static const struct definition_kind goal = {TENANT_GOAL, STORED_GOAL, {"name", "filters"}},
-                                    segment = {TENANT_SEGMENT, STORED_SEGMENT, {"name", "filters"}};
+                                    segment = {TENANT_SEGMENT, STORED_SEGMENT, {"name", "filters"}},
+                                    cohort = {TENANT_COHORT, STORED_COHORT, {"name"}},
+                                    annotation = {TENANT_ANNOTATION, STORED_KINDS, {"at", "text"}},
+                                    report = {TENANT_REPORT, STORED_REPORT, {"name", "question"}};
 
 /* One of each verb for a kind. */
-#define OPS(kind)                                                                              \
-    static const struct definition_op kind##_list = {&(kind), definition_list, 200, false},    \
-                                      kind##_create = {&(kind), definition_create, 201, true}, \
-                                      kind##_show = {&(kind), definition_show, 200, false},    \
-                                      kind##_update = {&(kind), definition_update, 200, true}, \
+#define OPS(kind, list, create, update)                                                     \
+    static const struct definition_op kind##_list = {&(kind), list, 200, false},            \
+                                      kind##_create = {&(kind), create, 201, true},         \
+                                      kind##_show = {&(kind), definition_show, 200, false}, \
+                                      kind##_update = {&(kind), update, 200, true},         \
                                       kind##_remove = {&(kind), definition_remove, 204, false}
-OPS(goal);
-OPS(segment);
+OPS(goal, definition_list, definition_create, definition_update);
+OPS(segment, definition_list, definition_create, definition_update);
+OPS(cohort, definition_list, definition_create_cohort, definition_update_cohort);
+OPS(annotation, definition_list_annotations, definition_create, definition_update);
+OPS(report, definition_list, definition_create, definition_update);
 
 /* ---- OpenAPI ---- */
 #define PARAMETER(name) \
@@ -41,6 +47,17 @@ OPS(segment);
     "\"name\":" TEXT ",\"filters\":" FILTERS ",\"visibility\":{\"enum\":[\"project\"," \
     "\"personal\"]}"
 
+#define COHORT                                                                                     \
+    "\"name\":" TEXT ",\"count_by\":{\"enum\":[\"visitors\",\"users\"]},\"conditions\":{\"type\":" \
+    "\"array\",\"items\":{\"type\":\"object\"}},\"members\":{\"type\":\"array\",\"items\":" TEXT   \
+    "}"
+
+#define ANNOTATION "\"at\":" TEXT ",\"text\":" TEXT ",\"kind\":" TEXT ",\"colour\":" TEXT
+#define REPORT "\"name\":" TEXT ",\"question\":{\"type\":\"object\"}"
+#define DAYS                                                                                       \
+    ",{\"name\":\"from\",\"in\":\"query\",\"schema\":" TEXT "},{\"name\":\"to\",\"in\":\"query\"," \
+    "\"schema\":" TEXT "}"
+
 #define ROUTE(method_, path, needs, op, bytes, text)                                        \
     {                                                                                       \
         .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,    \
@@ -48,9 +65,9 @@ OPS(segment);
     }
 #define NEEDED(names) ",\"required\":[" names "]"
 /* The five of one kind: path, name of its id, of one, of many. */
-#define ROUTES(kind, path, id, One, Many, members, needed)                                  \
+#define ROUTES(kind, path, id, One, Many, more, members, needed)                            \
     ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                             \
-          HEAD("list" Many, "Stored ones of the project", "," AFTER) RESPONSES),            \
+          HEAD("list" Many, "Stored ones of the project", "," AFTER more) RESPONSES),       \
         ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,  \
               HEAD("create" One, "Keep one", "") BODY(members, NEEDED(needed)) RESPONSES),  \
         ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,             \
@@ -63,8 +80,12 @@ OPS(segment);
               HEAD("remove" One, "Remove one", "," PARAMETER(id) "," IF_MATCH) RESPONSES)
 
 const struct api_route definition_routes[] = {
-    ROUTES(goal, "goals", "goalId", "Goal", "Goals", GOAL, "\"name\",\"filters\""),
-    ROUTES(segment, "segments", "segmentId", "Segment", "Segments", SEGMENT,
+    ROUTES(goal, "goals", "goalId", "Goal", "Goals", "", GOAL, "\"name\",\"filters\""),
+    ROUTES(segment, "segments", "segmentId", "Segment", "Segments", "", SEGMENT,
            "\"name\",\"filters\""),
+    ROUTES(cohort, "cohorts", "cohortId", "Cohort", "Cohorts", "", COHORT, "\"name\""),
+    ROUTES(annotation, "annotations", "annotationId", "Annotation", "Annotations", DAYS, ANNOTATION,
+           "\"at\",\"text\""),
+    ROUTES(report, "reports", "reportId", "Report", "Reports", "", REPORT, "\"name\",\"question\""),
 };
 const uint32_t definition_route_count = COUNT_OF(definition_routes);

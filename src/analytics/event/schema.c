@@ -276,6 +276,15 @@ static const char rejections_table[] = "CREATE TABLE IF NOT EXISTS rejections ("
                                        "   fsync_after_insert = 1, fsync_part_directory = 1";
 static const char *const rejected_statements[] = {counts_table, rejections_table, NULL};
 
+/* Copies of the lists of people that cohorts have in the state (report_people.c): made when a
+ * question needs one, forgotten after a week. */
+static const char cohort_members_table[] =
+    "CREATE TABLE IF NOT EXISTS cohort_members ("
+    " project_id UUID, list String, member String CODEC(ZSTD(1)), made_at DateTime DEFAULT now()"
+    ") ENGINE = MergeTree ORDER BY (project_id, list, member)"
+    " TTL made_at + INTERVAL 7 DAY SETTINGS index_granularity = 1024";
+static const char *const cohort_statements[] = {cohort_members_table, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -284,6 +293,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 5, .name = "hints of events", .statements = hints_statements},
     {.number = 6, .name = "faster to read", .statements = faster_statements},
     {.number = 7, .name = "what was rejected", .statements = rejected_statements},
+    {.number = 8, .name = "lists of cohorts", .statements = cohort_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -34,39 +34,35 @@ static const char line_ndjson[] =
             TEXT("user_agent", "user_agent") TEXT(
                 "locale",
                 "locale") ",if(device=0,'',concat(',\"device\":\"',leftPad(lower(hex(device)),16,'"
-                          "0'),'\"'))" OBJECT("geo",
-                                              TEXT("country",
-                                                   "country") TEXT("region", "region")
-                                                  TEXT("city", "city")
-                                                      TEXT("network",
-                                                           "network")) TEXT("privacy", "privacy")
+                          "0'),'\"'))" OBJECT(
+                              "geo", TEXT("country", "country") TEXT("region", "region")
+                                         TEXT("city", "city")
+                                             TEXT("network", "network")) TEXT("privacy", "privacy")
                               RAW("hints", "toString(hints)") TEXT("timezone", "timezone") TEXT(
                                   "kind",
                                   "kind") ",if(is_interactive=0,',\"interactive\":false',''"
-                                          ")" NUMBER("engagement_ms", "engagement_ms")
-                                              NUMBER(
-                                                  "scroll",
-                                                  "scroll_depth") ",if(currency='','',concat(',"
-                                                                  "\"revenue\":{\"amount\":\"',"
-                                                                  "toString(revenue),'\","
-                                                                  "\"currency\":',"
-                                                                  "toJSONString(toString(currency))"
-                                                                  ",'}'))"
-                                                                  ",if(group_id='','',concat(',"
-                                                                  "\"group\":{\"type\":',"
-                                                                  "toJSONString(toString(group_"
-                                                                  "type)),"
-                                                                  "',\"id\":',toJSONString(group_"
-                                                                  "id),'}'))" TEXT("previous_id",
-                                                                                   "previous_id")
-                                                                      RAW("traits", "traits") RAW(
-                                                                          "traits_once",
-                                                                          "traits_once")
-                                                                          RAW("properties",
-                                                                              "properties")
-                                                                              RAW("context",
-                                                                                  "context") ",'}'"
-                                                                                             ")";
+                                          ")" NUMBER("engagement_ms", "engagement_ms") NUMBER(
+                                              "scroll",
+                                              "scroll_depth") ",if(currency='','',concat(',"
+                                                              "\"revenue\":{\"amount\":\"',"
+                                                              "toString(revenue),'\","
+                                                              "\"currency\":',"
+                                                              "toJSONString(toString(currency))"
+                                                              ",'}'))"
+                                                              ",if(group_id='','',concat(',"
+                                                              "\"group\":{\"type\":',"
+                                                              "toJSONString(toString(group_"
+                                                              "type)),"
+                                                              "',\"id\":',toJSONString(group_"
+                                                              "id),'}'))" TEXT("previous_id",
+                                                                               "previous_id")
+                                                                  RAW("traits", "traits") RAW(
+                                                                      "traits_once", "traits_once")
+                                                                      RAW("properties",
+                                                                          "properties")
+                                                                          RAW("context",
+                                                                              "context") ",'}'"
+                                                                                         ")";
 
 /* ---- columns ---- */
 

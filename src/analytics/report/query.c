@@ -94,6 +94,7 @@ static const struct {
     {"$SESSIONS", "sessions FINAL WHERE project_id = {project:UUID}"},
     {"$COUNTS", "ingest_counts WHERE project_id = {project:UUID}"},
     {"$REJECTED", "rejections FINAL WHERE project_id = {project:UUID}"},
+    {"$MEMBERS", "cohort_members WHERE project_id = {project:UUID}"},
     {"$IDENTITIES", OF_PERSONS("identities FINAL")},
     {"$PERSON_IDS", OF_PERSONS("person_ids")},
     {"$PERSON_TRAITS", OF_PERSONS("person_traits")},
@@ -337,7 +338,8 @@ static void answer(struct query_call *call)
 {
     static const struct net_header no_cache = {{"Cache-Control", 13}, {"no-cache", 8}};
     if (call->rc == RC_OK)
-        api_answer(call->req, 200, call->content_type ? call->content_type : "application/json",
+        api_answer(call->req, call->status ? call->status : 200,
+                   call->content_type ? call->content_type : "application/json",
                    buf_slice(&call->body), &no_cache, 1);
     else
         query_fail(call);
@@ -471,6 +473,28 @@ static const struct api_route routes[] = {
      .access = API_NEEDS(STATS_READ),
      .handle = query_rejections,
      .openapi = query_openapi_rejections},
+    {.method = NET_GET,
+     .pattern = "/v1/projects/{projectId}/cohorts/{cohortId}/members",
+     .access = API_NEEDS(STATS_READ),
+     .handle = query_cohort_members,
+     .openapi = query_openapi_cohort_members},
+    {.method = NET_GET,
+     .pattern = "/v1/projects/{projectId}/cohorts/{cohortId}/count",
+     .access = API_NEEDS(STATS_READ),
+     .handle = query_cohort_count,
+     .openapi = query_openapi_cohort_count},
+    {.method = NET_POST,
+     .pattern = "/v1/projects/{projectId}/cohorts/{cohortId}/snapshot",
+     .access = API_NEEDS(DEFINITIONS_WRITE),
+     .body_bytes_max = 4096,
+     .handle = query_cohort_snapshot,
+     .openapi = query_openapi_cohort_snapshot},
+    {.method = NET_POST,
+     .pattern = "/v1/projects/{projectId}/reports/{reportId}/run",
+     .access = API_NEEDS(STATS_READ),
+     .body_bytes_max = REPORT_BODY_BYTES_MAX,
+     .handle = query_saved_report,
+     .openapi = query_openapi_saved_report},
     {.method = NET_POST,
      .pattern = "/api/v2/query",
      .access = API_NEEDS(STATS_READ),

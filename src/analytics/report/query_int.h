@@ -56,6 +56,7 @@ struct query_call {
     /* An error in the words of whoever asks; NULL: a problem. rc and err say which. */
     void (*fail)(struct query_call *call);
     struct buf body;
+    int status; /* of the answer; 0: 200 */
     enum rc rc;
     struct err err;
 };
@@ -85,8 +86,7 @@ bool query_zone_ok(struct slice zone);                       /* has the form of 
 /* The id, as a hash, under which an event or visit was done: a person's, unless $IDENTITIES knows
  * better (docs/definitions.md, "Person"). 0: nobody's. */
 #define QUERY_OWN_ID "if(user_id != '', sipHash64('anonymous', user_id), visitor)"
-/* Statements are templates. $EVENTS, $SESSIONS, $IDENTITIES, $PERSON_IDS, $PERSON_TRAITS,
- * $PERSON_GROUPS, $GROUP_IDS, $GROUP_TRAITS, $COUNTS, $REJECTED (both: analytics/rejected) stand
+/* Statements are templates. $EVENTS, $SESSIONS and the other names of the table in query.c stand
  * where the tables do and bind the tenant: every FROM of a template is one of them, "FROM $VISITS"
  * or "FROM (", every JOIN "JOIN (" (must). What follows it begins with AND or a clause. $VISITS:
  * the events of the range with QUERY_SESSION, the session of each that it was in.

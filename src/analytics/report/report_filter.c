@@ -8,9 +8,10 @@
 #include <stdio.h>
 
 static const char *const op_names[OP_COUNT] = {
-    "and",    "or",         "not",      "has_done",         "has_not_done", "segment",
-    "is",     "is_not",     "contains", "contains_not",     "matches",      "matches_not",
-    "exists", "not_exists", "greater",  "greater_or_equal", "less",         "less_or_equal"};
+    "and",          "or",     "not",        "has_done", "has_not_done",     "segment",
+    "cohort",       "is",     "is_not",     "contains", "contains_not",     "matches",
+    "matches_not",  "exists", "not_exists", "greater",  "greater_or_equal", "less",
+    "less_or_equal"};
 
 /* ---- reading ---- */
 static bool take_filter(struct report *r, const struct report_at *at, yyjson_val *v, uint32_t depth,
@@ -159,6 +160,8 @@ static bool take_done(struct report *r, const struct report_at *at, yyjson_val *
 {
     unsigned scope = r->scope;
     bool knows_kind = r->knows_kind;
+    if (r->is_in_cohort)
+        return report_fail(r, at, "a cohort says what was done in conditions of its own");
     r->scope = 0;
     if (!take_filter(r, at, v, depth + 1, &f->children))
         return false;
@@ -173,15 +176,17 @@ static bool take_node(struct report *r, const struct report_at *at, yyjson_val *
                       struct report_filter *f)
 {
     const struct report_at inner = {.up = at, .index = 1};
-    if (f->op > OP_SEGMENT)
+    if (f->op > OP_COHORT)
         return take_simple(r, at, v, f);
     if (yyjson_arr_size(v) != 2)
         return report_fail(r, at, "give [\"%s\", %s]", op_names[f->op],
                            f->op <= OP_OR        ? "[filters]"
-                           : f->op == OP_SEGMENT ? "id or name"
+                           : f->op >= OP_SEGMENT ? "id or name"
                                                  : "filter");
     if (f->op == OP_SEGMENT)
         return report_take_segment(r, &inner, yyjson_arr_get(v, 1), depth, f);
+    if (f->op == OP_COHORT)
+        return report_take_cohort(r, &inner, yyjson_arr_get(v, 1), f);
     if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
         return take_done(r, &inner, yyjson_arr_get(v, 1), depth, f);
     if (f->op == OP_NOT)
@@ -290,7 +295,7 @@ bool report_take_which(struct report *r, const struct report_at *at, yyjson_val 
 
 bool report_filter_is_of_events(const struct report_filter *f)
 {
-    if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
+    if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE || f->op == OP_COHORT)
         return true; /* by visitor */
     if (f->op > OP_NOT)
         return f->dim.field && f->dim.field->event;
@@ -402,6 +407,11 @@ static void add_done(const struct report_sql *s, const struct report_filter *f)
     buf_add_char(s->out, ')');
 }
 
+static void add_cohort(const struct report_sql *s, const struct report_filter *f)
+{
+    report_cohort_sql(s, f->cohort);
+}
+
 /* report_bind_texts */
 #define TEXTS "splitByChar('\\0', {p%u:String})"
 
@@ -457,6 +467,7 @@ void report_filter_sql(const struct report_sql *s, const struct report_filter *f
     static void (*const add[OP_COUNT])(const struct report_sql *, const struct report_filter *) = {
         [OP_HAS_DONE] = add_done,
         [OP_HAS_NOT_DONE] = add_done,
+        [OP_COHORT] = add_cohort,
         [OP_IS] = add_is,
         [OP_IS_NOT] = add_is,
         [OP_CONTAINS] = add_contains,

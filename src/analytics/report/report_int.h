@@ -26,6 +26,7 @@ enum {
     REPORT_NAME_BYTES_MAX = 200,
     REPORT_MEMBERS_MAX = 30, /* that a kind knows */
     REPORT_KEYS_MAX = REPORT_ORDERS_MAX + REPORT_DIMENSIONS_MAX,
+    REPORT_LISTS_MAX = 8, /* of people, in one question */
     REPORT_LIMIT_DEFAULT = 1000,
     REPORT_LIMIT_MAX = 10000,
     REPORT_OFFSET_MAX = 1000000,
@@ -104,6 +105,7 @@ enum report_op {
     OP_HAS_DONE,
     OP_HAS_NOT_DONE,
     OP_SEGMENT, /* as it is read; becomes OP_AND */
+    OP_COHORT,
     OP_IS,
     OP_IS_NOT,
     OP_CONTAINS,
@@ -118,12 +120,15 @@ enum report_op {
     OP_LESS_OR_EQUAL,
     OP_COUNT,
 };
+struct report_cohort;
+struct report_sql;
 struct report_filter {
     enum report_op op;
     struct report_dim dim;
     uint32_t param_first, param_count; /* one array, or one per pattern */
     bool ignores_case;
     struct report_filter *children, *next;
+    struct report_cohort *cohort; /* OP_COHORT */
 };
 
 /* ---- the question ---- */
@@ -178,11 +183,18 @@ struct report_worth {
     struct report_dim number; /* a property */
     uint32_t currency;        /* parameter */
 };
+struct report_list_used { /* a list of people of a cohort */
+    struct slice id;
+    int64_t size;
+};
 struct report {
     struct arena *arena;
     const struct stored_lookup *lookup; /* NULL: nothing can be looked up here */
     bool needs_lookup;                  /* and so it was refused */
-    struct err err;                     /* why the question was refused */
+    bool is_in_cohort;                  /* what is read at the moment */
+    struct report_list_used lists[REPORT_LISTS_MAX];
+    uint32_t list_count;
+    struct err err; /* why the question was refused */
     const struct report_kind *kind;
     void *own; /* what the kind has read: a struct of its file */
     struct report_metric metrics[REPORT_METRICS_MAX];
@@ -221,6 +233,9 @@ struct report {
  * read again where one may block. */
 bool report_parse(struct report *r, struct arena *arena, struct slice body,
                   const struct stored_lookup *lookup) MUST_CHECK;
+/* The same of what has been read already. */
+bool report_parse_value(struct report *r, struct arena *arena, yyjson_val *root,
+                        const struct stored_lookup *lookup) MUST_CHECK;
 
 /* ---- for the parsers ---- */
 bool report_fail(struct report *r, const struct report_at *at, const char *fmt, ...)
@@ -244,6 +259,9 @@ bool report_take_dim(struct report *r, const struct report_at *at, yyjson_val *v
 bool report_take_filters(struct report *r, const struct report_at *at, yyjson_val *v,
                          struct report_filter **ret_filter);
 bool report_take_range(struct report *r, yyjson_val *root);
+/* Two days (texts), or two instants. */
+bool report_take_pair(struct report *r, const struct report_at *at, yyjson_val *v,
+                      bool *ret_is_instants, struct slice days[2], unix_ms times[2]);
 bool report_take_compare(struct report *r, const struct report_at *at, yyjson_val *v);
 /* The same inside of others, at a depth of the tree: at least one. */
 bool report_take_filter_list(struct report *r, const struct report_at *at, yyjson_val *list,
@@ -264,6 +282,16 @@ bool report_find_stored(struct report *r, const struct report_at *at, yyjson_val
 bool report_take_goal(struct report *r, const struct report_at *at, yyjson_val *v);
 bool report_take_stored_goal(struct report *r, const struct report_at *at, yyjson_val *v,
                              struct report_filter **ret_filter);
+bool report_take_cohort(struct report *r, const struct report_at *at, yyjson_val *v,
+                        struct report_filter *f);
+/* The object of a cohort as its GET shows it. */
+bool report_read_cohort(struct report *r, const struct report_at *at, yyjson_val *object,
+                        struct report_cohort **ret);
+/* "(visitor != 0 AND …)": of a row of any source, whether who did it is in the cohort. */
+void report_cohort_sql(const struct report_sql *s, const struct report_cohort *c);
+/* Those in it as `actor`, in order: {limit:UInt32} of them behind {after}. */
+void report_members_sql(const struct report *r, const struct report_cohort *c, struct buf *out);
+bool report_cohort_by_user(const struct report_cohort *c);
 bool report_take_segment(struct report *r, const struct report_at *at, yyjson_val *v,
                          uint32_t depth, struct report_filter *f);
 
@@ -381,6 +409,13 @@ enum rc report_csv(const struct report *r, struct slice results, struct buf *out
                    struct err *err) MUST_CHECK;
 void report_query_shape(const struct report *r, struct buf *body); /* "query":{…}, resolved */
 
+void query_cohort_members(struct ctx *ctx, void *service, struct api_request *req);
+void query_cohort_count(struct ctx *ctx, void *service, struct api_request *req);
+void query_cohort_snapshot(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_cohort_members[], query_openapi_cohort_count[],
+    query_openapi_cohort_snapshot[];
+void query_saved_report(struct ctx *ctx, void *service, struct api_request *req);
+extern const char query_openapi_saved_report[];
 void query_report(struct ctx *ctx, void *service, struct api_request *req);
 void query_report_sql(struct ctx *ctx, void *service, struct api_request *req);
 void query_plausible(struct ctx *ctx, void *service, struct api_request *req);

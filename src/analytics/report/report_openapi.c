@@ -114,6 +114,41 @@ const char query_openapi_report_sql[] =
         "\"statements\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"parameters\":{"
         "\"type\":\"object\"}}}") "," PROBLEMS "}}";
 
+#define PARAMETER(name, in, is_needed)                                                          \
+    "{\"name\":\"" name "\",\"in\":\"" in "\",\"required\":" is_needed ",\"schema\":{\"type\":" \
+    "\"string\"}}"
+#define COHORT                                               \
+    "\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER( \
+        "projectId", "path", "true") "," PARAMETER("cohortId", "path", "true")
+#define OBJECT "{\"type\":\"object\"}"
+const char query_openapi_cohort_members[] =
+    "{\"operationId\":\"listCohortMembers\",\"summary\":\"Who is in a cohort now\"," COHORT
+    "," PARAMETER("limit", "query", "false") "," PARAMETER(
+        "cursor", "query", "false") "],\"responses\":{" OK(OBJECT) "," PROBLEMS "}}";
+const char query_openapi_cohort_count[] =
+    "{\"operationId\":\"countCohort\",\"summary\":\"How many are in a cohort now\"," COHORT
+    "],\"responses\":{" OK(OBJECT) "," PROBLEMS "}}";
+const char query_openapi_cohort_snapshot[] =
+    "{\"operationId\":\"snapshotCohort\",\"summary\":\"Keep who is in a cohort now, as a cohort of "
+    "its own\"," COHORT "],\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
+    "\"schema\":{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{\"name\":{\"type\":"
+    "\"string\"}}}}}},\"responses\":{\"201\":{\"description\":\"Kept\",\"content\":{"
+    "\"application/json\":{\"schema\":" OBJECT "}}}," PROBLEMS "}}";
+
+const char query_openapi_saved_report[] =
+    "{\"operationId\":\"runReport\",\"summary\":\"The answer of a saved report; range, zone and "
+    "include "
+    "replace its own, filters are added\",\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER(
+        "projectId", "path",
+        "true") "," PARAMETER("reportId", "path",
+                              "true") "],"
+                                      "\"requestBody\":{\"content\":{\"application/"
+                                      "json\":{\"schema\":{\"type\":\"object\","
+                                      "\"additionalProperties\":false,\"properties\":{\"date_"
+                                      "range\":{},\"timezone\":{\"type\":\"string\"},"
+                                      "\"include\":{\"type\":\"object\"},\"filters\":" FILTERS
+                                      "}}}}},\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
+
 #define ERROR(code, text)                   \
     "\"" code "\":{\"description\":\"" text \
     "\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}"

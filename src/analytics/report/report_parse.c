@@ -436,6 +436,19 @@ static bool take_kind(struct report *r, yyjson_val *root)
     return true;
 }
 
+static bool parse_root(struct report *r)
+{
+    if (!yyjson_is_obj(r->root))
+        return report_fail(r, NULL, "give an object: {\"metrics\": […], \"date_range\": …}");
+    if (!take_kind(r, r->root) || !take_members(r, r->root) || !take_common(r, r->root))
+        return false;
+    if (r->kind->own_size && !(r->own = arena_zalloc(r->arena, r->kind->own_size)))
+        return false;
+    if (!r->kind->parse(r, r->root) || !take_include(r, json_get(r->root, "include")))
+        return false;
+    return r->err.rc == RC_OK && !r->arena->is_failed;
+}
+
 bool report_parse(struct report *r, struct arena *arena, struct slice body,
                   const struct stored_lookup *lookup)
 {
@@ -447,13 +460,13 @@ bool report_parse(struct report *r, struct arena *arena, struct slice body,
                          .limit = REPORT_LIMIT_MAX};
     if (json_parse(arena, body, &r->root, &err) != RC_OK)
         return report_fail(r, NULL, "is no JSON: %s", err.text);
-    if (!yyjson_is_obj(r->root))
-        return report_fail(r, NULL, "give an object: {\"metrics\": […], \"date_range\": …}");
-    if (!take_kind(r, r->root) || !take_members(r, r->root) || !take_common(r, r->root))
-        return false;
-    if (r->kind->own_size && !(r->own = arena_zalloc(arena, r->kind->own_size)))
-        return false;
-    if (!r->kind->parse(r, r->root) || !take_include(r, json_get(r->root, "include")))
-        return false;
-    return r->err.rc == RC_OK && !arena->is_failed;
+    return parse_root(r);
+}
+
+bool report_parse_value(struct report *r, struct arena *arena, yyjson_val *root,
+                        const struct stored_lookup *lookup)
+{
+    *r = (struct report){
+        .arena = arena, .lookup = lookup, .err = ERR_INIT, .limit = REPORT_LIMIT_MAX, .root = root};
+    return parse_root(r);
 }

@@ -31,8 +31,7 @@ static bool take_instant(struct report *r, const struct report_at *at, yyjson_va
     return true;
 }
 
-/* Two days, or two instants. */
-static bool take_pair(struct report *r, const struct report_at *at, yyjson_val *v,
+bool report_take_pair(struct report *r, const struct report_at *at, yyjson_val *v,
                       bool *ret_is_instants, struct slice days[2], unix_ms times[2])
 {
     const struct report_at at_first = {.up = at, .index = 0}, at_second = {.up = at, .index = 1};
@@ -87,7 +86,7 @@ static bool take_date_range(struct report *r, const struct report_at *at, yyjson
         return report_fail(r, at,
                            "give day, 7d, 28d, 30d, 91d, month, 6mo, 12mo, year, all, "
                            "24h, 30m, realtime, or two days or instants");
-    if (!take_pair(r, at, v, &is_instants, days, times))
+    if (!report_take_pair(r, at, v, &is_instants, days, times))
         return false;
     r->range.kind = is_instants ? RANGE_INSTANTS : RANGE_DAYS;
     r->range.first = days[0];
@@ -127,7 +126,7 @@ bool report_take_compare(struct report *r, const struct report_at *at, yyjson_va
         r->range.compare = word == 0 ? COMPARE_PREVIOUS : COMPARE_YEAR;
         return true;
     }
-    if (!take_pair(r, at, v, &r->range.is_compare_instants, days, times))
+    if (!report_take_pair(r, at, v, &r->range.is_compare_instants, days, times))
         return false;
     r->range.compare = COMPARE_RANGE;
     r->range.compare_first = days[0];

@@ -199,13 +199,11 @@ static enum rc refused(const struct report *r, struct err *err)
 static enum rc prepare(struct query_call *call, struct err *err)
 {
     struct report_run *run = call->user;
-    const struct api_request *req = call->req;
-    const struct stored_lookup lookup = {
-        .source = call->query->cfg.stored,
-        .where = {.project = slice_of(req->project->id_text, UUID_TEXT_LEN),
-                  .viewer = slice_str(req->net->ctx->claims->actor.id)}};
+    const struct stored_lookup lookup = report_lookup_of(call);
     if (!run->parse(call, &lookup))
         return refused(&run->report, err);
+    run->report.lookup = NULL; /* ends with this function */
+    TRY(report_copy_lists(call, &run->report, err));
     return begin(call, err);
 }
 

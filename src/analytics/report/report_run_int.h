@@ -23,4 +23,9 @@ struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_r
 /* Asks what run->parse reads; call->shape may be set, else it is weir's own answer. Answers later,
  * or at once if the question is wrong. */
 void report_run_start(struct ctx *ctx, struct query_call *call);
+/* On the worker: what the request may look up. */
+struct stored_lookup report_lookup_of(const struct query_call *call);
+/* On the worker: sees to it that the store has the lists of people that the report names. */
+enum rc report_copy_lists(struct query_call *call, const struct report *r,
+                          struct err *err) MUST_CHECK;
 #endif

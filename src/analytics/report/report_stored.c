@@ -148,11 +148,35 @@ static bool check_goal(struct report *r, yyjson_val *object)
     return check_filters(r, object) && take_revenue(r, &at, json_get(object, "revenue"), &r->worth);
 }
 
+static bool check_cohort(struct report *r, yyjson_val *object)
+{
+    struct report_cohort *cohort;
+    return !json_get(object, "conditions") || report_read_cohort(r, NULL, object, &cohort);
+}
+
+/* The question of a report, with pointers that begin with its member. */
+static bool check_report(struct report *r, yyjson_val *object)
+{
+    yyjson_val *question = json_get(object, "question");
+    const struct stored_lookup *lookup = r->lookup;
+    if (!question)
+        return true;
+    if (report_parse_value(r, r->arena, question, lookup))
+        return true;
+    struct err err = r->err;
+    if (err.rc == RC_INVALID)
+        (void)err_set(&r->err, err.rc, "/question%s%s", err.text[0] == '/' ? "" : ": ", err.text);
+    return false;
+}
+
 enum rc stored_check(enum stored_kind kind, yyjson_val *object, const struct stored_lookup *lookup,
                      struct arena *arena, struct err *err)
 {
-    static bool (*const checks[STORED_KINDS])(struct report *, yyjson_val *) = {
-        [STORED_GOAL] = check_goal, [STORED_SEGMENT] = check_filters};
+    static bool (*const checks[STORED_KINDS])(struct report *,
+                                              yyjson_val *) = {[STORED_GOAL] = check_goal,
+                                                               [STORED_SEGMENT] = check_filters,
+                                                               [STORED_COHORT] = check_cohort,
+                                                               [STORED_REPORT] = check_report};
     struct report *r = arena_zalloc(arena, sizeof(*r));
     ENSURE(r, err_set(err, RC_NOMEM, "no memory for this request"));
     r->arena = arena;

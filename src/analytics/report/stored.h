@@ -5,6 +5,7 @@
  * parser asks it. Without one a question that names something is put off (report_parse). */
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/ctx.h"
 #include "base/rc.h"
 #include "base/slice.h"
 #include "codec/json.h"
@@ -16,6 +17,12 @@ extern const char *const stored_kind_names[STORED_KINDS]; /* "goal" … */
 struct stored_where {
     struct slice project, viewer;
 };
+enum { STORED_PEOPLE_MAX = 50000, STORED_PEOPLE_BYTES_MAX = 4 << 20 /* of one list */ };
+struct stored_people { /* a list of people: ids of users, or numbers of visitors */
+    bool by_user;
+    uint32_t count;
+    struct slice ids; /* U+0000 between */
+};
 struct stored_source { /* calls block: on the worker pool, never on a loop */
     /* By id or name, as an object with the members that its GET shows. RC_NOTFOUND. */
     enum rc (*find)(void *ctx, const struct stored_where *where, enum stored_kind kind,
@@ -23,6 +30,13 @@ struct stored_source { /* calls block: on the worker pool, never on a loop */
     /* All of a kind, an array of such objects. */
     enum rc (*all)(void *ctx, const struct stored_where *where, enum stored_kind kind,
                    struct buf *out, struct err *err);
+    /* The ids of a list of a cohort (its list_id), U+0000 between. RC_NOTFOUND. */
+    enum rc (*people)(void *ctx, const struct stored_where *where, struct slice list,
+                      struct buf *out, struct err *err);
+    /* Makes a cohort of them in the name of the request; out: as its GET shows it. */
+    enum rc (*keep)(void *ctx, struct ctx *request, const struct stored_where *where,
+                    struct slice name, const struct stored_people *people, struct buf *out,
+                    struct err *err);
     void *ctx;
 };
 struct stored_lookup {

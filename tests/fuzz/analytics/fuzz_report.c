@@ -37,12 +37,21 @@ static enum rc find(void *ctx, const struct stored_where *where, enum stored_kin
     (void)where;
     if (name.data[0] < 'a' || name.data[0] > 'e')
         return err_set(err, RC_NOTFOUND, "nothing");
-    buf_addf(
-        out,
-        "{\"id\":\"%.*s\",\"filters\":%s,\"revenue\":{\"property\":\"property:a.b\",\"currency\":"
-        "\"EUR\"}}",
-        1, name.data,
-        kind == STORED_GOAL && name.data[0] == 'c' ? "7" : filters[name.data[0] - 'a']);
+    /* A cohort's conditions are any bytes that the question brings. */
+    if (kind == STORED_COHORT && name.len > 1)
+        buf_addf(out, "{\"id\":\"x\",\"count_by\":\"users\",\"conditions\":%.*s}",
+                 (int)name.len - 1, name.data + 1);
+    else if (kind == STORED_COHORT)
+        buf_add_str(out, name.data[0] == 'a' ? "{\"id\":\"x\",\"list_id\":\"y'z\",\"size\":3}"
+                                             : "{\"id\":\"x\",\"conditions\":[{\"did\":{\"goal\":"
+                                               "\"a\"},\"at_least\":2,\"range\":[\"2026-01-01\","
+                                               "\"2026-01-02\"]}]}");
+    else
+        buf_addf(out,
+                 "{\"id\":\"%.*s\",\"filters\":%s,\"revenue\":{\"property\":\"property:a.b\","
+                 "\"currency\":\"EUR\"}}",
+                 1, name.data,
+                 kind == STORED_GOAL && name.data[0] == 'c' ? "7" : filters[name.data[0] - 'a']);
     return RC_OK;
 }
 

@@ -38,6 +38,12 @@ static const struct {
     {STORED_SEGMENT, "outer", "{\"id\":\"s3\",\"filters\":[[\"not\",[\"segment\",\"DACH\"]]]}"},
     {STORED_SEGMENT, "round", "{\"id\":\"s4\",\"filters\":[[\"segment\",\"round\"]]}"},
     {STORED_SEGMENT, "visits", "{\"id\":\"s5\",\"filters\":[[\"is\",\"source\",[\"Google\"]]]}"},
+    {STORED_COHORT, "active",
+     "{\"id\":\"c1\",\"count_by\":\"users\",\"conditions\":[{\"did\":{\"goal\":\"paid\"},\"at_"
+     "least\":3,"
+     "\"days\":30}]}"},
+    {STORED_COHORT, "listed",
+     "{\"id\":\"c2\",\"count_by\":\"users\",\"conditions\":null,\"list_id\":\"l1\",\"size\":2}"},
     {STORED_GOAL, "paid",
      "{\"id\":\"g1\",\"filters\":[[\"is\",\"event\",[\"buy\"]]],\"revenue\":{\"property\":"
      "\"property:amount\",\"currency\":\"EUR\"}}"},
@@ -149,6 +155,25 @@ static void a_mistake_behind_a_name_is_told_with_both_places(void **state)
     assert_true(finds < REPORT_FILTERS_MAX); /* a circle ends by itself */
 }
 
+static void a_cohort_is_a_set_of_whoever_it_counts(void **state)
+{
+    (void)state;
+    assert_true(parse("\"filters\":[[\"not\",[\"cohort\",\"active\"]],[\"is\",\"source\",[\"x\"]]]",
+                      &lookup));
+    assert_non_null(strstr(statement(),
+                           "(user_id != '' AND (user_id IN (SELECT user_id FROM $EVENTS "
+                           "AND kind = '' AND bot = '' AND user_id != ''"));
+    assert_int_equal(report.scope, SCOPE_VISIT); /* what it asks of events is its own affair */
+    assert_int_equal(report.list_count, 0);
+    assert_true(parse("\"filters\":[[\"cohort\",\"listed\"]],\"bots\":\"include\"", &lookup));
+    assert_non_null(
+        strstr(statement(), "user_id IN (SELECT member FROM $MEMBERS AND list = {p0:String})"));
+    assert_int_equal(report.list_count, 1);
+    assert_true(slice_eq_str(report.lists[0].id, "l1") && report.lists[0].size == 2);
+    assert_false(parse("\"filters\":[[\"cohort\",\"nobody\"]]", &lookup));
+    assert_memory_equal(report.err.text, "/filters/0/1: there is no cohort", 32);
+}
+
 static enum rc check(enum stored_kind kind, const char *object, const char *self, struct err *err)
 {
     struct stored_lookup l = lookup;
@@ -197,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_name_becomes_what_it_stands_for),
         cmocka_unit_test(a_goal_by_name_or_id_brings_its_worth),
         cmocka_unit_test(a_mistake_behind_a_name_is_told_with_both_places),
+        cmocka_unit_test(a_cohort_is_a_set_of_whoever_it_counts),
         cmocka_unit_test(what_is_saved_must_not_hold_itself),
         cmocka_unit_test(what_is_saved_can_be_used),
     };
