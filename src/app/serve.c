@@ -15,6 +15,7 @@
 #include "analytics/definition/definition.h"
 #include "analytics/import/import.h"
 #include "analytics/ingest/ingest.h"
+#include "analytics/live/live.h"
 #include "analytics/report/query.h"
 #include "app/cli.h"
 #include "app/control.h"
@@ -42,6 +43,7 @@ struct server {
     struct definition *definition;
     struct query *query;
     struct bi *bi;
+    struct live *live;
     struct import_service *import;
     struct access *access;
     struct web *web;
@@ -222,6 +224,8 @@ static enum rc start_services(struct server *s, struct err *err)
         &(struct bi_cfg){.store = s->node.store_cfg, .is_embedded = s->node.supervisor != NULL},
         &s->bi, err));
     add_service(s, bi_service(s->bi));
+    TRY(live_new(&(struct live_cfg){.events = s->node.events}, &s->live, err));
+    add_service(s, live_service(s->live));
     s->import = import_service_new(
         &(struct import_service_cfg){.events = s->node.events, .geo = s->node.geo});
     add_service(s, import_service(s->import));
@@ -269,6 +273,7 @@ static void stop(struct server *s)
     query_free(s->query);
     definition_free(s->definition);
     bi_free(s->bi);
+    live_free(s->live);
     ingest_free(s->ingest);
     node_close(&s->node);
     cidr_set_done(&s->proxies.trusted);
@@ -340,6 +345,7 @@ static void drain(struct server *s, const sigset_t *set)
     notify_systemd("STOPPING=1");
     atomic_store(&s->health.is_draining, true);
     net_server_drain(s->public_server);
+    live_drain(s->live);
     mono_ns deadline = mono_add_ms(mono_now(), s->cli.cfg.drain_ms);
     const struct timespec step = {0, 20 * 1000000};
     while (net_server_connections(s->public_server) > 0 && mono_is_before(mono_now(), deadline)) {
