@@ -39,6 +39,7 @@ struct server {
     struct node node;
     struct health health;
     struct control control;
+    struct mail mail;
     struct ingest *ingest;
     struct definition *definition;
     struct query *query;
@@ -190,6 +191,12 @@ static void add_service(struct server *s, struct api_service service)
 static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
+    s->mail = (struct mail){.command = s->cli.cfg.mail_command,
+                            .smtp_url = s->cli.cfg.mail_smtp_url,
+                            .smtp_user = s->cli.cfg.mail_smtp_user,
+                            .smtp_password = s->cli.cfg.mail_smtp_password,
+                            .smtp_ca_file = s->cli.cfg.mail_smtp_ca_file,
+                            .from = s->cli.cfg.mail_from};
     TRY(jwks_cache_open(&(struct jwks_cache_cfg){.now = NULL}, &s->jwks, err));
     TRY(ingest_new(&(struct ingest_cfg){.events = s->node.events,
                                         .ack = s->cli.cfg.stream_ack,
@@ -208,7 +215,7 @@ static enum rc start_services(struct server *s, struct err *err)
     add_service(s, query_service(s->query));
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
                                         .jwks = s->jwks,
-                                        .mail = mail_hook(s->cli.cfg.mail_command),
+                                        .mail = mail_hook(&s->mail),
                                         .oidc = oidc_of(&s->cli.cfg),
                                         .public_url = s->cli.cfg.public_url},
                    &s->access, err));
