@@ -27,7 +27,7 @@ struct config {
 #undef INT
 #undef BOOL
     const char *file; /* NULL if none was given */
-    char *owned_[64]; /* the present text of each setting, to free */
+    char *owned_[96]; /* the present text of each setting, to free */
 };
 void config_defaults(struct config *cfg);
 void config_done(struct config *cfg);

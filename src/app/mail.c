@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/os.h"
+#include "base/random.h"
 
 enum { WORDS_MAX = 16, MESSAGE_BYTES_MAX = 32 << 10 /* a pipe holds 64 KiB */, ENV_BYTES = 1024 };
 
@@ -125,28 +126,51 @@ static enum rc run(char *const *words, struct slice message, struct err *err)
     return finish(pid, err);
 }
 
-/* to is a normalised address and subject ours: neither can end a line. */
-static enum rc send_message(void *ctx, const char *to, const char *subject, const char *text,
-                            struct err *err)
+static enum rc pass_to_command(const char *setting, struct slice message, struct err *err)
 {
     char command[CONFIG_TEXT_BYTES_MAX + 1], *words[WORDS_MAX + 1];
-    CLEANUP(buf_done) struct buf message;
-    buf_init(&message, MESSAGE_BYTES_MAX);
-    snprintf(command, sizeof(command), "%s", (const char *)ctx);
+    snprintf(command, sizeof(command), "%s", setting);
     TRY(cut_words(command, words, err));
     must(words[0]);
-    buf_addf(&message,
-             "To: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n"
-             "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n%s",
-             to, subject, text);
-    enum rc rc = buf_ok(&message) ? run(words, buf_slice(&message), err)
-                                  : err_set(err, RC_LIMIT, "the message is too long");
-    if (message.data)
-        explicit_bzero(message.data, message.len);
+    ENSURE(message.len <= MESSAGE_BYTES_MAX,
+           err_set(err, RC_LIMIT, "the message is too long for mail.command"));
+    return run(words, message, err);
+}
+
+bool mail_is_there(const struct mail *mail)
+{
+    return *mail->smtp_url || *mail->command;
+}
+
+enum rc mail_send(const struct mail *mail, const struct mail_message *m, struct err *err)
+{
+    uint8_t random[16];
+    char id[2 * sizeof(random) + 1] = "";
+    bool is_smtp = *mail->smtp_url;
+    struct buf message;
+    ENSURE(mail_is_there(mail), err_set(err, RC_UNSUPPORTED, "no mail is set up (mail.smtp_url)"));
+    ENSURE(!is_smtp || *mail->from,
+           err_set(err, RC_INVALID, "mail.from is needed beside mail.smtp_url"));
+    random_bytes(random, sizeof(random));
+    slice_hex(random, sizeof(random), id);
+    buf_init(&message, MAIL_BYTES_MAX);
+    enum rc rc = mail_write(m, mail->from, unix_now(), id, is_smtp, &message, err);
+    if (rc == RC_OK && is_smtp)
+        rc = mail_smtp(mail, m->to, buf_slice(&message), err);
+    else if (rc == RC_OK)
+        rc = pass_to_command(mail->command, buf_slice(&message), err);
+    buf_wipe(&message); /* a message holds a token */
     return rc;
 }
 
-struct access_mail mail_hook(const char *command)
+static enum rc send_message(void *ctx, const char *to, const char *subject, const char *text,
+                            struct err *err)
 {
-    return (struct access_mail){.send = *command ? send_message : NULL, .ctx = UNCONST(command)};
+    return mail_send(ctx, &(struct mail_message){.to = to, .subject = subject, .text = text}, err);
+}
+
+struct access_mail mail_hook(const struct mail *mail)
+{
+    return (struct access_mail){.send = mail_is_there(mail) ? send_message : NULL,
+                                .ctx = UNCONST(mail)};
 }

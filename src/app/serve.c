@@ -15,6 +15,7 @@
 #include "analytics/definition/definition.h"
 #include "analytics/import/import.h"
 #include "analytics/ingest/ingest.h"
+#include "analytics/live/live.h"
 #include "analytics/report/query.h"
 #include "app/cli.h"
 #include "app/control.h"
@@ -38,10 +39,12 @@ struct server {
     struct node node;
     struct health health;
     struct control control;
+    struct mail mail;
     struct ingest *ingest;
     struct definition *definition;
     struct query *query;
     struct bi *bi;
+    struct live *live;
     struct import_service *import;
     struct access *access;
     struct web *web;
@@ -188,6 +191,12 @@ static void add_service(struct server *s, struct api_service service)
 static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
+    s->mail = (struct mail){.command = s->cli.cfg.mail_command,
+                            .smtp_url = s->cli.cfg.mail_smtp_url,
+                            .smtp_user = s->cli.cfg.mail_smtp_user,
+                            .smtp_password = s->cli.cfg.mail_smtp_password,
+                            .smtp_ca_file = s->cli.cfg.mail_smtp_ca_file,
+                            .from = s->cli.cfg.mail_from};
     TRY(jwks_cache_open(&(struct jwks_cache_cfg){.now = NULL}, &s->jwks, err));
     TRY(ingest_new(&(struct ingest_cfg){.events = s->node.events,
                                         .ack = s->cli.cfg.stream_ack,
@@ -206,7 +215,7 @@ static enum rc start_services(struct server *s, struct err *err)
     add_service(s, query_service(s->query));
     TRY(access_new(&(struct access_cfg){.tenant = s->node.tenant,
                                         .jwks = s->jwks,
-                                        .mail = mail_hook(s->cli.cfg.mail_command),
+                                        .mail = mail_hook(&s->mail),
                                         .oidc = oidc_of(&s->cli.cfg),
                                         .public_url = s->cli.cfg.public_url},
                    &s->access, err));
@@ -222,6 +231,8 @@ static enum rc start_services(struct server *s, struct err *err)
         &(struct bi_cfg){.store = s->node.store_cfg, .is_embedded = s->node.supervisor != NULL},
         &s->bi, err));
     add_service(s, bi_service(s->bi));
+    TRY(live_new(&(struct live_cfg){.events = s->node.events}, &s->live, err));
+    add_service(s, live_service(s->live));
     s->import = import_service_new(
         &(struct import_service_cfg){.events = s->node.events, .geo = s->node.geo});
     add_service(s, import_service(s->import));
@@ -269,6 +280,7 @@ static void stop(struct server *s)
     query_free(s->query);
     definition_free(s->definition);
     bi_free(s->bi);
+    live_free(s->live);
     ingest_free(s->ingest);
     node_close(&s->node);
     cidr_set_done(&s->proxies.trusted);
@@ -340,6 +352,7 @@ static void drain(struct server *s, const sigset_t *set)
     notify_systemd("STOPPING=1");
     atomic_store(&s->health.is_draining, true);
     net_server_drain(s->public_server);
+    live_drain(s->live);
     mono_ns deadline = mono_add_ms(mono_now(), s->cli.cfg.drain_ms);
     const struct timespec step = {0, 20 * 1000000};
     while (net_server_connections(s->public_server) > 0 && mono_is_before(mono_now(), deadline)) {

@@ -130,6 +130,7 @@ void query_referrers(struct ctx *ctx, void *service, struct api_request *req);
 void query_devices(struct ctx *ctx, void *service, struct api_request *req);
 void query_geo(struct ctx *ctx, void *service, struct api_request *req);
 void query_webvitals(struct ctx *ctx, void *service, struct api_request *req);
+void query_live(struct ctx *ctx, void *service, struct api_request *req);
 void query_users_active(struct ctx *ctx, void *service, struct api_request *req);
 void query_events(struct ctx *ctx, void *service, struct api_request *req);
 void query_event(struct ctx *ctx, void *service, struct api_request *req);
@@ -147,6 +148,7 @@ extern const char query_openapi_devices[], query_openapi_geo[], query_openapi_we
 void query_ingestion(struct ctx *ctx, void *service, struct api_request *req);
 void query_rejections(struct ctx *ctx, void *service, struct api_request *req);
 extern const char query_openapi_ingestion[], query_openapi_rejections[];
+extern const char query_openapi_live[]; /* query_live.c */
 /* query_openapi.c */
 extern const char query_openapi_schemas[];
 extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],

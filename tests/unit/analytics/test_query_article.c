@@ -56,6 +56,19 @@ static void load(void)
            "'other', '2026-03-30 10:00:00', 'bob', '', '/', "
            "'{\"metric\":\"LCP\",\"value\":9}')," B "'v', '2026-03-30 10:00:00', 'x', 'vital', "
            "'/', '{\"metric\":\"TTFB\",\"value\":9}')");
+    insert("device_type, page_path, country, channel, referrer_source, bot, kind",
+           "SELECT '" PROJECT_A "', generateUUIDv4(), e, now64(3) - INTERVAL ago SECOND, who, "
+           "'desktop', page, land, channel, source, bot, kind FROM values('e String, ago UInt32, "
+           "who String, page String, land String, channel String, source String, bot String, "
+           "kind String', "
+           "('pageview', 90, 'l1', '/', 'DE', 'Organic Search', 'Google', '', ''), "
+           "('pageview', 95, 'l1', '/a', 'DE', '', '', '', ''), "
+           "('signup', 100, 'l1', '', 'DE', '', '', '', ''), "
+           "('pageview', 650, 'l2', '/a', 'FR', 'Organic Search', 'Google', '', ''), "
+           "('pageview', 655, 'l3', '/a', '', 'Direct', '', '', ''), "
+           "('pageview', 90, 'crawler', '/x', 'US', 'Direct', '', 'list', ''), "
+           "('engagement', 90, 'l4', '/x', 'US', '', '', '', 'engagement'), "
+           "('pageview', 1900, 'l5', '/x', 'US', 'Direct', '', '', ''))");
     bed_sessionize();
 }
 
@@ -114,6 +127,43 @@ static void web_vitals(void **state)
                   "\"p99\":4001,\"goodCount\":0,\"needsImprovementCount\":1,\"poorCount\":1}]}");
 }
 
+static bool has(const char *text, const char *part)
+{
+    if (strstr(text, part))
+        return true;
+    print_error("%s is not in %s\n", part, text);
+    return false;
+}
+
+/* definitions.md, "Live". */
+static void who_is_here_now(void **state)
+{
+    (void)state;
+    static char text[sizeof(answer.body)];
+    bed_prefix = "/v1/projects/{projectId}";
+    snprintf(text, sizeof(text), "%s", get("/live", ""));
+    assert_int_equal(answer.status, 200);
+    assert_true(has(text, "\"visitors\":1,\"visitors_30m\":3,\"pageviews_30m\":4,"
+                          "\"events_30m\":5,\"minutes\":[{\"minutes_ago\":29,\"visitors\":0,"
+                          "\"pageviews\":0},"));
+    assert_true(has(text, "{\"minutes_ago\":10,\"visitors\":2,\"pageviews\":2},"));
+    assert_true(has(text, "{\"minutes_ago\":1,\"visitors\":1,\"pageviews\":2},"));
+    assert_int_equal(count_of(text, "minutes_ago"), 30);
+    assert_true(has(text, "\"pages\":[{\"page\":\"/a\",\"visitors\":3,\"pageviews\":3},"
+                          "{\"page\":\"/\",\"visitors\":1,\"pageviews\":1}],\"sources\":["
+                          "{\"source\":\"Google\",\"channel\":\"Organic Search\",\"visitors\":2},"
+                          "{\"source\":\"\",\"channel\":\"Direct\",\"visitors\":1}],"
+                          "\"countries\":[{\"country\":\"DE\",\"visitors\":1},{\"country\":"
+                          "\"FR\",\"visitors\":1}],\"events\":[{"));
+    const char *events = strstr(text, "\"events\":[");
+    assert_non_null(events);
+    assert_int_equal(count_of(events, "\"id\":"), 5);
+    assert_null(strstr(events, "\"/x\""));
+    ask_project(PROJECT_B, NET_GET, "/live", "", "");
+    assert_true(has(answer.body, "\"visitors\":0,\"visitors_30m\":0"));
+    bed_prefix = "/projects/{projectId}";
+}
+
 static void the_tenants_are_apart(void **state)
 {
     (void)state;
@@ -134,6 +184,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(devices_browsers_systems),
         cmocka_unit_test(places),
         cmocka_unit_test(web_vitals),
+        cmocka_unit_test(who_is_here_now),
         cmocka_unit_test(the_tenants_are_apart),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

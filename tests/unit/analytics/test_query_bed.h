@@ -222,12 +222,13 @@ UNUSED static const char *bed_scalar(const char *sql)
 
 /* ---- asking ---- */
 static struct slice bed_body; /* of the next request */
+static const char *bed_prefix = "/projects/{projectId}"; /* of the routes asked for */
 static const char *ask_project(const char *project, enum net_method method, const char *pattern,
                                const char *param, const char *query)
 {
     struct api_service service = query_service(bed.query);
     char full[200];
-    snprintf(full, sizeof(full), "/projects/{projectId}%s", pattern);
+    snprintf(full, sizeof(full), "%s%s", bed_prefix, pattern);
     for (uint32_t i = 0; i < service.route_count; i++) {
         const struct api_route *route = &service.routes[i];
         if (route->method != method || strcmp(route->pattern, full) != 0)
