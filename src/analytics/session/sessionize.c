@@ -30,7 +30,6 @@ enum {
     BATCH_OFFSETS = 200000,
     SWEEP_ROWS = 400000,
     NUMBERS_MAX = 8,
-    DAY_MAX = 65535, /* of Date, in which keys count */
 };
 
 struct sessionizer {
@@ -103,6 +102,7 @@ static enum rc ask(struct sessionizer *s, bool has_answer, struct err *err)
         {"insert_deduplicate", "0"}, /* the same rows again are no repeat: others came between */
         {"max_partitions_per_insert_block", "0"}, /* an import of decades */
         {"join_use_nulls", "0"},
+        {"use_index_for_in_with_subqueries", "0"},
     };
     ENSURE(!atomic_load(&s->gives_up), err_set(err, RC_CLOSED, "the server is shutting down"));
     ENSURE(buf_ok(&s->sql), err_set(err, RC_NOMEM, "no memory for a statement"));
@@ -430,7 +430,7 @@ static enum rc step_sweep(struct sessionizer *s, struct err *err)
 {
     struct sessionize_state done = s->state;
     uint32_t month = 0;
-    if (s->state.sweep_day <= DAY_MAX)
+    if (s->state.sweep_day <= SESSION_DAY_MAX)
         TRY(next_month(s, s->state.sweep_day, &month, err));
     if (month) {
         TRY(sweep_from(s, month, &done, err));

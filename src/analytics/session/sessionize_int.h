@@ -8,6 +8,7 @@
 
 enum { SESSIONIZE_UUID_BYTES = 40 };
 #define SESSION_DAY_MS (INT64_C(24) * 3600 * 1000)
+enum { SESSION_DAY_MAX = 65535 }; /* of Date, in which keys count */
 
 /* ---- sessionize_state.c ---- */
 struct sessionize_state {

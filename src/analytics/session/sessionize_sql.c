@@ -29,6 +29,11 @@
 #define EVENT_HAS_SOURCE \
     HAS_SOURCE("") " OR (referrer_domain != '' AND referrer_domain != hostname))"
 
+/* Live rows, of which columns of the key are asked right behind it: those that do not fit are left
+ * out before their other columns are read, which the engine does not do by itself with FINAL. All
+ * versions of a row have the same key, so none of them is missed. */
+#define SESSIONS "sessions FINAL PREWHERE "
+
 /* A column of `sessions`: how it comes out of events (as a_NAME), and out of a row r that has
  * grown by such events. */
 #define FIRST(column) \
@@ -113,12 +118,21 @@ static void add_done(struct buf *sql, const struct sessionize_ranges *ranges)
     buf_add_str(sql, "][stream_partition + 1]");
 }
 
+static int64_t day_of(int64_t ms)
+{
+    int64_t day = ms / SESSION_DAY_MS;
+    return day < SESSION_DAY_MAX ? day : SESSION_DAY_MAX;
+}
+
+/* The day is said as well: the keys begin with the project and the day, which the engine does not
+ * conclude from the time. */
 static void add_time(struct buf *sql, const char *column, int64_t from_ms, int64_t to_ms)
 {
     buf_addf(sql,
-             "%s >= fromUnixTimestamp64Milli(toInt64(%" PRId64
+             "toDate(%s) >= toDate(%" PRId64 ") AND toDate(%s) <= toDate(%" PRId64
+             ") AND %s >= fromUnixTimestamp64Milli(toInt64(%" PRId64
              ")) AND %s <= fromUnixTimestamp64Milli(toInt64(%" PRId64 "))",
-             column, from_ms, column, to_ms);
+             column, day_of(from_ms), column, day_of(to_ms), column, from_ms, column, to_ms);
 }
 
 static void add_stretches(struct buf *sql, uint64_t version)
@@ -189,12 +203,11 @@ void sessionize_sql_windows(struct buf *sql, uint32_t idle_ms, int64_t from_ms, 
              "(SELECT *, max(e) OVER c - min(s) OVER c > 86400000 OR max(is_row AND was_cut) "
              "OVER c AS is_long, min(was_cut) OVER c AS all_cut FROM ");
     add_chains(sql, idle_ms, stretches);
-    buf_add_str(sql,
-                " UNION ALL SELECT project_id, visitor, toUnixTimestamp64Milli(start), "
-                "toUnixTimestamp64Milli(end), 1, is_cut FROM sessions FINAL WHERE "
-                "(project_id, visitor) IN (SELECT project_id, visitor FROM sessions_work WHERE "
-                "stage = 1) AND ");
+    buf_add_str(sql, " UNION ALL SELECT project_id, visitor, toUnixTimestamp64Milli(start), "
+                     "toUnixTimestamp64Milli(end), 1, is_cut FROM " SESSIONS);
     add_time(sql, "start", oldest_ms > 0 ? oldest_ms : 0, to_ms + idle_ms);
+    buf_add_str(sql, " AND (project_id, visitor) IN (SELECT project_id, visitor FROM "
+                     "sessions_work WHERE stage = 1)");
     buf_add_str(sql, "))) WINDOW c AS (PARTITION BY project_id, visitor, chain))) "
                      "GROUP BY project_id, visitor, chain, day HAVING countIf(NOT is_row) > 0");
 }
@@ -281,11 +294,13 @@ void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct session
     add_made_begin(sql, SESSION_GROWS, from_ms, to_ms);
     add_ranges(sql, ranges);
     add_made_end(sql);
-    buf_add_str(sql, ") AS a LEFT JOIN (SELECT *, toUnixTimestamp64Milli(start) AS start_ms FROM "
-                     "sessions FINAL WHERE (project_id, visitor, start) IN (SELECT project_id, "
-                     "visitor, fromUnixTimestamp64Milli(s, 'UTC') FROM sessions_work WHERE "
-                     "stage = 2 AND mode = 1) AND ");
+    buf_add_str(
+        sql,
+        ") AS a LEFT JOIN (SELECT *, toUnixTimestamp64Milli(start) AS start_ms FROM " SESSIONS);
     add_time(sql, "start", from_ms, to_ms);
+    buf_add_str(sql, " AND (project_id, visitor, start) IN (SELECT project_id, visitor, "
+                     "fromUnixTimestamp64Milli(s, 'UTC') FROM sessions_work WHERE stage = 2 AND "
+                     "mode = 1)");
     buf_add_str(sql, ") AS r ON a.project_id = r.project_id AND a.visitor = r.visitor AND "
                      "a.window_s = r.start_ms))");
 }
@@ -298,11 +313,11 @@ void sessionize_sql_bury(struct buf *sql, uint64_t version, int64_t from_ms, int
     buf_addf(sql,
              BURY "r.project_id, r.visitor, session, start, end, %" PRIu64
                   ", 1 FROM (SELECT project_id, visitor, session, start, end, version, "
-                  "toUnixTimestamp64Milli(start) AS start_ms FROM sessions FINAL WHERE "
-                  "(project_id, visitor) IN (SELECT project_id, visitor FROM sessions_work WHERE "
-                  "stage = 2 AND mode = 2) AND ",
+                  "toUnixTimestamp64Milli(start) AS start_ms FROM " SESSIONS,
              version);
     add_time(sql, "start", from_ms, to_ms);
+    buf_add_str(sql, " AND (project_id, visitor) IN (SELECT project_id, visitor FROM "
+                     "sessions_work WHERE stage = 2 AND mode = 2)");
     buf_addf(sql,
              ") AS r ASOF INNER JOIN (SELECT project_id, visitor, s, e FROM sessions_work WHERE "
              "stage = 2 AND mode = 2) AS w ON r.project_id = w.project_id AND r.visitor = "
@@ -313,11 +328,9 @@ void sessionize_sql_bury(struct buf *sql, uint64_t version, int64_t from_ms, int
 void sessionize_sql_sweep_bury(struct buf *sql, uint64_t version,
                                const struct sessionize_sweep *sweep)
 {
-    buf_addf(sql,
-             BURY "project_id, visitor, session, start, end, %" PRIu64
-                  ", 1 FROM sessions FINAL WHERE ",
+    buf_addf(sql, BURY "project_id, visitor, session, start, end, %" PRIu64 ", 1 FROM " SESSIONS,
              version);
     add_time(sql, "start", sweep->from_day * SESSION_DAY_MS, sweep->to_day * SESSION_DAY_MS - 1);
-    buf_addf(sql, " AND visitor %% %u = %u AND version < %" PRIu64, (unsigned)sweep->slices,
+    buf_addf(sql, " AND visitor %% %u = %u WHERE version < %" PRIu64, (unsigned)sweep->slices,
              (unsigned)sweep->slice, version);
 }
