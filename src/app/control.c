@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "analytics/import/import.h"
 #include "app/backup.h"
 #include "app/job.h"
 #include "app/replay_cli.h"
@@ -276,6 +277,41 @@ static void get_visible(struct ctx *ctx, void *service, struct api_request *req)
     net_loop_work(ctx, req->net->loop, visible_work, visible_done, call);
 }
 
+/* ---- imported sums ---- */
+
+struct imported_call {
+    struct node *node;
+    struct api_request *req;
+    struct err err;
+};
+
+static void imported_work(struct ctx *ctx, void *arg)
+{
+    struct imported_call *call = arg;
+    (void)ctx;
+    IGNORE(import_put_rows(call->node->pool, call->req->net->body, &call->err) != RC_OK,
+           "told by the answer");
+}
+
+static void imported_done(struct ctx *ctx, void *arg)
+{
+    struct imported_call *call = arg;
+    (void)ctx;
+    if (call->err.rc != RC_OK)
+        api_problem_err(call->req, &call->err);
+    else
+        api_json(call->req, 200, SLICE_LIT("{\"ok\":true}"));
+}
+
+static void post_imported(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct control *c = service;
+    struct imported_call *call = arena_zalloc(ctx->arena, sizeof(*call));
+    must(call);
+    *call = (struct imported_call){.node = c->node, .req = req};
+    net_loop_work(ctx, req->net->loop, imported_work, imported_done, call);
+}
+
 /* ---- export ---- */
 
 static void get_export(struct ctx *ctx, void *service, struct api_request *req)
@@ -396,6 +432,11 @@ static const struct api_route routes[] = {
      .pattern = "/control/visible",
      .access = API_CONTROL,
      .handle = get_visible},
+    {.method = NET_POST,
+     .pattern = "/control/imported",
+     .access = API_CONTROL,
+     .body_bytes_max = APPEND_BYTES_MAX,
+     .handle = post_imported},
     {.method = NET_GET, .pattern = "/control/export", .access = API_CONTROL, .handle = get_export},
     {.method = NET_POST,
      .pattern = "/control/replay",

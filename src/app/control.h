@@ -6,6 +6,7 @@
  *   GET  /control/status                  JSON: streams, consumers, store, geographic data
  *   POST /control/append?stream=events    records, each "<key bytes> <value bytes>\n" and these
  *                                         bytes: appended, answered when durable
+ *   POST /control/imported                lines of JSONEachRow for the table imported
  *   GET  /control/export?project&format   as the public route of that name
  *   GET  /control/visible?project&id      {"visible":true|false}: is the event's row in the store
  *   POST /control/replay                  JSON arguments; a job (job.h)

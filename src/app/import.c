@@ -65,6 +65,13 @@ static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, st
                        : err_set(err, rc, "the stream does not take the events: %s", rc_text(rc));
 }
 
+/* Sums of Plausible's; only through the server, which has the store. */
+static enum rc put_rows(void *ctx, struct slice lines, struct err *err)
+{
+    struct import *im = ctx;
+    return control_call(im->cli.cfg.data, "imported", &lines, NULL, NULL, NULL, err);
+}
+
 static enum rc read_file(void *ctx, char *to, size_t cap, size_t *ret_len, struct err *err)
 {
     struct import *im = ctx;
@@ -192,6 +199,7 @@ static enum rc run(struct import *im, const char *project_text)
     struct tenant_view *view = tenant_view_take(im->tenant);
     im->import.project = tenant_by_id(view, &id);
     im->import.geo = im->geo;
+    im->import.put_rows = im->is_remote ? put_rows : NULL;
     enum rc rc = im->import.project
                      ? import_files(im, im->cli.args + 1, im->cli.arg_count - 1)
                      : err_set(&im->err, RC_NOTFOUND, "there is no project %s", project_text);

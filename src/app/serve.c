@@ -233,8 +233,8 @@ static enum rc start_services(struct server *s, struct err *err)
     add_service(s, bi_service(s->bi));
     TRY(live_new(&(struct live_cfg){.events = s->node.events}, &s->live, err));
     add_service(s, live_service(s->live));
-    s->import = import_service_new(
-        &(struct import_service_cfg){.events = s->node.events, .geo = s->node.geo});
+    s->import = import_service_new(&(struct import_service_cfg){
+        .events = s->node.events, .geo = s->node.geo, .pool = s->node.pool});
     add_service(s, import_service(s->import));
     add_service(s, control_service(&s->control));
     TRY(new_api(s, s->service_count - 1, false, &s->public_api, err));

@@ -235,6 +235,54 @@ test('a bad line is told with its number and does not end the import; too many d
   assert.equal((await imports(D, 'weir', cut.subarray(0, cut.length - 12))).status, 400);
 });
 
+test('sums of Plausible\'s are kept apart, and count for the days before the first own event', async () => {
+  const F = await newProject('F');
+  const file = (name) => readFileSync(path.join(ROOT, `tests/data/import/imported_${name}.csv`));
+  const ask = (more, include = { imports: true }) => s.fetch(`/v1/projects/${F.id}/query`, { method: 'POST', headers: { 'x-api-key': F.key, 'content-type': 'application/json' }, body: JSON.stringify({ date_range: ['2025-12-29', '2026-01-31'], metrics: ['visitors', 'visits', 'pageviews', 'bounce_rate', 'visit_duration', 'views_per_visit'], include, ...more }) });
+  const results = async (more, include) => { const a = await ask(more, include); assert.equal(a.status, 200, a.text); return a.json.results.map((r) => [...r.dimensions, ...r.metrics]); };
+  for (let i = 0; i < 2; i++) { // the second time changes nothing
+    const sources = await imports(F, 'plausible', file('sources'));
+    assert.deepEqual([sources.json.lines, sources.json.imported, sources.json.rejected, sources.json.bad.map((b) => b.line)], [6, 4, 2, [5, 6]], sources.text);
+    for (const name of ['visitors', 'pages']) {
+      const r = await weir(['import', 'plausible', path.join(ROOT, `tests/data/import/imported_${name}.csv`), '--project', F.id, '--data', s.data, '--json']);
+      assert.equal(r.code, 0, r.err);
+      assert.equal(r.json.rejected, 0);
+    }
+  }
+  const zip = await imports(F, 'plausible', readFileSync(path.join(ROOT, 'tests/data/import/plausible.zip')));
+  assert.deepEqual([zip.json.lines, zip.json.imported, zip.json.rejected], [6 + 3 + 1, 4 + 3 + 1, 2], `and so does the archive that they come in: ${zip.text}`);
+  const one = (v, views, bounces, visits, seconds) => [v, visits, views, 100 * bounces / visits, seconds / visits, views / visits];
+  // Nothing of its own yet: everything counts, 10 January as well.
+  assert.deepEqual(await results({}), [one(10 + 12 + 999, 30 + 25 + 999, 6 + 6 + 999, 12 + 12 + 999, 1200 + 840 + 999)]);
+  assert.deepEqual(await results({}, {}), [[0, 0, 0, null, null, null]]);
+  // An own visit on 10 January, of two pages in a minute: the imported 10 January is over.
+  const visit = ['00', '01'].map((m) => JSON.stringify({ id: randomUUID(), event: 'pageview', timestamp: `2026-01-10T10:${m}:00Z`, anonymous_id: 'v', page: { url: 'https://shop.example/a?utm_source=Google', referrer: 'https://www.google.com/' } }));
+  assert.equal((await imports(F, 'weir', visit.join('\n'))).json.imported, 2);
+  await settled(F, 2);
+  const total = one(10 + 12 + 1, 30 + 25 + 2, 6 + 6, 12 + 12 + 1, 1200 + 840 + 60);
+  await until('the session', async () => JSON.stringify(await results({})) === JSON.stringify([total]));
+  assert.deepEqual(await results({ dimensions: ['source'] }), [['Google', ...one(19, 52, 8, 21, 2060)], ['', ...one(4, 5, 4, 4, 40)]]);
+  const first = (await ask({ dimensions: ['source'], metrics: ['visits'], limit: 1 }, { imports: true, total_rows: true })).json;
+  assert.deepEqual([first.results.map((r) => [...r.dimensions, ...r.metrics]), first.meta.total_rows], [[['Google', 21]], 2]);
+  assert.deepEqual((await results({ dimensions: ['source'], metrics: ['visits'], limit: 1, ...(first.meta.next_cursor ? { cursor: first.meta.next_cursor } : { offset: 1 }) })), [['', 4]]);
+  assert.deepEqual((await results({ dimensions: ['page'], metrics: ['visitors', 'pageviews'] })), [['/a', 9, 14]]);
+  const series = await results({ dimensions: ['time:day'], metrics: ['visitors'] });
+  assert.equal(series.length, 34);
+  assert.deepEqual(series.filter((x) => x[1]), [['2025-12-30', 10], ['2025-12-31', 12], ['2026-01-10', 1]]);
+  assert.deepEqual((await results({ dimensions: ['time:month'], metrics: ['visitors'] })), [['2025-12-01', 22], ['2026-01-01', 1]]);
+  assert.equal((await exported(F)).text.trim().split('\n').length, 2, 'they are no events');
+  const E = await newProject('G');
+  assert.deepEqual((await (await s.fetch(`/v1/projects/${E.id}/query`, { method: 'POST', headers: { 'x-api-key': E.key, 'content-type': 'application/json' }, body: JSON.stringify({ date_range: ['2025-12-29', '2026-01-31'], metrics: ['visitors'], include: { imports: true } }) })).json.results), [{ dimensions: [], metrics: [0] }], 'nobody else\'s');
+  const theirs = async (more) => (await s.fetch('/api/v2/query', { method: 'POST', headers: { authorization: `Bearer ${F.key}`, 'content-type': 'application/json' }, body: JSON.stringify({ site_id: F.id, date_range: ['2025-12-29', '2026-01-31'], metrics: ['visitors'], include: { imports: true }, ...more }) })).json;
+  assert.deepEqual([(await theirs({})).results, (await theirs({})).meta], [[{ dimensions: [], metrics: [23] }], { imports_included: true }]);
+  assert.deepEqual((await theirs({ metrics: ['events'] })).meta, { imports_included: false, imports_skip_reason: 'unsupported_query' });
+  for (const wrong of [{ filters: [['is', 'source', ['Google']]] }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
+    const a = await ask(wrong);
+    assert.equal(a.status, 400, JSON.stringify(wrong));
+    assert.match(a.json.detail, /^\/include\/imports: /);
+  }
+});
+
 test('an export of many pages has every event once, in order; who reads slowly or leaves holds nobody up', async (t) => {
   const E = await newProject('E');
   const n = 25000; // three pages; the same day, name and time, so that the id alone tells them apart

@@ -285,6 +285,26 @@ static const char cohort_members_table[] =
     " TTL made_at + INTERVAL 7 DAY SETTINGS index_granularity = 1024";
 static const char *const cohort_statements[] = {cohort_members_table, NULL};
 
+/* Sums by day and dimension that another product exported (import/format_plausible.c): no events.
+ * A row that is imported again replaces itself. Read with FINAL, by report/report_imports.c. */
+static const char imported_table[] =
+    "CREATE TABLE IF NOT EXISTS imported ("
+    " project_id UUID, report LowCardinality(String), date Date,"
+    " hostname String, page String, entry_page String, exit_page String,"
+    " source String, referrer String, utm_source String, utm_medium String, utm_campaign String,"
+    " utm_term String, utm_content String, country String, region String, city String,"
+    " browser String, browser_version String, os String, os_version String, device String,"
+    " event String, link_url String, path String,"
+    " visitors UInt64, visits UInt64, pageviews UInt64, events UInt64, bounces UInt64,"
+    " visit_duration UInt64, version UInt64"
+    ") ENGINE = ReplacingMergeTree(version) PARTITION BY toYear(date)"
+    " ORDER BY (project_id, report, date, hostname, page, entry_page, exit_page, source, referrer,"
+    "   utm_source, utm_medium, utm_campaign, utm_term, utm_content, country, region, city, "
+    "browser,"
+    "   browser_version, os, os_version, device, event, link_url, path)"
+    " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
+static const char *const imported_statements[] = {imported_table, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -294,6 +314,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 6, .name = "faster to read", .statements = faster_statements},
     {.number = 7, .name = "what was rejected", .statements = rejected_statements},
     {.number = 8, .name = "lists of cohorts", .statements = cohort_statements},
+    {.number = 9, .name = "imported sums", .statements = imported_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -200,7 +200,8 @@ static enum rc take_json(struct import *im, const struct import_item *item, stru
 
 const struct import_format import_format_umami = {
     .name = "umami",
-    .about = "Umami: website_event.csv of its export",
+    .about = "Umami: the ZIP archive of its export, or its website_event.csv",
+    .entry = "website_event",
     .shape = IMPORT_CSV,
     .source = "umami",
     .begin = begin,

@@ -169,7 +169,9 @@ enum rc import_text_id(struct import *im, struct slice text, struct uuid *ret_id
 static enum rc flush(struct import *im, uint64_t lines_done, struct err *err)
 {
     enum rc rc = RC_OK;
-    if (im->waiting) {
+    if (im->waiting && im->has_rows) {
+        rc = im->cfg->put_rows(im->cfg->sink_ctx, buf_slice(&im->out), err);
+    } else if (im->waiting) {
         struct stream_record *records = heap_alloc(HEAP_ANALYTICS, im->waiting * sizeof(*records));
         size_t at = 0;
         for (uint32_t i = 0; i < im->waiting; i++) {
@@ -193,6 +195,14 @@ static enum rc flush(struct import *im, uint64_t lines_done, struct err *err)
 static bool is_batch(const struct import *im)
 {
     return im->waiting == BATCH_RECORDS || im->out.len > BATCH_BYTES;
+}
+
+enum rc import_add_row(struct import *im, struct err *err)
+{
+    ENSURE(buf_ok(&im->out), err_set(err, RC_NOMEM, "no memory for a row"));
+    im->has_rows = true;
+    im->waiting++;
+    return RC_OK;
 }
 
 void import_event_init(struct import *im, struct event *e)

@@ -15,6 +15,7 @@
 #include "base/rc.h"
 #include "base/slice.h"
 #include "geo/geo.h"
+#include "store/store.h"
 #include "stream/stream.h"
 #include "tenant/tenant.h"
 
@@ -30,8 +31,9 @@ struct import_bad {
     char text[200];
 };
 struct import_counts {
-    uint64_t lines;    /* or elements, or records, without a header; skipped ones included */
-    uint64_t imported; /* events handed to the sink for good; a line may give several, or none */
+    uint64_t lines; /* or elements, or records, without a header; skipped ones included */
+    uint64_t
+        imported; /* events (or rows of sums) that are kept; a line may give several, or none */
     uint64_t rejected; /* lines */
     struct {
         const char *name; /* static */
@@ -51,6 +53,8 @@ typedef enum rc import_read_fn(void *ctx, char *to, size_t cap, size_t *ret_len,
 /* Takes the records of a batch (borrowed during the call) for good, or stops the import. */
 typedef enum rc import_sink_fn(void *ctx, struct stream_record *records, uint32_t count,
                                struct err *err);
+/* Puts lines of JSONEachRow into the table `imported`, of formats that hold sums, not events. */
+typedef enum rc import_rows_fn(void *ctx, struct slice lines, struct err *err);
 typedef void import_progress_fn(void *ctx, const struct import_counts *counts, uint64_t bytes);
 
 struct import_format;
@@ -62,10 +66,11 @@ void import_format_help(struct buf *out);
 struct import_cfg {
     const struct import_format *format;
     const struct tenant_project *project; /* borrowed */
-    import_read_fn *read;                 /* plain, gzip or zstd */
+    import_read_fn *read;                 /* plain, gzip or zstd; or a ZIP archive of plain files */
     void *read_ctx;
     import_sink_fn *sink;
     void *sink_ctx;
+    import_rows_fn *put_rows;     /* with sink_ctx; NULL: such formats are refused */
     import_progress_fn *progress; /* after each piece; may be NULL */
     void *progress_ctx;
     struct geo *geo;          /* where addresses are looked up (and then forgotten); may be NULL */
@@ -80,9 +85,12 @@ enum rc import_run(const struct import_cfg *cfg, struct import_counts *counts,
 
 /* ---- POST /v1/projects/{projectId}/imports ---- */
 struct import_service_cfg {
-    struct stream *events; /* borrowed */
-    struct geo *geo;       /* borrowed; may be NULL */
+    struct stream *events;   /* borrowed */
+    struct geo *geo;         /* borrowed; may be NULL */
+    struct store_pool *pool; /* borrowed */
 };
+/* import_rows_fn of who has a store. */
+enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err) MUST_CHECK;
 struct import_service;
 struct import_service *import_service_new(const struct import_service_cfg *cfg);
 struct api_service import_service(struct import_service *s);

@@ -29,6 +29,7 @@ struct import_format {
     enum import_shape shape;
     const char *source;       /* the records' member; one that the item says itself beats it */
     const char *const *lists; /* NULL-terminated; may be NULL */
+    const char *entry;        /* part of the names of its files in an archive; NULL: any */
     bool is_lenient;          /* bad lines are nothing special: no limit by default */
     /* The header of a CSV file: RC_INVALID with err if it is none of this format's. May be NULL. */
     enum rc (*begin)(struct import *im, const struct csv_record *header, struct err *err);
@@ -56,8 +57,9 @@ struct import {
     struct csv_record csv; /* the header first, then each record */
     struct buf csv_space;
     uint32_t header_count;
-    bool has_header, is_bad;
-    struct buf out;  /* keys and values that wait */
+    bool has_header, is_bad, has_rows;
+    const void *own; /* the format's, from begin() on */
+    struct buf out;  /* keys and values that wait; or rows of sums */
     size_t *lengths; /* of each waiting record: key, value */
     uint32_t waiting;
     struct import_slot *slots;
@@ -71,6 +73,8 @@ void import_event_init(struct import *im, struct event *e);
  * the event within the item). */
 enum rc import_add(struct import *im, const struct import_item *item, struct event *e,
                    struct event_notes *n, struct err *err) MUST_CHECK;
+/* A row of sums was written to the end of im->out. */
+enum rc import_add_row(struct import *im, struct err *err) MUST_CHECK;
 /* The item is bad: counted once, whatever else is said of it. name: static. */
 void import_reject(struct import *im, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* It is of a kind that weir has no use for: counted under that name, but nothing bad. */

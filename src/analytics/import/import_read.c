@@ -1,5 +1,6 @@
 /* WHAT    From a file's bytes to its items.
- * LAYOUT  read → decompress → text (a piece of the file) → lines, JSON values or CSV records
+ * LAYOUT  read → decompress, or the entries of a ZIP archive one after the other → text (a piece of
+ *         a file) → lines, JSON values or CSV records
  * WHY     An item is taken only when it is whole within the text, and looked for again from its
  *         beginning when more has come: pieces are large, items small. What is longer than
  *         IMPORT_ITEM_BYTES_MAX is passed over to the next line end and told once. */
@@ -8,6 +9,7 @@
 #include "base/heap.h"
 #include "base/must.h"
 #include "codec/compress.h"
+#include "codec/zip.h"
 
 enum { READ_BYTES = 256 << 10, TEXT_BYTES_MAX = 64 << 20 };
 
@@ -20,6 +22,9 @@ enum mode {
 };
 struct reading {
     struct decoder *decoder;
+    struct zip *zip;         /* NULL: it is no archive */
+    bool is_wanted, is_over; /* the entry under way; the archive */
+    uint32_t entries;        /* that were wanted */
     char *raw, *plain;
     struct buf text;
     uint64_t plain_bytes;
@@ -237,24 +242,80 @@ static enum rc take_text(struct import *im, struct reading *r, bool is_end, stru
     return RC_OK;
 }
 
+static enum rc take_plain(struct import *im, struct reading *r, size_t n, struct err *err)
+{
+    buf_add(&r->text, r->plain, n);
+    must(buf_ok(&r->text)); /* what is in it is less than an item and a piece */
+    r->plain_bytes += n;
+    if (im->cfg->plain_bytes_max && r->plain_bytes > im->cfg->plain_bytes_max)
+        return err_set(err, RC_LIMIT, "decompressed it is larger than %llu bytes",
+                       (unsigned long long)im->cfg->plain_bytes_max);
+    return take_text(im, r, false, err);
+}
+
+/* Folders, and what some systems put beside the files, are passed over. */
+static bool is_wanted(const struct import_format *f, struct slice name)
+{
+    if (name.data[name.len - 1] == '/' || slice_has_prefix(name, SLICE_LIT("__MACOSX/")))
+        return false;
+    return !f->entry || memmem(name.data, name.len, f->entry, strlen(f->entry)) != NULL;
+}
+
+static const enum mode first_modes[] = {
+    [IMPORT_LINES] = MODE_LINES, [IMPORT_JSON] = MODE_BEGIN, [IMPORT_CSV] = MODE_CSV};
+
+static void begin_entry(struct import *im, struct reading *r)
+{
+    r->is_wanted = is_wanted(im->cfg->format, zip_name(r->zip));
+    r->entries += r->is_wanted;
+    r->mode = first_modes[im->cfg->format->shape];
+    r->is_too_long = false;
+    im->has_header = false;
+    buf_clear(&r->text);
+}
+
+static enum rc feed_archive(struct import *im, struct reading *r, struct slice raw, struct err *err)
+{
+    enum zip_event event = ZIP_BEGIN;
+    size_t n;
+    while (event != ZIP_MORE && event != ZIP_DONE) {
+        TRY(zip_feed(r->zip, &raw, r->plain, READ_BYTES, &event, &n, err));
+        if (event == ZIP_BEGIN)
+            begin_entry(im, r);
+        else if (event == ZIP_DATA && r->is_wanted)
+            TRY(take_plain(im, r, n, err));
+        else if (event == ZIP_END && r->is_wanted)
+            TRY(take_text(im, r, true, err));
+    }
+    r->is_over = event == ZIP_DONE;
+    return RC_OK;
+}
+
 static enum rc feed(struct import *im, struct reading *r, struct slice raw, struct err *err)
 {
+    if (r->zip)
+        return feed_archive(im, r, raw, err);
     for (;;) {
         size_t n;
         enum rc rc = decoder_feed(r->decoder, &raw, r->plain, READ_BYTES, &n);
         if (rc != RC_OK)
             return err_set(err, rc, "the compressed file is damaged behind line %llu",
                            (unsigned long long)im->counts->lines);
-        buf_add(&r->text, r->plain, n);
-        must(buf_ok(&r->text)); /* what is in it is less than an item and a piece */
-        r->plain_bytes += n;
-        if (im->cfg->plain_bytes_max && r->plain_bytes > im->cfg->plain_bytes_max)
-            return err_set(err, RC_LIMIT, "decompressed it is larger than %llu bytes",
-                           (unsigned long long)im->cfg->plain_bytes_max);
-        TRY(take_text(im, r, false, err));
+        TRY(take_plain(im, r, n, err));
         if (raw.len == 0 && n < READ_BYTES)
             return RC_OK;
     }
+}
+
+static enum rc end_archive(const struct import *im, const struct reading *r, struct err *err)
+{
+    const struct import_format *f = im->cfg->format;
+    if (!r->is_over)
+        return err_set(err, RC_INVALID, "the archive ends too early");
+    if (!r->entries)
+        return err_set(err, RC_INVALID, "the archive has no file%s%s",
+                       f->entry ? " with a name that has " : "", f->entry ? f->entry : "");
+    return RC_OK;
 }
 
 static enum rc read_all(struct import *im, struct reading *r, struct err *err)
@@ -266,6 +327,8 @@ static enum rc read_all(struct import *im, struct reading *r, struct err *err)
         TRY(im->cfg->read(im->cfg->read_ctx, r->raw + begin, READ_BYTES - begin, &n, err));
         begin += n;
     } while (n && begin < 4);
+    if (zip_is(slice_of(r->raw, begin)))
+        ENSURE((r->zip = zip_new()) != NULL, err_set(err, RC_NOMEM, "no memory"));
     TRY(decoder_start(r->decoder, codec_sniff(slice_of(r->raw, begin))));
     for (n = begin; n;) {
         done += n;
@@ -274,6 +337,8 @@ static enum rc read_all(struct import *im, struct reading *r, struct err *err)
             im->cfg->progress(im->cfg->progress_ctx, im->counts, done);
         TRY(im->cfg->read(im->cfg->read_ctx, r->raw, READ_BYTES, &n, err));
     }
+    if (r->zip)
+        return end_archive(im, r, err);
     if (done > 0 && decoder_finish(r->decoder) != RC_OK)
         return err_set(err, RC_INVALID, "the compressed file ends too early");
     return take_text(im, r, true, err);
@@ -281,14 +346,13 @@ static enum rc read_all(struct import *im, struct reading *r, struct err *err)
 
 enum rc import_read_all(struct import *im, struct err *err)
 {
-    static const enum mode modes[] = {
-        [IMPORT_LINES] = MODE_LINES, [IMPORT_JSON] = MODE_BEGIN, [IMPORT_CSV] = MODE_CSV};
-    struct reading r = {.mode = modes[im->cfg->format->shape], .decoder = decoder_new()};
+    struct reading r = {.mode = first_modes[im->cfg->format->shape], .decoder = decoder_new()};
     ENSURE(r.decoder, err_set(err, RC_NOMEM, "no memory"));
     buf_init(&r.text, TEXT_BYTES_MAX);
     r.raw = heap_alloc(HEAP_ANALYTICS, READ_BYTES);
     r.plain = heap_alloc(HEAP_ANALYTICS, READ_BYTES);
     enum rc rc = read_all(im, &r, err);
+    zip_free(r.zip);
     decoder_free(r.decoder);
     heap_free(r.plain);
     heap_free(r.raw);

@@ -51,6 +51,22 @@ static enum rc append(void *ctx, struct stream_record *records, uint32_t count, 
                        : err_set(err, rc, "the stream does not take the events: %s", rc_text(rc));
 }
 
+enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err)
+{
+    struct store_client *client = store_pool_take(pool);
+    ENSURE(client, err_set(err, RC_UNAVAILABLE, "the store cannot be reached"));
+    enum rc rc =
+        store_insert(client, "imported", NULL, "JSONEachRow", lines, NULL, NULL, NULL, err);
+    store_pool_give(pool, client);
+    return rc;
+}
+
+static enum rc put_rows(void *ctx, struct slice lines, struct err *err)
+{
+    struct import_call *call = ctx;
+    return import_put_rows(call->service->cfg.pool, lines, err);
+}
+
 static void on_gone(struct ctx *ctx, struct net_request *net)
 {
     struct import_call *call = net->user;
@@ -138,6 +154,7 @@ static void handle(struct ctx *ctx, void *service, struct api_request *req)
                                     .read_ctx = call,
                                     .sink = append,
                                     .sink_ctx = call,
+                                    .put_rows = put_rows,
                                     .geo = s->cfg.geo,
                                     .bad_max = bad_max,
                                     .skip = skip,

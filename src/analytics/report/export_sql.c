@@ -17,52 +17,55 @@ const char *const export_format_names[EXPORT_FORMAT_COUNT] = {"ndjson", "csv", "
     "formatDateTime(" column ",'%Y-%m-%dT%H:%i:%S','UTC'),'.',leftPad(toString(modulo(" \
     "toUnixTimestamp64Milli(" column "),1000)),3,'0'),'Z'"
 /* members each begin with a comma: the first one goes; without any, the object goes. */
-#define OBJECT(name, members)                                                                 \
-    ",if((concat(''" members ") AS " name "_)='','',concat(',\"" name "\":{',substring(" name \
-    "_,2),'}'))"
+#define OBJECT_BEGIN ",if((concat(''"
+#define OBJECT_END(name) \
+    ") AS " name "_)='','',concat(',\"" name "\":{',substring(" name "_,2),'}'))"
 
-static const char line_ndjson[] =
-    "concat('{\"id\":\"',toString(id),'\",\"event\":',toJSONString(toString(event)),"
-    "',\"timestamp\":\"'," TIME("timestamp") ",'\",\"received_at\":\"'," TIME(
-        "received_at") ",'\",\"source\":',toJSONString(toString(source))" TEXT("user_id", "user_id")
-        TEXT("anonymous_id", "anonymous_id") TEXT("session_id", "session_id") OBJECT(
-            "page",
-            TEXT("url", "page_url") TEXT("path", "page_path") TEXT("title", "page_title")
-                TEXT("referrer", "page_referrer")) OBJECT("screen",
-                                                          NUMBER("width", "screen_width")
-                                                              NUMBER("height", "screen_height"))
-            TEXT("user_agent", "user_agent") TEXT(
-                "locale",
-                "locale") ",if(device=0,'',concat(',\"device\":\"',leftPad(lower(hex(device)),16,'"
-                          "0'),'\"'))" OBJECT(
-                              "geo", TEXT("country", "country") TEXT("region", "region")
-                                         TEXT("city", "city")
-                                             TEXT("network", "network")) TEXT("privacy", "privacy")
-                              RAW("hints", "toString(hints)") TEXT("timezone", "timezone") TEXT(
-                                  "kind",
-                                  "kind") ",if(is_interactive=0,',\"interactive\":false',''"
-                                          ")" NUMBER("engagement_ms", "engagement_ms") NUMBER(
-                                              "scroll",
-                                              "scroll_depth") ",if(currency='','',concat(',"
-                                                              "\"revenue\":{\"amount\":\"',"
-                                                              "toString(revenue),'\","
-                                                              "\"currency\":',"
-                                                              "toJSONString(toString(currency))"
-                                                              ",'}'))"
-                                                              ",if(group_id='','',concat(',"
-                                                              "\"group\":{\"type\":',"
-                                                              "toJSONString(toString(group_"
-                                                              "type)),"
-                                                              "',\"id\":',toJSONString(group_"
-                                                              "id),'}'))" TEXT("previous_id",
-                                                                               "previous_id")
-                                                                  RAW("traits", "traits") RAW(
-                                                                      "traits_once", "traits_once")
-                                                                      RAW("properties",
-                                                                          "properties")
-                                                                          RAW("context",
-                                                                              "context") ",'}'"
-                                                                                         ")";
+static const char *const line_ndjson[] = {
+    "concat('{\"id\":\"',toString(id),'\",\"event\":',toJSONString(toString(event)),",
+    "',\"timestamp\":\"'," TIME("timestamp"),
+    ",'\",\"received_at\":\"'," TIME("received_at"),
+    ",'\",\"source\":',toJSONString(toString(source))",
+    TEXT("user_id", "user_id"),
+    TEXT("anonymous_id", "anonymous_id"),
+    TEXT("session_id", "session_id"),
+    OBJECT_BEGIN,
+    TEXT("url", "page_url"),
+    TEXT("path", "page_path"),
+    TEXT("title", "page_title"),
+    TEXT("referrer", "page_referrer"),
+    OBJECT_END("page"),
+    OBJECT_BEGIN,
+    NUMBER("width", "screen_width"),
+    NUMBER("height", "screen_height"),
+    OBJECT_END("screen"),
+    TEXT("user_agent", "user_agent"),
+    TEXT("locale", "locale"),
+    ",if(device=0,'',concat(',\"device\":\"',leftPad(lower(hex(device)),16,'0'),'\"'))",
+    OBJECT_BEGIN,
+    TEXT("country", "country"),
+    TEXT("region", "region"),
+    TEXT("city", "city"),
+    TEXT("network", "network"),
+    OBJECT_END("geo"),
+    TEXT("privacy", "privacy"),
+    RAW("hints", "toString(hints)"),
+    TEXT("timezone", "timezone"),
+    TEXT("kind", "kind"),
+    ",if(is_interactive=0,',\"interactive\":false','')",
+    NUMBER("engagement_ms", "engagement_ms"),
+    NUMBER("scroll", "scroll_depth"),
+    ",if(currency='','',concat(',\"revenue\":{\"amount\":\"',toString(revenue),",
+    "'\",\"currency\":',toJSONString(toString(currency)),'}'))",
+    ",if(group_id='','',concat(',\"group\":{\"type\":',toJSONString(toString(group_type)),",
+    "',\"id\":',toJSONString(group_id),'}'))",
+    TEXT("previous_id", "previous_id"),
+    RAW("traits", "traits"),
+    RAW("traits_once", "traits_once"),
+    RAW("properties", "properties"),
+    RAW("context", "context"),
+    ",'}')",
+};
 
 /* ---- columns ---- */
 
@@ -81,7 +84,7 @@ static const struct {
     {"device", "if(device=0,'',leftPad(lower(hex(device)),16,'0'))"},
     {"visitor", NULL},
     {"page_url", NULL},
-    {"page_path", NULL},
+    {"page_path", "toString(page_path)"},
     {"page_title", NULL},
     {"page_referrer", NULL},
     {"hostname", "toString(hostname)"},
@@ -176,7 +179,8 @@ void export_sql(enum export_format format, struct buf *sql)
     }
     buf_add_str(sql, "SELECT ");
     if (format == EXPORT_NDJSON) {
-        buf_add_str(sql, line_ndjson);
+        for (size_t i = 0; i < COUNT_OF(line_ndjson); i++)
+            buf_add_str(sql, line_ndjson[i]);
     } else {
         buf_add_str(sql, "formatRowNoNewline('CSV',");
         add_columns(sql, NULL);

@@ -95,6 +95,7 @@ static const struct {
     {"$COUNTS", "ingest_counts WHERE project_id = {project:UUID}"},
     {"$REJECTED", "rejections FINAL WHERE project_id = {project:UUID}"},
     {"$MEMBERS", "cohort_members WHERE project_id = {project:UUID}"},
+    {"$IMPORTED", "imported FINAL WHERE project_id = {project:UUID}"},
     {"$IDENTITIES", OF_PERSONS("identities FINAL")},
     {"$PERSON_IDS", OF_PERSONS("person_ids")},
     {"$PERSON_TRAITS", OF_PERSONS("person_traits")},

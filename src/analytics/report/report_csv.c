@@ -138,7 +138,8 @@ static enum rc walk(struct table *t, struct slice results, struct arena *scratch
     while (rc == RC_OK && (rc = json_items_next(&it, &span)) == RC_OK) {
         arena_reset(scratch);
         TRY(json_parse_span(scratch, &span, &row, err));
-        memset(t->cells, 0, t->count * sizeof(t->cells[0]));
+        for (uint32_t i = 0; i < t->count; i++)
+            t->cells[i] = NULL;
         buf_clear(&t->name);
         flatten(t, SLICE_EMPTY, row);
         if (out)

@@ -211,7 +211,7 @@ struct report {
     struct report_order orders[REPORT_ORDERS_MAX];
     uint32_t order_count;
     uint32_t limit, offset;
-    bool has_time_labels, has_total, has_sql;
+    bool has_time_labels, has_total, has_sql, has_imports;
     bool is_paged;                   /* the statement gives one row more and the keys of each */
     bool is_continued;               /* behind the row with these keys: */
     uint32_t after[REPORT_KEYS_MAX]; /* parameters; REPORT_PARAMS_MAX: null */
@@ -370,6 +370,10 @@ void report_number_sql(const struct report_sql *s, const struct report_dim *d);
 /* The main statement, a template of query_run(). */
 void report_main_sql(const struct report *r, struct buf *out);
 void report_breakdown_sql(const struct report *r, struct buf *out);
+/* d0 …, m0 …: its groups, unordered; the same with imported sums. */
+void report_groups_sql(const struct report *r, struct buf *out);
+void report_imports_sql(const struct report *r, struct buf *out);
+const char *report_imports_problem(const struct report *r); /* NULL: they can be counted */
 /* SOURCE_JOINED if the question is about the visits of its events, else 0. */
 unsigned report_events_source(const struct report *r);
 const char *report_actor(const struct report *r); /* the column: visitor, user_id */

@@ -367,21 +367,26 @@ bool report_take_page(struct report *r, uint32_t limit)
 
 static bool take_include(struct report *r, yyjson_val *include)
 {
-    static const char *const names[] = {"sql", "compare", "time_labels", "total_rows", NULL};
+    static const char *const names[] = {"sql",        "compare", "time_labels",
+                                        "total_rows", "imports", NULL};
     static const char *const only_sql[] = {"sql", NULL};
     const struct report_at at = {.name = "include"};
     const struct report_at at_sql = {.up = &at, .name = names[0]};
     const struct report_at at_compare = {.up = &at, .name = names[1]};
     const struct report_at at_labels = {.up = &at, .name = names[2]};
     const struct report_at at_total = {.up = &at, .name = names[3]};
+    const struct report_at at_imports = {.up = &at, .name = names[4]};
     if (!include || yyjson_is_null(include))
         return true;
     if (!report_known_members(r, &at, include, r->kind->is_table ? names : only_sql) ||
         !report_take_bool(r, &at_sql, json_get(include, names[0]), &r->has_sql) ||
         !report_take_compare(r, &at_compare, json_get(include, names[1])) ||
         !report_take_bool(r, &at_labels, json_get(include, names[2]), &r->has_time_labels) ||
-        !report_take_bool(r, &at_total, json_get(include, names[3]), &r->has_total))
+        !report_take_bool(r, &at_total, json_get(include, names[3]), &r->has_total) ||
+        !report_take_bool(r, &at_imports, json_get(include, names[4]), &r->has_imports))
         return false;
+    if (r->has_imports && report_imports_problem(r))
+        return report_fail(r, &at_imports, "%s", report_imports_problem(r));
     if (r->has_time_labels && !report_time_dim(r))
         return report_fail(r, &at_labels, "there is no dimension of time");
     return true;

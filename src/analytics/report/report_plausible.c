@@ -359,6 +359,7 @@ static bool rewrite(struct rewriting *w, yyjson_val *root)
 struct plausible { /* beside the report_run that it begins with */
     struct report_run run;
     yyjson_val *root; /* as it came */
+    bool is_imports_asked;
 };
 
 /* 0 or NULL decimals: how many they show. -1: as it is. */
@@ -543,8 +544,14 @@ static enum rc put_answer(const struct plausible *p, struct slice result, struct
         arena_reset(scratch);
         put_time_labels(body, scratch, p->run.labels);
     }
-    if (r->has_total)
-        buf_addf(body, "%s\"total_rows\":%lld", r->has_time_labels ? "," : "", (long long)total);
+    between = r->has_time_labels ? "," : "";
+    if (r->has_total) {
+        buf_addf(body, "%s\"total_rows\":%lld", between, (long long)total);
+        between = ",";
+    }
+    if (p->is_imports_asked)
+        buf_addf(body, "%s\"imports_included\":%s", between,
+                 r->has_imports ? "true" : "false,\"imports_skip_reason\":\"unsupported_query\"");
     buf_add_char(body, '}');
     put_query(body, p);
     buf_add_char(body, '}');
@@ -604,6 +611,8 @@ static bool parse(struct query_call *call, const struct stored_lookup *lookup)
     if (!report_parse(r, arena, question, lookup))
         return false;
     r->is_paged = false; /* theirs has no cursor */
+    p->is_imports_asked = yyjson_is_true(json_get(json_get(p->root, "include"), "imports"));
+    r->has_imports = p->is_imports_asked && !report_imports_problem(r);
     return true;
 }
 

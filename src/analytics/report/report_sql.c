@@ -380,14 +380,13 @@ static void add_order(const struct report *r, struct buf *out)
         buf_addf(out, "%sd%u", between, i);
 }
 
-void report_breakdown_sql(const struct report *r, struct buf *out)
+void report_groups_sql(const struct report *r, struct buf *out)
 {
     CLEANUP(buf_done) struct buf parts;
     bool is_compared = r->range.compare != COMPARE_NONE;
     buf_init(&parts, out->bytes_max);
     bool is_merged = add_parts(r, &parts);
-    add_columns(r, out);
-    buf_add_str(out, " FROM (SELECT ");
+    buf_add_str(out, "SELECT ");
     for (uint32_t i = 0; i < r->dim_count; i++)
         buf_addf(out, "d%u, ", i);
     buf_add_str(out, "1 AS one");
@@ -404,12 +403,22 @@ void report_breakdown_sql(const struct report *r, struct buf *out)
         add_group_by(out, r->dim_count);
     if (is_compared && r->dim_count)
         buf_add_str(out, " HAVING countIf(period = 0) > 0");
+    if (!buf_ok(&parts))
+        out->is_failed = true;
+}
+
+void report_breakdown_sql(const struct report *r, struct buf *out)
+{
+    add_columns(r, out);
+    buf_add_str(out, " FROM (");
+    if (r->has_imports)
+        report_imports_sql(r, out);
+    else
+        report_groups_sql(r, out);
     buf_add_char(out, ')');
     report_after_sql(r, out);
     add_order(r, out);
     buf_add_str(out, " LIMIT {limit:UInt32} OFFSET {offset:UInt32}");
-    if (!buf_ok(&parts))
-        out->is_failed = true;
 }
 
 void report_main_sql(const struct report *r, struct buf *out)

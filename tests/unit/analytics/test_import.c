@@ -171,6 +171,8 @@ static void test_umami(void **state)
     is(2, "properties.metric", "LCP");
     is(2, "properties.value", "1200.5");
     is(3, "properties.metric", "CLS");
+    ok("umami", "umami.zip", 4, 0); /* of its three files the one with events */
+    is(0, "id", "0198c0de-0000-7000-8000-0000000000a1");
     ok("umami-api", "umami_api.json", 1, 0);
     is(0, "page.url", "https://shop.example/x");
     is(0, "geo.country", "DE");
@@ -288,6 +290,9 @@ static void test_a_file_of_another_format_is_refused(void **state)
     assert_int_equal(import("umami", "goatcounter.csv", 100, &err), RC_INVALID);
     assert_non_null(strstr(err.text, "event_id"));
     assert_int_equal(import("goatcounter", "umami.csv", 100, &err), RC_INVALID);
+    assert_int_equal(import("umami", "plausible.zip", 100, &err), RC_INVALID);
+    assert_non_null(strstr(err.text, "website_event"));
+    assert_int_equal(import("plausible", "plausible.zip", 100, &err), RC_UNAVAILABLE);
     assert_int_equal(import("posthog", "segment.ndjson", 100, &err), RC_OK);
     assert_int_equal(counts.imported + counts.rejected, counts.lines);
 }

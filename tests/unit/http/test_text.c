@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/attr.h"
+#include "http/accept.h"
 #include "http/answer.h"
 #include "http/url.h"
 
@@ -112,6 +113,22 @@ static void finds_query_parameters(void **state)
     assert_false(url_query_find(SLICE_EMPTY, SLICE_LIT("a"), &raw));
 }
 
+static void tells_what_a_client_takes(void **state)
+{
+    (void)state;
+    static const char *const with_gzip[] = {"gzip", "br, GZIP;q=0.5", "*", "gzip;x=1;q=1"},
+                             *const without[] = {"", "br", "gzip;q=0", "identity, gzip; q=0.000",
+                                                 "gzipped"};
+    for (size_t i = 0; i < COUNT_OF(with_gzip); i++)
+        assert_true(accept_takes_gzip(slice_str(with_gzip[i])));
+    for (size_t i = 0; i < COUNT_OF(without); i++)
+        assert_false(accept_takes_gzip(slice_str(without[i])));
+    assert_true(accept_names(SLICE_LIT("text/html, Text/CSV;header=present"), "text/csv"));
+    assert_false(accept_names(SLICE_LIT("text/csv;q=0, */*"), "text/csv"));
+    assert_false(accept_names(SLICE_LIT("*/*"), "text/csv"));
+    assert_false(accept_names(SLICE_EMPTY, "text/csv"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +136,7 @@ int main(void)
         cmocka_unit_test(writes_answer_heads),
         cmocka_unit_test(decodes_percent),
         cmocka_unit_test(finds_query_parameters),
+        cmocka_unit_test(tells_what_a_client_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
