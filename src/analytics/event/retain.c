@@ -59,7 +59,7 @@ static enum rc step_of(struct store_client *c, const struct retained *t, struct 
                        const struct retain_rule *rules, uint32_t count, unix_ms now,
                        struct err *err)
 {
-    uint64_t running, month;
+    uint64_t running = 0, month = NO_MONTH;
     buf_clear(sql);
     buf_addf(sql,
              "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND table = "
