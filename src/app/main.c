@@ -23,6 +23,7 @@ static const struct {
     {"import", verb_import, "bring in what others exported, and access logs"},
     {"export", verb_export, "write a project's raw events as NDJSON, CSV or Parquet"},
     {"replay", verb_replay, "build the tables anew from the stream or the archive"},
+    {"rejected", verb_rejected, "what was not taken: release it under today's rules"},
     {"stream", verb_stream, "look into the stream: ls, cat, verify, truncate-tail"},
     {"archive", verb_archive, "look into the archive: ls, verify"},
     {"store", verb_store, "the embedded store (started by serve), or a query to it"},

@@ -267,6 +267,9 @@ static void *bring_up(void *arg)
                 log_error("no persons are made until the next start", LOG_ERR(&err));
             if (start_rejecter(n, &err) != RC_OK)
                 log_error("what is rejected is not shown until the next start", LOG_ERR(&err));
+            const struct retention_cfg retention = {.tenant = n->tenant, .pool = n->pool};
+            if (retention_start(&retention, &n->retention, &err) != RC_OK)
+                log_error("old rows stay until the next start", LOG_ERR(&err));
             return NULL;
         }
         static struct log_limit limit;
@@ -436,6 +439,8 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
     n->has_bring_up = false;
     sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* they look at the projector */
     persons_worker_stop(atomic_exchange(&n->persons, NULL));
+    retention_stop(take_ptr(&n->retention));
+    sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* it looks at the projector */
     struct consumer *project = atomic_exchange(&n->project, NULL);
     if (project)
         consumer_stop(project, deadline_ms);

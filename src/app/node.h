@@ -23,6 +23,7 @@
 #include "analytics/ingest/visitor.h"
 #include "app/chores.h"
 #include "app/config.h"
+#include "app/retention.h"
 #include "archive/archive.h"
 #include "archive/object.h"
 #include "base/os.h"
@@ -71,6 +72,7 @@ struct node {
     pthread_t bring_up;
     bool has_bring_up;
     _Atomic bool is_closing;
+    struct retention *retention; /* bring_up's until it ends */
     struct object_store *objects;
     struct archive *archive;
     struct consumer *archiver;

@@ -42,6 +42,7 @@ struct server {
     struct mail mail;
     struct ingest *ingest;
     struct definition *definition;
+    struct ingest_releaser releaser;
     struct query *query;
     struct bi *bi;
     struct live *live;
@@ -236,6 +237,8 @@ static enum rc start_services(struct server *s, struct err *err)
     s->import = import_service_new(&(struct import_service_cfg){
         .events = s->node.events, .geo = s->node.geo, .pool = s->node.pool});
     add_service(s, import_service(s->import));
+    s->releaser = (struct ingest_releaser){.ingest = s->ingest, .store = s->node.pool};
+    add_service(s, ingest_release_service(&s->releaser));
     add_service(s, control_service(&s->control));
     TRY(new_api(s, s->service_count - 1, false, &s->public_api, err));
     TRY(new_api(s, s->service_count, true, &s->control_api, err));

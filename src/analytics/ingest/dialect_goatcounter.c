@@ -188,7 +188,7 @@ static struct slice find_key(struct ingest_call *call)
 /* ---- bodies ---- */
 static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
 {
-    if (call->route->variant == API)
+    if (call->route->variant == API || call->again)
         return RC_OK;
     struct slice form = call->req->net->query.len ? call->req->net->query : *body;
     return ingest_form_to_json(call, form, body, err);

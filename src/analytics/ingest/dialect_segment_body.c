@@ -113,7 +113,7 @@ enum rc segment_unwrap(struct ingest_call *call, struct slice *body, struct err 
     if (!own)
         return no_memory(err);
     call->own = own;
-    if (call->route->variant >= SEGMENT_PIXEL)
+    if (call->route->variant >= SEGMENT_PIXEL && !call->again)
         TRY(read_pixel(call, body, err));
     read_top(*body, own);
     return RC_OK;

@@ -169,7 +169,7 @@ static void read_snowplow(yyjson_val *root, const struct event_env *env, struct 
 /* ---- the request ---- */
 static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
 {
-    if (call->route->is_empty_allowed)
+    if (call->route->is_empty_allowed && !call->again)
         return ingest_form_to_json(call, call->req->net->query, body, err);
     return RC_OK;
 }

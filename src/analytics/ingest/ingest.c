@@ -245,18 +245,13 @@ bool ingest_is_from_browser(const struct ingest_call *call)
            net_header_has(net, "Sec-Fetch-Site");
 }
 
-struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct api_request *req,
-                                    const struct dialect *dialect,
-                                    const struct dialect_route *route)
+void ingest_call_init(struct ingest_call *call, struct ingest *in, struct api_request *req,
+                      const struct dialect *dialect, const struct dialect_route *route)
 {
-    struct ingest_call *call = arena_zalloc(ctx->arena, sizeof(*call));
-    must(call);
     call->ingest = in;
     call->req = req;
     call->dialect = dialect;
     call->route = route;
-    call->task.run = answer;
-    call->task.ctx = ctx_ref(ctx);
     call->body = req->net->body;
     size_t decoded_max = in->cfg.body_bytes_max * INGEST_DECODED_FACTOR;
     ingest_buf_take(in, OUT_BYTES_MAX, &call->space.out);
@@ -264,6 +259,17 @@ struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct a
     buf_init(&call->space.json, decoded_max);
     if (codec_sniff(call->body) != CODEC_PLAIN)
         ingest_buf_take(in, decoded_max, &call->space.plain);
+}
+
+struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct api_request *req,
+                                    const struct dialect *dialect,
+                                    const struct dialect_route *route)
+{
+    struct ingest_call *call = arena_zalloc(ctx->arena, sizeof(*call));
+    must(call);
+    ingest_call_init(call, in, req, dialect, route);
+    call->task.run = answer;
+    call->task.ctx = ctx_ref(ctx);
     return call;
 }
 

@@ -27,5 +27,14 @@ struct ingest;
 enum rc ingest_new(const struct ingest_cfg *cfg, struct ingest **ret_ingest,
                    struct err *err) MUST_CHECK;
 struct api_service ingest_service(struct ingest *in);
+/* What was rejected, read again under the rules of now (docs/ingest.md, "Release"): POST
+ * /v1/projects/{projectId}/rejections/release, and for the operator /control/release over all
+ * projects. NULL store: as if nothing had been rejected. */
+struct store_pool;
+struct ingest_releaser {
+    struct ingest *ingest;
+    struct store_pool *store; /* borrowed */
+};
+struct api_service ingest_release_service(struct ingest_releaser *r);
 void ingest_free(struct ingest *in); /* after the last answer */
 #endif

@@ -125,6 +125,22 @@ static uint64_t device_of(const struct ingest_call *call, struct ip address, str
 
 /* ---- */
 
+/* What was settled when it came, as far as this project lets it be kept. */
+static void begin_again(struct ingest_call *call)
+{
+    struct ingest_client *c = &call->client;
+    struct event_client *to = &call->env.client;
+    *to = call->again->sample->client;
+    if (c->privacy == TENANT_PRIVACY_RELAXED)
+        to->privacy = SLICE_EMPTY;
+    c->is_limited |= to->privacy.len > 0;
+    if (!c->is_limited)
+        return;
+    to->device = 0;
+    to->region = to->city = SLICE_EMPTY;
+    to->hints[HINT_MODEL] = to->hints[HINT_PLATFORM_VERSION] = SLICE_EMPTY;
+}
+
 void ingest_client_begin(struct ingest_call *call, const struct tenant_project *project,
                          bool is_visitor)
 {
@@ -139,6 +155,10 @@ void ingest_client_begin(struct ingest_call *call, const struct tenant_project *
     c->is_limited = c->privacy == TENANT_PRIVACY_STRICT;
     if (!is_visitor)
         return; /* what stands in its head is about a server */
+    if (call->again) {
+        begin_again(call);
+        return;
+    }
     c->address = call->req->client;
     read_head(call->req->net, head);
     c->origin = head[HEAD_ORIGIN];
@@ -160,6 +180,8 @@ static void settle_visitor(struct ingest_call *call, const struct event *e)
 {
     struct ingest_client *c = &call->client;
     char space[VISITOR_SITE_BYTES_MAX];
+    if (call->again)
+        return;
     struct slice host = host_of(e->url);
     if (!host.len)
         host = host_of(c->origin);

@@ -108,16 +108,18 @@ enum rc ingest_event(struct ingest_call *call, const struct json_span *span, str
     read_event(call, span, scratch, &e, &n);
     if (n.reason == EVENT_FINE)
         ingest_client_settle(call, &e);
-    if (n.reason == EVENT_FINE && event_encode(&e, &call->env, span->text.len, &call->space.out,
-                                               scratch, &n, &key_len, &value_len) != RC_OK)
+    bool is_taken = n.reason == EVENT_FINE && (!call->again || ingest_again_takes(call, &e));
+    if (is_taken && event_encode(&e, &call->env, span->text.len, &call->space.out, scratch, &n,
+                                 &key_len, &value_len) != RC_OK)
         return err_set(err, RC_NOMEM, "There is no memory for this request now.");
-    if (n.reason == EVENT_FINE) {
+    if (is_taken && n.reason == EVENT_FINE) {
         call->lengths[2 * call->kept] = (uint32_t)key_len;
         call->lengths[2 * call->kept + 1] = (uint32_t)value_len;
         call->kept++;
         call->shares[call->share].kept++;
     }
     note_outcome(call, &e, &n);
+    call->results[call->result_count - 1].is_kept = is_taken && n.reason == EVENT_FINE;
     return RC_OK;
 }
 

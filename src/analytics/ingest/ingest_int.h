@@ -27,6 +27,7 @@ struct ingest_result {
     struct slice id;          /* as the client wrote it, else the one made here */
     enum event_reason reason; /* EVENT_FINE: kept */
     const char *details;      /* NULL = nothing to tell */
+    bool is_kept;             /* false also for what is read again and was kept before */
 };
 static inline const char *ingest_result_name(const struct ingest_result *r)
 {
@@ -73,6 +74,13 @@ struct ingest_drops {
     struct ingest_dropped *list; /* the first REJECTED_EVENTS_MAX */
     uint32_t count, cap;
 };
+/* A request that is read once more, under the rules of now (ingest_release.c). */
+struct ingest_again {
+    const struct rejected_sample *sample;
+    const struct tenant_project *only; /* whose events are taken; NULL: anybody's */
+    enum rejected_reason reason;       /* of the events that are wanted */
+    bool has_reason;                   /* else all of them */
+};
 struct ingest_call { /* in the request's arena until the answer */
     struct ingest *ingest;
     struct api_request *req;
@@ -96,6 +104,7 @@ struct ingest_call { /* in the request's arena until the answer */
     struct slice key;                                /* what find_key() found */
     void *own;                                       /* the dialect's, in the request's arena */
     struct ingest_drops *drops;                      /* NULL: none yet */
+    const struct ingest_again *again;                /* NULL: it comes for the first time */
     uint32_t outcomes[EVENT_REASON_COUNT]; /* told to the metrics when the request is answered */
 };
 
@@ -207,6 +216,8 @@ const struct ingest_cfg *ingest_cfg_of(const struct ingest *in);
 struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct api_request *req,
                                     const struct dialect *dialect,
                                     const struct dialect_route *route);
+void ingest_call_init(struct ingest_call *call, struct ingest *in, struct api_request *req,
+                      const struct dialect *dialect, const struct dialect_route *route);
 void ingest_space_give(struct ingest *in, struct ingest_space *space);
 enum rc ingest_unwrap(struct ingest_call *call, struct err *err) MUST_CHECK;
 bool ingest_is_from_browser(const struct ingest_call *call);
@@ -214,6 +225,10 @@ struct slice ingest_key_in_head(struct api_request *req);
 /* Which dialect of those on the request's path is meant. */
 void ingest_dialect_of(const struct api_request *req, const struct dialect **ret_dialect,
                        const struct dialect_route **ret_route);
+
+/* Whether the event that was just read is one of those that were rejected; it then has the id that
+ * it has in every release. */
+bool ingest_again_takes(struct ingest_call *call, struct event *e);
 
 /* ---- ingest_reject.c: nothing is dropped silently (analytics/rejected) ---- */
 void ingest_note_drop(struct ingest_call *call, uint32_t index, enum event_reason reason,

@@ -51,7 +51,8 @@ static void add_to_list(struct arena *arena, struct ingest_drops *d,
 void ingest_note_drop(struct ingest_call *call, uint32_t index, enum event_reason reason,
                       const char *details)
 {
-    struct ingest_drops *d = sink_of(call->ingest)->count ? drops_of(call) : NULL;
+    bool is_told = sink_of(call->ingest)->count && !call->again;
+    struct ingest_drops *d = is_told ? drops_of(call) : NULL;
     if (!d)
         return;
     uint32_t share = reason == EVENT_NO_PROJECT ? INGEST_NOBODY : call->share;
@@ -394,4 +395,34 @@ void ingest_on_refused(void *ctx, struct api_request *req, enum api_refusal why,
         ingest_tell_request(in, req, dialect, route, of[why].reason, project, key, of[why].details);
     else
         sink->count(sink->ctx, NULL, dialect->source, of[why].reason, 1);
+}
+
+/* ---- again ---- */
+
+static bool is_wanted_index(const struct ingest_again *a, uint32_t index)
+{
+    for (uint32_t i = 0; i < a->sample->event_count; i++) {
+        const struct rejected_event *e = &a->sample->events[i];
+        if ((e->index == index || e->index == REJECTED_WHOLE) &&
+            (!a->has_reason || e->reason == a->reason))
+            return true;
+    }
+    return false;
+}
+
+bool ingest_again_takes(struct ingest_call *call, struct event *e)
+{
+    const struct ingest_again *a = call->again;
+    char sample[UUID_TEXT_LEN + 1], index[SLICE_U64_DIGITS];
+    const struct tenant_project *project = call->shares[call->share].project;
+    if (!is_wanted_index(a, call->result_count) || (a->only && project != a->only))
+        return false;
+    if (!e->is_client_id) {
+        const struct slice parts[] = {SLICE_LIT("released/"),
+                                      slice_of(uuid_format(&a->sample->id, sample), UUID_TEXT_LEN),
+                                      SLICE_LIT("/"), slice_of_u64(call->result_count, index)};
+        event_derive_id(e, &call->env, parts, COUNT_OF(parts));
+        e->is_client_id = true;
+    }
+    return true;
 }

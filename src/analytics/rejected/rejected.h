@@ -123,6 +123,31 @@ enum rc rejected_batch_write(struct rejected_batch *b, struct rejected_writer *w
                              struct err *err) MUST_CHECK;
 void rejected_batch_clear(struct rejected_batch *b);
 
+/* ---- reading, for a release ---- */
+struct rejected_query {
+    const struct uuid *project; /* NULL: every project's and nobody's, for the operator */
+    bool has_reason;
+    enum rejected_reason reason;
+    unix_ms since; /* older ones are not there any more */
+    unix_ms after; /* cursor: the last one read */
+    struct uuid after_id;
+    uint32_t limit;
+};
+struct rejected_stored {
+    struct rejected_sample sample;
+    struct slice dialect;
+    uint64_t version;
+};
+/* Calls each() with those that can be read again, oldest first; its texts are valid during the
+ * call. Not RC_OK from it stops. Blocks. */
+enum rc rejected_read(struct ctx *ctx, struct store_client *c, const struct rejected_query *q,
+                      enum rc (*each)(void *ctx, const struct rejected_stored *s), void *each_ctx,
+                      struct err *err) MUST_CHECK;
+/* The same, with what is still refused: of a higher version. None: it is not shown any more. */
+enum rc rejected_store_rest(struct store_client *c, const struct rejected_stored *s,
+                            const struct rejected_event *events, uint32_t count,
+                            struct err *err) MUST_CHECK;
+
 /* Removes hours of samples that are older than a day, weeks of counts older than 90. Blocks. */
 enum rc rejected_sweep(struct store_client *c, unix_ms now, struct err *err) MUST_CHECK;
 #endif

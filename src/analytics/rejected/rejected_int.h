@@ -13,6 +13,8 @@
 void rejected_put_count(struct buf *out, const struct uuid *project, unix_ms minute,
                         struct slice dialect, enum rejected_reason reason, uint64_t events);
 void rejected_put_sample(struct buf *out, const struct rejected_sample *s, uint64_t version);
+enum rc rejected_insert_samples(struct store_client *c, struct slice lines, const char *token,
+                                struct err *err) MUST_CHECK;
 static inline unix_ms rejected_minute(unix_ms t)
 {
     return (unix_ms){t.ms - t.ms % 60000};

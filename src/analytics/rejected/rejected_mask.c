@@ -271,6 +271,11 @@ static bool mask_member(struct mask *m)
     return true;
 }
 
+static bool ends_parameter(char c)
+{
+    return c == '&' || c == ';' || c == '"' || c == ' ' || c == '\r' || c == '\n';
+}
+
 /* At the beginning of a parameter of a form or query: "ip=…". */
 static bool mask_parameter(struct mask *m)
 {
@@ -282,7 +287,7 @@ static bool mask_parameter(struct mask *m)
         return false;
     enum name_kind kind = kind_of(slice_of(m->text.data + m->at, at - m->at));
     size_t end = at + 1;
-    while (end < m->text.len && !memchr("&;\" \r\n", m->text.data[end], 6))
+    while (end < m->text.len && !ends_parameter(m->text.data[end]))
         end++;
     if ((kind != NAME_ADDRESS && kind != NAME_SECRET) || end == at + 1)
         return false;

@@ -46,13 +46,6 @@ void rejected_writer_free(struct rejected_writer *w)
     heap_free(w);
 }
 
-static void empty(struct buf *b)
-{
-    if (b->cap > KEPT_BYTES_MAX)
-        buf_done(b);
-    buf_clear(b);
-}
-
 static enum rc insert(struct store_client *c, const char *table, struct slice lines,
                       const char *token, struct err *err)
 {
@@ -63,6 +56,19 @@ static enum rc insert(struct store_client *c, const char *table, struct slice li
                                 "is_visitor, reasons, indexes, details, version";
     return lines.len ? store_insert(c, table, columns, "JSONEachRow", lines, token, NULL, NULL, err)
                      : RC_OK;
+}
+
+enum rc rejected_insert_samples(struct store_client *c, struct slice lines, const char *token,
+                                struct err *err)
+{
+    return insert(c, REJECTED_SAMPLES_TABLE, lines, token, err);
+}
+
+static void empty(struct buf *b)
+{
+    if (b->cap > KEPT_BYTES_MAX)
+        buf_done(b);
+    buf_clear(b);
 }
 
 static enum rc write_both(struct rejected_writer *w, const char *token, struct err *err)
@@ -219,9 +225,10 @@ enum rc rejected_batch_write(struct rejected_batch *b, struct rejected_writer *w
 
 /* ---- sweeping ---- */
 
-enum { HOUR_MS = 3600000, COUNT_DAYS = 90, IDS_BYTES_MAX = 64 << 10 };
+enum { COUNT_DAYS = 90, IDS_BYTES_MAX = 64 << 10 };
+static const int64_t hour_ms = 3600000;
 
-/* Parts of a table of which nothing is younger than that. */
+/* Partitions that begin before t: their names are times. */
 static enum rc drop_before(struct store_client *c, const char *table, unix_ms t, struct err *err)
 {
     CLEANUP(buf_done) struct buf ids;
@@ -229,8 +236,8 @@ static enum rc drop_before(struct store_client *c, const char *table, unix_ms t,
     buf_init(&ids, IDS_BYTES_MAX);
     snprintf(sql, sizeof(sql),
              "SELECT partition_id FROM system.parts WHERE database = currentDatabase() AND "
-             "table = '%s' AND active GROUP BY partition_id HAVING max(max_time) < "
-             "toDateTime(%lld) ORDER BY partition_id LIMIT 100",
+             "table = '%s' AND active AND parseDateTimeBestEffort(partition, 'UTC') < "
+             "toDateTime(%lld, 'UTC') GROUP BY partition_id ORDER BY partition_id LIMIT 100",
              table, (long long)(t.ms / 1000));
     const struct store_query q = {.sql = sql, .format = "TabSeparated"};
     TRY(store_query(NULL, c, &q, &ids, NULL, NULL, err));
@@ -242,9 +249,10 @@ static enum rc drop_before(struct store_client *c, const char *table, unix_ms t,
     return RC_OK;
 }
 
+/* A partition that begins so long ago has nothing younger: an hour and a week wide. */
 enum rc rejected_sweep(struct store_client *c, unix_ms now, struct err *err)
 {
-    TRY(drop_before(c, REJECTED_SAMPLES_TABLE, (unix_ms){now.ms - 24 * (int64_t)HOUR_MS}, err));
+    TRY(drop_before(c, REJECTED_SAMPLES_TABLE, (unix_ms){now.ms - 25 * hour_ms}, err));
     return drop_before(c, REJECTED_COUNTS_TABLE,
-                       (unix_ms){now.ms - COUNT_DAYS * 24 * (int64_t)HOUR_MS}, err);
+                       (unix_ms){now.ms - (COUNT_DAYS + 7) * 24 * hour_ms}, err);
 }

@@ -1,0 +1,86 @@
+// o: settings of a project that decide which rows there are: bot_policy and retention_days; and that samples leave after a day.
+import { Server, assert, test, until, weir } from './harness.mjs';
+
+const s = await Server.start({ args: ['--archive', 'false'] });
+test.after(() => s.stop());
+const bot = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';
+const person = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0';
+const send = (agent, body) => s.send(body, { headers: { 'user-agent': agent, origin: 'https://shop.example' } });
+const set = async (...words) => {
+  const made = await weir(['project', 'set', s.keys.project, ...words, '--data', s.data]);
+  assert.equal(made.code, 0, made.err);
+};
+async function counted() {
+  const r = await s.fetch(`/v1/projects/${s.keys.project}/ingestion`, { headers: { 'x-api-key': s.keys.secret_key } });
+  const sums = {};
+  for (const c of r.json.counts) sums[c.outcome] = (sums[c.outcome] ?? 0) + c.events;
+  return sums;
+}
+const replay = async (...more) => {
+  const made = await weir(['replay', '--from', '0', '--data', s.data, ...more], { timeout: 120000 });
+  assert.equal(made.code, 0, made.err + made.out);
+};
+
+test('bot_policy=drop leaves bots out, counts and samples them; a replay under mark brings them back, one under drop takes them away', async () => {
+  let sent = 1;
+  await send(bot, { event: 'marked' });
+  await send(person, { event: 'person' });
+  await s.visible(2);
+  await set('bot_policy=drop');
+  await until('the policy acts', async () => { await send(bot, { event: 'probe' }); sent++; return (await counted()).bot > 0; });
+  await send(person, { event: 'person' });
+  await s.visible(2, "event = 'person'");
+  const rows = async () => (await s.count("bot != ''")).n;
+  await until('each is a row or counted', async () => await rows() + (await counted()).bot === sent);
+  const dropped = (await counted()).bot;
+  const { json } = await s.fetch(`/v1/projects/${s.keys.project}/rejections?reason=bot&limit=1000`, { headers: { 'x-api-key': s.keys.secret_key } });
+  assert.equal(json.rejections.length, dropped);
+  assert.equal(JSON.parse(json.rejections[0].body).event, 'probe');
+  await set('bot_policy=mark');
+  const had = await rows();
+  await until('the policy acts', async () => { await send(bot, { event: 'again' }); sent++; return await rows() > had; });
+  await until('each is a row or counted', async () => await rows() + (await counted()).bot === sent);
+  await replay();
+  assert.equal(await rows(), sent, 'every bot is back');
+  await set('bot_policy=drop');
+  const counts = (await counted()).bot;
+  await until('the policy acts', async () => { await send(bot, { event: 'no more' }); return (await counted()).bot > counts; });
+  await replay('--force');
+  assert.equal(await rows(), 0);
+  assert.equal((await s.count("event = 'person'")).n, 2, 'people are not touched');
+});
+
+test('retention_days removes whole days of events and sessions of that project, and of no other', async () => {
+  const other = (await weir(['project', 'create', 'other', '--data', s.data, '--json'])).json;
+  const key = (await weir(['key', 'create', '--project', other.id, '--data', s.data, '--json'])).json.key;
+  const day = 86400e3, midnight = Math.floor(Date.now() / day) * day;
+  const at = (ms) => new Date(ms).toISOString();
+  const old = [{ event: 'old', user_id: 'u', timestamp: at(midnight - 10 * day - 1) }, { event: 'older', user_id: 'u', timestamp: at(midnight - 100 * day) },
+    { event: 'edge', user_id: 'u', timestamp: at(midnight - 10 * day) }, { event: 'new', user_id: 'u', timestamp: at(Date.now()) }];
+  await s.send(old);
+  await until('the other key is known', async () => (await s.send(old, { key })).status === 200);
+  const mine = `project_id = toUUID('${s.keys.project}')`, theirs = `project_id = toUUID('${other.id}')`;
+  await s.visible(1, `${mine} AND event = 'edge'`);
+  await s.visible(4, theirs);
+  const sessions = async (where) => (await s.rows(`SELECT count() AS n FROM sessions FINAL WHERE ${where}`))[0].n * 1;
+  await until('sessions are made', async () => await sessions(`${mine} AND start < now() - toIntervalDay(5)`) === 2 && await sessions(theirs) === 3);
+  await set('retention_days=10');
+  await s.stop(); // the server looks at its start, and then once an hour
+  await s.run();
+  await until('old rows are gone', async () => (await s.count(`${mine} AND event IN ('old', 'older')`)).n === 0, 60000);
+  assert.equal((await s.count(`${mine} AND event IN ('edge', 'new')`)).n, 2, 'the day at the edge stays');
+  await until('old sessions are gone', async () => await sessions(`${mine} AND end < now() - toIntervalDay(11)`) === 0, 60000);
+  assert.equal(await sessions(`${mine} AND start < now() - toIntervalDay(5)`), 1, 'the one over the edge stays');
+  assert.equal((await s.count(theirs)).n, 4, 'another project keeps what it has');
+});
+
+test('samples leave the store after a day, counts after ninety', async () => {
+  const insert = async (table, columns, values) => assert.equal((await s.storeExec(`INSERT INTO ${table} (${columns}) VALUES ${values}`)).status, 200);
+  const zeros = "'00000000-0000-0000-0000-000000000000'";
+  await insert('rejections', 'project_id, received_at, body', `(${zeros}, now() - 26 * 3600, 'gone'), (${zeros}, now() - 22 * 3600, 'there')`);
+  await insert('ingest_counts', 'project_id, minute, reason, events', `(${zeros}, now() - toIntervalDay(98), 'gone', 1), (${zeros}, now() - toIntervalDay(89), 'there', 1)`);
+  await s.stop();
+  await s.run();
+  const names = async (table, column) => (await s.rows(`SELECT ${column} AS name FROM ${table} WHERE ${column} IN ('gone', 'there')`)).map((r) => r.name);
+  await until('what is too old is gone', async () => `${await names('rejections', 'body')} ${await names('ingest_counts', 'reason')}` === 'there there');
+});
