@@ -46,18 +46,30 @@ function history(r, isNow) {
         events.push({ id: randomUUID(), timestamp: t, visitor, kind, event: kind || r.pick(eventNames), user_id: r.chance(0.3) ? `u${i % 3}` : '', page_path: r.pick(['/', '/a', '/a/b', '/B']),
           country: r.pick(['DE', 'US', '']), browser_name: r.pick(['Firefox', 'Chrome']), bot: r.chance(0.07) ? 'list' : '', engagement_ms: r.chance(0.3) ? r.below(20000) : 0, scroll_depth: r.chance(0.3) ? r.below(101) : 0,
           ...(r.chance(0.2) ? { revenue: r.below(100) / 4 - 5, currency: r.pick(['EUR', 'USD']) } : { revenue: 0, currency: '' }),
+          ...(r.chance(0.2) ? { group_type: r.pick(['company', 'team']), group_id: r.pick(['g1', 'g2']) } : {}),
           properties: kind === 'vital' ? vital(r) : r.pick([null, { plan: 'a', value: r.below(50) }, { plan: "o'b\\", value: 2.5 }, { plan: 5, value: '7' }, { plan: true, deep: { x: 'y' } }, { plan: null, value: -3 }]) });
         t += r.pick([0, 1, 500, 60e3, 60e3, 29 * 60e3, 30 * 60e3, 30 * 60e3 + 1, 3 * 3600e3]);
       }
     }
   }
   const visits = model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', 'News', '']), channel: r.pick(['Direct', 'Organic Search']) }));
-  return { zone, day, events, visits, isNow };
+  const h = { zone, day, events, visits, isNow, who: whoIsWho(r) };
+  model.knowPersons(h, h.who);
+  return h;
+}
+/** Whose the ids are, and what is said about them, each at a time of its own (rank). */
+function whoIsWho(r) {
+  const ids = [1, 2, 3, 4, 5, 6, 'u0', 'u1', 'u2'], values = { plan: ['"a"', '"b"', 'null', '7'], age: ['30', '41', '"old"'], deep: ['{"x":"y"}', '{"x":5}', '[]'], tier: ['"gold"', '2', '"free"'] };
+  const times = Array.from({ length: 200 }, (_, i) => i + 1), rank = () => times.splice(r.below(times.length), 1)[0];
+  const traits = (more, names, n) => Array.from({ length: n }, () => { const name = r.pick(names); return { ...more(), name, is_once: Number(r.chance(0.4)), rank: rank(), value: r.pick(values[name]) }; });
+  return { owners: Object.fromEntries(ids.filter(() => r.chance(0.6)).map((id) => [id, 101 + r.below(3)])), traits: traits(() => ({ id: r.pick(ids) }), ['plan', 'age', 'deep'], r.below(16)),
+    members: Array.from({ length: r.below(8) }, () => ({ id: r.pick(ids), type: r.pick(['company', 'company', 'team']), rank: rank(), group_id: r.pick(['g1', 'g2', 'g3']) })),
+    groupTraits: traits(() => ({ group_id: r.pick(['g1', 'g2', 'g3']) }), ['tier'], r.below(6)) };
 }
 
 // ---- questions ----
-const columns = ['event', 'page', 'country', 'browser', 'source', 'channel', 'entry_page', 'exit_page', 'user', 'property:plan', 'property:deep.x'];
-const valuesOf = { event: ['pageview', 'signup', 'nothing'], page: ['/', '/a', '/B'], country: ['DE', 'US', ''], browser: ['Firefox'], source: ['Google', ''], channel: ['Direct'], entry_page: ['/', '/a'], exit_page: ['/a/b'], user: ['u0', 'u1'], 'property:plan': ['a', "o'b\\", 5, true], 'property:deep.x': ['y'], 'property:metric': ['LCP', 'x'] };
+const columns = ['event', 'page', 'country', 'browser', 'source', 'channel', 'entry_page', 'exit_page', 'user', 'property:plan', 'property:deep.x', 'person:plan', 'person:deep.x', 'group:company', 'group_trait:company:tier'];
+const valuesOf = { event: ['pageview', 'signup', 'nothing'], page: ['/', '/a', '/B'], country: ['DE', 'US', ''], browser: ['Firefox'], source: ['Google', ''], channel: ['Direct'], entry_page: ['/', '/a'], exit_page: ['/a/b'], user: ['u0', 'u1'], 'property:plan': ['a', "o'b\\", 5, true], 'property:deep.x': ['y'], 'property:metric': ['LCP', 'x'], 'person:plan': ['a', 7, ''], 'person:deep.x': ['y', '5'], 'group:company': ['g1', 'g3', ''], 'group_trait:company:tier': ['gold', 2] };
 function simple(r, names) {
   const field = r.pick(names), values = valuesOf[field];
   if (r.chance(0.15)) return [r.pick(['exists', 'not_exists']), field];
@@ -69,8 +81,8 @@ function filter(r, names, depth = 0) {
   const p = r.next();
   if (depth < 3 && p < 0.15) return ['not', filter(r, names, depth + 1)];
   if (depth < 3 && p < 0.35) return [r.pick(['and', 'or']), [filter(r, names, depth + 1), filter(r, names, depth + 1)]];
-  if (p < 0.45) return [r.pick(['has_done', 'has_not_done']), simple(r, ['event', 'page', 'country', 'property:plan'])];
-  if (p < 0.5 && names.includes('property:plan')) return [r.pick(['greater', 'less', 'greater_or_equal', 'less_or_equal']), r.pick(['property:value', 'scroll_depth', 'revenue']), r.below(20)];
+  if (p < 0.45) return [r.pick(['has_done', 'has_not_done']), simple(r, ['event', 'page', 'country', 'property:plan', 'person:plan'])];
+  if (p < 0.5 && names.includes('property:plan')) return [r.pick(['greater', 'less', 'greater_or_equal', 'less_or_equal']), r.pick(['property:value', 'scroll_depth', 'revenue', 'person:age', 'group_trait:company:tier']), r.below(20)];
   return simple(r, names);
 }
 const instant = (ms) => new Date(ms).toISOString();
@@ -85,12 +97,12 @@ function common(r, h, names) {
   return { date_range: dates(r, h), ...(r.chance(0.85) ? { timezone: h.zone } : {}), ...(r.chance(0.5) ? { filters: [filter(r, names), ...(r.chance(0.3) ? [filter(r, names)] : [])] } : {}), ...(r.chance(0.2) ? { bots: r.pick(['include', 'only']) } : {}) };
 }
 function breakdownQuestion(r, h) {
-  const names = r.chance(0.5) ? columns : r.pick([columns.filter((c) => /source|channel|entry|exit|country/.test(c)), columns.filter((c) => /event|page$|country|user|prop/.test(c)), ['country', 'browser', 'user']]);
+  const names = r.chance(0.5) ? columns : r.pick([columns.filter((c) => /source|channel|entry|exit|country/.test(c)), columns.filter((c) => /event|page$|country|user|prop/.test(c)), ['country', 'browser', 'user', 'person:plan']]);
   const q = common(r, h, names);
   if (r.chance(0.25)) q.goal = [simple(r, ['event', 'page', 'property:plan'])];
   q.dimensions = r.some(names, 0, 2);
   if (r.chance(0.5)) q.dimensions.splice(r.below(q.dimensions.length + 1), 0, `time:${r.pick(['hour', 'day', 'day', 'week', 'month', 'year', ...(isInstants(q.date_range) ? ['minute'] : [])])}`);
-  const metrics = ['visitors', 'users', 'visits', 'pageviews', 'events', 'views_per_visit', 'bounce_rate', 'visit_duration', 'engagement_time', 'scroll_depth', 'total_revenue', 'average_revenue', 'sum:property:value', 'avg:property:value', 'min:property:value', 'max:revenue', 'count:property:value', 'p50:property:value', 'p90:scroll_depth'];
+  const metrics = ['visitors', 'users', 'persons', 'visits', 'pageviews', 'events', 'views_per_visit', 'bounce_rate', 'visit_duration', 'engagement_time', 'scroll_depth', 'total_revenue', 'average_revenue', 'sum:property:value', 'avg:property:value', 'min:property:value', 'max:revenue', 'count:property:value', 'p50:property:value', 'p90:scroll_depth'];
   q.metrics = r.some([...metrics, ...(q.goal ? ['conversion_rate', 'group_conversion_rate'] : []), ...(q.dimensions.length ? ['percentage'] : [])], 1, 5);
   if (r.chance(0.3)) q.order_by = r.some([...q.metrics.filter((m) => !m.endsWith('_revenue')), ...q.dimensions], 1, 2).map((n) => [n, r.pick(['asc', 'desc'])]);
   if (r.chance(0.4)) { q.limit = 1 + r.below(4); if (r.chance(0.4)) q.offset = r.below(3); }
@@ -111,18 +123,18 @@ function funnelQuestion(r, h) {
 function retentionQuestion(r, h) {
   const names = ['event', 'page', 'country', 'property:plan'];
   return { report: 'retention', ...common(r, h, names), unit: r.pick(['day', 'day', 'week', 'month']), type: r.pick(['first_time', 'recurring']), periods: r.pick([1, 3, 12]),
-    ...(r.chance(0.5) ? { start: [simple(r, names)] } : {}), ...(r.chance(0.5) ? { return: [simple(r, names)] } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}) };
+    ...(r.chance(0.5) ? { start: [simple(r, names)] } : {}), ...(r.chance(0.5) ? { return: [simple(r, names)] } : {}), ...(r.chance(0.3) ? { count_by: r.pick(['users', 'persons', 'persons']) } : {}) };
 }
 function periodsQuestion(r, h, report) {
   const names = ['event', 'page', 'country', 'property:plan'];
-  return { report, ...common(r, h, r.chance(0.2) ? columns : names), unit: r.pick(['day', 'day', 'week', 'month']), ...(r.chance(0.5) ? { goal: [simple(r, r.chance(0.2) ? columns : names)] } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}) };
+  return { report, ...common(r, h, r.chance(0.2) ? columns : names), unit: r.pick(['day', 'day', 'week', 'month']), ...(r.chance(0.5) ? { goal: [simple(r, r.chance(0.2) ? columns : names)] } : {}), ...(r.chance(0.3) ? { count_by: r.pick(['users', 'persons', 'persons']) } : {}) };
 }
 function pathsQuestion(r, h, report) {
   const names = ['event', 'page', 'country', 'property:plan'], nodes = r.pick(['page', 'event', 'both']), groups = r.pick([[], [], ['/a**'], ['/a/*', '/B'], ['/*', 'sig**']]);
   const node = () => r.pick([...(nodes === 'event' ? [] : ['/', '/a', '/a/b']), ...(nodes === 'page' ? [] : ['signup', 'buy', 'pageview']), ...groups]);
   const from = node(), to = r.chance(0.3) ? from : node();
   return { report, ...common(r, h, r.chance(0.2) ? columns : names), nodes, steps: 2 + r.below(5), ...(r.chance(0.5) ? { within: r.pick(['visit', 'range']) } : {}), ...(r.chance(0.4) ? { window: r.pick([1, 60, 1800, 86400]) } : {}),
-    ...(r.chance(0.4) ? { from } : {}), ...(r.chance(0.4) ? { to } : {}), ...(groups.length ? { groups } : {}), ...(r.chance(0.4) ? { rows: 'paths' } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(5), offset: r.below(3) } : {}) };
+    ...(r.chance(0.4) ? { from } : {}), ...(r.chance(0.4) ? { to } : {}), ...(groups.length ? { groups } : {}), ...(r.chance(0.4) ? { rows: 'paths' } : {}), ...(r.chance(0.3) ? { count_by: r.pick(['users', 'persons', 'persons']) } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(5), offset: r.below(3) } : {}) };
 }
 function vitalsQuestion(r, h, report) {
   const q = { report, ...common(r, h, r.chance(0.2) ? columns : ['page', 'country', 'browser', 'property:metric']), ...(r.chance(0.4) ? { metrics: r.some(['LCP', 'INP', 'CLS', 'FCP', 'TTFB', 'FID'], 1, 3) } : {}), ...(r.chance(0.5) ? { order: r.pick(['count', 'p75']) } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(3), offset: r.below(2) } : {}) };
@@ -133,7 +145,7 @@ function vitalsQuestion(r, h, report) {
 function attributionQuestion(r, h, report) {
   const names = ['event', 'page', 'country', 'property:plan'];
   return { report, ...common(r, h, r.chance(0.2) ? columns : names), goal: [r.chance(0.6) ? ['is', 'event', [r.pick(['signup', 'buy', 'pageview'])]] : simple(r, names)], dimensions: r.some(['source', 'channel', 'country', 'entry_page', 'browser'], 0, 3), ...(r.chance(0.6) ? { lookback: r.pick([1, 3600, 86400, 5 * 86400]) } : {}),
-    ...(r.chance(0.4) ? { models: r.some(['first_touch', 'last_touch', 'last_non_direct', 'linear', 'position_based', 'time_decay'], 1, 3) } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(3), offset: r.below(2) } : {}) };
+    ...(r.chance(0.4) ? { models: r.some(['first_touch', 'last_touch', 'last_non_direct', 'linear', 'position_based', 'time_decay'], 1, 3) } : {}), ...(r.chance(0.3) ? { count_by: r.pick(['users', 'persons', 'persons']) } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(3), offset: r.below(2) } : {}) };
 }
 const kinds = { breakdown: breakdownQuestion, funnel: funnelQuestion, retention: retentionQuestion, stickiness: periodsQuestion, lifecycle: periodsQuestion, paths: pathsQuestion, vitals: vitalsQuestion, attribution: attributionQuestion };
 const often = ['breakdown', 'breakdown', 'breakdown', ...Object.keys(kinds)].filter((k) => !process.env.WEIR_TEST_KIND || k === process.env.WEIR_TEST_KIND);
@@ -148,12 +160,24 @@ const insert = (table, rows) => new Promise((done, fail) => {
   req.on('error', fail);
   req.end(rows.map((x) => JSON.stringify(x)).join('\n'));
 });
+const hashOf = Object.fromEntries((await s.rows(`SELECT arrayJoin(['u0', 'u1', 'u2']) AS u, toString(sipHash64('anonymous', u)) AS h`)).map((x) => [x.u, x.h]));
+await until('the tables of persons', async () => Number((await s.rows('SELECT max(generation) AS g FROM person_generations'))[0].g) === 1);
+const personTables = ['identities', 'person_traits', 'person_groups', 'group_traits'];
+/** As the worker would write them; to the other project other things about the same ids. */
+async function loadPersons(who, projects) {
+  const own = (id) => hashOf[id] ?? id, each = (rows, more) => projects.flatMap((project_id, i) => rows.map((x) => ({ generation: 1, project_id, ...more(x, i) })));
+  const tables = { identities: each(Object.entries(who.owners), ([id, person], i) => ({ hash: own(id), person: i ? 999 : person, version: 1, is_deleted: 0 })),
+    person_traits: each(who.traits, (t, i) => ({ ...t, id: own(t.id), ...(i ? { value: '"WRONG"' } : {}) })), person_groups: each(who.members, (m, i) => ({ ...m, id: own(m.id), ...(i ? { group_id: 'WRONG' } : {}) })),
+    group_traits: each(who.groupTraits, (t, i) => ({ ...t, type: 'company', ...(i ? { value: '"WRONG"' } : {}) })) };
+  for (const [table, rows] of Object.entries(tables)) if (rows.length) await insert(table, rows);
+}
 async function load(h) {
-  for (const table of ['events', 'sessions']) assert.equal((await s.storeExec(`TRUNCATE TABLE ${table}`)).status, 200);
+  for (const table of ['events', 'sessions', ...personTables]) assert.equal((await s.storeExec(`TRUNCATE TABLE ${table}`)).status, 200);
   const time = (ms) => instant(ms).replace('T', ' ').replace('Z', '');
   const other = randomUUID(); // the same history of somebody else, which no number may show
   const both = (make) => [s.keys.project, other].flatMap((project_id) => make(project_id));
   await insert('events', both((project_id) => h.events.map((e, i) => ({ ...e, project_id, id: project_id === other ? randomUUID() : e.id, timestamp: time(e.timestamp), received_at: time(e.timestamp), properties: JSON.stringify(e.properties ?? {}), stream_offset: i }))));
+  if (h.who) await loadPersons(h.who, [s.keys.project, other]);
   if (h.visits.length) await insert('sessions', both((project_id) => h.visits.map(({ all, start, end, ...v }) => ({ ...v, project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
 }
 // {"event": "x"} is short for a filter that the event is x: every other time it is asked so.

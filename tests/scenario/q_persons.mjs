@@ -150,6 +150,24 @@ test('groups: types, list, one', async () => {
   assert.equal((await fetchAs(s.keys.secret_key, `${base}/groups/company/none`)).status, 404);
 });
 
+test('reports: anonymous history is the same person\'s; traits and groups are dimensions and filters', async () => {
+  const ask = async (q) => {
+    const r = await s.fetch(`${base}/query`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key }, body: JSON.stringify({ date_range: ['2026-03-01', '2026-03-03'], ...q }) });
+    assert.equal(r.status, 200, r.text);
+    return r.json.results;
+  };
+  const rows = async (q) => (await ask(q)).map((x) => [...x.dimensions, ...x.metrics]);
+  assert.deepEqual(await rows({ metrics: ['visitors', 'users', 'persons'] }), [[4, 2, 3]]);
+  await soon(() => rows({ metrics: ['persons', 'visits'], dimensions: ['person:plan'] }), [['', 1, 1], ['free', 1, 2], ['pro', 1, 3]]); // a visit is its last user's
+  assert.deepEqual(await rows({ metrics: ['events'], dimensions: ['person:plan'] }), [['pro', 5], ['free', 2], ['', 1]]);
+  assert.deepEqual(await rows({ metrics: ['events'], dimensions: ['group:company', 'group_trait:company:name'] }), [['acme', 'Acme', 5], ['bobs', '', 2], ['', '', 1]]);
+  assert.deepEqual(await rows({ metrics: ['pageviews', 'persons'], filters: [['greater', 'person:age', 30]] }), [[3, 1]]);
+  assert.deepEqual(await rows({ metrics: ['events'], filters: [['is', 'group_trait:company:seats', ['5']], ['is_not', 'event', ['pageview']]] }), [[2]]);
+  const counts = async (count_by) => (await ask({ report: 'funnel', steps: [{ event: 'pageview' }, { event: 'signup' }, { event: 'buy' }], window: 2 * 86400, count_by }))[0].steps.map((x) => x.count);
+  assert.deepEqual([await counts('visitors'), await counts('users'), await counts('persons')], [[2, 1, 0], [1, 0, 0], [3, 1, 1]]);
+  const returned = async (count_by) => (await ask({ report: 'retention', unit: 'day', periods: 2, count_by })).map((x) => [x.size, x.returned]);
+  assert.deepEqual([await returned('visitors'), await returned('persons')], [[[1, [1, 0]], [1, [0]], [2, []]], [[1, [1, 0]], [1, [1]], [1, []]]]);
+});
 test('the same ids in another project are somebody else, and nobody sees them there', async () => {
   await send([view('01T10:00', '/', { anonymous_id: 'browser' }), e('01T10:01', { kind: 'identify', event: 'identify', anonymous_id: 'browser', user_id: 'eve', traits: { email: 'eve@other.example' }, group: { type: 'company', id: 'acme' } })], other.write_key);
   const theirs = `/v1/projects/${other.project}`;

@@ -122,25 +122,50 @@ export function visitsOf(events, more) {
   return visits;
 }
 
+// ---- persons ----
+/** who: { owners: { id: person }, traits: [{ id, name, is_once, rank, value }], members: [{ id, type, rank, group_id }], groupTraits: the
+ * same of groups }. Each event and visit learns whose it is and what is known about that person: its `known`. */
+export function knowPersons(h, who) {
+  const personOf = (id) => (id ? who.owners[id] ?? id : null);
+  const best = (list) => [...list].sort((a, b) => a.rank - b.rank).at(-1);
+  const valuesOf = (rows) => Object.fromEntries([...new Set(rows.map((t) => t.name))].map((name) => {
+    const mine = rows.filter((t) => t.name === name), set = mine.filter((t) => !t.is_once);
+    return [name, JSON.parse(best(set.length ? set : mine).value)];
+  }));
+  for (const x of [...h.events, ...h.visits]) {
+    const person = personOf(x.user_id || x.visitor), of = (rows) => rows.filter((t) => person !== null && personOf(t.id) === person);
+    const company = best(of(who.members).filter((m) => m.type === 'company'))?.group_id ?? '';
+    const group = x.group_type === 'company' && x.group_id ? x.group_id : company;
+    Object.defineProperty(x, 'known', { value: { person, traits: valuesOf(of(who.traits)), group, groupTraits: valuesOf(who.groupTraits.filter((t) => group && t.group_id === group)) } });
+  }
+}
+const actorOf = (q, x) => (q.count_by === 'persons' ? x.known.person : q.count_by === 'users' ? x.user_id : x.visitor);
+
 // ---- fields and filters ----
 const ofEvent = { event: 'event', kind: 'kind', page: 'page_path' };
 const ofVisit = { source: 'referrer_source', channel: 'channel', entry_page: 'entry_page', exit_page: 'exit_page' };
 const ofBoth = { country: 'country', browser: 'browser_name', user: 'user_id', bot: 'bot' };
-const isEventField = (f) => f in ofEvent || f.startsWith('property:') || f === 'revenue' || f === 'scroll_depth';
+const isEventField = (f) => f in ofEvent || /^(property|group|group_trait):/.test(f) || f === 'revenue' || f === 'scroll_depth';
 const isVisitField = (f) => f in ofVisit;
-const propertyOf = (e, name) => name.slice('property:'.length).split('.').reduce((o, k) => (o && typeof o === 'object' ? o[k] : undefined), e.properties);
+const insideOf = (o, path) => path.split('.').reduce((o, k) => (o && typeof o === 'object' ? o[k] : undefined), o);
+const jsonOf = (row, field) => {
+  const [kind, ...rest] = field.split(':');
+  if (kind === 'property') return insideOf(row.event.properties, rest.join(':'));
+  return insideOf(kind === 'person' ? (row.event ?? row.visit).known.traits : row.event.known.groupTraits, rest.at(-1));
+};
 /** row: {event} or {visit} or both. Text; '' is "not known". */
 function textOf(row, field) {
   if (field in ofVisit) return row.visit?.[ofVisit[field]] ?? '';
-  if (field.startsWith('property:')) {
-    const v = propertyOf(row.event, field);
+  if (field.startsWith('group:')) return row.event.known.group;
+  if (/^(property|person|group_trait):/.test(field)) {
+    const v = jsonOf(row, field);
     return v === undefined || v === null ? '' : typeof v === 'string' ? v : JSON.stringify(v);
   }
   return (row.event ?? row.visit)[ofEvent[field] ?? ofBoth[field]];
 }
 const numberOf = (row, field) => {
   if (field === 'revenue' || field === 'scroll_depth') return row.event[field];
-  const v = propertyOf(row.event, field);
+  const v = jsonOf(row, field);
   return typeof v === 'number' ? v : null;
 };
 const fieldsOf = (f) => (f[0] === 'and' || f[0] === 'or' ? f[1].flatMap(fieldsOf) : f[0] === 'not' ? fieldsOf(f[1]) : f[0].startsWith('has_') || f[0] === 'cohort' ? [] : [f[1]]);
@@ -151,8 +176,8 @@ export function passes(row, f, done) {
     case 'or': return field.some((x) => passes(row, x, done));
     case 'not': return !passes(row, field, done);
     case 'cohort': return field.of.has((row.event ?? row.visit)[field.by]); // stored_model.mjs has put the people there
-    case 'has_done': return done(field).has((row.event ?? row.visit).visitor);
-    case 'has_not_done': return !done(field).has((row.event ?? row.visit).visitor);
+    case 'has_done': return done(field, row.event ?? row.visit);
+    case 'has_not_done': return !done(field, row.event ?? row.visit);
     case 'is': return values.map((v) => fold(String(v ?? ''))).includes(fold(textOf(row, field)));
     case 'is_not': return !passes(row, ['is', field, values, flags], done);
     case 'contains': return values.some((v) => fold(textOf(row, field)).includes(fold(v)));
@@ -189,8 +214,11 @@ class Rows {
     const isKind = (e) => (vitals ? e.kind === 'vital' : this.anyKind || e.kind === '' || (withPings && e.kind === 'engagement'));
     return this.data.events.filter((e) => (ever ? e.timestamp < this.range.to : this.isIn(e.timestamp)) && this.isBotOk(e) && isKind(e));
   }
-  done(filter) { return new Set(this.plain(false).filter((e) => e.visitor && passes({ event: e }, filter, null)).map((e) => e.visitor)); }
-  passes(row, filters) { return (filters ?? []).every((f) => passes(row, f, (x) => this.done(x))); }
+  done(filter, x) {
+    const who = (e) => (this.q.count_by === 'persons' ? e.known.person : e.visitor);
+    return this.plain(false).some((e) => who(e) && who(e) === who(x) && passes({ event: e }, filter, null));
+  }
+  passes(row, filters) { return (filters ?? []).every((f) => passes(row, f, (...x) => this.done(...x))); }
   /** kind: 'events', 'visits', 'both' (events with their visits) */
   list(kind, { pings = false, goal = true, ever = false, vitals = false } = {}) {
     let rows;
@@ -226,6 +254,7 @@ function valueOf(metric, kind, rows, all) {
   switch (metric) {
     case 'visitors': return visitors(rows);
     case 'users': return distinct(rows.map((r) => (r.event ?? r.visit).user_id).filter(Boolean));
+    case 'persons': return distinct(rows.map((r) => (r.event ?? r.visit).known.person).filter(Boolean));
     case 'visits': return visitsIn(rows).length;
     case 'pageviews': return isVisits ? sum(rows.map((r) => r.visit.pageviews)) : events.filter((e) => e.event === 'pageview').length;
     case 'events': return isVisits ? sum(rows.map((r) => r.visit.events)) : rows.length;
@@ -259,7 +288,7 @@ function valueOf(metric, kind, rows, all) {
     }
   }
 }
-const isCount = (m) => ['visitors', 'users', 'visits', 'pageviews', 'events'].includes(m) || m.startsWith('count:');
+const isCount = (m) => ['visitors', 'users', 'persons', 'visits', 'pageviews', 'events'].includes(m) || m.startsWith('count:');
 const emptyOf = (m) => (isCount(m) ? 0 : m.endsWith('_revenue') ? {} : null);
 
 /** Map of dimensions as text → {key, values} of one range. */
@@ -353,12 +382,12 @@ function furthest(list, q) {
   return { level, took };
 }
 export function funnel(data, q) {
-  const { range } = rangesOf(q, data), all = new Rows(data, q, range), byUser = q.count_by === 'users', n = q.steps.length;
-  const rows = all.list(all.needsVisit ? 'both' : 'events').filter((r) => (byUser ? r.event.user_id : r.event.visitor));
+  const { range } = rangesOf(q, data), all = new Rows(data, q, range), n = q.steps.length;
+  const rows = all.list(all.needsVisit ? 'both' : 'events').filter((r) => actorOf(q, r.event));
   const actors = new Map(), groups = new Map();
   const bits = (list) => list.reduce((n2, x, i) => n2 + (x ? 2 ** i : 0), 0);
   for (const r of rows) {
-    const id = byUser ? r.event.user_id : r.event.visitor;
+    const id = actorOf(q, r.event);
     const e = { time: r.event.timestamp, steps: q.steps.map((s) => all.passes(r, s.filters)), ends: (q.exclusions ?? []).map((x) => all.passes(r, x.filters)), dim: q.dimensions?.length ? textOf(r, q.dimensions[0]) : '' };
     if (!actors.has(id)) actors.set(id, []);
     actors.get(id).push(e);
@@ -388,10 +417,10 @@ export function funnel(data, q) {
 // ---- retention ----
 export function retention(data, q) {
   const { zone, range } = rangesOf(q, data), all = new Rows(data, q, range), unit = q.unit ?? 'day', isFirst = (q.type ?? 'first_time') === 'first_time';
-  const byUser = q.count_by === 'users', buckets = bucketsOf(range, unit, zone), periods = q.periods ?? 12;
+  const buckets = bucketsOf(range, unit, zone), periods = q.periods ?? 12;
   const actors = new Map();
   for (const r of all.list(all.needsVisit ? 'both' : 'events', { ever: isFirst })) {
-    const id = byUser ? r.event.user_id : r.event.visitor;
+    const id = actorOf(q, r.event);
     if (!id) continue;
     if (!actors.has(id)) actors.set(id, { starts: [], backs: [] });
     const bucket = bucketOf(r.event.timestamp, unit, zone), a = actors.get(id);
@@ -411,7 +440,7 @@ export function retention(data, q) {
 function periodsOf(q, all, unit, zone, ever) {
   const actors = new Map();
   for (const r of all.list(all.needsVisit ? 'both' : 'events', { ever })) {
-    const id = q.count_by === 'users' ? r.event.user_id : r.event.visitor;
+    const id = actorOf(q, r.event);
     if (!id) continue;
     if (!actors.has(id)) actors.set(id, new Set());
     actors.get(id).add(bucketOf(r.event.timestamp, unit, zone));
@@ -443,7 +472,7 @@ export function paths(data, q) {
   const named = (node) => (q.groups ?? []).find((g) => wildcard(g).test(node)) ?? node;
   const ways = new Map();
   for (const r of all.list(isVisit || all.needsVisit ? 'both' : 'events')) {
-    const actor = q.count_by === 'users' ? r.event.user_id : r.event.visitor, id = JSON.stringify([actor, isVisit ? r.visit?.session : 0]);
+    const actor = actorOf(q, r.event), id = JSON.stringify([actor, isVisit ? r.visit?.session : 0]);
     if (!actor || !nodeOf(r.event) || (isVisit && !r.visit)) continue;
     if (!ways.has(id)) ways.set(id, []);
     ways.get(id).push({ time: r.event.timestamp, id: r.event.id, node: named(nodeOf(r.event)) });
@@ -484,7 +513,7 @@ export function vitals(data, q) {
   const { zone, range } = rangesOf(q, data), all = new Rows(data, q, range), dims = q.dimensions ?? [], names = q.metrics?.length ? q.metrics : Object.keys(thresholds), groups = new Map();
   if (!dims.length) groups.set('[]', { key: [], values: [] });
   for (const row of all.list(all.needsVisit ? 'both' : 'events', { vitals: true })) {
-    const metric = String(propertyOf(row.event, 'property:metric') ?? '').toUpperCase(), value = propertyOf(row.event, 'property:value');
+    const metric = String(jsonOf({ event: row.event }, 'property:metric') ?? '').toUpperCase(), value = jsonOf({ event: row.event }, 'property:value');
     if (!names.includes(metric) || typeof value !== 'number' || value < 0) continue;
     const key = dims.map((d) => (d.startsWith('time:') ? bucketOf(row.event.timestamp, d.slice(5), zone) : textOf(row, d))), id = JSON.stringify(key);
     if (!groups.has(id)) groups.set(id, { key, values: [] });
@@ -524,7 +553,7 @@ export function attribution(data, q) {
   const group = (key) => { const id = JSON.stringify(key); if (!groups.has(id)) groups.set(id, { key, models: Object.fromEntries(names.map((n) => [n, { conversions: 0, revenue: {} }])) }); return groups.get(id); };
   if (!dims.length) group([]);
   for (const { event } of all.list(all.needsVisit ? 'both' : 'events')) {
-    const actor = (x) => (q.count_by === 'users' ? x.user_id : x.visitor);
+    const actor = (x) => actorOf(q, x);
     if (!actor(event)) continue;
     const before = data.visits.filter((v) => actor(v) === actor(event) && all.isBotOk(v) && v.start <= event.timestamp && v.start >= event.timestamp - (q.lookback ?? 30 * 86400) * 1000);
     before.sort((a, b) => a.start - b.start || a.session - b.session);

@@ -230,6 +230,12 @@ enum rc people_put_details(struct slice rows, uint64_t hash, struct arena *scrat
 }
 
 /* ---- the list ---- */
+/* Who is on the page is settled on narrow columns, and only these are put together whole. */
+enum { LIST_PAGE, LIST_PERSONS, LIST_DETAILS, LIST_STAGES };
+#define SEEN_ROWS                                                                            \
+    "(SELECT if(i.person != 0, i.person, p.hash) AS person, p.id AS id, p.last_ms AS last, " \
+    "p.is_user AS user FROM (SELECT * FROM $PERSON_IDS) AS p LEFT ANY JOIN (SELECT hash, "   \
+    "person FROM $IDENTITIES) AS i ON p.hash = i.hash)"
 /* {list} of the first values of these rows; false if there is none. */
 static bool bind_list(struct query_call *call, struct slice rows, uint32_t rows_max)
 {
@@ -251,34 +257,41 @@ static enum rc after_page(struct query_call *call, struct people *p, struct slic
                           bool *ret_goes_on, struct err *err)
 {
     (void)err;
-    if (p->stage == 0)
+    if (p->stage == LIST_PAGE)
         *ret_goes_on = bind_list(call, result, call->limit);
     return RC_OK;
+}
+
+static bool has_more(struct query_call *call, struct slice rows)
+{
+    struct slice line;
+    uint32_t n = 0;
+    while (n <= call->limit && json_line_next(&rows, &line))
+        n++;
+    return n > call->limit;
 }
 
 static enum rc write_page(struct query_call *call, struct people *p, struct arena *scratch,
                           struct buf *body, struct err *err)
 {
-    struct slice rows = p->results[0], line;
-    yyjson_val *row;
-    struct arena *arena = call->req->net->arena;
+    struct slice rows = p->results[LIST_PERSONS], line;
     struct slice last_seen = SLICE_EMPTY, last_hash = SLICE_EMPTY;
+    struct arena *arena = call->req->net->arena;
+    yyjson_val *row;
     buf_add_str(body, "{\"persons\":[");
-    for (uint32_t i = 0; i < call->limit && json_line_next(&rows, &line); i++) {
+    for (uint32_t i = 0; json_line_next(&rows, &line); i++) {
         buf_add_str(body, i ? ",{" : "{");
         arena_reset(scratch);
         TRY(json_parse(scratch, line, &row, err));
         TRY(people_put_person(row, body, err));
         uint64_t hash = hash_of(yyjson_arr_get(row, P_HASH));
-        if (i + 1 == call->limit) {
-            last_seen = arena_copy(arena, json_text(yyjson_arr_get(row, P_LAST)));
-            last_hash = arena_copy(arena, json_text(yyjson_arr_get(row, P_HASH)));
-        }
-        TRY(people_put_details(p->results[1], hash, scratch, body, err));
+        last_seen = arena_copy(arena, json_text(yyjson_arr_get(row, P_LAST)));
+        last_hash = arena_copy(arena, json_text(yyjson_arr_get(row, P_HASH)));
+        TRY(people_put_details(p->results[LIST_DETAILS], hash, scratch, body, err));
         buf_add_char(body, '}');
     }
     buf_add_char(body, ']');
-    if (json_line_next(&rows, &line))
+    if (last_seen.len && has_more(call, p->results[LIST_PAGE]))
         query_cursor_put(body, "nextCursor", last_seen, last_hash);
     else
         buf_add_str(body, ",\"nextCursor\":null");
@@ -387,23 +400,32 @@ static void add_page(struct buf *sql, const char *more, uint32_t ids_max)
 void query_persons(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct query_call *call = query_call_new(ctx, service, req);
-    CLEANUP(buf_done) struct buf sql;
-    buf_init(&sql, QUERY_SQL_BYTES_MAX);
-    add_page(&sql, PERSON_ROWS(""), IDS_IN_LIST);
-    if (!call || !query_take_limit(call) || !take_conditions(call, &sql) ||
-        !take_cursor(call, &sql))
+    CLEANUP(buf_done) struct buf page;
+    CLEANUP(buf_done) struct buf persons;
+    buf_init(&page, QUERY_SQL_BYTES_MAX);
+    buf_init(&persons, QUERY_SQL_BYTES_MAX);
+    buf_add_str(&page, "SELECT toString(person), max(last) AS seen FROM " SEEN_ROWS
+                       " GROUP BY person HAVING seen > 0");
+    add_page(&persons, PERSON_ROWS(" AND " PERSON_MEMBERS("hash")), IDS_IN_LIST);
+    if (!call || !query_take_limit(call) || !take_conditions(call, &page) ||
+        !take_cursor(call, &page))
         return;
     struct people *p = people_new(ctx, call);
     if (!p)
         return;
-    buf_add_str(&sql, " ORDER BY seen DESC, person DESC LIMIT {limit:UInt32}");
+    buf_add_str(&page, " ORDER BY seen DESC, person DESC LIMIT {limit:UInt32}");
+    buf_add_str(&persons, " ORDER BY seen DESC, person DESC");
     query_param_u64(call, "limit", call->limit + 1);
-    p->statements[0] = buf_cstr(&sql);
-    p->statements[1] = people_details_sql;
-    p->count = 2;
+    p->statements[LIST_PAGE] = buf_cstr(&page);
+    p->statements[LIST_PERSONS] = arena_strndup(ctx->arena, buf_cstr(&persons), persons.len);
+    p->statements[LIST_DETAILS] = people_details_sql;
+    p->count = LIST_STAGES;
     p->after = after_page;
     p->write = write_page;
-    people_run(ctx, call, p);
+    if (p->statements[LIST_PERSONS])
+        people_run(ctx, call, p);
+    else
+        api_problem(req, RC_NOMEM, "no memory for this request");
 }
 
 /* ---- one ---- */

@@ -124,8 +124,8 @@ static void add_touches(const struct report *r, struct buf *out)
         report_dim_sql(&s, &r->dims[i]);
         buf_add_char(out, ')');
     }
-    buf_addf(out, "%s]))) AS touches FROM $SESSIONS", r->dim_count ? "" : "''");
-    report_where_sql(&s);
+    buf_addf(out, "%s]))) AS touches", r->dim_count ? "" : "''");
+    report_rows_sql(&s);
     buf_addf(out, " AND %s GROUP BY actor", report_has_actor(r));
 }
 

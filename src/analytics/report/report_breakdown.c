@@ -50,6 +50,7 @@ static bool take_metric(struct report *r, const struct report_at *at, yyjson_val
         return false;
     if (!metric_fits(r, at, m))
         return false;
+    r->needs_person |= m->def && m->def->flags & METRIC_PERSON;
     r->metric_count++;
     return true;
 }

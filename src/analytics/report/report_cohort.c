@@ -265,11 +265,13 @@ static void add_set(const struct report_sql *s, const struct report_cohort *coho
 {
     const struct report_sql events = {.r = s->r, .out = s->out};
     const char *actor = actor_of(cohort);
-    buf_addf(s->out, "%s %s (SELECT %s FROM $EVENTS%s AND bot = '' AND %s", actor,
-             c->kind == DID_NOT ? "NOT IN" : "IN", actor, c->knows_kind ? "" : " AND kind = ''",
+    buf_addf(s->out, "%s %s (SELECT %s", actor, c->kind == DID_NOT ? "NOT IN" : "IN", actor);
+    report_person_open_sql(&events);
+    buf_addf(s->out, " FROM $EVENTS%s AND bot = '' AND %s", c->knows_kind ? "" : " AND kind = ''",
              has_actor(cohort));
     if (c->kind == DID || c->kind == DID_NOT)
         add_period(&c->period, s->out);
+    report_person_close_sql(&events);
     if (c->kind != LATEST) {
         buf_add_str(s->out, " AND ");
         report_filter_sql(&events, c->filter);

@@ -44,6 +44,8 @@ static const struct report_field fields[] = {
     {"scroll_depth", "scroll_depth", NULL, FIELD_NUMBER},
     {"property:", "properties", NULL, FIELD_PROPERTY},
     {"group:", "group_id", NULL, FIELD_GROUP},
+    {"person:", "person", "person", FIELD_PERSON},
+    {"group_trait:", "group_id", NULL, FIELD_GROUP_TRAIT},
 };
 
 const struct report_field *report_field_find(struct slice name, struct slice *ret_rest)
@@ -67,6 +69,7 @@ void report_field_names(struct buf *out)
 }
 
 #define VISITORS "uniqIf(visitor, visitor != 0)"
+#define PERSONS "uniqIf(person, person != 0)"
 #define VISITS_OF_EVENTS "uniqIf(visit_id, visit_id != 0)"
 #define VIEWS "countIf(event = 'pageview')"
 #define SCROLLED "visitor != 0 AND scroll_depth > 0"
@@ -80,6 +83,7 @@ static const struct report_metric_def metrics[] = {
     {"visitors", VISITORS, VISITORS, VISITORS, VALUE_COUNT, 0},
     {"users", "uniqIf(user_id, user_id != '')", "uniqIf(user_id, user_id != '')",
      "uniqIf(user_id, user_id != '')", VALUE_COUNT, 0},
+    {"persons", PERSONS, PERSONS, PERSONS, VALUE_COUNT, METRIC_PERSON},
     {"visits", NULL, "count()", VISITS_OF_EVENTS, VALUE_COUNT, 0},
     {"pageviews", VIEWS, "sum(pageviews)", VIEWS, VALUE_COUNT, 0},
     {"events", "count()", "sum(events)", "count()", VALUE_COUNT, 0},

@@ -142,8 +142,9 @@ static bool take_simple(struct report *r, const struct report_at *at, yyjson_val
         return true;
     bool is_number = f->dim.field->kind == FIELD_NUMBER;
     if (f->op >= OP_GREATER) {
-        if (!is_number && f->dim.field->kind != FIELD_PROPERTY)
-            return report_fail(r, &at_field, "numbers are in property:…, revenue, scroll_depth");
+        if (!is_number && f->dim.field->kind != FIELD_PROPERTY && f->dim.field->kind <= FIELD_GROUP)
+            return report_fail(r, &at_field,
+                               "numbers are in property:…, person:…, revenue, scroll_depth");
         return take_number(r, &at_values, yyjson_arr_get(v, 2), f);
     }
     if (is_number)
@@ -306,31 +307,37 @@ bool report_filter_is_of_events(const struct report_filter *f)
 }
 
 /* ---- writing ---- */
-static void add_raw(const struct report_sql *s, const struct report_dim *d)
+static void add_raw(struct buf *out, const char *column, uint32_t first, uint32_t count)
 {
-    buf_add_str(s->out, "JSONExtractRaw(properties");
-    for (uint32_t i = 0; i < d->param_count; i++)
-        buf_addf(s->out, ", {p%u:String}", d->param_first + i);
-    buf_add_char(s->out, ')');
+    buf_addf(out, "JSONExtractRaw(%s", column);
+    for (uint32_t i = 0; i < count; i++)
+        buf_addf(out, ", {p%u:String}", first + i);
+    buf_add_char(out, ')');
 }
 
-/* `$` is the value's JSON, empty if there is none: the event's properties are parsed once. */
-static void add_of_raw(const struct report_sql *s, const struct report_dim *d, const char *text)
+/* `$` is the value's JSON, empty if there is none: the column is parsed once. */
+static void add_of_raw(struct buf *out, const char *column, uint32_t first, uint32_t count,
+                       const char *text)
 {
     for (size_t n; *text; text += n + (text[n] == '$')) {
         n = strcspn(text, "$");
-        buf_add(s->out, text, n);
+        buf_add(out, text, n);
         if (text[n] == '$')
-            add_raw(s, d);
+            add_raw(out, column, first, count);
     }
 }
 
-/* A text as it is, anything else as its JSON, what is not there or null as ''. */
-static void add_property(const struct report_sql *s, const struct report_dim *d)
+void report_json_text_sql(struct buf *out, const char *column, uint32_t first, uint32_t count)
 {
-    add_of_raw(s, d,
+    add_of_raw(out, column, first, count,
                "multiIf(NOT startsWith($, '\"'), if($ = 'null', '', $), position($, '\\\\') > 0, "
                "JSONExtractString($), substring($, 2, length($) - 2))");
+}
+
+void report_json_number_sql(struct buf *out, const char *column, uint32_t first, uint32_t count)
+{
+    /* No other JSON than a number's begins with a character from '-' to '9'. */
+    add_of_raw(out, column, first, count, "if($ >= '-' AND $ < ':', JSONExtractFloat($), NULL)");
 }
 
 static void add_bucket(const struct report_sql *s, enum report_unit unit, const char *column)
@@ -361,10 +368,12 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
         add_bucket(s, d->unit, column);
         return;
     case FIELD_PROPERTY:
-        add_property(s, d);
+        report_json_text_sql(s->out, "properties", d->param_first, d->param_count);
         return;
     case FIELD_GROUP:
-        buf_addf(s->out, "if(group_type = {p%u:String}, group_id, '')", d->param_first);
+    case FIELD_PERSON:
+    case FIELD_GROUP_TRAIT:
+        report_fact_sql(s, d);
         return;
     default:
         if (column)
@@ -380,8 +389,10 @@ void report_number_sql(const struct report_sql *s, const struct report_dim *d)
         buf_addf(s->out, "toNullable(toFloat64(%s))", d->field->event);
         return;
     }
-    /* No other JSON than a number's begins with a character from '-' to '9'. */
-    add_of_raw(s, d, "if($ >= '-' AND $ < ':', JSONExtractFloat($), NULL)");
+    if (d->field->kind == FIELD_PROPERTY)
+        report_json_number_sql(s->out, "properties", d->param_first, d->param_count);
+    else
+        report_fact_number_sql(s, d);
 }
 
 static void add_joined(const struct report_sql *s, const struct report_filter *f,
@@ -399,10 +410,10 @@ static void add_joined(const struct report_sql *s, const struct report_filter *f
 static void add_done(const struct report_sql *s, const struct report_filter *f)
 {
     const struct report_sql events = {.r = s->r, .out = s->out, .is_compared = s->is_compared};
-    buf_addf(s->out, "visitor %s (SELECT visitor FROM $EVENTS",
-             f->op == OP_HAS_DONE ? "IN" : "NOT IN");
-    report_where_sql(&events);
-    buf_add_str(s->out, " AND visitor != 0 AND ");
+    const char *who = s->r->by_person ? "person" : "visitor";
+    buf_addf(s->out, "%s %s (SELECT %s", who, f->op == OP_HAS_DONE ? "IN" : "NOT IN", who);
+    report_rows_sql(&events);
+    buf_addf(s->out, " AND %s != 0 AND ", who);
     report_filter_sql(&events, f->children);
     buf_add_char(s->out, ')');
 }

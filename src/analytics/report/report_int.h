@@ -22,6 +22,7 @@ enum {
     REPORT_VALUES_MAX = 200,        /* of one filter */
     REPORT_PATTERNS_MAX = 20,       /* of one filter */
     REPORT_VALUE_BYTES_MAX = 65536, /* of all filters */
+    REPORT_FACTS_MAX = 12,          /* traits and groups of one question */
     REPORT_PATH_MAX = 6,            /* names in "property:a.b.c" */
     REPORT_NAME_BYTES_MAX = 200,
     REPORT_MEMBERS_MAX = 30, /* that a kind knows */
@@ -53,7 +54,9 @@ enum report_field_kind {
     FIELD_NUMBER,
     FIELD_TIME, /* from here on: the name goes on behind its colon */
     FIELD_PROPERTY,
-    FIELD_GROUP,
+    FIELD_GROUP, /* from here on: of the person, report_person.c */
+    FIELD_PERSON,
+    FIELD_GROUP_TRAIT,
 };
 struct report_field {
     const char *name;          /* "browser"; with ':' at its end: a name follows */
@@ -67,7 +70,16 @@ struct report_dim {
     struct slice name; /* as asked */
     const struct report_field *field;
     enum report_unit unit;             /* FIELD_TIME */
-    uint32_t param_first, param_count; /* FIELD_PROPERTY: the path; FIELD_GROUP: the type */
+    uint32_t param_first, param_count; /* FIELD_PROPERTY: the path */
+    uint32_t fact;                     /* of the person: in report.facts */
+};
+/* What is known about the person of a row: column fact_<place>, and number_<place>. */
+struct report_fact {
+    enum { FACT_TRAIT, FACT_MEMBER, FACT_GROUP_TRAIT } kind;
+    struct slice name;               /* of the field that asked for it */
+    uint32_t type;                   /* parameter: the type of group */
+    uint32_t member;                 /* FACT_GROUP_TRAIT: the fact that says which group */
+    uint32_t path_first, path_count; /* parameters: the trait, and the way into it */
 };
 
 enum report_value_kind {
@@ -81,6 +93,7 @@ enum report_metric_flag {
     METRIC_WHOLE = 4,      /* divides by all visitors */
     METRIC_BASE = 8,       /* looks at those who did not reach the goal, too */
     METRIC_DIMENSION = 16, /* needs a dimension */
+    METRIC_PERSON = 32,    /* needs to know whose a row is */
 };
 struct report_metric_def {
     const char *name;
@@ -206,8 +219,11 @@ struct report {
     struct report_filter *filter, *goal; /* OP_AND; NULL: none */
     struct report_worth worth;           /* of the goal */
     enum report_bots bots;
-    bool knows_kind; /* kind is a dimension or filter: rows of any kind count */
-    bool by_user;    /* report_take_actor: users instead of visitors */
+    bool knows_kind;         /* kind is a dimension or filter: rows of any kind count */
+    bool by_user, by_person; /* report_take_actor: instead of visitors */
+    bool needs_person;       /* rows need the column person, and those of facts */
+    struct report_fact facts[REPORT_FACTS_MAX];
+    uint32_t fact_count;
     struct report_order orders[REPORT_ORDERS_MAX];
     uint32_t order_count;
     uint32_t limit, offset;
@@ -309,6 +325,9 @@ bool report_take_dims(struct report *r, uint32_t max, bool may_be_time);
 bool report_take_actor(struct report *r);
 bool report_take_unit(struct report *r, enum report_unit *ret_unit);
 bool report_take_page(struct report *r, uint32_t limit);
+/* "a.b\\.c" → "a", "b.c". */
+bool report_bind_path(struct report *r, const struct report_at *at, struct slice path,
+                      struct report_dim *dim);
 /* The field or property of that name, without looking at what it makes of the question. */
 bool report_resolve_dim(struct report *r, const struct report_at *at, struct slice name,
                         struct report_dim *ret_dim);
@@ -362,7 +381,22 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d);
 void report_filter_sql(const struct report_sql *s, const struct report_filter *f);
 /* Whether it asks about columns of events alone, so that it holds for them without their visits. */
 bool report_filter_is_of_events(const struct report_filter *f);
-/* " FROM $EVENTS AND …": range, kinds, bots, filters and, unless it is SOURCE_BASE, the goal. */
+/* " FROM $EVENTS AND …": range, kinds, bots; with the columns of persons, where they are needed. */
+void report_rows_sql(const struct report_sql *s);
+void report_plain_rows_sql(const struct report_sql *s); /* without these */
+/* Around any other " FROM $EVENTS AND …", for these columns; nothing where they are not needed. */
+void report_person_open_sql(const struct report_sql *s);
+void report_person_close_sql(const struct report_sql *s);
+/* A field of the person: what is behind its colon; its column, and that as a number. */
+bool report_take_fact(struct report *r, const struct report_at *at, struct slice rest,
+                      struct report_dim *dim);
+void report_fact_sql(const struct report_sql *s, const struct report_dim *d);
+void report_fact_number_sql(const struct report_sql *s, const struct report_dim *d);
+/* A value of a column of JSON, behind the path of these parameters: a text as it is, anything else
+ * as its JSON, '' for null and nothing; a number, or NULL. */
+void report_json_text_sql(struct buf *out, const char *column, uint32_t first, uint32_t count);
+void report_json_number_sql(struct buf *out, const char *column, uint32_t first, uint32_t count);
+/* report_rows_sql(), filters and, unless it is SOURCE_BASE, the goal. */
 void report_from_sql(const struct report_sql *s);
 /* " AND timestamp >= …": range, kinds and bots. */
 void report_where_sql(const struct report_sql *s);
@@ -376,7 +410,7 @@ void report_imports_sql(const struct report *r, struct buf *out);
 const char *report_imports_problem(const struct report *r); /* NULL: they can be counted */
 /* SOURCE_JOINED if the question is about the visits of its events, else 0. */
 unsigned report_events_source(const struct report *r);
-const char *report_actor(const struct report *r); /* the column: visitor, user_id */
+const char *report_actor(const struct report *r); /* the column: visitor, user_id, person */
 /* "visitor != 0" …: there is one. */
 const char *report_has_actor(const struct report *r);
 

@@ -4,7 +4,7 @@
 #define NAMES "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
 #define FILTERS "{\"type\":\"array\",\"items\":{\"type\":\"array\"}}"
 #define WORDS(...) "{\"enum\":[" __VA_ARGS__ "]}"
-#define COUNT_BY "\"count_by\":" WORDS("\"visitors\",\"users\"")
+#define COUNT_BY "\"count_by\":" WORDS("\"visitors\",\"users\",\"persons\"")
 #define UNIT "\"unit\":" WORDS("\"day\",\"week\",\"month\"")
 #define NUMBER "{\"type\":\"integer\",\"minimum\":0}"
 #define SECONDS "{\"type\":\"integer\",\"minimum\":1,\"description\":\"Seconds\"}"

@@ -199,13 +199,13 @@ void report_bind_i64(struct report *r, const char *name, int64_t value)
 }
 
 /* ---- dimensions ---- */
-/* "a.b\.c" → "a", "b.c". */
-static bool bind_path(struct report *r, const struct report_at *at, struct slice path,
+bool report_bind_path(struct report *r, const struct report_at *at, struct slice path,
                       struct report_dim *dim)
 {
     char part[REPORT_NAME_BYTES_MAX];
     size_t len = 0;
     dim->param_first = r->param_count;
+    dim->param_count = 0;
     for (size_t i = 0; i <= path.len; i++) {
         bool is_end = i == path.len || path.data[i] == '.';
         if (!is_end && path.data[i] == '\\' && i + 1 < path.len)
@@ -242,7 +242,7 @@ static bool take_unit(struct report *r, const struct report_at *at, struct slice
 static bool unknown_field(struct report *r, const struct report_at *at, struct slice name)
 {
     CLEANUP(buf_done) struct buf names;
-    buf_init(&names, 1024);
+    buf_init(&names, 2048);
     report_field_names(&names);
     return report_fail(r, at, "'%.*s' is not known; known are %s",
                        name.len > 60 ? 60 : (int)name.len, name.data, buf_cstr(&names));
@@ -259,13 +259,11 @@ bool report_resolve_dim(struct report *r, const struct report_at *at, struct sli
     case FIELD_TIME:
         return take_unit(r, at, rest, &ret_dim->unit);
     case FIELD_PROPERTY:
-        return bind_path(r, at, rest, ret_dim);
+        return report_bind_path(r, at, rest, ret_dim);
     case FIELD_GROUP:
-        if (rest.len == 0)
-            return report_fail(r, at, "name the kind of group: group:company");
-        ret_dim->param_first = report_bind(r, rest);
-        ret_dim->param_count = 1;
-        return r->err.rc == RC_OK;
+    case FIELD_PERSON:
+    case FIELD_GROUP_TRAIT:
+        return report_take_fact(r, at, rest, ret_dim);
     default:
         return true;
     }
@@ -331,12 +329,14 @@ const struct report_dim *report_time_dim(const struct report *r)
 /* ---- what all kinds have ---- */
 bool report_take_actor(struct report *r)
 {
-    static const char *const names[] = {"visitors", "users"};
+    static const char *const names[] = {"visitors", "users", "persons"};
     const struct report_at at = {.name = "count_by"};
     uint32_t word = 0;
     if (!report_take_word(r, &at, json_get(r->root, "count_by"), names, COUNT_OF(names), &word))
         return false;
     r->by_user = word == 1;
+    r->by_person = word == 2;
+    r->needs_person |= r->by_person;
     return true;
 }
 

@@ -52,8 +52,8 @@ static bool is_of_events(const struct report_filter *f)
 static void add_goal_visitors(const struct report_sql *s)
 {
     struct report_sql events = *s;
-    if (!s->r->goal || s->source & SOURCE_BASE || !is_of_events(s->r->goal))
-        return;
+    if (!s->r->goal || s->source & SOURCE_BASE || !is_of_events(s->r->goal) || s->r->needs_person)
+        return; /* the columns of persons come later */
     events.source &= ~(unsigned)SOURCE_JOINED;
     buf_add_str(s->out, " AND visitor IN (SELECT visitor FROM $EVENTS");
     report_where_sql(&events);
@@ -87,7 +87,7 @@ static void add_joined(const struct report_sql *s)
     buf_add_str(s->out, ") AS v ON e.visitor = v.visitor AND e.timestamp >= v.start) WHERE 1");
 }
 
-void report_from_sql(const struct report_sql *s)
+void report_plain_rows_sql(const struct report_sql *s)
 {
     if (s->source & SOURCE_JOINED) {
         add_joined(s);
@@ -95,6 +95,11 @@ void report_from_sql(const struct report_sql *s)
         buf_add_str(s->out, s->source & SOURCE_VISITS ? " FROM $SESSIONS" : " FROM $EVENTS");
         report_where_sql(s);
     }
+}
+
+void report_from_sql(const struct report_sql *s)
+{
+    report_rows_sql(s);
     if (s->r->filter) {
         buf_add_str(s->out, " AND ");
         report_filter_sql(s, s->r->filter);
@@ -112,12 +117,12 @@ unsigned report_events_source(const struct report *r)
 
 const char *report_actor(const struct report *r)
 {
-    return r->by_user ? "user_id" : "visitor";
+    return r->by_person ? "person" : r->by_user ? "user_id" : "visitor";
 }
 
 const char *report_has_actor(const struct report *r)
 {
-    return r->by_user ? "user_id != ''" : "visitor != 0";
+    return r->by_person ? "person != 0" : r->by_user ? "user_id != ''" : "visitor != 0";
 }
 
 /* ---- metrics ---- */

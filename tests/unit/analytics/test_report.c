@@ -100,6 +100,10 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"{" M ",\"dimensions\":[\"property:a..b\"]}", "/dimensions/0", "names"},
         {"{" M ",\"dimensions\":[\"property:a.b.c.d.e.f.g\"]}", "/dimensions/0", "names"},
         {"{" M ",\"dimensions\":[\"group:\"]}", "/dimensions/0", "group"},
+        {"{" M ",\"dimensions\":[\"person:\"]}", "/dimensions/0", "names"},
+        {"{" M ",\"dimensions\":[\"group_trait:company\"]}", "/dimensions/0", "trait"},
+        {"{" M ",\"dimensions\":[\"group_trait::plan\"]}", "/dimensions/0", "type"},
+        {"{" M ",\"filters\":[[\"greater\",\"group:company\",1]]}", "/filters/0/1", "numbers"},
         {"{" M ",\"filters\":{}}", "/filters", "array"},
         {"{" M ",\"filters\":[[\"is\"]]}", "/filters/0", "array"},
         {"{" M ",\"filters\":[[\"xor\",\"page\",[\"/\"]]]}", "/filters/0/0", "no operator"},
@@ -216,6 +220,42 @@ static void a_question_has_a_size(void **state)
     assert_non_null(strstr(report.err.text, "1 to 200"));
 }
 
+static size_t times_in(const char *text, const char *what)
+{
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+/* A question that says nothing about persons has no join with them; one that asks twice for the
+ * same has one. */
+static void persons_are_joined_where_they_are_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *question;
+        size_t identities, traits, groups;
+    } cases[] = {
+        {"{" M ",\"dimensions\":[\"property:a\"]}", 0, 0, 0},
+        {"{" R ",\"metrics\":[\"persons\"]}", 1, 0, 0},
+        {"{" M ",\"dimensions\":[\"person:a\"]}", 2, 1, 0},
+        {"{" M ",\"dimensions\":[\"person:a\",\"group:b\"]}", 3, 1, 1},
+        {"{" M ",\"dimensions\":[\"person:a\"],\"filters\":[[\"is\",\"person:b\",[1]],"
+         "[\"is\",\"person:a\",[1]]]}",
+         3, 2, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        CLEANUP(buf_done) struct buf sql;
+        buf_init(&sql, 1 << 20);
+        assert_true(parse(cases[i].question));
+        report_main_sql(&report, &sql);
+        assert_int_equal(times_in(buf_cstr(&sql), "$IDENTITIES"), cases[i].identities);
+        assert_int_equal(times_in(buf_cstr(&sql), "$PERSON_TRAITS"), cases[i].traits);
+        assert_int_equal(times_in(buf_cstr(&sql), "$PERSON_GROUPS"), cases[i].groups);
+    }
+}
+
 /* Every place that takes a text of the client's, filled with one that would be SQL. */
 static void a_text_of_the_client_is_bound_and_never_sql(void **state)
 {
@@ -232,6 +272,9 @@ static void a_text_of_the_client_is_bound_and_never_sql(void **state)
         "{" R ",\"metrics\":[\"p75:property:" EVIL "\"]}",
         "{" F "{\"name\":\"" EVIL "\",\"filters\":[[\"is\",\"event\",[\"" EVIL "\"]]]}],"
         "\"dimensions\":[\"property:" EVIL "\"]}",
+        "{" R ",\"metrics\":[\"persons\"],\"dimensions\":[\"person:" EVIL "." EVIL
+        "\",\"group_trait:" EVIL ":" EVIL "." EVIL "\"],\"filters\":[[\"greater\",\"person:" EVIL
+        "\",1],[\"is\",\"group_trait:" EVIL ":" EVIL "\",[\"" EVIL "\"]]]}",
         "{\"report\":\"retention\"," R ",\"start\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
         "{\"report\":\"lifecycle\"," R ",\"goal\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
         "{" V ",\"dimensions\":[\"property:" EVIL "\",\"time:day\"]}",
@@ -388,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_mistake_is_told_with_its_place),
         cmocka_unit_test(a_mistake_of_each_kind_of_report_likewise),
         cmocka_unit_test(a_question_has_a_size),
+        cmocka_unit_test(persons_are_joined_where_they_are_asked_for),
         cmocka_unit_test(a_text_of_the_client_is_bound_and_never_sql),
         cmocka_unit_test(a_property_is_a_path),
         cmocka_unit_test(a_cursor_belongs_to_its_question),
