@@ -135,6 +135,8 @@ static bool take_simple(struct report *r, const struct report_at *at, yyjson_val
         return false;
     if (f->dim.field->kind == FIELD_TIME)
         return report_fail(r, &at_field, "time is chosen by date_range");
+    if (f->dim.field->kind == FIELD_GOAL)
+        return report_fail(r, &at_field, "what is to be reached stands in goal");
     if (size != (is_bare ? 2 : 3) && !(size == 4 && !is_bare))
         return report_fail(r, at,
                            is_bare ? "give [operator, field]" : "give [operator, field, values]");
@@ -362,6 +364,9 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
         return;
     case FIELD_PROPERTY:
         add_property(s, d);
+        return;
+    case FIELD_GOAL:
+        report_goals_sql(s);
         return;
     case FIELD_GROUP:
         buf_addf(s->out, "if(group_type = {p%u:String}, group_id, '')", d->param_first);
