@@ -316,6 +316,7 @@ static enum rc change_with(struct ctx *ctx, struct tenant *t, struct definition_
     if (rc == RC_OK)
         rc = change(ctx, t, d, verb, apply, err);
     arena_done(&arena);
+    d->arena = NULL;
     return rc;
 }
 

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import path from 'node:path';
 import { Client, auditEvents, makePeople } from './access.mjs';
-import { Server, assert, seeded, test, until } from './harness.mjs';
+import { Server, assert, seeded, test, until, weir } from './harness.mjs';
 import * as model from './report_model.mjs';
 import { expand, membersOf } from './stored_model.mjs';
 
@@ -171,6 +171,21 @@ test('each change is an event of the audit log, with before and after', async ()
   const events = await until('the events', async () => { const all = await auditEvents(s); return all.some((e) => e.request_id === ids[3]) && all; });
   const of = (id) => events.filter((e) => e.request_id === id).map((e) => [e.service, e.action, e.org, e.authid, e.resource.id, e.before?.name, e.after?.name]);
   assert.deepEqual(ids.map(of), [[['analytics', 'goal.create', org, analyst.id, g.json.id, undefined, 'audited']], [['analytics', 'goal.update', org, second.id, g.json.id, 'audited', 'renamed']], [], [['analytics', 'goal.remove', org, owner.id, g.json.id, 'renamed', undefined]]]);
+});
+
+test('a command lists, shows and removes, with its event', async () => {
+  const g = await make('goals', { name: 'by command', filters: [['exists', 'user']] });
+  const command = (...args) => weir(['definition', ...args, '--data', s.data, '--json']);
+  const list = await command('ls', 'goals', '--project', project);
+  assert.equal(list.code, 0, list.err);
+  assert.deepEqual(list.json.find((x) => x.id === g.id), g);
+  assert.deepEqual((await command('show', 'goals', g.id)).json, g);
+  const removed = await command('remove', 'goals', g.id, '--reason', 'not needed');
+  assert.deepEqual([removed.code, removed.json], [0, { id: g.id }], removed.err);
+  await refused(404, null, 'GET', `${P}/goals/${g.id}`, { as: analyst });
+  const e = await until('the event', async () => (await auditEvents(s)).find((x) => x.action === 'goal.remove' && x.resource.id === g.id));
+  assert.deepEqual([e.authid, e.reason, e.before.name], ['cli', 'not needed', 'by command']);
+  for (const [args, part] of [[['show', 'goals', g.id], /no such goal/], [['ls', 'things', '--project', project], /goals, segments/]]) { const r = await command(...args); assert.notEqual(r.code, 0); assert.match(r.err, part); }
 });
 
 // ---- used ----
@@ -383,6 +398,10 @@ test('a saved report is asked by its id, with a range, a zone and further filter
   assert.deepEqual([today.json.query.timezone, today.json.meta.total_rows ?? 0], ['Asia/Kathmandu', today.json.results.length]);
   assert.deepEqual(today.json.results, (await ask({ ...question, date_range: 'day', timezone: 'Asia/Kathmandu', filters: [...question.filters, ['is', 'country', ['DE']]] })).json.results);
   assert.deepEqual((await run({ filters: [['is', 'country', ['US']]] })).json.results, [{ dimensions: ['US'], metrics: [1, 1] }]);
+  const first = await run({ limit: 1 });
+  assert.deepEqual([first.json.results.length, (await run({ limit: 1, cursor: first.json.meta.next_cursor })).json.results], [1, [{ dimensions: ['US'], metrics: [1, 1] }]]);
+  const csv = await client.call('POST', `${P}/reports/${report.id}/run?format=csv`, { as: viewer });
+  assert.equal(csv.text, 'country,visitors,pageviews\r\nDE,2,2\r\nUS,1,1\r\n');
   for (const [body, part] of [[{ metrics: ['visits'] }, /has no member 'metrics'/], [{ filters: {} }, /^\/filters: give an array/], [{ date_range: 'x' }, /^\/date_range/], ['{', /is no JSON/]]) await refused(400, part, 'POST', `${P}/reports/${report.id}/run`, { as: viewer, body });
   await refused(404, /there is no report/, 'POST', `${P}/reports/${randomUUID()}/run`, { as: viewer });
   await refused(404, null, 'POST', `/v1/projects/${foreign.id}/reports/${report.id}/run`, { as: outsider });

@@ -91,7 +91,7 @@ static bool take_revenue(struct report *r, const struct report_at *at, yyjson_va
 static bool use_goal(struct report *r, const struct report_at *at, yyjson_val *v,
                      struct report_filter **ret_filter, struct report_worth *ret_worth)
 {
-    struct report_found found;
+    struct report_found found = {.object = NULL};
     if (!report_find_stored(r, at, v, STORED_GOAL, &found))
         return false;
     const struct report_at here = {.up = at, .stored = found.label};
@@ -178,7 +178,7 @@ void report_goals_sql(const struct report_sql *s)
 bool report_take_segment(struct report *r, const struct report_at *at, yyjson_val *v,
                          uint32_t depth, struct report_filter *f)
 {
-    struct report_found found;
+    struct report_found found = {.object = NULL};
     if (!report_find_stored(r, at, v, STORED_SEGMENT, &found))
         return false;
     const struct report_at here = {.up = at, .stored = found.label};
