@@ -40,6 +40,7 @@ int verb_user(int argc, char **argv);
 int verb_member(int argc, char **argv);
 int verb_invite(int argc, char **argv);
 int verb_issuer(int argc, char **argv);
+int verb_definition(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_replay(int argc, char **argv);

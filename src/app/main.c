@@ -20,6 +20,7 @@ static const struct {
     {"member", verb_member, "who belongs to an organisation, in which role"},
     {"invite", verb_invite, "invitations to an organisation"},
     {"issuer", verb_issuer, "who may sign tokens for an organisation"},
+    {"definition", verb_definition, "goals, segments, cohorts, annotations, reports of a project"},
     {"import", verb_import, "bring in what others exported, and access logs"},
     {"export", verb_export, "write a project's raw events as NDJSON, CSV or Parquet"},
     {"replay", verb_replay, "build the tables anew from the stream or the archive"},

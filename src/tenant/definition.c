@@ -316,6 +316,7 @@ static enum rc change_with(struct ctx *ctx, struct tenant *t, struct definition_
     if (rc == RC_OK)
         rc = change(ctx, t, d, verb, apply, err);
     arena_done(&arena);
+    d->arena = NULL;
     return rc;
 }
 
@@ -398,4 +399,89 @@ enum rc tenant_cohort_people(struct state *s, struct slice project, struct slice
                   (struct state_value[]){STATE_SLICE(project), STATE_SLICE(list)}, 2, take_ids,
                   &ids, err));
     return ids.is_there ? RC_OK : err_set(err, RC_NOTFOUND, "there is no such list of people");
+}
+
+/* ---- forgetting somebody ---- */
+struct forgetting {
+    struct slice project, id;
+    bool by_user;
+    struct buf lists; /* ids of UUID_TEXT_LEN each */
+    uint32_t count;
+};
+
+static enum rc take_list(void *ctx, const struct state_row *row)
+{
+    struct forgetting *f = ctx;
+    ENSURE(state_row_text(row, 0).len == UUID_TEXT_LEN, RC_CORRUPT);
+    buf_add_slice(&f->lists, state_row_text(row, 0));
+    return buf_ok(&f->lists) ? RC_OK : RC_LIMIT;
+}
+
+/* What is left of the ids without that one. */
+static bool leave_out(struct slice ids, struct slice id, struct buf *rest)
+{
+    bool is_there = false;
+    while (ids.len) {
+        struct slice one = slice_cut(&ids, '\0');
+        if (slice_eq(one, id)) {
+            is_there = true;
+            continue;
+        }
+        if (rest->len)
+            buf_add_char(rest, '\0');
+        buf_add_slice(rest, one);
+    }
+    return is_there;
+}
+
+static enum rc forget_in(struct state *s, struct forgetting *f, struct slice list, struct err *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    const struct uuid id = uuid_v7(unix_now());
+    CLEANUP(buf_done) struct buf ids;
+    CLEANUP(buf_done) struct buf rest;
+    buf_init(&ids, DEFINITION_LIST_BYTES_MAX);
+    buf_init(&rest, DEFINITION_LIST_BYTES_MAX);
+    TRY(tenant_cohort_people(s, f->project, list, &ids, err));
+    if (!leave_out(buf_slice(&ids), f->id, &rest))
+        return RC_OK;
+    ENSURE(buf_ok(&rest), err_set(err, RC_NOMEM, "no memory for a list of people"));
+    f->count++;
+    TRY(state_run(s, "INSERT INTO cohort_lists (id, project_id, members) VALUES (?1, ?2, ?3)",
+                  (struct state_value[]){STATE_STR(uuid_format(&id, text)), STATE_SLICE(f->project),
+                                         STATE_BYTES(buf_cstr(&rest), rest.len)},
+                  3, NULL, NULL, err));
+    TRY(state_run(
+        s,
+        "UPDATE cohorts SET list_id = ?1, size = size - 1, version = version + 1, "
+        "updated_at = ?2 WHERE list_id = ?3",
+        (struct state_value[]){STATE_STR(text), STATE_I64(unix_now().ms), STATE_SLICE(list)}, 3,
+        NULL, NULL, err));
+    return state_run(s, "DELETE FROM cohort_lists WHERE id = ?1", &STATE_SLICE(list), 1, NULL, NULL,
+                     err);
+}
+
+static enum rc forget(void *arg, struct state *s, struct err *err)
+{
+    struct forgetting *f = arg;
+    TRY(state_run(s,
+                  "SELECT list_id FROM cohorts WHERE project_id = ?1 AND count_by = ?2 AND list_id "
+                  "IS NOT NULL",
+                  (struct state_value[]){STATE_SLICE(f->project),
+                                         STATE_STR(f->by_user ? "users" : "visitors")},
+                  2, take_list, f, err));
+    for (size_t at = 0; at < f->lists.len; at += UUID_TEXT_LEN)
+        TRY(forget_in(s, f, slice_of(f->lists.data + at, UUID_TEXT_LEN), err));
+    return RC_OK;
+}
+
+enum rc tenant_cohorts_forget(struct state *s, struct slice project, bool by_user, struct slice id,
+                              uint32_t *ret_count, struct err *err)
+{
+    struct forgetting f = {.project = project, .by_user = by_user, .id = id};
+    buf_init(&f.lists, (size_t)DEFINITIONS_MAX * UUID_TEXT_LEN);
+    enum rc rc = state_transaction(s, forget, &f, err);
+    buf_done(&f.lists);
+    *ret_count = rc == RC_OK ? f.count : 0;
+    return rc;
 }

@@ -64,6 +64,12 @@ enum rc tenant_cohort_create(struct ctx *ctx, struct tenant *t,
 /* The ids of a list. RC_NOTFOUND. */
 enum rc tenant_cohort_people(struct state *s, struct slice project, struct slice list,
                              struct buf *out, struct err *err) MUST_CHECK;
+/* Takes a user (or a visitor, its number as text) out of all lists of the project, for who erases
+ * them; the audit event is the caller's. Each list gets a new id, so that the store's copy of the
+ * old one (cohort_members) is not asked any more: its rows of the member are the caller's to
+ * delete. *ret_count: lists that had them. */
+enum rc tenant_cohorts_forget(struct state *s, struct slice project, bool by_user, struct slice id,
+                              uint32_t *ret_count, struct err *err) MUST_CHECK;
 enum rc tenant_definition_remove(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                                  const struct tenant_definitions *where, struct slice id,
                                  int64_t version, struct err *err) MUST_CHECK;

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import path from 'node:path';
 import { Client, auditEvents, makePeople } from './access.mjs';
-import { Server, assert, seeded, test, until } from './harness.mjs';
+import { Server, assert, seeded, test, until, weir } from './harness.mjs';
 import * as model from './report_model.mjs';
 import { expand, membersOf } from './stored_model.mjs';
 
@@ -173,6 +173,21 @@ test('each change is an event of the audit log, with before and after', async ()
   assert.deepEqual(ids.map(of), [[['analytics', 'goal.create', org, analyst.id, g.json.id, undefined, 'audited']], [['analytics', 'goal.update', org, second.id, g.json.id, 'audited', 'renamed']], [], [['analytics', 'goal.remove', org, owner.id, g.json.id, 'renamed', undefined]]]);
 });
 
+test('a command lists, shows and removes, with its event', async () => {
+  const g = await make('goals', { name: 'by command', filters: [['exists', 'user']] });
+  const command = (...args) => weir(['definition', ...args, '--data', s.data, '--json']);
+  const list = await command('ls', 'goals', '--project', project);
+  assert.equal(list.code, 0, list.err);
+  assert.deepEqual(list.json.find((x) => x.id === g.id), g);
+  assert.deepEqual((await command('show', 'goals', g.id)).json, g);
+  const removed = await command('remove', 'goals', g.id, '--reason', 'not needed');
+  assert.deepEqual([removed.code, removed.json], [0, { id: g.id }], removed.err);
+  await refused(404, null, 'GET', `${P}/goals/${g.id}`, { as: analyst });
+  const e = await until('the event', async () => (await auditEvents(s)).find((x) => x.action === 'goal.remove' && x.resource.id === g.id));
+  assert.deepEqual([e.authid, e.reason, e.before.name], ['cli', 'not needed', 'by command']);
+  for (const [args, part] of [[['show', 'goals', g.id], /no such goal/], [['ls', 'things', '--project', project], /goals, segments/]]) { const r = await command(...args); assert.notEqual(r.code, 0); assert.match(r.err, part); }
+});
+
 // ---- used ----
 for (let round = 0; round < rounds; round++) {
   test(`goals and segments in questions, history of seed ${firstSeed + round}`, async () => {
@@ -197,6 +212,57 @@ for (let round = 0; round < rounds; round++) {
     }
   });
 }
+
+const removeGoals = async () => { for (let page; !page || page.data.length;) { page = await client.must(200, 'GET', `${P}/goals`, { as: analyst }); for (const g of page.data) await client.call('DELETE', `${P}/goals/${g.id}`, { as: analyst }); } };
+const plausible = (q) => s.fetch('/api/v2/query', { method: 'POST', headers: { authorization: `Bearer ${s.keys.secret_key}` }, body: JSON.stringify({ site_id: project, ...q }) });
+for (let round = 0; round < rounds; round++) {
+  test(`all goals in one answer, history of seed ${firstSeed + round}`, async () => {
+    const seed = firstSeed + round, r = chanceOf(seed + 3000), now = Date.now(), data = history(r, now - 1000), range = [model.dayText(Math.floor(now / DAY) - 8), model.dayText(Math.floor(now / DAY) - r.below(3))];
+    await load(data.events, data.visits);
+    await removeGoals();
+    const goals = [];
+    for (let i = 0; i < 4; i++) goals.push(await make('goals', { name: `d${seed}.${i}`, filters: [filterOf(r, ofEvents)] }));
+    const stored = { segments: [], goals, cohorts: [] }, metrics = ['visitors', 'events', 'conversion_rate', 'pageviews'];
+    const rowsOf = (list, more = {}) => list.map((g) => ({ dimensions: [g.name], metrics: model.breakdown(data, expand({ metrics, date_range: range, goal: g.id, ...more }, stored, { data, zone: 'UTC', now })).results[0].metrics })).filter((x) => x.metrics[1] > 0);
+    const byName = (a, b) => (a.dimensions[0] < b.dimensions[0] ? -1 : 1), near = (got, want, told) => { if (!same(got, want)) assert.deepEqual(got, want, told); };
+    const more = r.chance(0.5) ? { filters: [filterOf(r, ofEvents)] } : {};
+    const all = await ask({ metrics, date_range: range, dimensions: ['goal'], ...more });
+    assert.equal(all.status, 200, all.text);
+    near(all.json.results.sort(byName), rowsOf(goals, more), `seed ${seed} ${JSON.stringify([more, goals])}`);
+    // Plausible's words: all of them, those that are named, and one by one
+    const theirs = async (q) => { const a = await plausible({ metrics: ['visitors', 'events', 'conversion_rate'], date_range: range, ...q }); assert.equal(a.status, 200, a.text); return a.json.results.sort(byName); };
+    const rounded = (rows) => rows.map((x) => ({ metrics: [x.metrics[0], x.metrics[1], Math.round(x.metrics[2] * 100) / 100], dimensions: x.dimensions }));
+    near(await theirs({ dimensions: ['event:goal'] }), rounded(rowsOf(goals)), `seed ${seed}`);
+    const some = [goals[0], goals[2]];
+    near(await theirs({ dimensions: ['event:goal'], filters: [['is', 'event:goal', [goals[0].name, goals[2].name, goals[0].name]]] }), rounded(rowsOf(some)), `seed ${seed}`);
+    near(await theirs({ dimensions: ['event:goal'], filters: [['contains', 'event:goal', ['.1']]] }), rounded(rowsOf([goals[1]])), `seed ${seed}`);
+    const either = model.breakdown(data, { metrics, date_range: range, goal: [['or', some.map((g) => ['and', g.filters])]] }).results[0].metrics;
+    near(await theirs({ filters: [['is', 'event:goal', some.map((g) => g.name)]] }), rounded([{ dimensions: [], metrics: either }]), `seed ${seed}`);
+  });
+}
+
+test("Plausible's goals are stored ones, else events; its segments are ours", async () => {
+  await removeGoals();
+  const at = (ms, more) => ({ id: randomUUID(), timestamp: Date.now() - ms, visitor: 1, kind: '', event: 'pageview', user_id: '', page_path: '/', country: '', browser_name: 'Firefox', bot: '', properties: null, ...more });
+  await load([at(9000, { event: 'Signup', properties: { amount: 5 } }), at(8000, { event: 'Buy', visitor: 2, country: 'DE' }), at(7000, { visitor: 3, page_path: '/thanks' }), at(6000, { visitor: 4 })], []);
+  const rows = async (q) => { const a = await plausible({ date_range: '7d', ...q }); assert.equal(a.status, 200, a.text); return a.json.results; };
+  assert.deepEqual((await rows({ metrics: ['visitors'], dimensions: ['event:goal'], order_by: [['event:goal', 'asc']] })), [{ metrics: [1], dimensions: ['Buy'] }, { metrics: [1], dimensions: ['Signup'] }], 'no goal is stored: events');
+  await make('goals', { name: 'Visit /thanks', filters: [['is', 'page', ['/thanks']]] });
+  await make('goals', { name: 'Signup', filters: [['is', 'event', ['Signup']]], revenue: { property: 'property:amount', currency: 'EUR' } });
+  assert.deepEqual(await rows({ metrics: ['visitors', 'conversion_rate'], dimensions: ['event:goal'], order_by: [['event:goal', 'asc']] }), [{ metrics: [1, 25], dimensions: ['Signup'] }, { metrics: [1, 25], dimensions: ['Visit /thanks'] }]);
+  assert.deepEqual(await rows({ metrics: ['visitors', 'conversion_rate'], filters: [['is', 'event:goal', ['Visit /thanks', 'Buy']]] }), [{ metrics: [2, 50], dimensions: [] }], 'a stored one, and an event');
+  assert.deepEqual(await rows({ metrics: ['visitors'], dimensions: ['event:goal'], filters: [['is', 'event:goal', ['Visit /thanks', 'Buy']]], order_by: [['event:goal', 'asc']] }), [{ metrics: [1], dimensions: ['Buy'] }, { metrics: [1], dimensions: ['Visit /thanks'] }]);
+  assert.deepEqual((await rows({ metrics: ['total_revenue'], filters: [['is', 'event:goal', ['Signup']]] }))[0].metrics, [{ value: 5, currency: 'EUR', short: 'EUR 5', long: 'EUR 5' }]);
+  assert.deepEqual(await rows({ metrics: ['visitors'], filters: [['not', ['is', 'event:goal', ['Visit /thanks']]]] }), [{ metrics: [3], dimensions: [] }]);
+  const segment = await make('segments', { name: 'of Plausible', filters: [['is', 'country', ['DE']]] });
+  assert.deepEqual(await rows({ metrics: ['visitors'], filters: [['is', 'segment', [segment.id]]] }), [{ metrics: [1], dimensions: [] }]);
+  assert.deepEqual(await rows({ metrics: ['visitors'], filters: [['is_not', 'segment', ['of Plausible']]] }), [{ metrics: [3], dimensions: [] }]);
+  for (const [q, part] of [[{ filters: [['is', 'segment', [77]]] }, /there is no segment '77'/], [{ filters: [['contains', 'segment', ['x']]] }, /segment/], [{ filters: [['is', 'event:goal', []]] }, /event:goal/]]) {
+    const a = await plausible({ metrics: ['visitors'], date_range: '7d', ...q });
+    assert.equal(a.status, 400, a.text);
+    assert.match(a.json.error, part);
+  }
+});
 
 // ---- cohorts ----
 const zones = ['UTC', 'Europe/Berlin', 'Asia/Kathmandu', 'America/St_Johns', 'Pacific/Kiritimati'];
@@ -332,6 +398,10 @@ test('a saved report is asked by its id, with a range, a zone and further filter
   assert.deepEqual([today.json.query.timezone, today.json.meta.total_rows ?? 0], ['Asia/Kathmandu', today.json.results.length]);
   assert.deepEqual(today.json.results, (await ask({ ...question, date_range: 'day', timezone: 'Asia/Kathmandu', filters: [...question.filters, ['is', 'country', ['DE']]] })).json.results);
   assert.deepEqual((await run({ filters: [['is', 'country', ['US']]] })).json.results, [{ dimensions: ['US'], metrics: [1, 1] }]);
+  const first = await run({ limit: 1 });
+  assert.deepEqual([first.json.results.length, (await run({ limit: 1, cursor: first.json.meta.next_cursor })).json.results], [1, [{ dimensions: ['US'], metrics: [1, 1] }]]);
+  const csv = await client.call('POST', `${P}/reports/${report.id}/run?format=csv`, { as: viewer });
+  assert.equal(csv.text, 'country,visitors,pageviews\r\nDE,2,2\r\nUS,1,1\r\n');
   for (const [body, part] of [[{ metrics: ['visits'] }, /has no member 'metrics'/], [{ filters: {} }, /^\/filters: give an array/], [{ date_range: 'x' }, /^\/date_range/], ['{', /is no JSON/]]) await refused(400, part, 'POST', `${P}/reports/${report.id}/run`, { as: viewer, body });
   await refused(404, /there is no report/, 'POST', `${P}/reports/${randomUUID()}/run`, { as: viewer });
   await refused(404, null, 'POST', `/v1/projects/${foreign.id}/reports/${report.id}/run`, { as: outsider });

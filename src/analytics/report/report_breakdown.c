@@ -32,7 +32,7 @@ static bool take_aggregate(struct report *r, const struct report_at *at, struct 
 static bool metric_fits(struct report *r, const struct report_at *at, const struct report_metric *m)
 {
     unsigned flags = m->def ? m->def->flags : 0;
-    if (flags & METRIC_GOAL && !r->goal)
+    if (flags & METRIC_GOAL && !r->goal && (flags & METRIC_BASE || !r->goals))
         return report_fail(r, at, "%s needs a goal: \"goal\": [[\"is\", \"event\", [\"signup\"]]]",
                            m->def->name);
     if (flags & METRIC_DIMENSION && r->dim_count == 0)

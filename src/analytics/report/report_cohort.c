@@ -194,7 +194,7 @@ bool report_read_cohort(struct report *r, const struct report_at *at, yyjson_val
 bool report_take_cohort(struct report *r, const struct report_at *at, yyjson_val *v,
                         struct report_filter *f)
 {
-    struct report_found found;
+    struct report_found found = {.object = NULL};
     if (r->is_in_cohort)
         return report_fail(r, at, "a cohort is not made of cohorts");
     if (!report_find_stored(r, at, v, STORED_COHORT, &found))

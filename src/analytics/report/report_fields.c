@@ -9,6 +9,7 @@ static const struct report_field fields[] = {
     {"time:", "timestamp", "start", FIELD_TIME},
     {"event", "event", NULL, FIELD_TEXT},
     {"kind", "kind", NULL, FIELD_TEXT},
+    {"goal", "event", NULL, FIELD_GOAL},
     {"page", "page_path", NULL, FIELD_TEXT},
     {"title", "page_title", NULL, FIELD_TEXT},
     {"hostname", "hostname", NULL, FIELD_TEXT},

@@ -135,6 +135,8 @@ static bool take_simple(struct report *r, const struct report_at *at, yyjson_val
         return false;
     if (f->dim.field->kind == FIELD_TIME)
         return report_fail(r, &at_field, "time is chosen by date_range");
+    if (f->dim.field->kind == FIELD_GOAL)
+        return report_fail(r, &at_field, "what is to be reached stands in goal");
     if (size != (is_bare ? 2 : 3) && !(size == 4 && !is_bare))
         return report_fail(r, at,
                            is_bare ? "give [operator, field]" : "give [operator, field, values]");
@@ -369,6 +371,9 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
         return;
     case FIELD_PROPERTY:
         report_json_text_sql(s->out, "properties", d->param_first, d->param_count);
+        return;
+    case FIELD_GOAL:
+        report_goals_sql(s);
         return;
     case FIELD_GROUP:
     case FIELD_PERSON:

@@ -27,7 +27,8 @@ enum {
     REPORT_NAME_BYTES_MAX = 200,
     REPORT_MEMBERS_MAX = 30, /* that a kind knows */
     REPORT_KEYS_MAX = REPORT_ORDERS_MAX + REPORT_DIMENSIONS_MAX,
-    REPORT_LISTS_MAX = 8, /* of people, in one question */
+    REPORT_GOALS_MAX = 50, /* of the dimension goal */
+    REPORT_LISTS_MAX = 8,  /* of people, in one question */
     REPORT_LIMIT_DEFAULT = 1000,
     REPORT_LIMIT_MAX = 10000,
     REPORT_OFFSET_MAX = 1000000,
@@ -51,6 +52,7 @@ enum report_scope {
 };
 enum report_field_kind {
     FIELD_TEXT,
+    FIELD_GOAL, /* of all stored goals that an event reaches, each */
     FIELD_NUMBER,
     FIELD_TIME, /* from here on: the name goes on behind its colon */
     FIELD_PROPERTY,
@@ -196,6 +198,11 @@ struct report_worth {
     struct report_dim number; /* a property */
     uint32_t currency;        /* parameter */
 };
+struct report_goal { /* a stored one, for the dimension */
+    uint32_t name;   /* parameter */
+    struct report_filter *filter;
+    struct report_goal *next;
+};
 struct report_list_used { /* a list of people of a cohort */
     struct slice id;
     int64_t size;
@@ -218,6 +225,7 @@ struct report {
     struct slice timezone;               /* empty: the project's, until report_run_start() */
     struct report_filter *filter, *goal; /* OP_AND; NULL: none */
     struct report_worth worth;           /* of the goal */
+    struct report_goal *goals;           /* of the dimension goal */
     enum report_bots bots;
     bool knows_kind;         /* kind is a dimension or filter: rows of any kind count */
     bool by_user, by_person; /* report_take_actor: instead of visitors */
@@ -298,6 +306,9 @@ bool report_find_stored(struct report *r, const struct report_at *at, yyjson_val
 bool report_take_goal(struct report *r, const struct report_at *at, yyjson_val *v);
 bool report_take_stored_goal(struct report *r, const struct report_at *at, yyjson_val *v,
                              struct report_filter **ret_filter);
+/* All of the project, for the dimension. */
+bool report_take_goals(struct report *r, const struct report_at *at);
+void report_goals_sql(const struct report_sql *s); /* a row for each that the event reaches */
 bool report_take_cohort(struct report *r, const struct report_at *at, yyjson_val *v,
                         struct report_filter *f);
 /* The object of a cohort as its GET shows it. */

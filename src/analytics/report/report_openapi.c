@@ -11,7 +11,7 @@
 #define TEXT "{\"type\":\"string\"}"
 #define PAGE "\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000},\"offset\":" NUMBER
 #define DIMENSIONS "\"dimensions\":" NAMES
-#define WHICH "\"event\":" TEXT ",\"filters\":" FILTERS
+#define WHICH "\"event\":" TEXT ",\"goal\":{},\"filters\":" FILTERS
 /* What all kinds of reports have. */
 #define COMMON                                                                                  \
     "{\"type\":\"object\",\"required\":[\"date_range\"],\"properties\":{"                       \
@@ -135,19 +135,18 @@ const char query_openapi_cohort_snapshot[] =
     "\"string\"}}}}}},\"responses\":{\"201\":{\"description\":\"Kept\",\"content\":{"
     "\"application/json\":{\"schema\":" OBJECT "}}}," PROBLEMS "}}";
 
+#define OVER                               \
+    "\"date_range\":{},\"timezone\":" TEXT \
+    ",\"include\":{\"type\":\"object\"},\"filters\":" FILTERS ",\"cursor\":" TEXT "," PAGE
 const char query_openapi_saved_report[] =
-    "{\"operationId\":\"runReport\",\"summary\":\"The answer of a saved report; range, zone and "
-    "include "
-    "replace its own, filters are added\",\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER(
+    "{\"operationId\":\"runReport\",\"summary\":\"The answer of a saved report; what is sent goes "
+    "over it\",\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER(
         "projectId", "path",
         "true") "," PARAMETER("reportId", "path",
-                              "true") "],"
-                                      "\"requestBody\":{\"content\":{\"application/"
-                                      "json\":{\"schema\":{\"type\":\"object\","
-                                      "\"additionalProperties\":false,\"properties\":{\"date_"
-                                      "range\":{},\"timezone\":{\"type\":\"string\"},"
-                                      "\"include\":{\"type\":\"object\"},\"filters\":" FILTERS
-                                      "}}}}},\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
+                              "true") "],\"requestBody\":{\"content\":{\"application/json\":{"
+                                      "\"schema\":{\"type\":\"object\",\"additionalProperties\":"
+                                      "false,\"properties\":{" OVER "}}}}},"
+                                      "\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
 
 #define ERROR(code, text)                   \
     "\"" code "\":{\"description\":\"" text \

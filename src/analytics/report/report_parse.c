@@ -296,6 +296,10 @@ static bool take_dim(struct report *r, const struct report_at *at, yyjson_val *v
     struct report_dim *dim = &r->dims[r->dim_count];
     if (!report_take_dim(r, at, v, dim))
         return false;
+    if (dim->field->kind == FIELD_GOAL && r->kind != &report_kind_breakdown)
+        return report_fail(r, at, "this report is not broken down by goal");
+    if (dim->field->kind == FIELD_GOAL && !report_take_goals(r, at))
+        return false;
     if (dim->field->kind == FIELD_TIME && report_time_dim(r))
         return report_fail(r, at, "there is a dimension of time already");
     for (uint32_t i = 0; i < r->dim_count; i++)

@@ -1,10 +1,11 @@
 /* WHAT    POST /api/v2/query: Plausible's Stats API, asked in its words and answered in its shape.
- * WHY     Our question has the same shape, so theirs is rewritten word by word into one of ours and
- *         goes the same way; nothing here makes SQL. A goal of theirs is an event of that name.
+ * WHY     Our question has the same shape, so theirs is rewritten word by word into one of ours
+ *         and goes the same way; nothing here makes SQL. A goal of theirs is a stored goal of that
+ *         name, or an event (report_plausible_stored.c).
  *         What it says of numbers (rounding, "Direct / None", no empty buckets) is done to the
  *         rows at the end. Source: docs/stats-api.md of plausible/docs.
  * THREADS as report_routes.c */
-#include "analytics/report/report_run_int.h"
+#include "analytics/report/report_plausible_int.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -50,14 +51,6 @@ static const struct word {
 };
 static const char props[] = "event:props:";
 
-/* What a question is rewritten into; unit: of their "time". */
-struct rewriting {
-    struct buf *out;
-    const char *unit;
-    struct err *err;
-    uint32_t nodes;
-};
-
 static const struct word *word_of(struct slice name)
 {
     static const struct word property = {props, "property:", LABEL_NONE};
@@ -69,7 +62,7 @@ static const struct word *word_of(struct slice name)
     return NULL;
 }
 
-static bool wrong(struct err *err, const char *what, struct slice name)
+bool plausible_wrong(struct err *err, const char *what, struct slice name)
 {
     (void)err_set(err, RC_INVALID, "Invalid %s '%.*s'", what, name.len > 80 ? 80 : (int)name.len,
                   name.data);
@@ -82,12 +75,16 @@ static bool put_name(struct rewriting *w, yyjson_val *v)
     struct slice name = yyjson_is_str(v) ? json_text(v) : SLICE_EMPTY;
     char text[2 * REPORT_NAME_BYTES_MAX + 16];
     const struct word *word = word_of(name);
+    if (w->goals && slice_eq_str(name, "event:goal")) {
+        buf_add_str(w->out, "\"goal\"");
+        return true;
+    }
     if (slice_eq_str(name, "time")) {
         buf_addf(w->out, "\"time:%s\"", w->unit);
         return true;
     }
     if (!word || name.len > REPORT_NAME_BYTES_MAX)
-        return wrong(w->err, "dimension", name);
+        return plausible_wrong(w->err, "dimension", name);
     size_t len = strlen(word->ours);
     memcpy(text, word->ours, len);
     if (word->label == LABEL_NONE) {
@@ -106,7 +103,7 @@ static struct slice metric_of(struct slice name)
     return slice_eq_str(name, "time_on_page") ? SLICE_LIT("engagement_time") : name;
 }
 
-static void put_json(struct rewriting *w, yyjson_val *v)
+void plausible_put_json(struct rewriting *w, yyjson_val *v)
 {
     if (json_is_number(v))
         buf_add_slice(w->out, json_text(v));
@@ -132,7 +129,7 @@ static void put_values(struct rewriting *w, yyjson_val *list, const struct word 
         if (word && yyjson_is_str(v) && slice_eq_str(json_text(v), labels[word->label]))
             buf_add_str(w->out, "\"\"");
         else
-            put_json(w, v);
+            plausible_put_json(w, v);
     }
     buf_add_char(w->out, ']');
 }
@@ -143,7 +140,7 @@ static bool put_simple(struct rewriting *w, yyjson_val *f)
     struct slice text = yyjson_is_str(name) ? json_text(name) : SLICE_EMPTY;
     buf_add_char(w->out, ',');
     if (slice_has_prefix(text, SLICE_LIT("time")) || !yyjson_is_arr(yyjson_arr_get(f, 2)))
-        return wrong(w->err, "filter on", text);
+        return plausible_wrong(w->err, "filter on", text);
     if (!put_name(w, name))
         return false;
     put_values(w, yyjson_arr_get(f, 2), word_of(text));
@@ -179,7 +176,11 @@ static bool put_filter(struct rewriting *w, yyjson_val *f)
     bool is_one = slice_eq_str(name, "not") || slice_eq_str(name, "has_done") ||
                   slice_eq_str(name, "has_not_done");
     if (name.len == 0 || ++w->nodes > 2 * REPORT_FILTERS_MAX)
-        return wrong(w->err, "filter", name);
+        return plausible_wrong(w->err, "filter", name);
+    if (!is_list && !is_one && plausible_is_goal(f))
+        return plausible_put_goal(w, f);
+    if (!is_list && !is_one && plausible_is_segment(f))
+        return plausible_put_segment(w, f);
     buf_add_char(w->out, '[');
     buf_add_json(w->out, name);
     if (is_list || is_one)
@@ -191,22 +192,16 @@ static bool put_filter(struct rewriting *w, yyjson_val *f)
     return is_ok;
 }
 
-static bool is_goal(yyjson_val *f)
-{
-    yyjson_val *name = yyjson_arr_get(f, 1);
-    return yyjson_is_str(name) && slice_eq_str(json_text(name), "event:goal");
-}
-
 /* Goals at the outermost level are what is to be reached; everything else is a filter. */
-static bool put_filters(struct rewriting *w, yyjson_val *filters, bool goals)
+static bool put_filters(struct rewriting *w, yyjson_val *filters)
 {
     size_t i, n, count = 0;
     yyjson_val *f;
     yyjson_arr_foreach(filters, i, n, f)
     {
-        if (is_goal(f) != goals)
+        if (plausible_is_goal(f))
             continue;
-        buf_add_str(w->out, count++ ? "," : goals ? ",\"goal\":[" : ",\"filters\":[");
+        buf_add_str(w->out, count++ ? "," : ",\"filters\":[");
         if (!put_filter(w, f))
             return false;
     }
@@ -253,7 +248,7 @@ static bool put_orders(struct rewriting *w, yyjson_val *list)
             buf_add_json(w->out, metric_of(text));
         }
         buf_add_char(w->out, ',');
-        put_json(w, yyjson_arr_get(v, 1));
+        plausible_put_json(w, yyjson_arr_get(v, 1));
         buf_add_char(w->out, ']');
     }
     buf_add_char(w->out, ']');
@@ -268,16 +263,16 @@ static void put_range(struct rewriting *w, yyjson_val *range)
     unix_ms to;
     buf_add_str(w->out, "{\"date_range\":");
     if (!yyjson_is_arr(range)) {
-        put_json(w, range);
+        plausible_put_json(w, range);
         return;
     }
     buf_add_char(w->out, '[');
-    put_json(w, yyjson_arr_get(range, 0));
+    plausible_put_json(w, yyjson_arr_get(range, 0));
     buf_add_char(w->out, ',');
     if (yyjson_is_str(last) && json_text(last).len > 10 && time_parse(json_text(last), &to))
         buf_addf(w->out, "\"%s\"", time_format((unix_ms){to.ms / 1000 * 1000 + 1000}, text));
     else
-        put_json(w, last);
+        plausible_put_json(w, last);
     buf_add_char(w->out, ']');
 }
 
@@ -304,12 +299,12 @@ static void put_extras(struct rewriting *w, yyjson_val *root)
     yyjson_val *limit = json_get(page, "limit"), *offset = json_get(page, "offset");
     buf_addf(w->out, ",\"limit\":");
     if (limit)
-        put_json(w, limit);
+        plausible_put_json(w, limit);
     else
         buf_addf(w->out, "%d", REPORT_LIMIT_MAX);
     if (offset) {
         buf_add_str(w->out, ",\"offset\":");
-        put_json(w, offset);
+        plausible_put_json(w, offset);
     }
     buf_add_str(w->out, ",\"include\":{");
     const char *between = "";
@@ -318,22 +313,10 @@ static void put_extras(struct rewriting *w, yyjson_val *root)
         if (!v)
             continue;
         buf_addf(w->out, "%s\"%s\":", between, flags[i]);
-        put_json(w, v);
+        plausible_put_json(w, v);
         between = ",";
     }
     buf_add_str(w->out, "}}");
-}
-
-static bool has_goal_dimension(yyjson_val *list)
-{
-    size_t i, n;
-    yyjson_val *v;
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        if (yyjson_is_str(v) && slice_eq_str(json_text(v), "event:goal"))
-            return true;
-    }
-    return false;
 }
 
 static bool rewrite(struct rewriting *w, yyjson_val *root)
@@ -344,12 +327,12 @@ static bool rewrite(struct rewriting *w, yyjson_val *root)
     bool has_goal = false;
     w->unit = unit_of(json_get(root, "date_range"));
     put_range(w, json_get(root, "date_range"));
-    yyjson_arr_foreach(filters, i, n, f) has_goal |= is_goal(f);
+    yyjson_arr_foreach(filters, i, n, f) has_goal |= plausible_is_goal(f);
     if (!put_names(w, json_get(root, "metrics"), "metrics") || !put_names(w, dims, "dimensions") ||
-        !put_filters(w, filters, false) || !put_filters(w, filters, true) ||
+        !put_filters(w, filters) || !plausible_put_wanted(w, filters) ||
         !put_orders(w, json_get(root, "order_by")))
         return false;
-    if (!has_goal && has_goal_dimension(dims))
+    if (!has_goal && !w->goals && plausible_has_goal_dimension(dims))
         buf_add_str(w->out, ",\"goal\":[[\"is_not\",\"event\",[\"pageview\"]]]");
     put_extras(w, root);
     return true;
@@ -592,23 +575,42 @@ static bool is_site(const struct api_request *req, struct slice site)
                        tenant_project_by_name(req->view, site) == project);
 }
 
-static bool parse(struct query_call *call, const struct stored_lookup *lookup)
+static bool parse_rewritten(struct query_call *call, struct rewriting *w)
+{
+    struct plausible *p = call->user;
+    struct report *r = &p->run.report;
+    struct plausible_source space;
+    struct stored_lookup lookup;
+    if (!plausible_read_goals(w) || !rewrite(w, p->root))
+        return false;
+    struct slice question = arena_copy(w->arena, buf_slice(w->out));
+    if (!buf_ok(w->out) || !buf_ok(w->chosen)) {
+        (void)err_set(&r->err, RC_INVALID, "The question is too large");
+        return false;
+    }
+    if (w->arena->is_failed)
+        return false;
+    if (w->lookup)
+        lookup = plausible_lookup(w, &space);
+    return report_parse(r, w->arena, question, w->lookup ? &lookup : NULL);
+}
+
+static bool parse(struct query_call *call, const struct stored_lookup *l)
 {
     struct plausible *p = call->user;
     struct report *r = &p->run.report;
     CLEANUP(buf_done) struct buf text;
-    struct arena *arena = call->req->net->arena;
-    struct rewriting w = {.out = &text, .err = &r->err};
+    CLEANUP(buf_done) struct buf chosen;
     buf_init(&text, BODY_BYTES_MAX);
+    buf_init(&chosen, BODY_BYTES_MAX);
+    struct rewriting w = {.out = &text,
+                          .err = &r->err,
+                          .lookup = l,
+                          .arena = call->req->net->arena,
+                          .chosen = &chosen};
     *r = (struct report){.err = ERR_INIT};
-    if (!rewrite(&w, p->root))
-        return false;
-    struct slice question = arena_copy(arena, buf_slice(&text));
-    if (!buf_ok(&text) || arena->is_failed) {
-        (void)err_set(&r->err, RC_INVALID, "The question is too large");
-        return false;
-    }
-    if (!report_parse(r, arena, question, lookup))
+    r->needs_lookup = !l && call->query->cfg.stored && plausible_names_stored(p->root);
+    if (r->needs_lookup || !parse_rewritten(call, &w))
         return false;
     r->is_paged = false; /* theirs has no cursor */
     p->is_imports_asked = yyjson_is_true(json_get(json_get(p->root, "include"), "imports"));

@@ -231,8 +231,7 @@ static bool parse_body(struct query_call *call, const struct stored_lookup *look
     return report_parse(&run->report, call->req->net->arena, call->req->net->body, lookup);
 }
 
-/* ?format=csv, or an Accept that names text/csv and not JSON. */
-static bool is_csv_asked(const struct net_request *net)
+bool report_is_csv_asked(const struct net_request *net)
 {
     struct slice format, accept = net_header_get(net, "Accept");
     if (net_query_get(net, "format", &format))
@@ -247,7 +246,7 @@ static void start(struct ctx *ctx, struct query *q, struct api_request *req, boo
     if (!run)
         return;
     run->is_sql_only = is_sql_only;
-    run->is_csv = is_csv_asked(req->net);
+    run->is_csv = report_is_csv_asked(req->net);
     run->parse = parse_body;
     report_run_start(ctx, call);
 }

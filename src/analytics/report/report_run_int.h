@@ -28,4 +28,6 @@ struct stored_lookup report_lookup_of(const struct query_call *call);
 /* On the worker: sees to it that the store has the lists of people that the report names. */
 enum rc report_copy_lists(struct query_call *call, const struct report *r,
                           struct err *err) MUST_CHECK;
+/* ?format=csv, or an Accept that names text/csv and not JSON. */
+bool report_is_csv_asked(const struct net_request *net);
 #endif

@@ -1,10 +1,11 @@
 /* WHAT    POST …/reports/{reportId}/run: the question of a saved report, now.
  * WHY     What is sent goes over what is stored before the whole is read like any question: a
- *         range, a zone and what to include replace the report's own, filters are added to them. So
+ *         range, a zone, a page and what to include replace the report's own, filters are added. So
  *         a dashboard with one range and one filter for all its reports needs no copies of them. */
 #include "analytics/report/report_run_int.h"
 
-static const char *const over[] = {"date_range", "timezone", "include", "filters", NULL};
+static const char *const over[] = {"date_range", "timezone", "include", "limit",
+                                   "offset",     "cursor",   "filters", NULL};
 
 static bool add_value(struct buf *out, yyjson_val *v, struct arena *arena)
 {
@@ -125,6 +126,7 @@ void query_saved_report(struct ctx *ctx, void *service, struct api_request *req)
     struct report_run *run = report_run_new(ctx, service, req, &call);
     if (!run)
         return;
+    run->is_csv = report_is_csv_asked(req->net);
     run->parse = parse;
     report_run_start(ctx, call);
 }

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { FOUND_BYTES_MAX = 256 << 10 };
+enum { FOUND_BYTES_MAX = 256 << 10, ALL_BYTES_MAX = 4 << 20 };
 const char *const stored_kind_names[STORED_KINDS] = {"goal", "segment", "cohort", "report"};
 
 static bool fail_as(struct report *r, enum rc rc, const struct report_at *at, const char *text)
@@ -91,7 +91,7 @@ static bool take_revenue(struct report *r, const struct report_at *at, yyjson_va
 static bool use_goal(struct report *r, const struct report_at *at, yyjson_val *v,
                      struct report_filter **ret_filter, struct report_worth *ret_worth)
 {
-    struct report_found found;
+    struct report_found found = {.object = NULL};
     if (!report_find_stored(r, at, v, STORED_GOAL, &found))
         return false;
     const struct report_at here = {.up = at, .stored = found.label};
@@ -115,11 +115,70 @@ bool report_take_goal(struct report *r, const struct report_at *at, yyjson_val *
     return report_take_filters(r, at, v, &r->goal);
 }
 
+/* Filters of each goal are counted by themselves, as nobody wrote them into the question. */
+static bool take_goal(struct report *r, const struct report_at *at, yyjson_val *v,
+                      struct report_goal **ret)
+{
+    struct report_goal *g = *ret = arena_zalloc(r->arena, sizeof(*g));
+    struct slice name = json_text(json_get(v, "name"));
+    const char *label = arena_printf(r->arena, "goal '%.*s'", SLICE_ARG(name));
+    if (!g || !label)
+        return fail_as(r, RC_NOMEM, at, "no memory for this question");
+    const struct report_at here = {.up = at, .stored = label};
+    const struct report_at at_filters = {.up = &here, .name = "filters"};
+    uint32_t nodes = r->filter_nodes;
+    g->name = report_bind(r, name);
+    r->filter_nodes = 0;
+    bool is_ok = report_take_filters(r, &at_filters, json_get(v, "filters"), &g->filter);
+    r->filter_nodes = nodes;
+    return is_ok && (g->filter || report_fail(r, at, "%s has no filters", label));
+}
+
+bool report_take_goals(struct report *r, const struct report_at *at)
+{
+    const struct stored_lookup *l = r->lookup;
+    struct report_goal **last = &r->goals;
+    CLEANUP(buf_done) struct buf text;
+    struct err err = ERR_INIT;
+    yyjson_val *list, *v;
+    size_t i, n;
+    buf_init(&text, ALL_BYTES_MAX);
+    if (!l) {
+        r->needs_lookup = true;
+        return fail_as(r, RC_AGAIN, at, "what is stored has to be looked up first");
+    }
+    if (l->source->all(l->source->ctx, &l->where, STORED_GOAL, &text, &err) != RC_OK ||
+        json_parse(r->arena, buf_slice(&text), &list, &err) != RC_OK)
+        return fail_as(r, err.rc, at, err.text);
+    if (yyjson_arr_size(list) == 0 || yyjson_arr_size(list) > REPORT_GOALS_MAX)
+        return report_fail(r, at, "there are %zu stored goals: this needs 1 to %d",
+                           yyjson_arr_size(list), REPORT_GOALS_MAX);
+    r->scope |= SCOPE_EVENT;
+    yyjson_arr_foreach(list, i, n, v)
+    {
+        if (!take_goal(r, at, v, last))
+            return false;
+        last = &(*last)->next;
+    }
+    return true;
+}
+
+void report_goals_sql(const struct report_sql *s)
+{
+    buf_add_str(s->out, "arrayJoin(arrayDistinct(arrayFilter(g -> g != '', [");
+    for (const struct report_goal *g = s->r->goals; g; g = g->next) {
+        buf_add_str(s->out, "if(");
+        report_filter_sql(s, g->filter);
+        buf_addf(s->out, ", {p%u:String}, '')%s", g->name, g->next ? ", " : "");
+    }
+    buf_add_str(s->out, "])))");
+}
+
 /* ---- segments ---- */
 bool report_take_segment(struct report *r, const struct report_at *at, yyjson_val *v,
                          uint32_t depth, struct report_filter *f)
 {
-    struct report_found found;
+    struct report_found found = {.object = NULL};
     if (!report_find_stored(r, at, v, STORED_SEGMENT, &found))
         return false;
     const struct report_at here = {.up = at, .stored = found.label};

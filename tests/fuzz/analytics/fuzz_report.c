@@ -55,10 +55,21 @@ static enum rc find(void *ctx, const struct stored_where *where, enum stored_kin
     return RC_OK;
 }
 
+static enum rc all(void *ctx, const struct stored_where *where, enum stored_kind kind,
+                   struct buf *out, struct err *err)
+{
+    (void)ctx;
+    (void)where;
+    (void)kind;
+    (void)err;
+    buf_add_str(out, "[{\"id\":\"x\",\"name\":\"it's\",\"filters\":[[\"segment\",\"a\"]]}]");
+    return RC_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct stored_source source = {.find = find};
+    static const struct stored_source source = {.find = find, .all = all};
     static const struct stored_lookup lookup = {
         .source = &source, .where = {SLICE_LIT("p"), SLICE_LIT("v")}, .self = SLICE_LIT("d")};
     static struct report r;

@@ -66,7 +66,19 @@ static enum rc find(void *ctx, const struct stored_where *where, enum stored_kin
     return err_set(err, RC_NOTFOUND, "nothing");
 }
 
-static const struct stored_source source = {.find = find};
+static const char *all_goals = "[]";
+static enum rc all(void *ctx, const struct stored_where *where, enum stored_kind kind,
+                   struct buf *out, struct err *err)
+{
+    (void)ctx;
+    (void)where;
+    (void)err;
+    assert_int_equal(kind, STORED_GOAL);
+    buf_add_str(out, all_goals);
+    return RC_OK;
+}
+
+static const struct stored_source source = {.find = find, .all = all};
 static const struct stored_lookup lookup = {.source = &source,
                                             .where = {SLICE_LIT("p"), SLICE_LIT("v")}};
 
@@ -174,6 +186,29 @@ static void a_cohort_is_a_set_of_whoever_it_counts(void **state)
     assert_memory_equal(report.err.text, "/filters/0/1: there is no cohort", 32);
 }
 
+static void all_goals_are_a_dimension_of_a_breakdown(void **state)
+{
+    (void)state;
+    const char *question = "\"dimensions\":[\"goal\"]";
+    assert_false(parse(question, NULL));
+    assert_true(report.needs_lookup);
+    assert_false(parse(question, &lookup));
+    assert_memory_equal(report.err.text, "/dimensions/0: there are 0 stored goals", 39);
+    all_goals = "[{\"id\":\"1\",\"name\":\"A'\",\"filters\":[[\"is\",\"event\",[\"a\"]]]},"
+                "{\"id\":\"2\",\"name\":\"B\",\"filters\":[[\"segment\",\"DACH\"]]}]";
+    assert_true(parse(question, &lookup));
+    assert_int_equal(report.filter_nodes, 0);
+    assert_non_null(strstr(statement(), "arrayJoin(arrayDistinct(arrayFilter(g -> g != '', [if("));
+    assert_null(strstr(statement(), "A'"));
+    assert_true(slice_eq_str(report.params[report.goals->name].value, "A'"));
+    assert_false(parse("\"filters\":[[\"is\",\"goal\",[\"B\"]]]", &lookup));
+    assert_memory_equal(report.err.text, "/filters/0/1: ", 14);
+    all_goals = "[{\"id\":\"1\",\"name\":\"A\",\"filters\":[[\"is\",\"gone\",[\"a\"]]]}]";
+    assert_false(parse(question, &lookup));
+    assert_memory_equal(report.err.text, "/dimensions/0 (goal 'A')/filters/0/1: ", 38);
+    all_goals = "[]";
+}
+
 static enum rc check(enum stored_kind kind, const char *object, const char *self, struct err *err)
 {
     struct stored_lookup l = lookup;
@@ -223,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_goal_by_name_or_id_brings_its_worth),
         cmocka_unit_test(a_mistake_behind_a_name_is_told_with_both_places),
         cmocka_unit_test(a_cohort_is_a_set_of_whoever_it_counts),
+        cmocka_unit_test(all_goals_are_a_dimension_of_a_breakdown),
         cmocka_unit_test(what_is_saved_must_not_hold_itself),
         cmocka_unit_test(what_is_saved_can_be_used),
     };

@@ -165,6 +165,53 @@ static void there_are_no_more_than_so_many(void **state)
     place_close(&p);
 }
 
+static void listed(struct place *p, const char *name, bool by_user, struct slice ids, uint32_t n)
+{
+    struct uuid id;
+    const struct tenant_people people = {.by_user = by_user, .count = n, .ids = ids};
+    assert_int_equal(tenant_cohort_create(p->ctx, p->bed->tenant, &p->where, slice_str(name),
+                                          &people, &id, NULL),
+                     RC_OK);
+}
+
+static int64_t number(struct place *p, const char *sql)
+{
+    int64_t n = -1;
+    assert_int_equal(state_run_i64(p->bed->state, sql, NULL, 0, &n, NULL), RC_OK);
+    return n;
+}
+
+static void who_is_erased_is_in_no_list_any_more(void **state)
+{
+    struct place p;
+    struct err err;
+    uint32_t count;
+    place_open(*state, &p);
+    listed(&p, "one", true, SLICE_LIT("u1\0u2\0u22"), 3);
+    listed(&p, "other", true, SLICE_LIT("u22\0u3"), 2);
+    listed(&p, "only", true, SLICE_LIT("u2"), 1);
+    listed(&p, "visitors", false, SLICE_LIT("2\0u2"), 2);
+    p.where.project = slice_str(p.other);
+    listed(&p, "elsewhere", true, SLICE_LIT("u2"), 1);
+    assert_int_equal(tenant_cohorts_forget(p.bed->state, slice_str(p.project), true,
+                                           SLICE_LIT("u2"), &count, &err),
+                     RC_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(number(&p, "SELECT size FROM cohorts WHERE name = 'one'"), 2);
+    assert_int_equal(number(&p, "SELECT length(members) FROM cohort_lists WHERE id = (SELECT "
+                                "list_id FROM cohorts WHERE name = 'one')"),
+                     strlen("u1") + 1 + strlen("u22"));
+    assert_int_equal(number(&p, "SELECT size FROM cohorts WHERE name = 'only'"), 0);
+    assert_int_equal(number(&p, "SELECT size FROM cohorts WHERE name = 'elsewhere'"), 1);
+    assert_int_equal(number(&p, "SELECT count(*) FROM cohort_lists"), 5); /* no old ones */
+    assert_int_equal(number(&p, "SELECT version FROM cohorts WHERE name = 'other'"), 1);
+    assert_int_equal(tenant_cohorts_forget(p.bed->state, slice_str(p.project), true,
+                                           SLICE_LIT("u2"), &count, &err),
+                     RC_OK);
+    assert_int_equal(count, 0);
+    place_close(&p);
+}
+
 static void what_cannot_be_kept_is_refused_by_name(void **state)
 {
     struct place p;
@@ -197,6 +244,7 @@ int main(void)
         TEST(a_name_is_taken_once_in_a_project),
         TEST(what_is_found_by_name_is_ones_own_first),
         TEST(there_are_no_more_than_so_many),
+        TEST(who_is_erased_is_in_no_list_any_more),
         TEST(what_cannot_be_kept_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
