@@ -42,6 +42,7 @@ int verb_invite(int argc, char **argv);
 int verb_issuer(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_export(int argc, char **argv);
+int verb_erase(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_stream(int argc, char **argv);
 int verb_archive(int argc, char **argv);

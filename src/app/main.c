@@ -22,6 +22,7 @@ static const struct {
     {"issuer", verb_issuer, "who may sign tokens for an organisation"},
     {"import", verb_import, "bring in what others exported, and access logs"},
     {"export", verb_export, "write a project's raw events as NDJSON, CSV or Parquet"},
+    {"erase", verb_erase, "erase everything about one user, with a report"},
     {"replay", verb_replay, "build the tables anew from the stream or the archive"},
     {"stream", verb_stream, "look into the stream: ls, cat, verify, truncate-tail"},
     {"archive", verb_archive, "look into the archive: ls, verify"},
