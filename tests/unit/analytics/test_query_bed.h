@@ -84,6 +84,11 @@ void query_export(struct ctx *ctx, void *service, struct api_request *req)
     must(false);
 }
 
+void query_export_user(struct ctx *ctx, void *service, struct api_request *req)
+{
+    query_export(ctx, service, req);
+}
+
 const struct net_header *net_header_find(const struct net_request *req, struct slice name)
 {
     (void)req;
