@@ -7,6 +7,7 @@ enum { RUN_BYTES_MAX = 64, NAME_BYTES_MAX = 40, NAME_SPAN_MAX = 64, KEY_TAIL_MIN
 struct mask {
     struct slice text;
     size_t at;
+    size_t seam; /* behind what was replaced last: there anything may begin */
     struct ip sender;
     struct buf *out;
 };
@@ -166,10 +167,11 @@ static bool mask_address(struct mask *m, bool is_version)
             !ip_parse(run, &address))
             continue;
         bool is_sender = (m->sender.high | m->sender.low) != 0 && ip_eq(address, m->sender);
-        if (!is_sender && ip_is_v4(address) && (is_version || is_after_version_mark(m)))
+        if (!is_sender && ip_is_v4(address) &&
+            ((is_version && before(m, 1) == '"') || is_after_version_mark(m)))
             continue;
         buf_add_str(m->out, ip_is_v4(address) ? "0.0.0.0" : "::");
-        m->at = end;
+        m->seam = m->at = end;
         return true;
     }
     return false;
@@ -197,7 +199,7 @@ static bool mask_key(struct mask *m)
             continue;
         buf_add_str(m->out, prefixes[i]);
         buf_add_str(m->out, "***");
-        m->at = end;
+        m->seam = m->at = end;
         return true;
     }
     return false;
@@ -207,7 +209,7 @@ static bool mask_key(struct mask *m)
 static void step(struct mask *m, bool is_version)
 {
     char c = m->text.data[m->at], last = before(m, 1);
-    bool is_begin = !is_word(last) && last != '.' && last != ':';
+    bool is_begin = m->at == m->seam || (!is_word(last) && last != '.' && last != ':');
     if (last == '%' && is_hex(c) && is_hex(byte_at(m, m->at + 1)))
         is_begin = false;                                            /* of the escape */
     if (before(m, 3) == '%' && is_hex(before(m, 2)) && is_hex(last)) /* %22, %3D … */

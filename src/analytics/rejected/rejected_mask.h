@@ -9,7 +9,7 @@
  *   secrets    keys of weir (wk_, sk_), PostHog's personal ones (phx_), JWTs, and values called
  *              secret, password, authorization … become ***.
  *
- * Any bytes: JSON, broken JSON, forms, texts. Pure. Masking twice is masking once. */
+ * Any bytes: JSON, broken JSON, forms, texts. Pure. At most eight times as long as the text. */
 #include "base/buf.h"
 #include "base/ip.h"
 

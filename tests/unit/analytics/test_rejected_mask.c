@@ -71,6 +71,12 @@ static void what_only_looks_like_one_stays(void **state)
         becomes(texts[i], texts[i]);
 }
 
+static void a_version_is_the_whole_value(void **state)
+{
+    (void)state;
+    becomes("{\"version\":\"of 192.0.2.1\"}", "{\"version\":\"of 0.0.0.0\"}");
+}
+
 static void the_senders_own_address_goes_even_as_a_version(void **state)
 {
     (void)state;
@@ -112,6 +118,7 @@ int main(void)
         cmocka_unit_test(addresses_go_wherever_they_stand),
         cmocka_unit_test(what_is_called_an_address_goes_whatever_it_is),
         cmocka_unit_test(what_only_looks_like_one_stays),
+        cmocka_unit_test(a_version_is_the_whole_value),
         cmocka_unit_test(the_senders_own_address_goes_even_as_a_version),
         cmocka_unit_test(keys_and_secrets_go),
         cmocka_unit_test(a_text_of_quotes_costs_little),
