@@ -46,6 +46,8 @@ enum tenant_entity {                    /* parent */
                      TENANT_COHORT,
                      TENANT_ANNOTATION,
                      TENANT_REPORT,
+                     TENANT_ALERT,
+                     TENANT_MAIL_REPORT,
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */
