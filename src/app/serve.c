@@ -17,6 +17,7 @@
 #include "analytics/ingest/ingest.h"
 #include "analytics/live/live.h"
 #include "analytics/report/query.h"
+#include "analytics/watch/watch.h"
 #include "app/cli.h"
 #include "app/control.h"
 #include "app/health.h"
@@ -46,6 +47,7 @@ struct server {
     struct query *query;
     struct bi *bi;
     struct live *live;
+    struct watch *watch;
     struct import_service *import;
     struct access *access;
     struct web *web;
@@ -190,6 +192,24 @@ static void add_service(struct server *s, struct api_service service)
     s->services[s->service_count++] = service;
 }
 
+static enum rc send_mail(void *ctx, const char *to, const char *subject, const char *text,
+                         const char *html, struct err *err)
+{
+    const struct mail_message message = {to, subject, text, html};
+    return mail_send(ctx, &message, err);
+}
+
+static enum rc start_watch(struct server *s, struct err *err)
+{
+    const struct watch_cfg cfg = {.state = s->node.state,
+                                  .query = s->query,
+                                  .pool = s->node.pool,
+                                  .every_ms = (uint32_t)s->cli.cfg.alerts_check_seconds * 1000,
+                                  .send = mail_is_there(&s->mail) ? send_mail : NULL,
+                                  .ctx = &s->mail};
+    return watch_start(&cfg, &s->watch, err);
+}
+
 static enum rc start_services(struct server *s, struct err *err)
 {
     s->health.node = s->control.node = &s->node;
@@ -235,6 +255,8 @@ static enum rc start_services(struct server *s, struct err *err)
     add_service(s, bi_service(s->bi));
     TRY(live_new(&(struct live_cfg){.events = s->node.events}, &s->live, err));
     add_service(s, live_service(s->live));
+    TRY(start_watch(s, err));
+    add_service(s, definition_alert_service(s->definition));
     s->import = import_service_new(&(struct import_service_cfg){
         .events = s->node.events, .geo = s->node.geo, .pool = s->node.pool});
     add_service(s, import_service(s->import));
@@ -275,6 +297,7 @@ static void stop(struct server *s)
         net_server_stop(s->control_server);
     for (uint32_t i = 0; i < s->loop_count; i++)
         net_loop_stop(s->loops[i]);
+    watch_stop(s->watch);
     node_stop_consumers(&s->node, CONSUMER_STOP_MS);
     api_free(s->control_api);
     api_free(s->public_api);

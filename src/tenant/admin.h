@@ -46,7 +46,9 @@ enum tenant_entity {                    /* parent */
                      TENANT_COHORT,
                      TENANT_ANNOTATION,
                      TENANT_REPORT,
-                     TENANT_ERASURE,    /* project; table and changes: analytics/erase */
+                     TENANT_ERASURE, /* project; table and changes: analytics/erase */
+                     TENANT_ALERT,
+                     TENANT_MAIL_REPORT,
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */

@@ -323,7 +323,7 @@ static enum rc change_with(struct ctx *ctx, struct tenant *t, struct definition_
 static struct definition_change change_of(enum tenant_entity entity,
                                           const struct tenant_definitions *where, struct slice id)
 {
-    must(entity >= TENANT_GOAL && entity <= TENANT_REPORT);
+    must(entity >= TENANT_GOAL && entity < TENANT_ENTITIES);
     return (struct definition_change){
         .entity = &tenant_entities[entity], .kind = entity, .where = where, .id = id};
 }

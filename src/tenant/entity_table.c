@@ -163,6 +163,7 @@ static enum rc check_count_by(struct slice value, struct err *err)
                             .max = DEFINITION_JSON_MAX}
 #define MADE               SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT), \
                            SEEN("updated_at", COLUMN_TIME), SEEN("version", COLUMN_INT)
+#define ALERT_STATE(column)  "(SELECT " column " FROM alert_states a WHERE a.id = alerts.id)"
 #define DEFINITION(type, table) type, table, "id", "project_id", "analytics"
 /* clang-format on */
 
@@ -254,4 +255,19 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                     SEEN("started_at", COLUMN_TIME),
                                     SEEN("finished_at", COLUMN_TIME), SEEN("attempts", COLUMN_INT),
                                     SEEN("error", COLUMN_TEXT), SEEN("report", COLUMN_JSON)}},
+    [TENANT_ALERT] = {DEFINITION("alert", "alerts"),
+                      .columns = {TEXT("name", check_definition_name), JSON("question"),
+                                  JSON("condition"), JSON("emails"),
+                                  SEEN_AS("state", COLUMN_TEXT, ALERT_STATE("state")),
+                                  SEEN_AS("value", COLUMN_TEXT, ALERT_STATE("value")),
+                                  SEEN_AS("since", COLUMN_TIME, ALERT_STATE("since")),
+                                  SEEN_AS("checked_at", COLUMN_TIME, ALERT_STATE("checked_at")),
+                                  SEEN_AS("error", COLUMN_TEXT, ALERT_STATE("error")), MADE}},
+    [TENANT_MAIL_REPORT] = {DEFINITION("mail_report", "mail_reports"),
+                            .columns = {TEXT("name", check_definition_name), JSON("schedule"),
+                                        JSON("emails"),
+                                        SEEN_AS("next_at", COLUMN_TIME,
+                                                "(SELECT next_at FROM mail_report_states m "
+                                                "WHERE m.id = mail_reports.id)"),
+                                        MADE}},
 };

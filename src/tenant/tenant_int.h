@@ -27,6 +27,7 @@ struct tenant {
 };
 
 enum rc tenant_migrate(struct state *s, struct err *err) MUST_CHECK;
+enum rc watch_migrate(struct state *s, struct err *err) MUST_CHECK;      /* likewise */
 enum rc definition_migrate(struct state *s, struct err *err) MUST_CHECK; /* behind the other */
 void tenant_random_text(char *to, size_t len);                           /* base62, and a NUL */
 /* The organisation of a project, as text in ret; empty if there is none. */

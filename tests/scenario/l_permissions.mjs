@@ -120,6 +120,8 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections)$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/rejections\/release$/, 'projects:write'],
     [/^\/api\/v2\/query$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(alerts|mail-reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
+    [/^\/v1\/projects\/\{projectId\}\/alert-log$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/live(\/events)?$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/v1\/projects\/\{projectId\}\/reports\/\{reportId\}\/run$/, 'stats:read'],

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
-import { Server, assert, tempFolder, test, until } from './harness.mjs';
+import { Faults, Server, assert, tempFolder, test, until, weir } from './harness.mjs';
 
 const dir = tempFolder();
 const key = path.join(dir, 'key.pem'), crt = path.join(dir, 'crt.pem');
@@ -108,4 +108,106 @@ test('STARTTLS that is only offered in appearance, or not at all, is not done wi
   await until('it is said', () => /mail/.test(s.log));
   assert.equal(server.mails.length, 0);
   assert.equal(server.seen.some((l) => /^(MAIL|RCPT|DATA)/i.test(l)), false);
+});
+
+// ---- alerts and reports by mail ----
+const server = await smtp();
+const faults = new Faults();
+const s = await Server.start({ args: settings(server, 'smtp', ['--alerts.check_seconds', '1']), env: faults.env });
+test.after(() => { s.killNow(); server.close(); });
+const key_ = (await weir(['key', 'create', '--project', s.keys.project, '--kind', 'secret', '--scopes', 'stats:read definitions:write', '--data', s.data, '--json'])).json.key;
+await until('the key is known', async () => (await s.fetch(`/v1/projects/${s.keys.project}/alerts`, { headers: { 'x-api-key': key_ } })).status === 200);
+const P = `/v1/projects/${s.keys.project}`;
+const call = async (status, method, target, body) => {
+  const r = await s.fetch(target, { method, headers: { 'x-api-key': key_, 'content-type': 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body) });
+  assert.equal(r.status, status, `${method} ${target}: ${r.text}`);
+  return r.json;
+};
+const at = (ms) => new Date(Date.now() - ms).toISOString();
+const send = async (n, name, ago = 0) => { const r = await s.send(Array.from({ length: n }, (_, i) => ({ event: name, user_id: `u${i}`, timestamp: at(ago) }))); assert.equal(r.status, 200); };
+const state = async (id) => (await call(200, 'GET', `${P}/alerts/${id}`)).state;
+const log = async (id) => (await call(200, 'GET', `${P}/alert-log`)).data.filter((l) => l.alert === id).map((l) => l.what).reverse();
+const about = (name) => server.mails.filter((m) => parse(m.data).head.includes(name));
+
+test('an alert fires once, recovers, and says so by mail each time', async () => {
+  const { id } = await call(201, 'POST', `${P}/alerts`, { name: 'Many orders', emails: ['ann@example.com', 'bob@example.com'], condition: { type: 'above', value: 2 }, question: { metrics: ['events'], date_range: '24h', filters: [['is', 'event', ['order']]] } });
+  await until('it was looked at', async () => (await state(id)) === 'ok');
+  await send(3, 'order');
+  await until('it fires', async () => (await state(id)) === 'firing');
+  await until('two messages', () => about('Many orders').length === 2);
+  const [one] = about('Many orders');
+  assert.deepEqual(about('Many orders').flatMap((m) => m.to).sort(), ['ann@example.com', 'bob@example.com']);
+  assert.match(parse(one.data).head, /^Subject: \[.+\] Many orders fired\r$/m);
+  assert.match(parse(one.data).text, /^Many orders: 3, above 2\r?\n/);
+  const checked = (await call(200, 'GET', `${P}/alerts/${id}`)).checked_at;
+  await until('it was looked at twice more', async () => Date.parse((await call(200, 'GET', `${P}/alerts/${id}`)).checked_at) > Date.parse(checked) + 1500);
+  assert.equal(about('Many orders').length, 2, 'once');
+  await call(200, 'PATCH', `${P}/alerts/${id}`, { condition: { type: 'above', value: 10 } });
+  await until('it recovers', async () => (await state(id)) === 'ok');
+  await until('two more', () => about('Many orders recovered').length === 2);
+  assert.deepEqual(await log(id), ['fired', 'recovered']);
+  await call(204, 'DELETE', `${P}/alerts/${id}`);
+});
+
+test('spike and drop compare with the period before; silence is told; below', async () => {
+  await send(4, 'visit', 26 * 3600e3);
+  await send(10, 'visit', 3600e3);
+  const question = { metrics: ['events'], date_range: '24h', filters: [['is', 'event', ['visit']]] };
+  const make = async (name, condition, q = question) => (await call(201, 'POST', `${P}/alerts`, { name, emails: [], condition, question: q })).id;
+  const spike = await make('spike', { type: 'spike', percent: 100 });
+  const higher = await make('higher', { type: 'spike', percent: 200 });
+  const drop = await make('drop', { type: 'drop', percent: 10 });
+  const below = await make('below', { type: 'below', value: 11 });
+  const silent = await make('silent', { type: 'no_data', minutes: 30 }, question);
+  const heard = await make('heard', { type: 'no_data', minutes: 120 }, question);
+  await until('all are settled', async () => (await Promise.all([spike, below, silent].map(state))).every((x) => x === 'firing') && (await Promise.all([higher, drop, heard].map(state))).every((x) => x === 'ok'));
+  assert.match((await call(200, 'GET', `${P}/alert-log`)).data.find((l) => l.alert === spike).text, /^spike: 10, \+150\.0 % against 4 in the period before$/);
+  await send(1, 'visit');
+  await until('heard again', async () => (await state(silent)) === 'ok');
+});
+
+test('a server that is away gets the message later, once', async () => {
+  const before = server.mails.length;
+  server.refuse(1);
+  await call(201, 'POST', `${P}/alerts`, { name: 'Late', emails: ['ann@example.com'], condition: { type: 'above', value: -1 }, question: { metrics: ['events'], date_range: '24h' } });
+  await until('it was refused', () => server.refusals === 0);
+  await until('and taken', () => about('Late').length === 1, 30000);
+  assert.equal(server.mails.length, before + 1);
+});
+
+test('what cannot be watched is refused with its pointer', async () => {
+  const good = { name: 'x', emails: [], condition: { type: 'above', value: 1 }, question: { metrics: ['events'], date_range: '24h' } };
+  for (const [change, pointer] of [[{ condition: { type: 'odd' } }, '/condition/type'], [{ condition: { type: 'above' } }, '/condition/value'], [{ condition: { type: 'spike', percent: 0 } }, '/condition/percent'], [{ condition: { type: 'no_data', minutes: 0 } }, '/condition/minutes'],
+    [{ emails: ['a@b.c\r\nBcc: x@y.z'] }, '/emails/0'], [{ emails: ['a@b.c', 'x'] }, '/emails/1'], [{ emails: Array(11).fill('a@b.c') }, '/emails'], [{ question: { metrics: ['events', 'visits'], date_range: '24h' } }, '/question/metrics'], [{ question: { metrics: ['events'], dimensions: ['page'] } }, '/question/dimensions'], [{ question: { metrics: ['nonsense'], date_range: '24h' } }, '/question/metrics']]) {
+    const r = await s.fetch(`${P}/alerts`, { method: 'POST', headers: { 'x-api-key': key_ }, body: JSON.stringify({ ...good, ...change }) });
+    assert.equal(r.status, 400, r.text);
+    assert.ok(r.json.detail.startsWith(pointer), `${pointer}: ${r.json.detail}`);
+  }
+  for (const schedule of [{ every: 'hour' }, { every: 'day', hour: 24 }, {}]) {
+    const r = await s.fetch(`${P}/mail-reports`, { method: 'POST', headers: { 'x-api-key': key_ }, body: JSON.stringify({ name: 'x', emails: [], schedule }) });
+    assert.equal(r.status, 400, r.text);
+  }
+});
+
+test('a report comes by mail at its hour, of the last whole day of the project\'s zone, as text and HTML', { skip: Faults.missing }, async () => {
+  const hour = 3600e3, today = new Date().toISOString().slice(0, 10);
+  await s.send(Array.from({ length: 3 }, (_, i) => ({ event: 'pageview', user_id: `day${i}`, timestamp: at(0), context: { page: { url: 'https://shop.example/<b>&"x"', path: '/<b>&"x"' } } })));
+  const { id } = await call(201, 'POST', `${P}/mail-reports`, { name: 'Daily', emails: ['ann@example.com'], schedule: { every: 'day', hour: 7 } });
+  const read = async () => (await call(200, 'GET', `${P}/mail-reports/${id}`)).next_at;
+  const next = await until('its time is settled', read);
+  assert.match(next, /T07:00:00\.000Z$/);
+  assert.ok(Date.parse(next) > Date.now() && Date.parse(next) <= Date.now() + 24 * hour);
+  assert.equal(about('Daily').length, 0);
+  const due = Date.parse(`${today}T07:00:00Z`) + 24 * hour; // the hour after this day is over
+  faults.set('clock', Math.ceil((due - Date.now()) / 1000) + 5);
+  const mail = await until('the report', () => about('Daily').find((m) => parse(m.data).head.includes(`Daily ${today}`)));
+  const { head, text, html } = parse(mail.data);
+  assert.match(head, new RegExp(`^Subject: \\[.+\\] Daily ${today}\\r$`, 'm'));
+  assert.match(text, new RegExp(`${today} to ${today}`));
+  assert.match(text, /^ {2}3 +Page views( \(.*\))?\r?$/m);
+  assert.match(text, /^ {2}3 +\/<b>&"x"\r?$/m);
+  assert.ok(html.includes('/&#60;b&#62;') && !html.includes('<b>'), 'what a client wrote is no HTML');
+  await until('the next one is a day later', async () => Date.parse(await read()) === due + 24 * hour);
+  await until('all was looked at once more', async () => { const n = (await call(200, 'GET', `${P}/alerts`)).data[0].checked_at; return Date.parse(n) > due + 8000; });
+  assert.equal(about('Daily').length, 1);
 });

@@ -325,6 +325,11 @@ static void work(struct ctx *ctx, void *arg)
         call->rc = err_set(&call->err, RC_LIMIT, "the answer is too large: ask for fewer rows");
 }
 
+void query_work(struct ctx *ctx, struct query_call *call)
+{
+    work(ctx, call);
+}
+
 void query_fail(struct query_call *call)
 {
     if (call->err.rc == RC_OK)

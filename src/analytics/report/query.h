@@ -28,5 +28,14 @@ struct api_service query_service(struct query *q);
  * himself whose they are (weir export, over the control socket). service: the struct query. */
 void query_export(struct ctx *ctx, void *service, struct api_request *req);
 void query_export_user(struct ctx *ctx, void *service, struct api_request *req);
+/* A question as the body of POST /v1/projects/{projectId}/query, asked by weir itself; its answer
+ * is that route's. Blocks; any thread but a loop's. */
+struct query_asker {
+    struct slice project;   /* id */
+    struct slice time_zone; /* where the question names none */
+    struct slice viewer;    /* who sees personal segments: an actor's id, or empty */
+};
+enum rc query_question(struct query *q, const struct query_asker *who, struct slice question,
+                       struct buf *out, struct err *err) MUST_CHECK;
 void query_free(struct query *q); /* after the last answer was given */
 #endif

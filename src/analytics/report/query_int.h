@@ -94,6 +94,8 @@ bool query_zone_ok(struct slice zone);                       /* has the form of 
  * Answers later, inside ctx, whatever happens. */
 void query_run(struct ctx *ctx, struct query_call *call, const char *sql_template);
 /* The same in two steps: the first statement is made here, or on the worker by prepare(). */
+/* What of it is done on the worker pool, here and now: sets rc and body. */
+void query_work(struct ctx *ctx, struct query_call *call);
 void query_run_begun(struct ctx *ctx, struct query_call *call);
 enum rc query_begin(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
 /* An error instead of an answer, on the loop: call->rc and err say which. */

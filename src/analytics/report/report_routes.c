@@ -231,6 +231,29 @@ static bool parse_body(struct query_call *call, const struct stored_lookup *look
     return report_parse(&run->report, call->req->net->arena, call->req->net->body, lookup);
 }
 
+enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req, struct buf *out,
+                   struct err *err)
+{
+    struct query_call *call;
+    struct report_run *run = report_run_new(ctx, q, req, &call);
+    ENSURE(run, err_set(err, RC_NOMEM, "no memory for a question"));
+    run->parse = parse_body;
+    if (q->cfg.stored)
+        call->prepare = prepare;
+    else if (!run->parse(call, NULL))
+        return refused(&run->report, err);
+    else
+        TRY(begin(call, err));
+    query_work(ctx, call);
+    if (call->rc == RC_OK)
+        buf_add_slice(out, buf_slice(&call->body));
+    else
+        *err = call->err;
+    buf_done(&call->body);
+    return call->rc == RC_OK && !buf_ok(out) ? err_set(err, RC_LIMIT, "the answer is too large")
+                                             : call->rc;
+}
+
 bool report_is_csv_asked(const struct net_request *net)
 {
     struct slice format, accept = net_header_get(net, "Accept");

@@ -30,4 +30,7 @@ enum rc report_copy_lists(struct query_call *call, const struct report *r,
                           struct err *err) MUST_CHECK;
 /* ?format=csv, or an Accept that names text/csv and not JSON. */
 bool report_is_csv_asked(const struct net_request *net);
+/* The body of req, answered at once and to out; req needs no more than report_ask.c gives it. */
+enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req, struct buf *out,
+                   struct err *err) MUST_CHECK;
 #endif

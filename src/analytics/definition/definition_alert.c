@@ -1,0 +1,182 @@
+/* WHAT    Alerts and mail reports of a project: what may stand in them, their routes, the log.
+ * WHY     Kept like all definitions; a question is read by the reports' parser before it is kept.
+ *         What becomes of them: analytics/watch. docs/alerts.md. */
+#include "analytics/definition/definition_int.h"
+
+#include "tenant/watch.h"
+
+enum { BODY_BYTES_MAX = DEFINITION_JSON_MAX + 4096, EMAILS_MAX = 10, MINUTES_MAX = 7 * 24 * 60 };
+
+static bool is_word(yyjson_val *v, const char *const *words)
+{
+    for (; yyjson_is_str(v) && *words; words++)
+        if (yyjson_equals_str(v, *words))
+            return true;
+    return false;
+}
+
+static enum rc check_emails(yyjson_val *v, struct err *err)
+{
+    size_t i, n;
+    yyjson_val *email;
+    if (!v)
+        return RC_OK;
+    ENSURE(yyjson_is_arr(v) && yyjson_arr_size(v) <= EMAILS_MAX,
+           err_set(err, RC_INVALID, "/emails: give at most %d addresses", EMAILS_MAX));
+    yyjson_arr_foreach(v, i, n, email)
+    {
+        const char *text = yyjson_get_str(email);
+        const char *at = text ? strchr(text, '@') : NULL;
+        bool is_good = at && at != text && at[1] && strlen(text) <= 254 &&
+                       strlen(text) == yyjson_get_len(email) && !strchr(at + 1, '@') &&
+                       !strpbrk(text, " \t\r\n<>,;:\"\\()[]");
+        for (; is_good && *text; text++)
+            is_good = (unsigned char)*text > 0x20 && (unsigned char)*text < 0x7F;
+        ENSURE(is_good, err_set(err, RC_INVALID, "/emails/%zu: this is no address", i));
+    }
+    return RC_OK;
+}
+
+static bool has_number(yyjson_val *condition, const char *name, double least, double most)
+{
+    double value;
+    yyjson_val *v = json_get(condition, name);
+    return v && json_to_double(v, &value) && value >= least && value <= most;
+}
+
+static enum rc check_condition(yyjson_val *condition, bool *ret_no_data, struct err *err)
+{
+    static const char *const levels[] = {"above", "below", NULL};
+    static const char *const changes[] = {"spike", "drop", NULL};
+    static const char *const silence[] = {"no_data", NULL};
+    yyjson_val *type = json_get(condition, "type");
+    *ret_no_data = is_word(type, silence);
+    if (is_word(type, levels))
+        return has_number(condition, "value", -1e15, 1e15)
+                   ? RC_OK
+                   : err_set(err, RC_INVALID, "/condition/value: give a number");
+    if (is_word(type, changes))
+        return has_number(condition, "percent", 1, 1e6)
+                   ? RC_OK
+                   : err_set(err, RC_INVALID, "/condition/percent: give a number from 1");
+    if (*ret_no_data)
+        return has_number(condition, "minutes", 1, MINUTES_MAX)
+                   ? RC_OK
+                   : err_set(err, RC_INVALID, "/condition/minutes: give 1 to %d", MINUTES_MAX);
+    return err_set(err, RC_INVALID, "/condition/type: above, below, spike, drop or no_data");
+}
+
+/* One number comes out of it. */
+static enum rc check_question(yyjson_val *q, struct err *err)
+{
+    static const char *const without[] = {"dimensions", "include", "report", "order_by", NULL};
+    yyjson_val *metrics = json_get(q, "metrics");
+    ENSURE(yyjson_is_obj(q) && yyjson_is_arr(metrics) && yyjson_arr_size(metrics) == 1,
+           err_set(err, RC_INVALID, "/question/metrics: give one metric"));
+    for (const char *const *name = without; *name; name++)
+        ENSURE(!json_get(q, *name),
+               err_set(err, RC_INVALID, "/question/%s: the question of an alert has none", *name));
+    return RC_OK;
+}
+
+static enum rc check_alert(yyjson_val *body, struct err *err)
+{
+    yyjson_val *condition = json_get(body, "condition"), *question = json_get(body, "question");
+    bool is_no_data = false;
+    TRY(check_emails(json_get(body, "emails"), err));
+    if (condition)
+        TRY(check_condition(condition, &is_no_data, err));
+    /* A change of one of them may rest on the other as it was; a mistake shows in its error. */
+    if (question && !yyjson_is_null(question))
+        return check_question(question, err);
+    ENSURE(!condition || is_no_data || !json_get(body, "name"),
+           err_set(err, RC_INVALID, "/question: it is needed"));
+    return RC_OK;
+}
+
+static enum rc check_mail_report(yyjson_val *body, struct err *err)
+{
+    static const char *const spans[] = {"day", "week", "month", NULL};
+    yyjson_val *schedule = json_get(body, "schedule");
+    TRY(check_emails(json_get(body, "emails"), err));
+    if (!schedule)
+        return RC_OK;
+    ENSURE(is_word(json_get(schedule, "every"), spans),
+           err_set(err, RC_INVALID, "/schedule/every: day, week or month"));
+    yyjson_val *hour = json_get(schedule, "hour");
+    int64_t value;
+    ENSURE(!hour || (json_to_i64(hour, &value) && value >= 0 && value <= 23),
+           err_set(err, RC_INVALID, "/schedule/hour: 0 to 23"));
+    return RC_OK;
+}
+
+static enum rc show_log(struct ctx *ctx, struct definition_call *c)
+{
+    (void)ctx;
+    return watch_log(c->definition->state, c->where.project, &c->out, &c->err);
+}
+
+enum rc definition_alert_check(enum tenant_entity entity, yyjson_val *body, struct err *err)
+{
+    if (entity == TENANT_ALERT)
+        return check_alert(body, err);
+    return entity == TENANT_MAIL_REPORT ? check_mail_report(body, err) : RC_OK;
+}
+
+static const struct definition_kind alert = {TENANT_ALERT,
+                                             STORED_REPORT,
+                                             {"name", "condition", "emails"}},
+                                    mail_report = {TENANT_MAIL_REPORT,
+                                                   STORED_KINDS,
+                                                   {"name", "schedule", "emails"}};
+#define OPS(kind)                                                                              \
+    static const struct definition_op kind##_list = {&(kind), definition_list, 200, false},    \
+                                      kind##_create = {&(kind), definition_create, 201, true}, \
+                                      kind##_show = {&(kind), definition_show, 200, false},    \
+                                      kind##_update = {&(kind), definition_update, 200, true}, \
+                                      kind##_remove = {&(kind), definition_remove, 204, false}
+OPS(alert);
+OPS(mail_report);
+static const struct definition_op alert_log = {&alert, show_log, 200, false};
+
+/* ---- routes ---- */
+#define PARAMETER(name) \
+    "{\"name\":\"" name "\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}"
+#define HEAD(id, summary, more)                                                      \
+    "{\"operationId\":\"" id "\",\"summary\":\"" summary "\",\"tags\":[\"Alerts\"]," \
+    "\"parameters\":[" PARAMETER("projectId") more "],"
+#define BODY                                                                                      \
+    "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":" \
+    "\"object\"}}}},"
+#define RESPONSES                                                               \
+    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
+    "\"2XX\":{\"description\":\"Done (docs/alerts.md)\",\"content\":{\"application/json\":{}}}}}"
+#define ROUTE(method_, path, needs, op, bytes, text)                                        \
+    {                                                                                       \
+        .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,    \
+        .body_bytes_max = bytes, .handle = definition_handle, .arg = &(op), .openapi = text \
+    }
+#define ROUTES(kind, path, id, One, Many)                                                          \
+    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                                    \
+          HEAD("list" Many, "Those of the project", "") RESPONSES),                                \
+        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,         \
+              HEAD("create" One, "Make one", "") BODY RESPONSES),                                  \
+        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,                    \
+              HEAD("get" One, "One, and how it stands", "," PARAMETER(id)) RESPONSES),             \
+        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,            \
+              BODY_BYTES_MAX, HEAD("update" One, "Change one", "," PARAMETER(id)) BODY RESPONSES), \
+        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0,        \
+              HEAD("remove" One, "Remove one", "," PARAMETER(id)) RESPONSES)
+
+static const struct api_route routes[] = {
+    ROUTES(alert, "alerts", "alertId", "Alert", "Alerts"),
+    ROUTES(mail_report, "mail-reports", "mailReportId", "MailReport", "MailReports"),
+    ROUTE(NET_GET, "alert-log", API_NEEDS(STATS_READ), alert_log, 0,
+          HEAD("listAlertLog", "What fired and recovered, the newest first", "") RESPONSES),
+};
+
+struct api_service definition_alert_service(struct definition *d)
+{
+    return (struct api_service){
+        .name = "alert", .ctx = d, .routes = routes, .route_count = COUNT_OF(routes)};
+}
