@@ -163,6 +163,10 @@ test('reports: anonymous history is the same person\'s; traits and groups are di
   assert.deepEqual(await rows({ metrics: ['events'], dimensions: ['group:company', 'group_trait:company:name'] }), [['acme', 'Acme', 5], ['bobs', '', 2], ['', '', 1]]);
   assert.deepEqual(await rows({ metrics: ['pageviews', 'persons'], filters: [['greater', 'person:age', 30]] }), [[3, 1]]);
   assert.deepEqual(await rows({ metrics: ['events'], filters: [['is', 'group_trait:company:seats', ['5']], ['is_not', 'event', ['pageview']]] }), [[2]]);
+  const key = (await weir(['key', 'create', '--project', s.keys.project, '--kind', 'secret', '--scopes', 'definitions:write,stats:read', '--data', s.data, '--json'])).json.key;
+  const cohort = { name: 'pros', count_by: 'visitors', conditions: [{ did: { filters: [['is', 'person:plan', ['pro']], ['is', 'group_trait:company:name', ['Acme']]] } }] };
+  await until('the key to hold', async () => (await s.fetch(`${base}/cohorts`, { method: 'POST', headers: { 'x-api-key': key, 'content-type': 'application/json' }, body: JSON.stringify(cohort) })).status === 201);
+  await soon(() => rows({ metrics: ['visitors'], filters: [['cohort', 'pros']] }), [[2]]); // browser and phone
   const counts = async (count_by) => (await ask({ report: 'funnel', steps: [{ event: 'pageview' }, { event: 'signup' }, { event: 'buy' }], window: 2 * 86400, count_by }))[0].steps.map((x) => x.count);
   assert.deepEqual([await counts('visitors'), await counts('users'), await counts('persons')], [[2, 1, 0], [1, 0, 0], [3, 1, 1]]);
   const returned = async (count_by) => (await ask({ report: 'retention', unit: 'day', periods: 2, count_by })).map((x) => [x.size, x.returned]);
