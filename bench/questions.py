@@ -116,4 +116,9 @@ def questions(days):
                                f" x AS (SELECT DISTINCT e.session_id, f.week, date_trunc('week', e.created_at AT TIME ZONE '{ZONE}') - f.week AS later FROM website_event AS e JOIN f ON f.session_id = e.session_id WHERE {site})"
                                " SELECT week, later, count(*) FROM x GROUP BY 1, 2 ORDER BY 1, 2", 300),
         "retention, first time": q({**base, "report": "retention", "unit": "week", "type": "first_time"}, goal_ms=300),
+        "stickiness by day": q({**base, "report": "stickiness", "unit": "day"}),
+        "lifecycle by week": q({**base, "report": "lifecycle", "unit": "week"}),
+        "paths of visits": q({**base, "report": "paths", "steps": 5}),
+        "paths to a signup, grouped": q({**base, "report": "paths", "nodes": "both", "to": "signup", "within": "range", "window": 86400, "groups": ["/page/1*", "/page/**"]}),
+        "attribution, six models": q({**base, "report": "attribution", "goal": [["is", "event", ["purchase"]]], "dimensions": ["source"]}),
     }
