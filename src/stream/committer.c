@@ -50,7 +50,8 @@ void committer_wake(struct stream *s)
 static void committer_sleep(struct stream *s, int64_t ms)
 {
     atomic_exchange(&s->is_asleep, 1);
-    if (!atomic_load(&s->queue.head) && !atomic_load(&s->is_closing) && ms > 0) {
+    if (!atomic_load(&s->queue.head) && !atomic_load(&s->is_closing) && ms > 0 &&
+        atomic_load(&s->rolls_wanted) == s->rolls_done) {
         struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
         syscall(SYS_futex, &s->is_asleep, FUTEX_WAIT_PRIVATE, 1, &ts, NULL, 0);
     }
@@ -153,7 +154,7 @@ static void halt(struct stream *s, const struct err *why)
         s->halted(s->halted_ctx, why);
 }
 
-static enum rc halt_with(struct stream *s, struct err *err, enum rc rc)
+enum rc stream_halt(struct stream *s, struct err *err, enum rc rc)
 {
     if (err->rc == RC_OK)
         IGNORE(err_set(err, rc, "the stream could not be written"), "rc is returned below");
@@ -223,6 +224,7 @@ enum rc segment_start(struct stream *s, uint32_t partition, uint64_t base, uint6
             .bytes = SECTOR_BYTES,
             .last_time_ms = h.base_time_ms,
             .created_ms = h.created_unix_ms,
+            .header_crc = h.crc,
         };
         p->index.n = 0;
     }
@@ -289,55 +291,18 @@ static void put_mark(struct stream *s, struct partition *p)
     enum rc rc = write_at(a, m.sector, sizeof(m.sector), &err);
     if (is_full_disk(rc)) {
         if (cut_to(a, a->size, &err) != RC_OK)
-            IGNORE(halt_with(s, &err, RC_IO), "told by is_halted");
+            IGNORE(stream_halt(s, &err, RC_IO), "told by is_halted");
         a->claimed_to = a->data_end; /* not again before there is something new to claim */
         return;
     }
     if (rc != RC_OK) {
-        IGNORE(halt_with(s, &err, rc), "told by is_halted");
+        IGNORE(stream_halt(s, &err, rc), "told by is_halted");
         return;
     }
     a->prev_crc = m.h.crc;
     a->size += sizeof(m.sector);
     a->claimed_to = a->synced;
     a->is_dirty = true;
-}
-
-static enum rc seal_encode(const struct partition *p, struct buf *out, uint32_t *ret_crc)
-{
-    const struct active *a = &p->a;
-    size_t index_bytes = p->index.n * sizeof(struct disk_index_entry);
-    struct disk_seal seal = {
-        .next_offset = a->next,
-        .records = a->records,
-        .first_time_ms = a->first_time_ms,
-        .last_time_ms = a->last_time_ms,
-        .data_end = a->data_end,
-        .index_count = (uint32_t)p->index.n,
-    };
-    struct disk_batch_header h = {
-        .prev_crc = a->prev_crc,
-        .payload_bytes = (uint32_t)(sizeof(seal) + index_bytes),
-        .base_offset = a->next,
-        .time_ms = a->last_time_ms,
-        .synced_to = a->synced,
-        .kind = BATCH_SEAL,
-    };
-    uint64_t span = sector_up(sizeof(h) + h.payload_bytes + sizeof(struct disk_trailer));
-    char *to = buf_reserve(out, span);
-    ENSURE(to, RC_NOMEM);
-    memset(to, 0, span);
-    memcpy(to + sizeof(h), &seal, sizeof(seal));
-    if (index_bytes)
-        memcpy(to + sizeof(h) + sizeof(seal), p->index.entries, index_bytes);
-    batch_finish(&h, a->header.salt, to + sizeof(h));
-    memcpy(to, &h, sizeof(h));
-    struct disk_trailer t = {.seal_position = a->size};
-    trailer_finish(&t, a->header.salt);
-    memcpy(to + span - sizeof(t), &t, sizeof(t));
-    buf_commit(out, span);
-    *ret_crc = h.crc;
-    return RC_OK;
 }
 
 static void publish(struct stream *s, struct partition *p);
@@ -350,14 +315,14 @@ enum rc segment_seal(struct stream *s, struct partition *p, struct err *err)
     struct buf out;
     uint32_t crc = 0;
     buf_init(&out, (size_t)INDEX_ENTRIES_MAX * sizeof(struct disk_index_entry) + 4096);
-    enum rc rc = seal_encode(p, &out, &crc);
+    enum rc rc = segment_seal_encode(a, &p->index, &out, &crc);
     if (rc == RC_OK) {
         rc = write_at(a, out.data, out.len, err);
         if (is_full_disk(rc)) {
             if (cut_to(a, a->size, err) != RC_OK)
-                rc = halt_with(s, err, RC_IO);
+                rc = stream_halt(s, err, RC_IO);
         } else if (rc != RC_OK) {
-            rc = halt_with(s, err, rc);
+            rc = stream_halt(s, err, rc);
         } else {
             /* Setting the size gives back what was reserved behind it. The seal counts only at
              * the very end of the file, and a datasync need not make a shorter size durable. */
@@ -365,7 +330,7 @@ enum rc segment_seal(struct stream *s, struct partition *p, struct err *err)
             if (rc == RC_OK)
                 rc = os_fsync(a->fd, err);
             if (rc != RC_OK)
-                rc = halt_with(s, err, rc);
+                rc = stream_halt(s, err, rc);
         }
     }
     if (rc == RC_OK) {
@@ -391,7 +356,7 @@ static enum rc segment_roll(struct stream *s, uint32_t partition, struct err *er
     if (rc == RC_OK || is_full_disk(rc) || rc == RC_BUSY || rc == RC_NOMEM)
         return rc; /* no descriptor, no space: the sealed segment is whole, tried again by the next
                       group */
-    return halt_with(s, err, rc);
+    return stream_halt(s, err, rc);
 }
 
 /* ---- one group commit ---- */
@@ -568,7 +533,7 @@ static enum rc partition_write(struct stream *s, uint32_t partition, struct err 
     if (rc == RC_OK)
         rc = write_at(a, p->out.data, p->out.len, err);
     if (rc != RC_OK)
-        return is_full_disk(rc) ? rc : halt_with(s, err, rc);
+        return is_full_disk(rc) ? rc : stream_halt(s, err, rc);
     a->size += p->out.len;
     a->data_end = a->size;
     a->claimed_to = a->synced > p->undo.claimed_to ? a->synced : p->undo.claimed_to;
@@ -590,7 +555,7 @@ static enum rc group_undo(struct stream *s, enum rc rc, struct err *err)
             p->index.n = p->undo_index_n;
             pthread_mutex_unlock(&s->mutex);
             if (cut_to(&p->a, p->a.size, err) != RC_OK)
-                rc = halt_with(s, err, RC_IO);
+                rc = stream_halt(s, err, RC_IO);
             else
                 p->a.is_dirty = was_dirty;
         }
@@ -633,14 +598,14 @@ static enum rc sync_all(struct stream *s, struct err *err)
 {
     enum rc begin = sync_begin(s, err);
     if (begin != RC_OK)
-        return halt_with(s, err, begin);
+        return stream_halt(s, err, begin);
     for (uint32_t i = 0; i < s->cfg.partitions; i++) {
         struct active *a = &s->partitions[i].a;
         if (!a->is_dirty)
             continue;
         enum rc rc = os_fdatasync(a->fd, err);
         if (rc != RC_OK)
-            return halt_with(s, err, rc);
+            return stream_halt(s, err, rc);
         a->synced = a->size;
     }
     for (uint32_t i = 0; i < s->cfg.partitions; i++) {
@@ -778,11 +743,35 @@ static bool is_aged(const struct stream *s, const struct active *a)
            open_ms >= (int64_t)s->cfg.segment_age_ms_max;
 }
 
+/* Ends the segments that hold something, for whoever waits in stream_roll(). */
+static void roll_if_wanted(struct stream *s)
+{
+    struct err err = ERR_INIT;
+    uint64_t wanted = atomic_load(&s->rolls_wanted);
+    if (wanted == s->rolls_done)
+        return;
+    enum rc rc =
+        atomic_load(&s->is_halted) ? err_set(&err, RC_HALTED, "the stream is halted") : RC_OK;
+    for (uint32_t i = 0; i < s->cfg.partitions && rc == RC_OK; i++) {
+        const struct active *a = &s->partitions[i].a;
+        if (a->records || a->is_sealed)
+            rc = segment_roll(s, i, &err);
+    }
+    if (rc != RC_OK && err.rc == RC_OK)
+        IGNORE(err_set(&err, rc, "%s", rc_text(rc)), "kept for who waits");
+    pthread_mutex_lock(&s->mutex);
+    s->rolls_done = wanted;
+    s->roll_err = err;
+    pthread_cond_broadcast(&s->readable);
+    pthread_mutex_unlock(&s->mutex);
+}
+
 /* What is due without appends; returns how long the committer may sleep. */
 static int64_t housekeeping(struct stream *s)
 {
     struct err err = ERR_INIT;
     int64_t sleep = TICK_MS_MAX;
+    roll_if_wanted(s);
     if (atomic_load(&s->is_halted))
         return sleep;
     check_floor(s);

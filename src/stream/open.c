@@ -242,6 +242,7 @@ static struct segment *list_add(struct partition *p, const struct scan *sc, stru
         .first_time_ms = sc->first_time_ms,
         .last_time_ms = sc->last_time_ms,
         .created_ms = sc->header.created_unix_ms,
+        .header_crc = sc->header.crc,
         .is_sealed = sc->is_sealed,
     };
     return seg;
@@ -450,6 +451,7 @@ void stream_free(struct stream *s)
     }
     heap_free(s->partitions);
     os_close(s->lock_fd);
+    pthread_mutex_destroy(&s->files);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->readable);
     heap_free(s);
@@ -492,6 +494,7 @@ static struct stream *stream_alloc(const struct stream_cfg *cfg, const struct st
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->readable, &attr);
     pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&s->files, NULL);
     pthread_mutex_init(&s->mutex, NULL);
     return s;
 }

@@ -26,6 +26,7 @@ struct stream_reader {
     uint64_t sealed_next; /* what its seal says follows; 0: not known */
     bool has_chain;       /* prev_crc is known (not after a jump by index) */
     uint32_t prev_crc;
+    uint64_t rewrites; /* s->rewrites when the segment was entered */
     struct piece w;
     const char *at, *end;  /* the rest of the batch under way */
     uint64_t batch_offset; /* of the record at `at` */
@@ -192,12 +193,14 @@ static uint64_t sealed_position(struct stream_reader *r, const char *path)
     return position;
 }
 
+/* RC_AGAIN: `seg` told of a file that was sealed and replaced meanwhile. */
 static enum rc open_segment(struct stream_reader *r, const struct segment *seg, uint64_t position,
                             struct err *err)
 {
     char path[OS_PATH_MAX];
     size_t got;
     segment_path(path, r->s->dir, r->partition, seg->base);
+    r->rewrites = atomic_load(&r->s->rewrites);
     TRY(os_open(path, O_RDONLY, &r->fd, err));
     enum rc rc = os_pread(r->fd, &r->header, sizeof(r->header), 0, &got, err);
     if (rc == RC_OK) {
@@ -207,12 +210,17 @@ static enum rc open_segment(struct stream_reader *r, const struct segment *seg, 
             why = "its header belongs to another place";
         if (why)
             rc = corrupt_segment(err, path, 0, why);
+        else if (!seg->is_sealed && r->header.crc != seg->header_crc)
+            rc = err_set(err, RC_AGAIN, "%s was replaced", path);
     }
+    /* Of a sealed one the file itself tells: it may have been replaced since the list was asked. */
+    r->limit = seg->bytes;
+    if (rc == RC_OK && seg->is_sealed)
+        rc = os_size(r->fd, &r->limit, err);
     if (rc != RC_OK) {
         leave_segment(r);
         return rc;
     }
-    r->limit = seg->bytes;
     r->is_sealed = seg->is_sealed;
     r->sealed_next = seg->next;
     r->pos = seg->is_sealed ? sealed_position(r, path) : position;
@@ -250,9 +258,9 @@ static enum rc enter_segment(struct stream_reader *r, uint64_t *ret_oldest, stru
         if (r->offset < seg.base)
             r->offset = seg.base; /* a gap that truncate-tail left */
         enum rc rc = open_segment(r, &seg, position, err);
-        if (rc != RC_NOTFOUND)
+        if (rc != RC_NOTFOUND && (rc != RC_AGAIN || tries > 8))
             return rc;
-        if (s->cfg.read_only || tries > 8) {
+        if (rc == RC_NOTFOUND && (s->cfg.read_only || tries > 8)) {
             /* The writer beside us dropped it. */
             *ret_oldest = seg.next;
             return rc;
@@ -293,10 +301,11 @@ static enum rc more_in_segment(struct stream_reader *r, struct err *err)
     }
     pthread_mutex_unlock(&s->mutex);
     if (!is_held) { /* dropped since: so it was sealed, and is whole */
-        TRY(os_size(r->fd, &r->limit, err));
         r->is_sealed = true;
         r->sealed_next = 0;
     }
+    if (r->is_sealed) /* the list may tell of a file that has replaced this one */
+        TRY(os_size(r->fd, &r->limit, err));
     if (r->pos < r->limit)
         return RC_OK;
     return r->is_sealed ? end_of_sealed(r, err) : RC_END;
@@ -340,6 +349,8 @@ static enum rc next_batch(struct stream_reader *r, struct err *err)
 
 enum rc stream_reader_next(struct stream_reader *r, struct stream_record *ret, struct err *err)
 {
+    if (r->fd >= 0 && atomic_load(&r->s->rewrites) != r->rewrites)
+        leave_segment(r); /* what is in memory of it may have been erased */
     for (;;) {
         while (r->left) {
             if (!record_decode(&r->at, r->end, r->batch_time_ms, ret))
@@ -401,13 +412,18 @@ enum rc stream_offset_at(const struct stream *cs, uint32_t partition, unix_ms t,
     struct stream_reader *r = NULL;
     uint64_t position = SECTOR_BYTES, next;
     must(partition < s->cfg.partitions);
-    if (!find_by_time(s, partition, t.ms, &seg, &position, &next)) {
-        *ret_offset = next;
-        return RC_OK;
-    }
-    TRY(stream_reader_open(s, partition, seg.base, &r, err));
+    TRY(stream_reader_open(s, partition, 0, &r, err));
     must(r);
-    enum rc rc = open_segment(r, &seg, position, err);
+    enum rc rc = RC_AGAIN;
+    for (int tries = 0; rc == RC_AGAIN && tries < 8; tries++) {
+        if (!find_by_time(s, partition, t.ms, &seg, &position, &next)) {
+            stream_reader_close(r);
+            *ret_offset = next;
+            return RC_OK;
+        }
+        stream_reader_seek(r, seg.base);
+        rc = open_segment(r, &seg, position, err);
+    }
     if (rc == RC_OK && seg.is_sealed) {
         char path[OS_PATH_MAX];
         struct scan sc;

@@ -52,9 +52,8 @@ static int pick_locked(const struct stream *s, int64_t now_ms)
     return oldest;
 }
 
-enum rc stream_retain(struct stream *s, struct err *err)
+static enum rc retain_locked(struct stream *s, struct err *err)
 {
-    must(!s->cfg.read_only);
     int64_t now_ms = retention_now_ms(s);
     for (;;) {
         char path[OS_PATH_MAX];
@@ -74,16 +73,28 @@ enum rc stream_retain(struct stream *s, struct err *err)
     }
 }
 
+enum rc stream_retain(struct stream *s, struct err *err)
+{
+    must(!s->cfg.read_only);
+    pthread_mutex_lock(&s->files);
+    enum rc rc = retain_locked(s, err);
+    pthread_mutex_unlock(&s->files);
+    return rc;
+}
+
 void stream_retain_if_due(struct stream *s)
 {
     if (mono_is_before(mono_now(), mono_add_ms(s->retained, RETAIN_EVERY_MS)))
         return;
+    if (pthread_mutex_trylock(&s->files) != 0)
+        return; /* a backup or an erasure is at the files; soon enough */
     s->retained = mono_now();
-    IGNORE(stream_retain(s, NULL), "a file that could not go now goes at the next start");
+    IGNORE(retain_locked(s, NULL), "a file that could not go now goes at the next start");
+    pthread_mutex_unlock(&s->files);
 }
 
-static enum rc copy_segments(const struct stream *cs, uint32_t partition, struct segment **ret_list,
-                             size_t *ret_n, struct err *err)
+enum rc segments_copy(const struct stream *cs, uint32_t partition, struct segment **ret_list,
+                      size_t *ret_n, struct err *err)
 {
     struct stream *s = __extension__(struct stream *)(uintptr_t) cs;
     const struct partition *p = &s->partitions[partition];
@@ -107,7 +118,7 @@ enum rc stream_segments(const struct stream *s,
     for (uint32_t i = 0; i < s->cfg.partitions; i++) {
         struct segment *list = NULL;
         size_t n = 0;
-        TRY(copy_segments(s, i, &list, &n, err));
+        TRY(segments_copy(s, i, &list, &n, err));
         for (size_t k = 0; k < n; k++) {
             char path[OS_PATH_MAX];
             struct stream_segment_info info = {
@@ -157,19 +168,22 @@ static enum rc backup_list(const struct stream *s, uint32_t partition, const str
     return RC_OK;
 }
 
-static enum rc backup_partition(const struct stream *s, uint32_t partition, const char *to,
+static enum rc backup_partition(struct stream *s, uint32_t partition, const char *to,
                                 struct err *err)
 {
     char dir[OS_PATH_MAX];
     TRY(os_mkdirs(partition_path(dir, to, partition), err));
     enum rc rc = RC_NOTFOUND;
+    pthread_mutex_lock(&s->files); /* what the list says of a file stays true while it is copied */
     for (int tries = 0; rc == RC_NOTFOUND && tries < BACKUP_TRIES_MAX; tries++) {
         struct segment *list = NULL;
         size_t n = 0;
-        TRY(copy_segments(s, partition, &list, &n, err));
-        rc = backup_list(s, partition, list, n, to, err);
+        rc = segments_copy(s, partition, &list, &n, err);
+        if (rc == RC_OK)
+            rc = backup_list(s, partition, list, n, to, err);
         heap_free(list);
     }
+    pthread_mutex_unlock(&s->files);
     TRY(rc);
     return os_sync_dir(dir, err);
 }

@@ -386,3 +386,40 @@ enum rc segment_load_seal(int fd, const char *path, struct scan *ret_scan, struc
         scan_done(sc);
     return rc;
 }
+
+enum rc segment_seal_encode(const struct active *a, const struct index *index, struct buf *out,
+                            uint32_t *ret_crc)
+{
+    size_t index_bytes = index->n * sizeof(struct disk_index_entry);
+    struct disk_seal seal = {
+        .next_offset = a->next,
+        .records = a->records,
+        .first_time_ms = a->first_time_ms,
+        .last_time_ms = a->last_time_ms,
+        .data_end = a->data_end,
+        .index_count = (uint32_t)index->n,
+    };
+    struct disk_batch_header h = {
+        .prev_crc = a->prev_crc,
+        .payload_bytes = (uint32_t)(sizeof(seal) + index_bytes),
+        .base_offset = a->next,
+        .time_ms = a->last_time_ms,
+        .synced_to = a->synced,
+        .kind = BATCH_SEAL,
+    };
+    uint64_t span = sector_up(sizeof(h) + h.payload_bytes + sizeof(struct disk_trailer));
+    char *to = buf_reserve(out, span);
+    ENSURE(to, RC_NOMEM);
+    memset(to, 0, span);
+    memcpy(to + sizeof(h), &seal, sizeof(seal));
+    if (index_bytes)
+        memcpy(to + sizeof(h) + sizeof(seal), index->entries, index_bytes);
+    batch_finish(&h, a->header.salt, to + sizeof(h));
+    memcpy(to, &h, sizeof(h));
+    struct disk_trailer t = {.seal_position = a->size};
+    trailer_finish(&t, a->header.salt);
+    memcpy(to + span - sizeof(t), &t, sizeof(t));
+    buf_commit(out, span);
+    *ret_crc = h.crc;
+    return RC_OK;
+}

@@ -109,6 +109,42 @@ uint64_t stream_reader_offset(const struct stream_reader *r); /* of the next rec
 void stream_reader_seek(struct stream_reader *r, uint64_t offset);
 void stream_reader_close(struct stream_reader *r);
 
+/* ---- erasing ---- */
+/* What is left of a record that was erased: its offset and its append time. Readers and consumers
+ * are handed it like any other; it stands for nothing. */
+static inline bool stream_record_is_erased(const struct stream_record *r)
+{
+    return r->key.len == 0 && r->headers.len == 0 && r->value.len == 0;
+}
+/* All that is committed when this is called lies in sealed segments when it returns:
+ * ret_before[partition] = one past it. Waits for the committer. RC_NOSPACE, RC_HALTED. Not beside
+ * stream_close. */
+enum rc stream_roll(struct stream *s, uint64_t ret_before[STREAM_PARTITIONS_MAX],
+                    struct err *err) MUST_CHECK;
+struct stream_erase {
+    uint32_t partition;
+    uint64_t before; /* only offsets below it; of stream_roll, or an earlier one */
+    /* Asked more than once about a record, and has to say the same. */
+    bool (*is_wanted)(void *ctx, const struct stream_record *record);
+    bool (*gives_up)(
+        void *ctx); /* asked between batches: true ends it with RC_CLOSED; may be NULL */
+    void *ctx;
+    bool is_dry_run; /* count only */
+};
+struct stream_erased {
+    uint64_t records, segments; /* erased; files that held them */
+    uint64_t bytes_before, bytes_after;
+};
+/* Rewrites every sealed segment that holds a wanted record: beside it, compared with it record by
+ * record, then put in its place in one step. Offsets, times and everybody else's records stay. A
+ * crash leaves the old file or the new one, whole; called again, it does what is left. After RC_OK
+ * the bytes are out of the stream's files (not of backups that share them by hard links), and every
+ * reader goes on in the new files with its next record; what a reader was handed before is its
+ * caller's. Beside appends, readers, retention, backup; one call at a time. RC_AGAIN: records below
+ * `before` are not sealed (stream_roll). */
+enum rc stream_erase(struct stream *s, const struct stream_erase *what, struct stream_erased *ret,
+                     struct err *err) MUST_CHECK;
+
 /* ---- retention, inspection ---- */
 /* Drops sealed segments past retention; called by the committer by itself about every 10 s. A
  * segment is never held back for a slow consumer (retention is a promise of space), but what a

@@ -85,6 +85,7 @@ struct segment { /* as readers see it; under s->mutex */
     uint64_t next;  /* one past the last readable record */
     uint64_t bytes; /* readable bytes */
     int64_t first_time_ms, last_time_ms, created_ms;
+    uint32_t header_crc; /* tells a file from the one that replaced it */
     bool is_sealed;
 };
 
@@ -136,11 +137,18 @@ struct stream {
     struct stream_env env;
     int lock_fd;
 
+    /* Whose name is removed or given to another file. Taken before `mutex`; held over system calls,
+     * so the committer only tries. */
+    pthread_mutex_t files;
     pthread_mutex_t mutex;
     pthread_cond_t readable;
     bool is_interrupted;
     uint32_t waiters;
     struct partition *partitions;
+    _Atomic uint64_t rewrites;     /* segments replaced: readers look anew */
+    _Atomic uint64_t rolls_wanted; /* written under mutex, as the rest of it */
+    uint64_t rolls_done;
+    struct err roll_err; /* of the last one; its rc is RC_OK if it went well */
 
     /* producers → committer */
     struct mpsc queue;
@@ -169,6 +177,9 @@ struct stream {
     } m;
 };
 
+/* segment.c: the last batch of a segment and its trailer, as they follow a->size. */
+enum rc segment_seal_encode(const struct active *a, const struct index *index, struct buf *out,
+                            uint32_t *ret_crc) MUST_CHECK;
 /* committer.c */
 void *committer_run(void *stream);
 void committer_wake(struct stream *s);
@@ -176,9 +187,14 @@ void committer_wake(struct stream *s);
  * none). */
 enum rc segment_start(struct stream *s, uint32_t partition, uint64_t base, uint64_t prev_next,
                       struct err *err) MUST_CHECK;
+/* Stops all writing for good: durability is in doubt. Any thread. */
+enum rc stream_halt(struct stream *s, struct err *err, enum rc rc) MUST_CHECK;
 /* retain.c */
 void stream_retain_if_due(struct stream *s);
 unix_ms stream_env_now(const struct stream *s);
+/* The list as it is now, oldest first. Free with heap_free. */
+enum rc segments_copy(const struct stream *s, uint32_t partition, struct segment **ret_list,
+                      size_t *ret_n, struct err *err) MUST_CHECK;
 /* Segment that holds the offset, or the next one if it is in a gap; NULL past the end. Under mutex.
  */
 const struct segment *segment_find(const struct partition *p, uint64_t offset);

@@ -16,10 +16,12 @@ enum { LIVES = 4, RECORDS_MAX = 6000, WAVE_MAX = 12, PER_APPEND_MAX = 5, VALUE_M
 enum fate { UNKNOWN, ACKED, ABSENT };
 struct sent { /* one record, ever; its id is its index */
     uint32_t partition, append;
+    char key[8];
     uint64_t offset;
     uint32_t len;
     uint32_t fate;
-    uint32_t seen; /* in the pass under way */
+    uint32_t seen;                 /* in the pass under way */
+    bool may_be_erased, is_erased; /* an erasure was begun; was answered well */
 };
 
 static struct {
@@ -89,6 +91,7 @@ static void job_make(struct job *j, struct stream *s)
                                                .value = slice_of(j->values[i], len)};
         t.sent[j->ids[i]] = (struct sent){
             .append = append, .len = len, .partition = stream_partition_of(s, j->records[i].key)};
+        memcpy(t.sent[j->ids[i]].key, j->keys[i], sizeof(j->keys[i]));
     }
 }
 
@@ -143,6 +146,18 @@ static bool wave(struct stream *s)
                      #cond);                                                                 \
     } while (0)
 
+static void check_tombstone(const struct stream_record *r, uint32_t partition)
+{
+    uint32_t id = 0;
+    while (id < t.sent_n &&
+           !(t.sent[id].may_be_erased && !t.sent[id].seen && t.sent[id].fate != ABSENT &&
+             t.sent[id].partition == partition && t.sent[id].offset == r->offset))
+        id++;
+    HOLDS(id < t.sent_n); /* nobody's record is a tombstone who was not to be erased */
+    t.sent[id].seen = 1;
+    t.sent[id].fate = ACKED;
+}
+
 static void check_record(const struct stream_record *r, uint32_t partition)
 {
     char *wanted = malloc(VALUE_MAX + 4);
@@ -156,6 +171,7 @@ static void check_record(const struct stream_record *r, uint32_t partition)
     HOLDS(sent->partition == partition);
     HOLDS(sent->seen == 0);
     HOLDS(sent->fate != ABSENT);
+    HOLDS(!sent->is_erased); /* also after a power loss it does not come back */
     if (sent->fate == ACKED)
         HOLDS(sent->offset == r->offset);
     sent->seen = 1;
@@ -189,7 +205,10 @@ static uint32_t check_all(struct stream *s, bool has_retention)
         while ((rc = stream_reader_next(reader, &r, &err)) == RC_OK) {
             HOLDS(r.offset == at);
             at++;
-            check_record(&r, p);
+            if (stream_record_is_erased(&r))
+                check_tombstone(&r, p);
+            else
+                check_record(&r, p);
             sum = crc32c(sum, r.value.data, r.value.len);
         }
         assert_rc(rc, RC_END);
@@ -208,6 +227,44 @@ static uint32_t check_all(struct stream *s, bool has_retention)
             sent->fate = sent->fate == ACKED ? (uint32_t)ACKED : (uint32_t)ABSENT;
     }
     return sum;
+}
+
+/* Those of one key; `*ctx` is the key's text. */
+static bool is_wanted(void *ctx, const struct stream_record *r)
+{
+    return slice_eq_str(r->key, ctx);
+}
+
+/* The records that readers have been shown, of one of the keys. */
+static void mark(const char *key, const uint64_t *before, bool is_done)
+{
+    for (uint32_t i = 0; i < t.sent_n; i++) {
+        struct sent *sent = &t.sent[i];
+        if (sent->fate != ABSENT && sent->offset < before[sent->partition] &&
+            strcmp(sent->key, key) == 0) {
+            sent->may_be_erased = true;
+            sent->is_erased |= is_done && sent->fate == ACKED;
+        }
+    }
+}
+
+static void erase_one_key(struct stream *s)
+{
+    struct err err = ERR_INIT;
+    char key[8];
+    uint64_t before[STREAM_PARTITIONS_MAX];
+    snprintf(key, sizeof(key), "k%u", (unsigned)prng_below(&t.prng, 50));
+    if (stream_roll(s, before, &err) != RC_OK)
+        return;
+    mark(key, before, false);
+    for (uint32_t p = 0; p < stream_partitions(s); p++) {
+        struct stream_erased erased;
+        const struct stream_erase what = {
+            .partition = p, .before = before[p], .is_wanted = is_wanted, .ctx = key};
+        if (stream_erase(s, &what, &erased, &err) != RC_OK)
+            return;
+    }
+    mark(key, before, true);
 }
 
 static struct stream_cfg random_cfg(const char *dir)
@@ -267,6 +324,8 @@ static void live(const struct stream_cfg *cfg, bool is_first)
         is_alive = wave(s);
         if (is_alive && cfg->retention_bytes && prng_below(&t.prng, 3) == 0)
             IGNORE(stream_retain(s, &err), "may fail at the crash");
+        if (is_alive && prng_below(&t.prng, 2) == 0)
+            erase_one_key(s);
     }
     show_bounds(s);
     if (prng_below(&t.prng, 3))

@@ -120,6 +120,7 @@ struct outcome {
     uint64_t offset[RECORDS];
     uint32_t partition[RECORDS];
     uint32_t n;
+    uint32_t may_be_erased, is_erased; /* of those below it every fourth one */
 };
 
 static void value_of(uint32_t i, char value[1600])
@@ -141,7 +142,34 @@ static void append_some(struct stream *s, struct outcome *out, uint32_t n)
     }
 }
 
-/* Open, append over several segments, retain nothing, read, close, open again, append, close. */
+/* Every fourth record is somebody's who is erased. */
+static bool is_wanted(void *ctx, const struct stream_record *r)
+{
+    uint32_t i;
+    (void)ctx;
+    memcpy(&i, r->value.data, sizeof(i));
+    return i % 4 == 3;
+}
+
+/* How many of the first ones an erasure covered that was answered well. */
+static void erase_some(struct stream *s, struct outcome *out)
+{
+    struct err err = ERR_INIT;
+    uint64_t before[STREAM_PARTITIONS_MAX];
+    bool is_whole = stream_roll(s, before, &err) == RC_OK;
+    for (uint32_t p = 0; p < PARTITIONS && is_whole; p++) {
+        struct stream_erased erased;
+        const struct stream_erase what = {
+            .partition = p, .before = before[p], .is_wanted = is_wanted};
+        is_whole = stream_erase(s, &what, &erased, &err) == RC_OK;
+    }
+    out->may_be_erased = out->n;
+    if (is_whole)
+        out->is_erased = out->n;
+}
+
+/* Open, append over several segments, retain nothing, read, erase, close, open again, append,
+ * erase, close. */
 static void scenario(const struct stream_cfg *cfg, struct outcome *out)
 {
     struct err err = ERR_INIT;
@@ -158,8 +186,16 @@ static void scenario(const struct stream_cfg *cfg, struct outcome *out)
             stream_reader_close(reader);
         }
         IGNORE(stream_retain(s, &err), "nothing is old");
+        erase_some(s, out);
         stream_close(s);
     }
+}
+
+static void mark_erased(const struct outcome *out, uint32_t partition, uint64_t offset, bool *seen)
+{
+    for (uint32_t i = 3; i < out->may_be_erased; i += 4)
+        if (out->rc[i] == RC_OK && out->partition[i] == partition && out->offset[i] == offset)
+            seen[i] = true;
 }
 
 static void check(const struct stream_cfg *cfg, const struct outcome *out, uint64_t k)
@@ -177,9 +213,15 @@ static void check(const struct stream_cfg *cfg, const struct outcome *out, uint6
             uint32_t i;
             char value[1600];
             assert_int_equal(r.offset, at++);
+            if (stream_record_is_erased(&r)) {
+                mark_erased(out, p, r.offset, seen);
+                continue;
+            }
             assert_int_equal(r.value.len, sizeof(value));
             memcpy(&i, r.value.data, sizeof(i));
             assert_true(i < out->n && !seen[i]);
+            if (i % 4 == 3 && i < out->is_erased)
+                fail_msg("k = %llu: record %u was erased and is back", (unsigned long long)k, i);
             value_of(i, value);
             assert_memory_equal(value, r.value.data, sizeof(value));
             seen[i] = true;
