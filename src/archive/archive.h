@@ -54,6 +54,26 @@ enum rc archive_flush(struct archive *a, uint64_t *ret_pending, struct err *err)
  * bytes were not as before (0 unless zstd itself changed). */
 enum rc archive_rerun_hour(struct archive *a, unix_ms hour, uint64_t *ret_objects,
                            uint64_t *ret_changed, struct err *err) MUST_CHECK;
+/* Records out of the archive: objects that hold a wanted one are written anew under another edition
+ * (tombstones in the place of those that go), read back and compared; then the manifest names the
+ * new ones, then the old ones go. What is not archived yet is read from the stream again: erase
+ * there first, and see that no consumer has a batch of before in hand. A crash anywhere leaves an
+ * archive that verifies; called again, it does what is left. Parquet of what was rewritten is made
+ * when the store allows. One call at a time; takes the lock run by run. */
+struct archive_erase {
+    const uint64_t *before; /* by partition: only offsets below it */
+    bool (*is_wanted)(void *ctx, const struct stream_record *record);
+    bool (*gives_up)(void *ctx); /* asked between runs: true ends it with RC_CLOSED; may be NULL */
+    void *ctx;
+    bool is_dry_run;
+};
+struct archive_erased {
+    uint64_t records, objects;          /* erased; NDJSON objects that held them */
+    uint64_t removed;                   /* objects that went, Parquet and left-overs included */
+    uint64_t bytes_before, bytes_after; /* of the NDJSON objects */
+};
+enum rc archive_erase(struct archive *a, const struct archive_erase *what,
+                      struct archive_erased *ret, struct err *err) MUST_CHECK;
 struct archive_status {
     uint64_t records, objects, bytes, failures; /* since start */
     uint64_t lost;                              /* records that fell out of retention unarchived */

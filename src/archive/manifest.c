@@ -36,8 +36,13 @@ void archive_manifest_key(char ret_key[OBJECT_KEY_MAX + 1], const struct archive
 void archive_object_key(char ret_key[OBJECT_KEY_MAX + 1], const struct archive_manifest *m,
                         const struct archive_part *part, enum archive_format format)
 {
-    archive_key(ret_key, m->stream, m->hour, m->partition, part->first,
-                archive_format_suffix[format]);
+    char suffix[32];
+    if (part->edition)
+        snprintf(suffix, sizeof(suffix), "e%u.%s", (unsigned)part->edition,
+                 archive_format_suffix[format]);
+    else
+        snprintf(suffix, sizeof(suffix), "%s", archive_format_suffix[format]);
+    archive_key(ret_key, m->stream, m->hour, m->partition, part->first, suffix);
 }
 
 static bool is_stream_name(struct slice name)
@@ -52,18 +57,19 @@ static bool is_stream_name(struct slice name)
     return name.len > 0 && name.len <= STREAM_NAME_MAX;
 }
 
-/* Fixed columns: "dt=YYYY-MM-DD/hour=HH/pNNNN-<20 digits>.manifest.json" */
-bool archive_manifest_key_parse(struct slice key, const char *stream, uint32_t *ret_partition,
-                                unix_ms *ret_hour, uint64_t *ret_first)
+/* Fixed columns: "dt=YYYY-MM-DD/hour=HH/pNNNN-<20 digits>.<suffix>". What is right only by
+ * chance does not survive its being written again. */
+static bool place_parse(struct slice key, const char *stream, uint32_t *ret_partition,
+                        unix_ms *ret_hour, uint64_t *ret_first, struct slice *ret_suffix)
 {
     enum { DT = 3, HOUR = 19, PARTITION = 23, FIRST = 28, END = 48 };
-    char again[OBJECT_KEY_MAX + 1], time[TIME_TEXT_BYTES];
+    char time[TIME_TEXT_BYTES];
     size_t name_len = strlen(stream);
     uint64_t partition = 0;
     if (key.len <= name_len + 1 || !slice_has_prefix(key, slice_str(stream)))
         return false;
     struct slice rest = slice_sub(key, name_len + 1);
-    if (rest.len < END)
+    if (rest.len < END + 1)
         return false;
     snprintf(time, sizeof(time), "%.10sT%.2s:00:00Z", rest.data + DT, rest.data + HOUR);
     if (!time_parse(slice_str(time), ret_hour) ||
@@ -72,8 +78,46 @@ bool archive_manifest_key_parse(struct slice key, const char *stream, uint32_t *
         !slice_to_u64(slice_of(rest.data + FIRST, 20), ret_first))
         return false;
     *ret_partition = (uint32_t)partition;
+    *ret_suffix = slice_sub(rest, END + 1);
+    return true;
+}
+
+bool archive_manifest_key_parse(struct slice key, const char *stream, uint32_t *ret_partition,
+                                unix_ms *ret_hour, uint64_t *ret_first)
+{
+    char again[OBJECT_KEY_MAX + 1];
+    struct slice suffix;
+    if (!place_parse(key, stream, ret_partition, ret_hour, ret_first, &suffix))
+        return false;
     archive_key(again, stream, *ret_hour, *ret_partition, *ret_first, "manifest.json");
     return slice_eq_str(key, again);
+}
+
+bool archive_object_key_parse(struct slice key, const char *stream, uint32_t *ret_partition,
+                              unix_ms *ret_hour, struct archive_part *ret_part,
+                              enum archive_format *ret_format)
+{
+    char again[OBJECT_KEY_MAX + 1];
+    struct slice suffix;
+    uint64_t edition = 0;
+    *ret_part = (struct archive_part){0};
+    if (!place_parse(key, stream, ret_partition, ret_hour, &ret_part->first, &suffix))
+        return false;
+    if (suffix.len && suffix.data[0] == 'e') {
+        struct slice digits = slice_cut(&suffix, '.');
+        if (!slice_to_u64(slice_sub(digits, 1), &edition) || edition > UINT32_MAX)
+            return false;
+    }
+    ret_part->edition = (uint32_t)edition;
+    for (int i = 0; i < ARCHIVE_FORMATS; i++) {
+        struct archive_manifest m = {.partition = *ret_partition, .hour = *ret_hour};
+        *ret_format = (enum archive_format)i;
+        snprintf(m.stream, sizeof(m.stream), "%s", stream);
+        archive_object_key(again, &m, ret_part, *ret_format);
+        if (slice_eq_str(key, again))
+            return true;
+    }
+    return false;
 }
 
 /* ---- writing ---- */
@@ -97,9 +141,12 @@ static void add_part(struct buf *out, const struct archive_manifest *m,
                      const struct archive_part *part)
 {
     bool is_first = true;
-    buf_addf(out, "\n{\"first\":%llu,\"last\":%llu,\"records\":%llu,\"objects\":[",
+    buf_addf(out, "\n{\"first\":%llu,\"last\":%llu,\"records\":%llu,",
              (unsigned long long)part->first, (unsigned long long)part->last,
              (unsigned long long)(part->last - part->first + 1));
+    if (part->edition)
+        buf_addf(out, "\"edition\":%u,", (unsigned)part->edition);
+    buf_add_str(out, "\"objects\":[");
     for (int format = 0; format < ARCHIVE_FORMATS; format++) {
         if (!part->objects[format].is_there)
             continue;
@@ -176,8 +223,13 @@ static bool decode_part(yyjson_val *from, struct archive_part *part)
 {
     size_t i, n;
     yyjson_val *object;
+    uint64_t edition = 0;
     if (!get_u64(from, "first", &part->first) || !get_u64(from, "last", &part->last))
         return false;
+    if (yyjson_obj_get(from, "edition") &&
+        (!get_u64(from, "edition", &edition) || edition > UINT32_MAX))
+        return false;
+    part->edition = (uint32_t)edition;
     yyjson_arr_foreach(yyjson_obj_get(from, "objects"), i, n, object)
     {
         if (!decode_object(object, part))

@@ -27,6 +27,7 @@ struct archive_object { /* key = archive_key() of its part */
 };
 struct archive_part { /* consecutive; records = last - first + 1 */
     uint64_t first, last;
+    uint32_t edition; /* how often records were erased from it; part of its objects' names */
     struct archive_object objects[ARCHIVE_FORMATS];
 };
 struct archive_manifest {
@@ -50,6 +51,10 @@ void archive_key(char ret_key[OBJECT_KEY_MAX + 1], const char *stream, unix_ms h
 void archive_manifest_key(char ret_key[OBJECT_KEY_MAX + 1], const struct archive_manifest *m);
 void archive_object_key(char ret_key[OBJECT_KEY_MAX + 1], const struct archive_manifest *m,
                         const struct archive_part *part, enum archive_format format);
+/* The part in a data object's key: first and edition; false for any other key. */
+bool archive_object_key_parse(struct slice key, const char *stream, uint32_t *ret_partition,
+                              unix_ms *ret_hour, struct archive_part *ret_part,
+                              enum archive_format *ret_format);
 /* The position in a manifest's key; false for any other key. */
 bool archive_manifest_key_parse(struct slice key, const char *stream, uint32_t *ret_partition,
                                 unix_ms *ret_hour, uint64_t *ret_first);

@@ -183,6 +183,7 @@ struct archive_reader {
     uint32_t run, run_end; /* the next manifest; where the partition's end */
     uint64_t offset;       /* of the next record wanted */
     bool is_run_open;
+    bool was_missing; /* an object of the run was gone, and its manifest is read once more */
     struct archive_manifest manifest;
     uint32_t part; /* the next part */
     uint64_t line_offset;
@@ -222,6 +223,14 @@ void archive_reader_close(struct archive_reader *r)
     leave_run(r);
     buf_done(&r->scratch);
     heap_free(r);
+}
+
+/* Its records may have been written to other objects since the manifest was read (an erasure). */
+static void look_again(struct archive_reader *r)
+{
+    leave_run(r);
+    r->run--;
+    r->was_missing = true;
 }
 
 /* Opens the next part that holds r->offset or more. RC_END. */
@@ -273,10 +282,15 @@ enum rc archive_reader_next(struct archive_reader *r, struct stream_record *ret,
             r->lines = NULL;
             continue;
         }
+        if (rc == RC_NOTFOUND && !r->was_missing) {
+            look_again(r);
+            continue;
+        }
         TRY(rc);
         TRY(line_decode(line, &r->scratch, &record, err));
         TRY(check_place(r, &record, err));
         r->line_offset++;
+        r->was_missing = false;
         if (record.offset < r->offset)
             continue;
         r->offset = record.offset + 1;

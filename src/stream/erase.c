@@ -190,13 +190,13 @@ static enum rc give_up_if_asked(const struct eraser *e, struct err *err)
 
 static enum rc count_wanted(struct eraser *e, struct err *err)
 {
-    struct disk_batch_header h;
+    struct disk_batch_header h = {0};
     const char *payload = NULL;
     enum rc rc;
     while ((rc = walk_next(&e->old, &h, &payload, err)) == RC_OK) {
         struct records rs = records_of(e, &h, payload);
-        struct stream_record r;
-        struct slice raw;
+        struct stream_record r = {0};
+        struct slice raw = SLICE_EMPTY;
         TRY(give_up_if_asked(e, err));
         while ((rc = records_next(&rs, &e->old, &r, &raw, err)) == RC_OK)
             e->records += is_going(e, &r);
@@ -235,8 +235,8 @@ static enum rc copy_records(struct eraser *e, const struct disk_batch_header *h,
                             const char *payload, struct err *err)
 {
     struct records rs = records_of(e, h, payload);
-    struct stream_record r;
-    struct slice raw;
+    struct stream_record r = {0};
+    struct slice raw = SLICE_EMPTY;
     enum rc rc;
     while ((rc = records_next(&rs, &e->old, &r, &raw, err)) == RC_OK) {
         char tombstone[RECORD_HEAD_MAX];
@@ -290,7 +290,7 @@ static enum rc end_copy(struct eraser *e, struct err *err)
 
 static enum rc write_copy(struct eraser *e, struct err *err)
 {
-    struct disk_batch_header h;
+    struct disk_batch_header h = {0};
     const char *payload = NULL;
     enum rc rc;
     walk_rewind(&e->old);
@@ -316,8 +316,8 @@ static enum rc differs(const struct eraser *e, struct err *err)
 static enum rc compare_batches(const struct eraser *e, struct records *was, struct records *is,
                                uint64_t *gone, struct err *err)
 {
-    struct stream_record a, b;
-    struct slice raw_a, raw_b;
+    struct stream_record a = {0}, b = {0};
+    struct slice raw_a = SLICE_EMPTY, raw_b = SLICE_EMPTY;
     enum rc rc;
     while ((rc = records_next(was, &e->old, &a, &raw_a, err)) == RC_OK) {
         TRY(records_next(is, &e->copy, &b, &raw_b, err));
@@ -332,7 +332,7 @@ static enum rc compare_batches(const struct eraser *e, struct records *was, stru
 
 static enum rc compare(struct eraser *e, struct err *err)
 {
-    struct disk_batch_header was, is;
+    struct disk_batch_header was = {0}, is = {0};
     const char *payload_was = NULL, *payload_is = NULL;
     uint64_t gone = 0;
     enum rc rc;
