@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analytics/erase/erase.h"
 #include "app/cli.h"
 #include "app/control_client.h"
 #include "app/version.h"
@@ -151,7 +152,10 @@ static enum rc copy_all(struct node *n, const char *to, struct job *job, struct 
     char path[OS_PATH_MAX], when[TIME_TEXT_BYTES], text[MANIFEST_BYTES_MAX];
     tell(job, "store");
     TRY(wait_for_store(n, err));
-    TRY(copy_at_rest(n, to, err));
+    pthread_mutex_lock(&n->rest);
+    enum rc rc = copy_at_rest(n, to, err);
+    pthread_mutex_unlock(&n->rest);
+    TRY(rc);
     TRY(copy_parts(n, to, err));
     tell(job, "stream");
     TRY(stream_backup(n->events, os_path(path, "%s/stream/events", to), err));
@@ -276,20 +280,57 @@ static enum rc restore(const struct config *cfg, const char *from, struct err *e
     return os_unlink_durable(os_path(path, "%s/backup.json", cfg->data), err);
 }
 
+/* Users whose data was erased since the backup must not come back with it. */
+static enum rc plan_erasures(const struct config *cfg, const char *newer, uint64_t *ret_count,
+                             struct err *err)
+{
+    char path[OS_PATH_MAX];
+    struct state *state = NULL, *other = NULL;
+    TRY(state_open(os_path(path, "%s/state.db", cfg->data), &state, err));
+    enum rc rc = RC_OK;
+    if (newer)
+        rc = state_open(os_path(path, "%s/state.db", newer), &other, err);
+    if (rc == RC_OK)
+        rc = erase_again(state, other, ret_count, err);
+    state_close(other);
+    state_close(state);
+    return rc;
+}
+
+static enum rc check_newer(const char *newer, struct err *err)
+{
+    char path[OS_PATH_MAX];
+    if (newer &&
+        (strlen(newer) > CONFIG_TEXT_BYTES_MAX || !os_exists(os_path(path, "%s/state.db", newer))))
+        return err_set(err, RC_INVALID, "--erasures: %s is no data folder and no backup", newer);
+    return RC_OK;
+}
+
 int verb_restore(int argc, char **argv)
 {
     struct cli cli;
     struct err err = ERR_INIT;
-    const char *from = NULL;
-    const struct cli_option options[] = {{"from", NULL, &from}};
-    int code =
-        cli_parse(&cli, argc, argv, options, COUNT_OF(options), 0,
-                  "usage: weir restore --from FOLDER [--data DIR]\n\n"
-                  "Puts a backup in place as data folder DIR, which must be empty or missing.\n");
+    const char *from = NULL, *newer = NULL;
+    uint64_t erasures = 0;
+    const struct cli_option options[] = {{"from", NULL, &from}, {"erasures", NULL, &newer}};
+    int code = cli_parse(
+        &cli, argc, argv, options, COUNT_OF(options), 0,
+        "usage: weir restore --from FOLDER [--erasures FOLDER] [--data DIR]\n\n"
+        "Puts a backup in place as data folder DIR, which must be empty or missing.\n"
+        "--erasures: the data folder of before, or a newer backup. Users whom it knows to "
+        "be\n"
+        "erased are erased here as well, at the next start.\n");
     if (code != 0)
         return code;
     enum rc rc =
-        from ? restore(&cli.cfg, from, &err) : err_set(&err, RC_INVALID, "--from FOLDER is needed");
+        from ? check_newer(newer, &err) : err_set(&err, RC_INVALID, "--from FOLDER is needed");
+    if (rc == RC_OK && from)
+        rc = restore(&cli.cfg, from, &err);
+    if (rc == RC_OK)
+        rc = plan_erasures(&cli.cfg, newer, &erasures, &err);
+    if (rc == RC_OK && erasures)
+        printf("%llu erasures are carried out again at the next start\n",
+               (unsigned long long)erasures);
     if (rc == RC_OK)
         printf("restored into %s; start it with: weir serve --data %s\n", cli.cfg.data,
                cli.cfg.data);

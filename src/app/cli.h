@@ -43,6 +43,7 @@ int verb_issuer(int argc, char **argv);
 int verb_definition(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_export(int argc, char **argv);
+int verb_erase(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_rejected(int argc, char **argv);
 int verb_stream(int argc, char **argv);

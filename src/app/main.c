@@ -23,6 +23,7 @@ static const struct {
     {"definition", verb_definition, "goals, segments, cohorts, annotations, reports of a project"},
     {"import", verb_import, "bring in what others exported, and access logs"},
     {"export", verb_export, "write a project's raw events as NDJSON, CSV or Parquet"},
+    {"erase", verb_erase, "erase everything about one user, with a report"},
     {"replay", verb_replay, "build the tables anew from the stream or the archive"},
     {"rejected", verb_rejected, "what was not taken: release it under today's rules"},
     {"stream", verb_stream, "look into the stream: ls, cat, verify, truncate-tail"},

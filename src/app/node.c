@@ -1,5 +1,6 @@
 /* Opening and closing what stands on a data folder, bottom-up and top-down. */
 #include "app/node.h"
+#include "app/erase.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -386,7 +387,7 @@ static enum rc start_consumers(struct node *n, struct err *err)
     if (pthread_create(&n->bring_up, NULL, bring_up, n) != 0)
         return err_set(err, RC_NOMEM, "cannot start a thread");
     n->has_bring_up = true;
-    return RC_OK;
+    return node_erase_start(n, err);
 }
 
 /* The child and the verbs use it as an absolute path, below a folder that may be deep itself. */
@@ -424,7 +425,7 @@ static enum rc open_parts(struct node *n, unsigned parts, struct err *err)
 
 enum rc node_open(struct node *n, const struct config *cfg, unsigned parts, struct err *err)
 {
-    *n = (struct node){.cfg = cfg, .lock_fd = -1};
+    *n = (struct node){.cfg = cfg, .lock_fd = -1, .rest = PTHREAD_MUTEX_INITIALIZER};
     enum rc rc = open_parts(n, parts, err);
     if (rc != RC_OK)
         node_close(n);
@@ -434,6 +435,7 @@ enum rc node_open(struct node *n, const struct config *cfg, unsigned parts, stru
 void node_stop_consumers(struct node *n, int64_t deadline_ms)
 {
     atomic_store(&n->is_closing, true);
+    erase_worker_stop(take_ptr(&n->eraser)); /* it asks all below */
     if (n->has_bring_up)
         pthread_join(n->bring_up, NULL);
     n->has_bring_up = false;

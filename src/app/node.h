@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "analytics/erase/erase.h"
 #include "analytics/projector/project.h"
 #include "analytics/person/persons.h"
 #include "analytics/rejected/rejected.h"
@@ -55,6 +56,8 @@ struct node {
     struct project_left_out *left_out;
     _Atomic(struct consumer *) rejecter; /* NULL until the store is ready */
     struct chores *chores;
+    struct erase_worker *eraser;
+    pthread_mutex_t rest; /* whoever has consumers or sessions at rest: backup, replay, erasure */
     struct visitor_salts *salts;
     struct geo *geo;
     struct store_supervisor *supervisor; /* NULL with a server of the user's own */

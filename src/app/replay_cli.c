@@ -121,9 +121,12 @@ static uint64_t live_checkpoint(void *ctx, uint32_t partition)
 static enum rc live_pause(void *ctx, struct err *err)
 {
     struct node *n = ctx;
+    pthread_mutex_lock(&n->rest); /* until live_resume() */
     enum rc rc = consumer_pause(atomic_load(&n->project), PAUSE_MS);
-    return rc == RC_OK ? rc
-                       : err_set(err, rc, "the projector did not come to rest: %s", rc_text(rc));
+    if (rc == RC_OK)
+        return RC_OK;
+    pthread_mutex_unlock(&n->rest);
+    return err_set(err, rc, "the projector did not come to rest: %s", rc_text(rc));
 }
 
 static void live_resume(void *ctx, bool is_swapped)
@@ -132,6 +135,7 @@ static void live_resume(void *ctx, bool is_swapped)
     if (is_swapped)
         project_writer_forget(n->writer);
     consumer_resume(atomic_load(&n->project));
+    pthread_mutex_unlock(&n->rest);
     struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
     if (is_swapped && sessionize)
         sessionize_worker_poke(sessionize);

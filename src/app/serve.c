@@ -49,6 +49,7 @@ struct server {
     struct import_service *import;
     struct access *access;
     struct web *web;
+    struct erase_service *erase;
     struct jwks_cache *jwks;
     struct forwarded_cfg proxies;
     struct api_service services[SERVICES_MAX]; /* the last only on the control socket */
@@ -239,6 +240,8 @@ static enum rc start_services(struct server *s, struct err *err)
     add_service(s, import_service(s->import));
     s->releaser = (struct ingest_releaser){.ingest = s->ingest, .store = s->node.pool};
     add_service(s, ingest_release_service(&s->releaser));
+    TRY(erase_service_new(s->node.tenant, &s->erase, err));
+    add_service(s, erase_api_service(s->erase));
     add_service(s, control_service(&s->control));
     TRY(new_api(s, s->service_count - 1, false, &s->public_api, err));
     TRY(new_api(s, s->service_count, true, &s->control_api, err));
@@ -280,6 +283,7 @@ static void stop(struct server *s)
     access_free(s->access);
     web_free(s->web);
     import_service_free(s->import);
+    erase_service_free(s->erase);
     query_free(s->query);
     definition_free(s->definition);
     bi_free(s->bi);

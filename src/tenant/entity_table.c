@@ -245,4 +245,13 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                        TEXT("colour", check_colour), MADE}},
     [TENANT_REPORT] = {DEFINITION("report", "saved_reports"),
                        .columns = {TEXT("name", check_definition_name), JSON("question"), MADE}},
+    [TENANT_ERASURE] = {"erasure", "erasures", "id", "project_id",
+                        .columns = {SEEN("status", COLUMN_TEXT), SEEN("reason", COLUMN_TEXT),
+                                    SEEN_AS("dry_run", COLUMN_FLAG, "is_dry_run"),
+                                    SEEN_AS("include_linked", COLUMN_FLAG, "has_linked"),
+                                    SEEN_AS("ids", COLUMN_INT, "id_count"),
+                                    SEEN("requested_at", COLUMN_TIME),
+                                    SEEN("started_at", COLUMN_TIME),
+                                    SEEN("finished_at", COLUMN_TIME), SEEN("attempts", COLUMN_INT),
+                                    SEEN("error", COLUMN_TEXT), SEEN("report", COLUMN_JSON)}},
 };

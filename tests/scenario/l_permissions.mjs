@@ -126,6 +126,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/cohorts\/\{cohortId\}\/(members|count|snapshot)$/, 'stats:read', 'definitions:write'],
     [/^\/clickhouse\/ping$/, 'public'],
     [/^(\/v1\/projects\/\{projectId\})?\/clickhouse(\/(ping)?)?$/, 'stats:read', 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(erasures(\/.*)?|privacy\/export)$/, 'privacy:erase', 'privacy:erase'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],
     [/\/members(\/.*)?$/, 'org:read', 'members:write'],
     [/\{orgId\}\/invitations(\/.*)?$/, 'members:write'],

@@ -288,6 +288,10 @@ static enum rc decode_one(struct write *x, uint32_t i, project_reject_fn *reject
     const char *reason;
     struct row *row = &x->rows[i];
     *row = (struct row){.offset = record->offset};
+    if (stream_record_is_erased(record)) {
+        row->state = ROW_REJECTED; /* no row, and nothing to tell anybody */
+        return RC_OK;
+    }
     arena_reset(&w->arena);
     enum rc rc = project_row_decode(record->value, &w->arena, &decoded, &reason);
     if (rc == RC_INVALID) {

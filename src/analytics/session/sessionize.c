@@ -460,6 +460,13 @@ static enum rc step(struct sessionizer *s, struct err *err)
     return s->state.is_sweeping ? step_sweep(s, err) : step_new(s, err);
 }
 
+enum rc sessionizer_forget(struct sessionizer *s, struct err *err)
+{
+    TRY(sessionize_state_remove(s->dir, err));
+    s->is_loaded = false;
+    return RC_OK;
+}
+
 enum rc sessionizer_step(struct sessionizer *s, struct err *err)
 {
     enum rc rc = step(s, err);

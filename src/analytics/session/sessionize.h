@@ -45,6 +45,8 @@ enum rc sessionizer_step(struct sessionizer *s, struct err *err) MUST_CHECK;
 /* Looks at which table `events` is before the next step that has nothing else to do, too. */
 void sessionizer_look(struct sessionizer *s);
 void sessionizer_counts(const struct sessionizer *s, struct sessionize_counts *ret);
+/* Rows of events were deleted: forgets its state, durably, so that the next step begins a sweep. */
+enum rc sessionizer_forget(struct sessionizer *s, struct err *err) MUST_CHECK;
 /* From now on no statement begins any more: the step under way ends with RC_CLOSED. Any thread. */
 void sessionizer_give_up(struct sessionizer *s);
 /* Offsets that the projector has done and sessions do not yet have; true in *ret_is_sweeping while
@@ -66,6 +68,8 @@ void sessionize_worker_stop(struct sessionize_worker *w); /* behind the statemen
  * thread. */
 enum rc sessionize_worker_pause(struct sessionize_worker *w, int64_t deadline_ms) MUST_CHECK;
 void sessionize_worker_resume(struct sessionize_worker *w);
+/* While it rests: sessionizer_forget(). */
+enum rc sessionize_worker_forget(struct sessionize_worker *w, struct err *err) MUST_CHECK;
 /* The table of events was changed by somebody else: look at once. Any thread. */
 void sessionize_worker_poke(struct sessionize_worker *w);
 struct sessionize_status {

@@ -26,6 +26,7 @@ enum rc sessionize_state_load(const char *dir, struct sessionize_state *ret,
                               struct err *err) MUST_CHECK;
 enum rc sessionize_state_save(const char *dir, const struct sessionize_state *state,
                               struct err *err) MUST_CHECK;
+enum rc sessionize_state_remove(const char *dir, struct err *err) MUST_CHECK;
 
 /* ---- sessionize_sql.c: appended to sql; every number in them is ours ---- */
 struct sessionize_ranges { /* offsets [from, to) of each partition */

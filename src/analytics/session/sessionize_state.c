@@ -96,3 +96,9 @@ enum rc sessionize_state_save(const char *dir, const struct sessionize_state *st
     ENSURE(buf_ok(&text), err_set(err, RC_NOMEM, "no memory for the state of the sessions"));
     return os_write_file_durable(os_path(path, "%s/state", dir), buf_slice(&text), err);
 }
+
+enum rc sessionize_state_remove(const char *dir, struct err *err)
+{
+    char path[OS_PATH_MAX];
+    return os_unlink_durable(os_path(path, "%s/state", dir), err);
+}

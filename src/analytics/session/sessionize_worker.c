@@ -233,6 +233,15 @@ void sessionize_worker_resume(struct sessionize_worker *w)
     tell(w, &w->is_pause_wanted, false);
 }
 
+enum rc sessionize_worker_forget(struct sessionize_worker *w, struct err *err)
+{
+    pthread_mutex_lock(&w->lock);
+    must(w->is_resting);
+    enum rc rc = sessionizer_forget(w->sessionizer, err);
+    pthread_mutex_unlock(&w->lock);
+    return rc;
+}
+
 void sessionize_worker_poke(struct sessionize_worker *w)
 {
     tell(w, &w->is_poked, true);

@@ -1,0 +1,233 @@
+/* WHAT  Erasures: what the worker needs of the node, and the verb `weir erase`.
+ * WHY   The module knows streams and tables; who reads the stream, where the archive is and what a
+ *       replay does is known here alone. */
+#include "app/erase.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "analytics/erase/erase.h"
+#include "app/cli_admin.h"
+#include "app/control_client.h"
+#include "base/must.h"
+
+enum { PAUSE_MS = 60000, OUT_BYTES_MAX = 1 << 20, LOOK_EVERY_MS = 200 };
+
+/* ---- hooks ---- */
+
+static enum rc take_turn(struct node *n, struct err *err)
+{
+    if (pthread_mutex_trylock(&n->rest) != 0)
+        return err_set(err, RC_BUSY, "a backup or a replay has the consumers at rest");
+    return RC_OK;
+}
+
+static enum rc settle_one(struct consumer *c, struct err *err)
+{
+    enum rc rc = consumer_pause(c, PAUSE_MS);
+    if (rc != RC_OK)
+        return err_set(err, rc, "the consumer %s does not finish its batch", consumer_name(c));
+    consumer_resume(c);
+    return RC_OK;
+}
+
+static enum rc settle(void *ctx, struct err *err)
+{
+    struct node *n = ctx;
+    struct consumer *project = atomic_load(&n->project);
+    TRY(take_turn(n, err));
+    enum rc rc = project ? settle_one(project, err) : RC_OK;
+    if (rc == RC_OK && n->archiver)
+        rc = settle_one(n->archiver, err);
+    pthread_mutex_unlock(&n->rest);
+    return rc;
+}
+
+static enum rc sessions_rest(void *ctx, struct err *err)
+{
+    struct node *n = ctx;
+    if (!atomic_load(&n->project)) /* it begins before the sessions do */
+        return err_set(err, RC_UNAVAILABLE, "the store is not up yet");
+    TRY(take_turn(n, err));
+    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    if (sessionize && sessionize_worker_pause(sessionize, PAUSE_MS) == RC_OK)
+        return RC_OK;
+    pthread_mutex_unlock(&n->rest);
+    return err_set(err, RC_TIMEOUT, "the sessions do not come to rest");
+}
+
+static enum rc sessions_go_on(void *ctx, bool is_anew, struct err *err)
+{
+    struct node *n = ctx;
+    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    enum rc rc = is_anew ? sessionize_worker_forget(sessionize, err) : RC_OK;
+    sessionize_worker_resume(sessionize);
+    pthread_mutex_unlock(&n->rest);
+    return rc;
+}
+
+static enum rc persons_anew(void *ctx, bool (*gives_up)(void *arg), void *arg, struct err *err)
+{
+    struct node *n = ctx;
+    struct persons_worker *persons = atomic_load(&n->persons);
+    struct persons_status before, now;
+    if (!persons)
+        return err_set(err, RC_UNAVAILABLE, "persons are not up yet");
+    persons_worker_status(persons, &before);
+    TRY(persons_worker_rebuild(persons, err));
+    do {
+        if (gives_up(arg))
+            return err_set(err, RC_CLOSED, "stopped");
+        sleep_ms(LOOK_EVERY_MS);
+        persons_worker_status(persons, &now);
+    } while (now.generations == before.generations || now.is_building);
+    return RC_OK;
+}
+
+static enum rc pass_archive(void *ctx, const struct erase_pass *pass, struct erase_count *ret,
+                            struct err *err)
+{
+    struct node *n = ctx;
+    struct archive_erased erased;
+    const struct archive_erase what = {.before = pass->before,
+                                       .is_wanted = pass->is_wanted,
+                                       .gives_up = pass->gives_up,
+                                       .ctx = pass->ctx,
+                                       .is_dry_run = pass->is_dry_run};
+    TRY(take_turn(n, err)); /* a backup copies the objects that a manifest names */
+    enum rc rc = archive_erase(n->archive, &what, &erased, err);
+    pthread_mutex_unlock(&n->rest);
+    *ret = (struct erase_count){
+        .records = erased.records, .objects = erased.objects, .bytes = erased.bytes_before};
+    return rc;
+}
+
+static bool is_replaying(void *ctx)
+{
+    const struct node *n = ctx;
+    char path[OS_PATH_MAX];
+    return os_exists(os_path(path, "%s/events.json", n->replay_dir));
+}
+
+enum rc node_erase_start(struct node *n, struct err *err)
+{
+    struct stream *const others[] = {n->dead};
+    const struct erase_cfg cfg = {.tenant = n->tenant,
+                                  .store = n->store_cfg,
+                                  .events = n->events,
+                                  .others = others,
+                                  .other_count = COUNT_OF(others),
+                                  .hooks = {.ctx = n,
+                                            .settle = settle,
+                                            .sessions_rest = sessions_rest,
+                                            .sessions_go_on = sessions_go_on,
+                                            .persons_anew = persons_anew,
+                                            .archive = n->archive ? pass_archive : NULL,
+                                            .is_replaying = is_replaying}};
+    TRY(erase_migrate(n->state, err));
+    return erase_worker_start(&cfg, &n->eraser, err);
+}
+
+/* ---- weir erase ---- */
+
+struct verb {
+    struct cli cli;
+    struct state *state;
+    struct tenant *tenant;
+    const char *project, *ids[ERASE_KINDS], *reason;
+    char org_text[UUID_TEXT_LEN + 1], project_text[UUID_TEXT_LEN + 1];
+    bool is_linked, is_dry_run;
+    struct buf out;
+    struct err err;
+};
+
+static enum rc request_of(struct verb *v, struct erase_request *r, struct erase_id *ids,
+                          struct uuid *ret_id)
+{
+    struct uuid id;
+    if (!v->project || !uuid_parse(slice_str(v->project), &id))
+        return err_set(&v->err, RC_INVALID, "--project ID is needed (weir project ls shows them)");
+    r->project = slice_str(uuid_format(&id, v->project_text));
+    TRY(tenant_parent_of(v->state, TENANT_PROJECT, r->project, v->org_text, &v->err));
+    r->org = slice_str(v->org_text);
+    for (int kind = 0; kind < ERASE_KINDS; kind++) {
+        struct slice rest = v->ids[kind] ? slice_str(v->ids[kind]) : SLICE_EMPTY;
+        while (rest.len && r->count < ERASE_IDS_MAX)
+            ids[r->count++] = (struct erase_id){(enum erase_kind)kind, slice_cut(&rest, ',')};
+    }
+    r->ids = ids;
+    r->include_linked = v->is_linked;
+    r->is_dry_run = v->is_dry_run;
+    r->reason = v->reason ? slice_str(v->reason) : SLICE_EMPTY;
+    if (v->reason)
+        cli_ctx()->reason = r->reason;
+    return erase_request(cli_ctx(), v->tenant, r, ret_id, &v->err);
+}
+
+static enum rc show_when_done(struct verb *v, const struct uuid *id)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    bool is_waiting = control_is_running(v->cli.cfg.data);
+    for (;;) {
+        buf_clear(&v->out);
+        TRY(tenant_show(v->state, TENANT_ERASURE, slice_str(v->project_text), slice_str(text),
+                        &v->out, &v->err));
+        buf_add_char(&v->out, '\n');
+        if (!is_waiting || !buf_ok(&v->out) || strstr(buf_cstr(&v->out), "\"status\":\"done\""))
+            break;
+        sleep_ms(LOOK_EVERY_MS);
+        is_waiting = control_is_running(v->cli.cfg.data);
+    }
+    if (!is_waiting)
+        fprintf(stderr, "no server runs on %s: it is carried out when one does\n", v->cli.cfg.data);
+    return RC_OK;
+}
+
+static enum rc act(struct verb *v)
+{
+    static struct erase_id ids[ERASE_IDS_MAX];
+    struct erase_request r = {.count = 0};
+    struct uuid id;
+    TRY(admin_state_open(&v->cli.cfg, false, &v->state, &v->tenant, &v->err));
+    TRY(erase_migrate(v->state, &v->err));
+    TRY(request_of(v, &r, ids, &id));
+    return show_when_done(v, &id);
+}
+
+int verb_erase(int argc, char **argv)
+{
+    struct verb v = {.err = ERR_INIT};
+    const struct cli_option options[] = {
+        {"project", NULL, &v.project},
+        {"user", NULL, &v.ids[ERASE_USER]},
+        {"anonymous", NULL, &v.ids[ERASE_ANONYMOUS]},
+        {"device", NULL, &v.ids[ERASE_DEVICE]},
+        {"reason", NULL, &v.reason},
+        {"linked", &v.is_linked, NULL},
+        {"dry-run", &v.is_dry_run, NULL},
+    };
+    int code = cli_parse(
+        &v.cli, argc, argv, options, COUNT_OF(options), 0,
+        "usage: weir erase --project ID --user ID[,ID…] [--anonymous ID[,ID…]] [--device HEX[,…]]\n"
+        "                  [--linked] [--dry-run] [--reason TEXT] [--data DIR]\n\n"
+        "Erases everything about one user of a project: stream, archive, tables. --linked follows\n"
+        "identify and alias to the user's other ids. --dry-run counts what would be touched. The\n"
+        "running server does it, and this waits for the report (JSON); without one it is done "
+        "after\n"
+        "the next start. What the user sends afterwards stays. Backups age out: docs/operations.md."
+        "\n");
+    if (code != 0)
+        return code;
+    buf_init(&v.out, OUT_BYTES_MAX);
+    enum rc rc = act(&v);
+    if (rc == RC_OK)
+        cli_print(&v.out);
+    else
+        code = cli_fail(&v.cli, &v.err);
+    tenant_close(v.tenant);
+    state_close(v.state);
+    buf_done(&v.out);
+    config_done(&v.cli.cfg);
+    return code;
+}

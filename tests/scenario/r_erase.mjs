@@ -1,0 +1,226 @@
+// r: one user is erased everywhere: streams, archive, tables; nobody else notices; nothing brings them back.
+import { readdirSync, readFileSync } from 'node:fs';
+import zlib from 'node:zlib';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { Server, assert, event, results, sleep, tempFolder, test, until, weir } from './harness.mjs';
+
+const ERIKA = 'erika-mustermann-4711', ANON = 'anon-of-erika-4711', OTTO = 'otto-normal-0815', MAIL = 'erika.m@example.org';
+const s = await Server.start({ args: ['--stream.partitions', '2'] });
+test.after(() => s.killNow());
+const project = s.keys.project;
+
+const cli = async (...args) => {
+  const r = await weir([...args, '--data', s.data, '--json'], { timeout: 120000 });
+  assert.equal(r.code, 0, `${args.join(' ')}: ${r.err}${r.out}`);
+  return r.json;
+};
+const secret = await cli('key', 'create', '--project', project, '--kind', 'secret', '--scopes', 'stats:read,privacy:erase');
+const other = { org: (await cli('org', 'create', 'Other')).id };
+other.project = (await cli('project', 'create', 'Theirs', '--org', other.org)).id;
+other.write = (await cli('key', 'create', '--project', other.project, '--kind', 'write')).key;
+other.secret = (await cli('key', 'create', '--project', other.project, '--kind', 'secret', '--scopes', 'stats:read,privacy:erase')).key;
+
+const ask = (method, target, body, key = secret.key) => s.fetch(`/v1/projects/${key === other.secret ? other.project : project}${target}`, { method, headers: { 'x-api-key': key, 'content-type': 'application/json' }, body: body && JSON.stringify(body) });
+const erase = async (body, key) => {
+  const r = await ask('POST', '/erasures', body, key);
+  assert.equal(r.status, 202, r.text);
+  assert.equal(r.json.status, 'queued');
+  return r.json.id;
+};
+const done = (id, key) => until(`erasure ${id}`, async () => {
+  const r = await ask('GET', `/erasures/${id}`, undefined, key);
+  assert.equal(r.status, 200, r.text);
+  return r.json.status === 'done' ? r.json : assert.fail(r.text);
+}, 120000);
+const place = (report, name) => report.report.places.find((p) => p.place === name) ?? assert.fail(`${name} is not in ${JSON.stringify(report)}`);
+
+const native = async (more, key) => assert.ok(results(await s.send(more.map((m) => event(m)), key ? { key } : {})).every((x) => x.result === 'ok'));
+const segment = async (route, body) => {
+  const r = await s.fetch(`/v1/${route}`, { method: 'POST', headers: { authorization: `Basic ${Buffer.from(`${s.keys.write_key}:`).toString('base64')}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  assert.equal(r.status, 200, r.text);
+};
+const posthog = async (body) => {
+  const r = await s.fetch('/capture', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ api_key: s.keys.write_key, ...body }) });
+  assert.equal(r.status, 200, r.text);
+};
+
+let erikas = 0;
+const history = async (rounds) => {
+  for (let i = 0; i < rounds; i++) {
+    await native([{ user_id: ERIKA, properties: { mail: MAIL, i } }, { user_id: OTTO, properties: { i } }]);
+    await native([{ user_id: OTTO, properties: { i } }, { user_id: `u${i}`, anonymous_id: `a${i}` }], other.write);
+    await native([{ anonymous_id: ANON, event: 'pageview' }, { user_id: `u${i}`, event: 'pageview' }]);
+    await segment('track', { userId: ERIKA, anonymousId: ANON, event: 'bought', properties: { mail: MAIL } });
+    await posthog({ event: 'clicked', distinct_id: ERIKA, properties: { $current_url: 'https://shop.example/x' } });
+    erikas += 4;
+  }
+};
+await segment('identify', { userId: ERIKA, anonymousId: ANON, traits: { email: MAIL } });
+erikas++;
+await history(20);
+await s.visible(1 + 20 * 8);
+assert.equal((await weir(['archive', 'flush', '--data', s.data], { timeout: 120000 })).code, 0);
+await history(20); // these stand in the hour that is open, and in active segments
+await s.visible(1 + 40 * 8);
+
+/** All files below; the store makes and removes some all the time. */
+const files = (dir) => {
+  let entries = [];
+  try { entries = readdirSync(dir, { withFileTypes: true }); } catch (e) { assert.equal(e.code, 'ENOENT'); }
+  return entries.flatMap((e) => (e.isDirectory() ? files(path.join(dir, e.name)) : e.isFile() ? [path.join(dir, e.name)] : []));
+};
+/** An older Node.js has no zstd; without the command either, objects are looked at as they lie there. */
+const hasZstd = (() => { try { execFileSync('zstd', ['--version']); return true; } catch { return false; } })();
+const unpack = (f, bytes) => (zlib.zstdDecompressSync ? zlib.zstdDecompressSync(bytes) : hasZstd ? execFileSync('zstd', ['-dc'], { input: bytes, maxBuffer: 256 << 20 }) : bytes);
+/** Every file of the data folder that holds one of the words, archive objects unpacked. */
+const found = (...words) => files(s.data).filter((f) => {
+  let bytes;
+  try { bytes = readFileSync(f); } catch (e) { assert.equal(e.code, 'ENOENT'); return false; }
+  if (f.endsWith('.zst')) bytes = unpack(f, bytes);
+  return words.some((w) => bytes.includes(w));
+});
+const rest = () => s.rows(`SELECT project_id, user_id, count() AS n, sum(cityHash64(id, event, timestamp, properties, context, visitor)) AS h FROM events WHERE user_id != '${ERIKA}' AND anonymous_id != '${ANON}' GROUP BY ALL ORDER BY ALL`);
+const sessions = () => s.rows(`SELECT project_id, toString(visitor) AS v, count() AS n, sum(events) AS e FROM sessions FINAL WHERE visitor NOT IN (SELECT visitor FROM events WHERE anonymous_id = '${ANON}' OR user_id = '${ERIKA}') GROUP BY ALL ORDER BY ALL`);
+const everything = (table, word) => s.rows(`SELECT count() AS n FROM ${table} WHERE position(toString(tuple(*)), '${word}') > 0`).then(([r]) => Number(r.n));
+await until('sessions', async () => Number((await s.rows('SELECT sum(events) AS n FROM sessions FINAL'))[0].n) === 40 * 8);
+const before = { rest: await rest(), sessions: await sessions() };
+
+test('the words are to be found before, wherever they are then to be missed', () => {
+  const where = found(ERIKA);
+  for (const part of ['stream/events', ...(zlib.zstdDecompressSync || hasZstd ? ['archive/events'] : [])]) assert.ok(where.some((f) => f.includes(part)), `${part}: ${where.join('\n')}`);
+});
+
+test('a dry run counts and changes nothing', async () => {
+  const report = await done(await erase({ user_ids: [ERIKA], include_linked: true, dry_run: true }));
+  assert.equal(place(report, 'stream events').records, erikas);
+  assert.equal(place(report, 'table events').rows, erikas);
+  assert.ok(place(report, 'archive').records >= erikas / 2);
+  assert.equal(await everything('events', ERIKA), erikas - 40);
+});
+
+let acked = 0;
+test('what others send meanwhile is taken and stays, and the report is right', async () => {
+  let isSending = true;
+  const sender = (async () => {
+    for (; isSending; acked += 2) await native([{ user_id: 'meanwhile', properties: { acked } }, { user_id: 'meanwhile', properties: { acked: acked + 1 } }]);
+  })();
+  const id = await erase({ user_ids: [ERIKA], include_linked: true, reason: 'ticket 17' });
+  const report = await done(id).finally(() => { isSending = false; });
+  await sender;
+  assert.equal(report.reason, 'ticket 17');
+  assert.deepEqual([report.report.user_ids, report.report.anonymous_ids], [1, 1]);
+  assert.equal(place(report, 'stream events').records, erikas);
+  assert.ok(place(report, 'stream events').objects >= 1);
+  assert.equal(place(report, 'table events').rows, erikas);
+  assert.ok(place(report, 'table sessions').rows >= 1);
+  assert.ok(place(report, 'archive').records >= erikas / 2, 'what was archived before');
+  await s.visible(acked, `user_id = 'meanwhile'`);
+  assert.deepEqual(await s.count(`user_id = 'meanwhile'`), { n: acked, ids: acked });
+});
+
+test('no file and no column holds the user; nothing of others changed', async () => {
+  assert.deepEqual(found(ERIKA, ANON, MAIL), []);
+  for (const table of ['events', 'sessions']) for (const word of [ERIKA, ANON, MAIL]) assert.equal(await everything(table, word), 0);
+  assert.deepEqual((await rest()).filter((r) => r.user_id !== 'meanwhile'), before.rest);
+  for (const row of before.sessions) assert.deepEqual((await s.rows(`SELECT project_id, toString(visitor) AS v, count() AS n, sum(events) AS e FROM sessions FINAL WHERE project_id = '${row.project_id}' AND visitor = ${row.v} GROUP BY ALL`))[0], row);
+});
+
+test('stream and archive verify', async () => {
+  for (const args of [['stream', 'verify'], ['archive', 'flush'], ['archive', 'verify'], ['stream', 'verify', '--stream', 'events-dead']]) {
+    const r = await weir([...args, '--data', s.data], { timeout: 120000 });
+    assert.equal(r.code, 0, `${args}: ${r.err}${r.out}`);
+  }
+  assert.deepEqual(found(ERIKA, ANON, MAIL), []);
+});
+
+test('neither a replay from the stream nor one from the archive brings the user back', async () => {
+  for (const more of [[], ['--source', 'archive']]) {
+    const r = await weir(['replay', ...more, '--from', '2020-01-01T00:00:00Z', '--data', s.data], { timeout: 180000 });
+    assert.equal(r.code, 0, r.err + r.out);
+    assert.equal(await everything('events', ERIKA), 0);
+    assert.deepEqual((await rest()).filter((x) => x.user_id !== 'meanwhile'), before.rest);
+    assert.deepEqual(await s.count(`user_id = 'meanwhile'`), { n: acked, ids: acked });
+  }
+});
+
+test('another tenant neither sees nor touches it, and has its user of the same name still', async () => {
+  const mine = (await ask('GET', '/erasures')).json.data;
+  assert.equal(mine.length, 2);
+  assert.equal((await ask('GET', `/erasures/${mine[0].id}`, undefined, other.secret)).status, 404);
+  assert.deepEqual((await ask('GET', '/erasures', undefined, other.secret)).json.data, []);
+  const report = await done(await erase({ user_ids: [OTTO] }));
+  assert.equal(place(report, 'table events').rows, 40);
+  assert.equal((await s.count(`project_id = '${other.project}' AND user_id = '${OTTO}'`)).n, 40);
+  assert.equal((await s.count(`project_id = '${project}' AND user_id = '${OTTO}'`)).n, 0);
+});
+
+test('who comes back afterwards is taken again', async () => {
+  await native([{ user_id: ERIKA }]);
+  await s.visible(1, `user_id = '${ERIKA}'`);
+  await done(await erase({ user_ids: [ERIKA] }));
+  assert.equal(await everything('events', ERIKA), 0);
+});
+
+test('killed again and again in the middle, it ends, with the report right', async () => {
+  const N = 400;
+  for (let i = 0; i < N / 20; i++) await native(Array.from({ length: 20 }, (_, k) => ({ user_id: k % 4 ? `x${k}` : 'killed-user-99', properties: { pad: 'p'.repeat(300) } })));
+  await s.visible(N, `user_id LIKE 'x%' OR user_id = 'killed-user-99'`);
+  assert.equal((await weir(['archive', 'flush', '--data', s.data], { timeout: 120000 })).code, 0);
+  const others = await s.count(`user_id LIKE 'x%'`);
+  const id = await erase({ user_ids: ['killed-user-99'] });
+  for (const ms of [0, 30, 120, 300, 700, 1200]) {
+    await sleep(ms);
+    await s.kill9();
+    await s.run();
+  }
+  const report = await done(id);
+  assert.equal(place(report, 'stream events').records, N / 4);
+  assert.equal(place(report, 'table events').rows, N / 4);
+  assert.deepEqual(found('killed-user-99'), []);
+  await until('the store', async () => (await s.count()).n > 0);
+  assert.deepEqual(await s.count(`user_id LIKE 'x%'`), others);
+  for (const args of [['stream', 'verify'], ['archive', 'flush'], ['archive', 'verify']]) {
+    const r = await weir([...args, '--data', s.data], { timeout: 120000 });
+    assert.equal(r.code, 0, `${args}: ${r.err}${r.out}`);
+  }
+  assert.deepEqual(found('killed-user-99'), []);
+});
+
+test('a backup from before that is put back forgets the user again', async () => {
+  const backup = path.join(tempFolder(), 'backup'), data = path.join(tempFolder(), 'data');
+  await native(Array.from({ length: 10 }, (_, i) => ({ user_id: i % 2 ? 'in-the-backup-7' : 'stays-7' })));
+  await s.visible(10, `user_id IN ('in-the-backup-7', 'stays-7')`);
+  assert.equal((await weir(['backup', '--to', backup, '--data', s.data], { timeout: 120000 })).code, 0);
+  await done(await erase({ user_ids: ['in-the-backup-7'] }));
+  const restored = await weir(['restore', '--from', backup, '--erasures', s.data, '--data', data], { timeout: 120000 });
+  assert.equal(restored.code, 0, restored.err);
+  assert.match(restored.out, /erasures are carried out again/);
+  const r = await Server.start({ data, init: false });
+  try {
+    await until('the erasures', async () => (await (await fetch(`${r.url}/v1/projects/${project}/erasures`, { headers: { 'x-api-key': secret.key } })).json()).data.every((e) => e.status === 'done'), 120000);
+    assert.deepEqual(await r.count(`user_id IN ('in-the-backup-7', 'stays-7')`), { n: 5, ids: 5 });
+    assert.deepEqual(files(data).filter((f) => readFileSync(f).includes('in-the-backup-7')), []);
+  } finally {
+    await r.kill9();
+  }
+});
+
+test('requests that cannot be meant are refused', async () => {
+  for (const [body, why] of [[{}, /1 to 1000 ids/], [{ user_ids: 'x' }, /a list/], [{ user_ids: [''] }, /1 to 200/], [{ devices: ['XYZ'] }, /hex/], [{ user_ids: ['abc'], reason: 'abc left' }, /names an id/], [{ users: ['x'] }, /no meaning/]]) {
+    const r = await ask('POST', '/erasures', body);
+    assert.equal(r.status, 400, r.text);
+    assert.match(r.text, why);
+  }
+  const reader = await cli('key', 'create', '--project', project, '--kind', 'secret', '--scopes', 'stats:read');
+  await until('the key is known, and lacks the permission', async () => (await ask('POST', '/erasures', { user_ids: ['x'] }, reader.key)).status === 403);
+});
+
+test('the command line does the same, and waits for the report', async () => {
+  await native([{ user_id: 'cli-user' }]);
+  await s.visible(1, `user_id = 'cli-user'`);
+  const r = await weir(['erase', '--project', project, '--user', 'cli-user', '--dry-run', '--data', s.data], { timeout: 120000 });
+  assert.equal(r.code, 0, r.err);
+  assert.equal(place(r.json, 'table events').rows, 1);
+});
+test('it stops', () => s.stop());
