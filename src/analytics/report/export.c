@@ -26,7 +26,7 @@ enum {
     HEADER_BYTES_MAX = 4096,
     GZIP_LEVEL = 4,
     EXPORTS_MAX = 4, /* at once: each holds a page */
-    PARAMS = 10,
+    PARAMS = 10 + EXPORT_USER_LISTS,
 };
 static const int64_t day_ms = INT64_C(24) * 3600 * 1000;
 
@@ -37,6 +37,8 @@ struct export_call { /* in the request's arena */
     enum export_format format;
     bool is_begun, is_last, is_gone, is_waiting; /* waiting: for on_drain */
     const char *sql;
+    const char *sessions_sql; /* of one user: what follows the events; NULL: nothing (any more) */
+    struct slice user[EXPORT_USER_LISTS];
     struct encoder *encoder; /* NULL: as it is */
     struct buf page;         /* of the store */
     struct buf out;          /* what the client gets of it */
@@ -70,6 +72,9 @@ static enum rc ask(struct ctx *ctx, struct export_call *call, struct store_clien
         {"after_id", slice_str(uuid_format(&call->after.id, id))},
         {"limit", slice_str(limit)},
         {"timezone", SLICE_LIT("UTC")},
+        {"user_ids", call->user[0]},
+        {"anonymous_ids", call->user[1]},
+        {"devices", call->user[2]},
     };
     const struct store_setting settings[] = {
         {"output_format_json_escape_forward_slashes", "0"},
@@ -149,6 +154,12 @@ static enum rc next_page(struct ctx *ctx, struct export_call *call, struct store
     if (call->format == EXPORT_PARQUET)
         return add_out(call, buf_slice(&call->page));
     TRY(take_lines(call));
+    if (call->is_last && call->sessions_sql) {
+        call->sql = call->sessions_sql;
+        call->sessions_sql = NULL;
+        call->after = (struct export_row){.event = SLICE_EMPTY};
+        call->is_last = false;
+    }
     return call->is_last && call->encoder ? encoder_end(call->encoder, &call->out) : RC_OK;
 }
 
@@ -230,9 +241,11 @@ static void begin(struct export_call *call)
     static const char *const names[EXPORT_FORMAT_COUNT] = {
         "attachment; filename=\"events.ndjson\"", "attachment; filename=\"events.csv\"",
         "attachment; filename=\"events.parquet\""};
+    const char *name =
+        call->user[0].len ? "attachment; filename=\"user.ndjson\"" : names[call->format];
     const struct net_header headers[] = {
         {SLICE_LIT("Cache-Control"), SLICE_LIT("no-store")},
-        {SLICE_LIT("Content-Disposition"), slice_str(names[call->format])},
+        {SLICE_LIT("Content-Disposition"), slice_str(name)},
         {SLICE_LIT("Vary"), SLICE_LIT("Accept-Encoding")},
         {SLICE_LIT("Content-Encoding"), SLICE_LIT("gzip")},
     };
@@ -295,34 +308,49 @@ static bool take_bound(struct api_request *req, const char *name, bool is_end, i
     return true;
 }
 
+/* NULL: no memory. */
+static const char *expand(struct arena *arena, struct buf *sql)
+{
+    CLEANUP(buf_done) struct buf whole;
+    const struct query_range none = {.start = SLICE_EMPTY};
+    buf_init(&whole, SQL_BYTES_MAX);
+    return query_expand(&none, buf_cstr(sql), &whole) ? arena_strndup(arena, whole.data, whole.len)
+                                                      : NULL;
+}
+
+static bool prepare_sql(struct export_call *call, struct arena *arena)
+{
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, SQL_BYTES_MAX);
+    if (!call->user[0].len) {
+        export_sql(call->format, &sql);
+        call->sql = expand(arena, &sql);
+        return call->sql;
+    }
+    export_user_sql(&sql);
+    call->sql = expand(arena, &sql);
+    buf_clear(&sql);
+    export_user_sessions_sql(&sql);
+    call->sessions_sql = expand(arena, &sql);
+    return call->sql && call->sessions_sql;
+}
+
 static bool prepare(struct export_call *call, struct arena *arena)
 {
-    CLEANUP(buf_done) struct buf sql, whole;
-    const struct query_range none = {.start = SLICE_EMPTY};
-    buf_init(&sql, SQL_BYTES_MAX);
-    buf_init(&whole, SQL_BYTES_MAX);
-    export_sql(call->format, &sql);
-    if (!query_expand(&none, buf_cstr(&sql), &whole))
+    if (!prepare_sql(call, arena))
         return false;
-    call->sql = arena_strndup(arena, whole.data, whole.len);
     bool is_parquet = call->format == EXPORT_PARQUET;
     buf_init(&call->page, is_parquet ? PARQUET_BYTES_MAX : PAGE_BYTES_MAX);
     buf_init(&call->out, 2 * (size_t)PARQUET_BYTES_MAX);
     call->limit = PAGE_ROWS;
     call->after.event = SLICE_EMPTY; /* before every row: no event is without a name */
     bool is_packed = !is_parquet && accept_takes_gzip(net_header_get(call->net, "Accept-Encoding"));
-    return call->sql &&
-           (!is_packed || encoder_new(CODEC_GZIP, GZIP_LEVEL, &call->encoder) == RC_OK);
+    return !is_packed || encoder_new(CODEC_GZIP, GZIP_LEVEL, &call->encoder) == RC_OK;
 }
 
-void query_export(struct ctx *ctx, void *service, struct api_request *req)
+void export_start(struct ctx *ctx, struct query *q, struct api_request *req,
+                  const struct export_ask *asked)
 {
-    struct query *q = service;
-    enum export_format format;
-    int64_t from = 0, to = 5000000000000; /* the year 2128 */
-    if (!take_format(req, &format) || !take_bound(req, "from", false, &from) ||
-        !take_bound(req, "to", true, &to))
-        return;
     struct export_call *call = arena_zalloc(ctx->arena, sizeof(*call));
     if (!call) {
         api_problem(req, RC_NOMEM, "no memory for this request");
@@ -332,10 +360,12 @@ void query_export(struct ctx *ctx, void *service, struct api_request *req)
     call->query = q;
     call->req = req;
     call->net = req->net;
-    call->format = format;
+    call->format = asked->format;
+    for (int i = 0; i < EXPORT_USER_LISTS; i++)
+        call->user[i] = asked->user ? asked->user[i] : SLICE_EMPTY;
     memcpy(call->project, req->project->id_text, sizeof(call->project));
-    snprintf(call->from, sizeof(call->from), "%lld", (long long)from);
-    snprintf(call->to, sizeof(call->to), "%lld", (long long)to);
+    snprintf(call->from, sizeof(call->from), "%lld", (long long)asked->from_ms);
+    snprintf(call->to, sizeof(call->to), "%lld", (long long)asked->to_ms);
     if (atomic_fetch_add(&q->exports, 1) >= EXPORTS_MAX)
         err_set(&call->err, RC_BUSY, "%d exports are under way; try again when one is over",
                 EXPORTS_MAX);
@@ -346,4 +376,12 @@ void query_export(struct ctx *ctx, void *service, struct api_request *req)
     req->net->user = call;
     req->net->on_gone = on_gone;
     net_loop_work(ctx, req->net->loop, work, page_ready, call);
+}
+
+void query_export(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct export_ask asked = {.to_ms = EXPORT_TO_MS};
+    if (take_format(req, &asked.format) && take_bound(req, "from", false, &asked.from_ms) &&
+        take_bound(req, "to", true, &asked.to_ms))
+        export_start(ctx, service, req, &asked);
 }

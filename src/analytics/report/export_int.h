@@ -12,7 +12,24 @@ extern const char *const export_format_names[EXPORT_FORMAT_COUNT];
  * milliseconds; to is not in it), after_day (Date), after_event, after_visitor, after_time,
  * after_id: the row that the page before ended with, limit. Of Parquet: from, to; the whole. */
 void export_sql(enum export_format format, struct buf *sql);
+/* The same pages of one user's events, and of the user's sessions ({"session":{…}}); parameters
+ * besides: user_ids, anonymous_ids, devices (Array(String)). */
+void export_user_sql(struct buf *sql);
+void export_user_sessions_sql(struct buf *sql);
 void export_csv_header(struct buf *out);
+
+#define EXPORT_TO_MS INT64_C(5000000000000) /* the year 2128 */
+enum { EXPORT_USER_LISTS = 3 };
+struct export_ask {
+    enum export_format format;
+    int64_t from_ms, to_ms;
+    /* Of one user: user_ids, anonymous_ids, devices as texts of Array(String), in the request's
+     * arena; NULL: of all. */
+    const struct slice *user;
+};
+/* Answers later, inside ctx, whatever happens. */
+void export_start(struct ctx *ctx, struct query *q, struct api_request *req,
+                  const struct export_ask *ask);
 
 /* A row of such a page, out of RowBinary; false: the bytes are none. */
 struct export_row {

@@ -194,6 +194,45 @@ void export_sql(enum export_format format, struct buf *sql)
     buf_add_str(sql, " LIMIT {limit:UInt32}");
 }
 
+/* ---- one user ---- */
+
+static const char is_of_user[] =
+    " (has({user_ids:Array(String)},user_id) OR has({anonymous_ids:Array(String)},anonymous_id)"
+    " OR (device!=0 AND has({devices:Array(String)},leftPad(lower(hex(device)),16,'0')))"
+    " OR (previous_id!='' AND (has({user_ids:Array(String)},previous_id)"
+    " OR has({anonymous_ids:Array(String)},previous_id))))";
+
+void export_user_sql(struct buf *sql)
+{
+    buf_add_str(sql, "SELECT ");
+    for (size_t i = 0; i < COUNT_OF(line_ndjson); i++)
+        buf_add_str(sql, line_ndjson[i]);
+    buf_add_str(sql, " AS line_,toString(event) AS event_,visitor,"
+                     "toUnixTimestamp64Milli(timestamp) AS time_,id");
+    buf_add_str(sql, from_events);
+    buf_add_str(sql, behind_last);
+    buf_add_str(sql, " AND");
+    buf_add_str(sql, is_of_user);
+    buf_add_str(sql, in_order);
+    buf_add_str(sql, " LIMIT {limit:UInt32}");
+}
+
+void export_user_sessions_sql(struct buf *sql)
+{
+    buf_add_str(sql,
+                "SELECT concat('{\"session\":',formatRowNoNewline('JSONEachRow',start,end,user_id,"
+                "pageviews,events,interactions,engagement_ms,duration_ms,is_bounce,entry_page,"
+                "exit_page,referrer_source,channel,utm_source,utm_medium,utm_campaign,country,"
+                "region,city,browser_name,os_name,device_type,locale),'}') AS line_,'' AS event_,"
+                "visitor,toUnixTimestamp64Milli(start) AS time_,"
+                "toUUID('00000000-0000-0000-0000-000000000000') AS id FROM $SESSIONS"
+                " AND (visitor,toUnixTimestamp64Milli(start))>({after_visitor:UInt64},"
+                "{after_time:Int64}) AND (has({user_ids:Array(String)},user_id) OR visitor IN"
+                " (SELECT visitor FROM $EVENTS AND visitor!=0 AND");
+    buf_add_str(sql, is_of_user);
+    buf_add_str(sql, ")) ORDER BY visitor,start LIMIT {limit:UInt32}");
+}
+
 /* ---- RowBinary ---- */
 
 static bool take(struct slice *rest, void *to, size_t n)

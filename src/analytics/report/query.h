@@ -27,5 +27,6 @@ struct api_service query_service(struct query *q);
 /* Raw events of req->project as GET …/export answers them, for a route of who has settled by
  * himself whose they are (weir export, over the control socket). service: the struct query. */
 void query_export(struct ctx *ctx, void *service, struct api_request *req);
+void query_export_user(struct ctx *ctx, void *service, struct api_request *req);
 void query_free(struct query *q); /* after the last answer was given */
 #endif

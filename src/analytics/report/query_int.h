@@ -154,7 +154,7 @@ extern const char query_openapi_schemas[];
 extern const char query_openapi_overview[], query_openapi_timeseries[], query_openapi_pages[],
     query_openapi_referrers[], query_openapi_users_active[], query_openapi_events[],
     query_openapi_event[], query_openapi_user_events[], query_openapi_funnel[],
-    query_openapi_export[];
+    query_openapi_export[], query_openapi_export_user[];
 extern const char query_openapi_persons[], query_openapi_person[], query_openapi_timeline[],
     query_openapi_groups[], query_openapi_groups_of_type[], query_openapi_group[];
 #endif

@@ -98,6 +98,16 @@ const char query_openapi_export[] =
     "\"413\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/"
     "responses/Problem\"}}}";
 
+const char query_openapi_export_user[] =
+    "{\"operationId\":\"exportUser\",\"tags\":[\"Analytics\"],\"summary\":\"Everything about one "
+    "user: events with traits, then sessions\",\"requestBody\":{\"required\":true,\"content\":{"
+    "\"application/json\":{\"schema\":{\"type\":\"object\",\"properties\":{\"user_ids\":{\"type\":"
+    "\"array\",\"items\":{\"type\":\"string\"}},\"anonymous_ids\":{\"type\":\"array\",\"items\":{"
+    "\"type\":\"string\"}},\"devices\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}}}},"
+    "\"responses\":{\"200\":{\"description\":\"Lines\",\"content\":{\"application/x-ndjson\":{}}},"
+    "\"400\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/"
+    "responses/Problem\"}}}";
+
 #define INTEGER "{\"type\":\"integer\"}"
 #define NUMBER "{\"type\":\"number\"}"
 #define NULLABLE "{\"type\":[\"string\",\"null\"]}"
