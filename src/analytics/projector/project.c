@@ -35,7 +35,7 @@ static const size_t idle_bytes_max = 1 << 20; /* of buffers kept while nothing c
 static const int64_t late_ms = INT64_C(24) * 3600 * 1000;
 
 /* REJECTED and BOT have no place in the columns. */
-enum row_state { ROW_KEEP, ROW_REJECTED, ROW_BOT, ROW_PRESENT, ROW_DUPLICATE };
+enum row_state { ROW_KEEP, ROW_REJECTED, ROW_BOT, ROW_ERASED, ROW_PRESENT, ROW_DUPLICATE };
 struct row { /* what stays of a record while its batch is under way */
     struct project_seen seen;
     uint64_t offset, hash;
@@ -289,7 +289,7 @@ static enum rc decode_one(struct write *x, uint32_t i, project_reject_fn *reject
     struct row *row = &x->rows[i];
     *row = (struct row){.offset = record->offset};
     if (stream_record_is_erased(record)) {
-        row->state = ROW_REJECTED; /* no row, and nothing to tell anybody */
+        row->state = ROW_ERASED; /* no row, and nothing to tell anybody */
         return RC_OK;
     }
     arena_reset(&w->arena);
@@ -411,7 +411,7 @@ static bool is_in_bucket(struct write *x, const struct row *row)
 
 static bool is_encoded(const struct row *row)
 {
-    return row->state != ROW_REJECTED && row->state != ROW_BOT;
+    return row->state != ROW_REJECTED && row->state != ROW_BOT && row->state != ROW_ERASED;
 }
 
 /* Within the batch the first of an id stays. */
@@ -606,11 +606,10 @@ static enum rc write_chunks(struct write *x, project_reject_fn *reject, void *re
 
 static enum rc tell_left_out(struct write *x, struct err *err)
 {
-    static const uint8_t why_of[] = {[ROW_KEEP] = PROJECT_TAKEN,
-                                     [ROW_REJECTED] = PROJECT_POISON,
-                                     [ROW_BOT] = PROJECT_BOT,
-                                     [ROW_PRESENT] = PROJECT_TAKEN,
-                                     [ROW_DUPLICATE] = PROJECT_DUPLICATE};
+    static const uint8_t why_of[] = {
+        [ROW_KEEP] = PROJECT_TAKEN,    [ROW_REJECTED] = PROJECT_POISON,
+        [ROW_BOT] = PROJECT_BOT,       [ROW_ERASED] = PROJECT_TAKEN,
+        [ROW_PRESENT] = PROJECT_TAKEN, [ROW_DUPLICATE] = PROJECT_DUPLICATE};
     const struct project_cfg *cfg = &x->w->cfg;
     if (!cfg->left_out || x->counts.duplicate + x->counts.bots + x->counts.rejected == 0)
         return RC_OK;
