@@ -84,6 +84,14 @@ void query_export(struct ctx *ctx, void *service, struct api_request *req)
     must(false);
 }
 
+void query_export_user(struct ctx *ctx, void *service, struct api_request *req)
+{
+    (void)ctx;
+    (void)service;
+    (void)req;
+    must(false);
+}
+
 const struct net_header *net_header_find(const struct net_request *req, struct slice name)
 {
     (void)req;
