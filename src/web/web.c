@@ -12,7 +12,19 @@
 #include "codec/hash.h"
 #include "web/web_int.h"
 
-enum { WEIR, VITALS, PLAUSIBLE, FILES };
+enum {
+    WEIR,
+    VITALS,
+    PLAUSIBLE,
+    UMAMI,
+    WEB_VITALS,
+    POSTHOG_ARRAY,
+    POSTHOG_WEB_VITALS,
+    POSTHOG_ATTRIBUTION,
+    POSTHOG_EXCEPTIONS,
+    POSTHOG_DEAD_CLICKS,
+    FILES
+};
 enum { ROUTES_MAX = 2 * FILES, ETAG_DIGITS = 16, FILE_BYTES_MAX = 1 << 20, LEVEL = 9 };
 
 /* As the script has it: web/tracker/weir.js. */
@@ -127,6 +139,31 @@ static void get_plausible(struct ctx *ctx, void *service, struct api_request *re
         api_problem(req, RC_NOTFOUND, "There is no such script: weir.js, vitals.js, script.js.");
 }
 
+/* What posthog-js asks for beside itself; of its own version first, of any if there is none. It
+ * goes without what is not here: surveys, recordings, the toolbar. */
+static void get_posthog(struct ctx *ctx, void *service, struct api_request *req)
+{
+    static const struct {
+        const char *name;
+        unsigned file;
+    } files[] = {
+        {"array.js", POSTHOG_ARRAY},
+        {"web-vitals.js", POSTHOG_WEB_VITALS},
+        {"web-vitals-with-attribution.js", POSTHOG_ATTRIBUTION},
+        {"exception-autocapture.js", POSTHOG_EXCEPTIONS},
+        {"dead-clicks-autocapture.js", POSTHOG_DEAD_CLICKS},
+    };
+    const struct web *web = service;
+    const int *param = req->route->arg;
+    (void)ctx;
+    for (unsigned i = 0; i < COUNT_OF(files); i++)
+        if (slice_eq_str(req->params[*param], files[i].name)) {
+            answer_file(req, &web->files[files[i].file]);
+            return;
+        }
+    api_problem(req, RC_NOTFOUND, "There is no such script: array.js and what belongs to it.");
+}
+
 /* ---- making ---- */
 
 static enum rc own_script(struct web *web, const char *path, struct err *err)
@@ -162,7 +199,7 @@ static enum rc path_check(const char *name, const char *path, struct err *err)
 }
 
 static void add_route(struct web *web, const char *pattern, const char *id, const char *summary,
-                      const struct served *file,
+                      const void *arg,
                       void (*handle)(struct ctx *ctx, void *service, struct api_request *req))
 {
     char *openapi = web->openapi[web->route_count];
@@ -175,17 +212,39 @@ static void add_route(struct web *web, const char *pattern, const char *id, cons
                                                          .pattern = pattern,
                                                          .access = API_PUBLIC,
                                                          .handle = handle,
-                                                         .arg = file,
+                                                         .arg = arg,
                                                          .openapi = openapi};
 }
+
+static const struct {
+    unsigned file;
+    const char *pattern, *id, *summary;
+} fixed[] = {
+    {WEIR, "*/js/weir.js", "trackerScript", "The tracker"},
+    {VITALS, "*/js/vitals.js", "vitalsScript", "Web Vitals for the tracker"},
+    {WEB_VITALS, "*/js/web-vitals.js", "webVitalsLibrary", "The library web-vitals"},
+    {UMAMI, "/script.js", "umamiScript", "Umami's script: its attributes, its wire"},
+    {UMAMI, "/umami.js", "umamiScriptOld", "The same, as it was called before"},
+    {POSTHOG_ARRAY, "*/array/{token}/array.js", "posthogScriptOfToken", "posthog-js"},
+};
 
 enum rc web_new(const struct web_cfg *cfg, struct web **ret_web, struct err *err)
 {
     TRY(path_check("tracker.script_path", cfg->script_path, err));
     TRY(path_check("tracker.vitals_path", cfg->vitals_path, err));
     TRY(path_check("tracker.endpoint_path", cfg->endpoint_path, err));
-    static const struct web_file *const made[FILES] = {&web_file_weir, &web_file_vitals,
-                                                       &web_file_plausible};
+    static const struct web_file *const made[FILES] = {
+        [WEIR] = &web_file_weir,
+        [VITALS] = &web_file_vitals,
+        [PLAUSIBLE] = &web_file_plausible,
+        [UMAMI] = &web_file_umami,
+        [WEB_VITALS] = &web_file_web_vitals,
+        [POSTHOG_ARRAY] = &web_file_posthog_array,
+        [POSTHOG_WEB_VITALS] = &web_file_posthog_web_vitals,
+        [POSTHOG_ATTRIBUTION] = &web_file_posthog_attribution,
+        [POSTHOG_EXCEPTIONS] = &web_file_posthog_exceptions,
+        [POSTHOG_DEAD_CLICKS] = &web_file_posthog_dead_clicks,
+    };
     struct web *web = heap_alloc(HEAP_APP, sizeof(*web));
     buf_init(&web->own_plain, FILE_BYTES_MAX);
     buf_init(&web->own_gzip, FILE_BYTES_MAX);
@@ -197,9 +256,9 @@ enum rc web_new(const struct web_cfg *cfg, struct web **ret_web, struct err *err
         web_free(web);
         return rc;
     }
-    add_route(web, "*/js/weir.js", "trackerScript", "The tracker", &web->files[WEIR], get_file);
-    add_route(web, "*/js/vitals.js", "vitalsScript", "Web Vitals for the tracker",
-              &web->files[VITALS], get_file);
+    for (unsigned i = 0; i < COUNT_OF(fixed); i++)
+        add_route(web, fixed[i].pattern, fixed[i].id, fixed[i].summary, &web->files[fixed[i].file],
+                  get_file);
     if (*cfg->script_path)
         add_route(web, cfg->script_path, "trackerScriptOwn", "The tracker", &web->files[WEIR],
                   get_file);
@@ -209,6 +268,11 @@ enum rc web_new(const struct web_cfg *cfg, struct web **ret_web, struct err *err
     add_route(web, "*/js/{file}", "plausibleScript",
               "Plausible's script, under its names (script.js, script.hash.outbound-links.js)",
               &web->files[PLAUSIBLE], get_plausible);
+    static const int file_at[] = {0, 1};
+    add_route(web, "*/static/{file}", "posthogScript", "posthog-js, and what it loads itself",
+              &file_at[0], get_posthog);
+    add_route(web, "*/static/{version}/{file}", "posthogScriptOfVersion",
+              "The same, as it asks for its own version", &file_at[1], get_posthog);
     *ret_web = web;
     return RC_OK;
 }
