@@ -83,6 +83,6 @@ for (const [name, code] of Object.entries(scripts)) {
   console.log(`${name}.js: ${plain.length} bytes, ${packed.length} gzipped`);
   if (packed.length > limits[name]) throw new Error(`${name}.js has ${packed.length} bytes after gzip, of ${limits[name]} that it may have`);
   if (limits[name]) writeFileSync(path.join(out, `${name}.js`), plain);
-  c += `\n${array(`${name}_plain`, plain)}${array(`${name}_gzip`, packed)}const struct web_file web_file_${name} = {${name}_plain, ${name}_gzip, ${plain.length}, ${packed.length}};\n`;
+  c += `\n${array(`${name}_plain`, plain)}${array(`${name}_gzip`, packed)}const struct web_file web_file_${name} = {.of = {[WEB_PLAIN] = {${name}_plain, ${plain.length}}, [WEB_GZIP] = {${name}_gzip, ${packed.length}}}};\n`;
 }
 writeFileSync(path.join(out, 'web_files.c'), c);
