@@ -1,7 +1,7 @@
 /* WHAT   The dashboard: one page under every address below /app, and its files.
  * WHY    The page says nothing of anybody: what it shows it asks the API for, as whoever is signed
- *        in. It may load and ask nothing but this server. Files are named by what is in them, and so
- *        kept for ever. */
+ *        in. It may load and ask nothing but this server. Files are named by what is in them, and
+ *        so kept for ever. */
 #include "base/heap.h"
 #include "base/must.h"
 #include "web/web_int.h"
