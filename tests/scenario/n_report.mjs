@@ -1,6 +1,6 @@
 // n: reports against the independent model (report_model.mjs): random small histories, written straight into the
 // tables, and random questions; every number must be equal. WEIR_TEST_SEED=N repeats one history,
-// WEIR_TEST_ROUNDS=N does so many.
+// WEIR_TEST_ROUNDS=N does so many, WEIR_TEST_KIND=funnel asks for funnels only.
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import * as model from './report_model.mjs';
 const s = await Server.start({ args: ['--archive', 'false'] });
 test.after(() => s.killNow());
 await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
-const rounds = Number(process.env.WEIR_TEST_ROUNDS || 8), questions = 12;
+const rounds = Number(process.env.WEIR_TEST_ROUNDS || 8), questions = 16;
 const firstSeed = Number(process.env.WEIR_TEST_SEED || 1);
 
 // ---- chance ----
@@ -105,6 +105,19 @@ function retentionQuestion(r, h) {
   return { report: 'retention', ...common(r, h, names), unit: r.pick(['day', 'day', 'week', 'month']), type: r.pick(['first_time', 'recurring']), periods: r.pick([1, 3, 12]),
     ...(r.chance(0.5) ? { start: [simple(r, names)] } : {}), ...(r.chance(0.5) ? { return: [simple(r, names)] } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}) };
 }
+function periodsQuestion(r, h, report) {
+  const names = ['event', 'page', 'country', 'property:plan'];
+  return { report, ...common(r, h, r.chance(0.2) ? columns : names), unit: r.pick(['day', 'day', 'week', 'month']), ...(r.chance(0.5) ? { goal: [simple(r, r.chance(0.2) ? columns : names)] } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}) };
+}
+function pathsQuestion(r, h, report) {
+  const names = ['event', 'page', 'country', 'property:plan'], nodes = r.pick(['page', 'event', 'both']), groups = r.pick([[], [], ['/a**'], ['/a/*', '/?'], ['/*', 'sig**']]);
+  const node = () => r.pick([...(nodes === 'event' ? [] : ['/', '/a', '/a/b']), ...(nodes === 'page' ? [] : ['signup', 'buy', 'pageview']), ...groups]);
+  const from = node(), to = r.chance(0.3) ? from : node();
+  return { report, ...common(r, h, r.chance(0.2) ? columns : names), nodes, steps: 2 + r.below(5), ...(r.chance(0.5) ? { within: r.pick(['visit', 'range']) } : {}), ...(r.chance(0.4) ? { window: r.pick([1, 60, 1800, 86400]) } : {}),
+    ...(r.chance(0.4) ? { from } : {}), ...(r.chance(0.4) ? { to } : {}), ...(groups.length ? { groups } : {}), ...(r.chance(0.4) ? { rows: 'paths' } : {}), ...(r.chance(0.3) ? { count_by: 'users' } : {}), ...(r.chance(0.3) ? { limit: 1 + r.below(5), offset: r.below(3) } : {}) };
+}
+const kinds = { breakdown: breakdownQuestion, funnel: funnelQuestion, retention: retentionQuestion, stickiness: periodsQuestion, lifecycle: periodsQuestion, paths: pathsQuestion };
+const often = ['breakdown', 'breakdown', 'breakdown', ...Object.keys(kinds)].filter((k) => !process.env.WEIR_TEST_KIND || k === process.env.WEIR_TEST_KIND);
 
 // ---- store ----
 const insert = (table, rows) => new Promise((done, fail) => {
@@ -128,7 +141,7 @@ async function load(h) {
 let asked = 0;
 function shorten(q) {
   const short = (x) => (x.filters[0]?.[0] === 'is' && x.filters[0][1] === 'event' && x.filters[0][2].length === 1 && asked++ % 2 ? { ...x, event: x.filters[0][2][0], filters: x.filters.slice(1) } : x);
-  return { ...q, ...(q.steps ? { steps: q.steps.map(short) } : {}), ...(q.exclusions ? { exclusions: q.exclusions.map(short) } : {}) };
+  return { ...q, ...(Array.isArray(q.steps) ? { steps: q.steps.map(short) } : {}), ...(q.exclusions ? { exclusions: q.exclusions.map(short) } : {}) };
 }
 const ask = (body) => s.fetch(`/v1/projects/${s.keys.project}/query`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key, 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
@@ -146,8 +159,7 @@ for (let round = 0; round < rounds; round++) {
     const r = makeRandom(firstSeed + round), h = history(r);
     await load(h);
     for (let i = 0; i < questions; i++) {
-      const kind = r.pick(['breakdown', 'breakdown', 'breakdown', 'funnel', 'retention']);
-      const q = { breakdown: breakdownQuestion, funnel: funnelQuestion, retention: retentionQuestion }[kind](r, h);
+      const kind = r.pick(often), q = kinds[kind](r, h, kind);
       const answer = await ask(shorten(q));
       const told = `seed ${firstSeed + round}, question ${i}: ${JSON.stringify(q)}`;
       assert.equal(answer.status, 200, `${told}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);

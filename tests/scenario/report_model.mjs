@@ -163,7 +163,7 @@ class Rows {
     this.data = data;
     this.q = q;
     this.range = range;
-    const fields = [...(q.dimensions ?? []), ...(q.filters ?? []).flatMap(fieldsOf)].filter((f) => !f.startsWith('time:'));
+    const fields = [...(q.dimensions ?? []), ...[...(q.filters ?? []), ...(q.goal ?? [])].flatMap(fieldsOf)].filter((f) => !f.startsWith('time:'));
     this.needsEvent = fields.some(isEventField) || Boolean(q.goal);
     this.needsVisit = fields.some(isVisitField);
     this.anyKind = fields.includes('kind') || (q.goal ?? []).flatMap(fieldsOf).includes('kind');
@@ -387,4 +387,76 @@ export function retention(data, q) {
       return { cohort: labelOf(b, unit, zone), size: cohort.length, returned: buckets.slice(k + 1, k + 1 + periods).map((later) => cohort.filter((a) => a.backs.includes(later)).length) };
     }),
   };
+}
+
+// ---- stickiness, lifecycle ----
+/** Map of actors to the set of their periods. */
+function periodsOf(q, all, unit, zone, ever) {
+  const actors = new Map();
+  for (const r of all.list(all.needsVisit ? 'both' : 'events', { ever })) {
+    const id = q.count_by === 'users' ? r.event.user_id : r.event.visitor;
+    if (!id) continue;
+    if (!actors.has(id)) actors.set(id, new Set());
+    actors.get(id).add(bucketOf(r.event.timestamp, unit, zone));
+  }
+  return [...actors.values()];
+}
+export function stickiness(data, q) {
+  const { zone, range } = rangesOf(q), unit = q.unit ?? 'day';
+  const sizes = periodsOf(q, new Rows(data, q, range), unit, zone, false).map((periods) => periods.size);
+  return { results: bucketsOf(range, unit, zone).map((_, i) => {
+    const count = sizes.filter((n) => n === i + 1).length;
+    return { periods: i + 1, count, percentage: over(100 * count, sizes.length), count_or_more: sizes.filter((n) => n > i).length };
+  }) };
+}
+export function lifecycle(data, q) {
+  const { zone, range } = rangesOf(q), unit = q.unit ?? 'day', actors = periodsOf(q, new Rows(data, q, range), unit, zone, true);
+  const before = (b) => (unit === 'day' ? b - 1 : unit === 'week' ? b - 7 : dayOfMonth(monthOf(b) - 1));
+  return { results: bucketsOf(range, unit, zone).map((b) => {
+    const count = (is) => actors.filter((p) => is(p.has(b), p.has(before(b)), [...p].some((x) => x < b))).length;
+    return { period: labelOf(b, unit, zone), new: count((now, last, ever) => now && !ever), returning: count((now, last) => now && last), resurrecting: count((now, last, ever) => now && !last && ever), dormant: count((now, last) => !now && last) };
+  }) };
+}
+
+// ---- paths ----
+const wildcard = (text) => new RegExp(`^${text.split('**').map((part) => part.split('*').map((x) => x.replace(/[^0-9A-Za-z]/g, (c) => `\\${c}`)).join('[^/]*')).join('.*')}$`, 's');
+export function paths(data, q) {
+  const { range } = rangesOf(q), all = new Rows(data, q, range), isVisit = (q.within ?? 'visit') === 'visit', steps = q.steps ?? 5, window = (q.window ?? Infinity) * 1000;
+  const nodeOf = (e) => (q.nodes === 'event' || (q.nodes === 'both' && e.event !== 'pageview') ? e.event : e.event === 'pageview' ? e.page_path : '');
+  const named = (node) => (q.groups ?? []).find((g) => wildcard(g).test(node)) ?? node;
+  const ways = new Map();
+  for (const r of all.list(isVisit || all.needsVisit ? 'both' : 'events')) {
+    const actor = q.count_by === 'users' ? r.event.user_id : r.event.visitor, id = JSON.stringify([actor, isVisit ? r.visit?.session : 0]);
+    if (!actor || !nodeOf(r.event) || (isVisit && !r.visit)) continue;
+    if (!ways.has(id)) ways.set(id, []);
+    ways.get(id).push({ time: r.event.timestamp, id: r.event.id, node: named(nodeOf(r.event)) });
+  }
+  const found = [];
+  for (let way of ways.values()) {
+    way.sort((a, b) => a.time - b.time || compareValues(a.id, b.id));
+    way = way.filter((e, i) => i === 0 || e.node !== way[i - 1].node);
+    if (q.from) {
+      const begin = way.findIndex((e) => e.node === q.from);
+      if (begin < 0) continue;
+      way = way.slice(begin);
+    }
+    if (!q.to || q.from) way = way.filter((e) => e.time - way[0].time <= window);
+    if (q.to) {
+      const end = way.findIndex((e, i) => e.node === q.to && i >= (q.from ? 1 : 0));
+      if (end < 0) continue;
+      way = way.slice(0, end + 1);
+      if (!q.from) way = way.filter((e) => way.at(-1).time - e.time <= window);
+    }
+    if (q.from && q.to && way.length > steps) continue;
+    found.push(q.to ? way.slice(-steps) : way.slice(0, steps));
+  }
+  const rows = new Map();
+  const count = (key, ms) => { const id = JSON.stringify(key); if (!rows.has(id)) rows.set(id, { key, times: [] }); rows.get(id).times.push(ms); };
+  for (const way of found) {
+    if (q.rows === 'paths') count(way.map((e) => e.node), way.at(-1).time - way[0].time);
+    else way.slice(1).forEach((e, i) => count([i + 1 + (q.to && !q.from ? steps - way.length : 0), way[i].node, e.node], e.time - way[i].time));
+  }
+  const byKey = (a, b) => { for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) return compareValues(a[i], b[i]); return a.length - b.length; };
+  const list = [...rows.values()].sort((a, b) => b.times.length - a.times.length || byKey(a.key, b.key));
+  return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 50)).map(({ key, times }) => ({ ...(q.rows === 'paths' ? { path: key } : { step: key[0], source: key[1], target: key[2] }), count: times.length, seconds: sum(times) / times.length / 1000 })) };
 }

@@ -234,6 +234,42 @@ bool report_take_filters(struct report *r, const struct report_at *at, yyjson_va
     return take_list(r, at, v, 1, &all->children);
 }
 
+/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]]; both: both hold. */
+bool report_take_which(struct report *r, const struct report_at *at, yyjson_val *v,
+                       struct report_filter **ret)
+{
+    const struct report_at at_event = {.up = at, .name = "event"},
+                           at_filters = {.up = at, .name = "filters"};
+    yyjson_val *event = json_get(v, "event"), *list = NULL;
+    struct report_filter *further = NULL;
+    struct slice name;
+    *ret = NULL;
+    if (event) {
+        CLEANUP(buf_done) struct buf text;
+        buf_init(&text, 16 << 10);
+        if (!report_take_text(r, &at_event, event, REPORT_NAME_BYTES_MAX, &name))
+            return false;
+        buf_add_str(&text, "[[\"is\",\"event\",[");
+        buf_add_json(&text, name);
+        buf_add_str(&text, "]]]");
+        if (!buf_ok(&text) || json_parse(r->arena, buf_slice(&text), &list, NULL) != RC_OK)
+            return report_fail(r, &at_event, "there is no memory for it");
+        if (!report_take_filters(r, &at_event, list, ret))
+            return false;
+    }
+    if (!report_take_filters(r, &at_filters, json_get(v, "filters"), event ? &further : ret))
+        return false;
+    if (!*ret && !further)
+        return report_fail(r, at, "say which events: {\"event\": \"signup\"}, or filters");
+    if (*ret && further) {
+        struct report_filter *last = (*ret)->children;
+        while (last->next)
+            last = last->next;
+        last->next = further->children;
+    }
+    return true;
+}
+
 /* ---- writing ---- */
 static void add_path(const struct report_sql *s, const struct report_dim *d)
 {

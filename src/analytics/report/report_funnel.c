@@ -11,173 +11,89 @@
 
 #include <stdio.h>
 
+enum { STEPS_MIN = 2, STEPS_MAX = 20, EXCLUSIONS_MAX = 10 };
+enum order { FUNNEL_ORDERED, FUNNEL_STRICT, FUNNEL_UNORDERED };
+struct step {
+    struct slice name;
+    struct report_filter *filter; /* an OP_AND */
+};
+struct exclusion {
+    struct report_filter *filter;
+    uint32_t from, to; /* between these steps, from 1 */
+};
+struct funnel {
+    struct step steps[STEPS_MAX];
+    uint32_t step_count;
+    struct exclusion exclusions[EXCLUSIONS_MAX];
+    uint32_t exclusion_count;
+    enum order order;
+    uint64_t window_ms;
+};
 static const uint64_t window_default_ms = UINT64_C(86400) * 1000;
 static const uint64_t window_max_s = UINT64_C(366) * 86400;
 
 /* ---- reading ---- */
-bool report_take_actor(struct report *r, yyjson_val *root)
-{
-    static const char *const names[] = {"visitors", "users"};
-    const struct report_at at = {.name = "count_by"};
-    uint32_t word = 0;
-    if (!report_take_word(r, &at, json_get(root, "count_by"), names, COUNT_OF(names), &word))
-        return false;
-    r->by_user = word == 1;
-    return true;
-}
-
-const char *report_actor(const struct report *r)
-{
-    return r->by_user ? "user_id" : "visitor";
-}
-
-/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]]; both: both hold. */
-static bool take_which(struct report *r, const struct report_at *at, yyjson_val *v,
-                       struct report_filter **ret)
-{
-    const struct report_at at_event = {.up = at, .name = "event"},
-                           at_filters = {.up = at, .name = "filters"};
-    yyjson_val *event = json_get(v, "event"), *list = NULL;
-    struct report_filter *further = NULL;
-    struct slice name;
-    *ret = NULL;
-    if (event) {
-        CLEANUP(buf_done) struct buf text;
-        buf_init(&text, 16 << 10);
-        if (!report_take_text(r, &at_event, event, REPORT_NAME_BYTES_MAX, &name))
-            return false;
-        buf_add_str(&text, "[[\"is\",\"event\",[");
-        buf_add_json(&text, name);
-        buf_add_str(&text, "]]]");
-        if (!buf_ok(&text) || json_parse(r->arena, buf_slice(&text), &list, NULL) != RC_OK)
-            return report_fail(r, &at_event, "there is no memory for it");
-        if (!report_take_filters(r, &at_event, list, ret))
-            return false;
-    }
-    if (!report_take_filters(r, &at_filters, json_get(v, "filters"), event ? &further : ret))
-        return false;
-    if (!*ret && !further)
-        return report_fail(r, at, "say which events: {\"event\": \"signup\"}, or filters");
-    if (*ret && further) {
-        struct report_filter *last = (*ret)->children;
-        while (last->next)
-            last = last->next;
-        last->next = further->children;
-    }
-    return true;
-}
-
-static bool take_step(struct report *r, const struct report_at *at, yyjson_val *v,
-                      struct report_step *step)
+static bool take_step(struct report *r, const struct report_at *at, yyjson_val *v)
 {
     static const char *const names[] = {"name", "event", "filters", NULL};
     const struct report_at at_name = {.up = at, .name = names[0]};
+    struct funnel *f = r->own;
+    struct step *step = &f->steps[f->step_count++];
     yyjson_val *name = json_get(v, names[0]);
     if (!report_known_members(r, at, v, names))
         return false;
     if (name && !report_take_text(r, &at_name, name, REPORT_NAME_BYTES_MAX, &step->name))
         return false;
-    return take_which(r, at, v, &step->filter);
+    return report_take_which(r, at, v, &step->filter);
 }
 
-static bool take_steps(struct report *r, yyjson_val *list)
-{
-    const struct report_at at = {.name = "steps"};
-    size_t i, n;
-    yyjson_val *v;
-    if (!yyjson_is_arr(list) || yyjson_arr_size(list) < REPORT_STEPS_MIN ||
-        yyjson_arr_size(list) > REPORT_STEPS_MAX)
-        return report_fail(r, &at, "give an array of %d to %d steps, {\"event\": \"signup\"}",
-                           REPORT_STEPS_MIN, REPORT_STEPS_MAX);
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        const struct report_at here = {.up = &at, .index = i};
-        if (!take_step(r, &here, v, &r->funnel.steps[r->funnel.step_count++]))
-            return false;
-    }
-    return true;
-}
-
-static bool take_exclusion(struct report *r, const struct report_at *at, yyjson_val *v,
-                           struct report_exclusion *x)
+static bool take_exclusion(struct report *r, const struct report_at *at, yyjson_val *v)
 {
     static const char *const names[] = {"from", "to", "event", "filters", NULL};
     const struct report_at at_from = {.up = at, .name = names[0]},
                            at_to = {.up = at, .name = names[1]};
+    struct funnel *f = r->own;
+    struct exclusion *x = &f->exclusions[f->exclusion_count++];
     uint64_t from, to;
-    uint32_t steps = r->funnel.step_count;
-    if (!report_known_members(r, at, v, names) || !take_which(r, at, v, &x->filter) ||
-        !report_take_u64(r, &at_from, json_get(v, names[0]), 1, steps - 1, 1, &from) ||
-        !report_take_u64(r, &at_to, json_get(v, names[1]), from + 1, steps, steps, &to))
+    if (f->order != FUNNEL_ORDERED)
+        return report_fail(r, at->up, "they are for steps in order (order: ordered)");
+    if (!report_known_members(r, at, v, names) || !report_take_which(r, at, v, &x->filter) ||
+        !report_take_u64(r, &at_from, json_get(v, names[0]), 1, f->step_count - 1, 1, &from) ||
+        !report_take_u64(r, &at_to, json_get(v, names[1]), from + 1, f->step_count, f->step_count,
+                         &to))
         return false;
     x->from = (uint32_t)from;
     x->to = (uint32_t)to;
     return true;
 }
 
-static bool take_exclusions(struct report *r, yyjson_val *list)
-{
-    const struct report_at at = {.name = "exclusions"};
-    size_t i, n;
-    yyjson_val *v;
-    if (!list || yyjson_is_null(list))
-        return true;
-    if (!yyjson_is_arr(list) || yyjson_arr_size(list) > REPORT_EXCLUSIONS_MAX)
-        return report_fail(r, &at, "give an array of at most %d", REPORT_EXCLUSIONS_MAX);
-    if (yyjson_arr_size(list) && r->funnel.order != FUNNEL_ORDERED)
-        return report_fail(r, &at, "they are for steps in order (order: ordered)");
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        const struct report_at here = {.up = &at, .index = i};
-        if (!take_exclusion(r, &here, v, &r->funnel.exclusions[r->funnel.exclusion_count++]))
-            return false;
-    }
-    return true;
-}
-
-static bool take_dims(struct report *r, yyjson_val *list)
-{
-    const struct report_at at = {.name = "dimensions"};
-    size_t i, n;
-    yyjson_val *v;
-    if (!list || yyjson_is_null(list))
-        return true;
-    if (!yyjson_is_arr(list) || yyjson_arr_size(list) > 1)
-        return report_fail(r, &at, "give an array of at most one name");
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        const struct report_at here = {.up = &at, .index = i};
-        if (!report_take_dim(r, &here, v, &r->dims[r->dim_count]))
-            return false;
-        if (r->dims[r->dim_count++].field->kind == FIELD_TIME)
-            return report_fail(r, &here, "a funnel is not broken down by time");
-    }
-    return true;
-}
-
-bool report_funnel_parse(struct report *r, yyjson_val *root)
+static bool parse(struct report *r, yyjson_val *root)
 {
     static const char *const orders[] = {"ordered", "strict", "unordered"};
-    const struct report_at at_window = {.name = "window"}, at_order = {.name = "order"};
-    struct report_funnel *f = &r->funnel;
+    static const struct report_list steps = {STEPS_MIN, STEPS_MAX, "steps, {\"event\": \"signup\"}",
+                                             take_step};
+    static const struct report_list exclusions = {0, EXCLUSIONS_MAX, "exclusions", take_exclusion};
+    const struct report_at at_steps = {.name = "steps"}, at_window = {.name = "window"},
+                           at_order = {.name = "order"}, at_exclusions = {.name = "exclusions"};
+    struct funnel *f = r->own;
     uint64_t window_s;
     uint32_t order = FUNNEL_ORDERED;
-    if (!take_steps(r, json_get(root, "steps")) ||
+    if (!report_take_list(r, &at_steps, json_get(root, "steps"), &steps) ||
         !report_take_u64(r, &at_window, json_get(root, "window"), 1, window_max_s,
                          window_default_ms / 1000, &window_s) ||
         !report_take_word(r, &at_order, json_get(root, "order"), orders, COUNT_OF(orders), &order))
         return false;
     f->window_ms = window_s * 1000;
-    f->order = (enum report_funnel_order)order;
-    return take_exclusions(r, json_get(root, "exclusions")) && report_take_actor(r, root) &&
-           take_dims(r, json_get(root, "dimensions"));
+    f->order = (enum order)order;
+    return report_take_list(r, &at_exclusions, json_get(root, "exclusions"), &exclusions) &&
+           report_take_actor(r) && report_take_dims(r, 1, false);
 }
 
 /* ---- the statement ---- */
 /* Bit k of the event's steps, and of the steps that it ends the waiting for. */
 static void add_steps(const struct report_sql *s)
 {
-    const struct report_funnel *f = &s->r->funnel;
+    const struct funnel *f = s->r->own;
     for (uint32_t i = 0; i < f->step_count; i++) {
         buf_addf(s->out, "%s%u * ", i ? " + " : "toUInt32(", 1U << i);
         report_filter_sql(s, f->steps[i].filter);
@@ -186,7 +102,7 @@ static void add_steps(const struct report_sql *s)
     if (f->exclusion_count == 0)
         buf_add_str(s->out, "toUInt32(0)");
     for (uint32_t i = 0; i < f->exclusion_count; i++) {
-        const struct report_exclusion *x = &f->exclusions[i];
+        const struct exclusion *x = &f->exclusions[i];
         uint32_t bits = ((1U << (x->to - 1)) - 1) & ~((1U << (x->from - 1)) - 1);
         buf_addf(s->out, "%sif(", i ? ", " : "arrayReduce('groupBitOr', [");
         report_filter_sql(s, x->filter);
@@ -196,7 +112,7 @@ static void add_steps(const struct report_sql *s)
 }
 
 /* e: (time, steps, ends). Each fold's value: (at, -, -) or (latest times, best, took + 1). */
-static void add_fold(const struct report_funnel *f, struct buf *out)
+static void add_fold(const struct funnel *f, struct buf *out)
 {
     unsigned long long window = f->window_ms;
     uint32_t n = f->step_count;
@@ -231,9 +147,9 @@ static void add_fold(const struct report_funnel *f, struct buf *out)
 /* One row per actor: what they were at their first event of a step, and their events in order. */
 static void add_actors(const struct report *r, struct buf *out)
 {
-    const struct report_sql s = {
-        .r = r, .out = out, .source = report_needs_visits(r) ? SOURCE_JOINED : 0};
-    bool is_ordered = r->funnel.order != FUNNEL_UNORDERED;
+    const struct report_sql s = {.r = r, .out = out, .source = report_events_source(r)};
+    const struct funnel *f = r->own;
+    bool is_ordered = f->order != FUNNEL_UNORDERED;
     buf_add_str(out, "SELECT ");
     if (r->dim_count)
         buf_addf(out, "argMinIf(d0, (time, steps, d0), %s) AS d0, ",
@@ -246,16 +162,17 @@ static void add_actors(const struct report *r, struct buf *out)
     buf_addf(out, "%s AS actor, toUnixTimestamp64Milli(timestamp) AS time, ", report_actor(r));
     add_steps(&s);
     report_from_sql(&s);
-    buf_addf(out, " AND %s) ", r->by_user ? "user_id != ''" : "visitor != 0");
-    if (r->funnel.order != FUNNEL_STRICT)
+    buf_addf(out, " AND %s) ", report_has_actor(r));
+    if (f->order != FUNNEL_STRICT)
         buf_add_str(out, "WHERE steps > 0 OR ends > 0 ");
     buf_addf(out, "GROUP BY actor HAVING max(%s)", is_ordered ? "bitTest(steps, 0)" : "steps > 0");
 }
 
-void report_funnel_sql(const struct report *r, struct buf *out)
+static void add_sql(const struct report *r, struct buf *out)
 {
-    uint32_t n = r->funnel.step_count;
-    bool is_ordered = r->funnel.order != FUNNEL_UNORDERED;
+    const struct funnel *f = r->own;
+    uint32_t n = f->step_count;
+    bool is_ordered = f->order != FUNNEL_UNORDERED;
     const char *dim = r->dim_count ? "toString(d0) AS d0, " : "";
     buf_addf(
         out,
@@ -265,7 +182,7 @@ void report_funnel_sql(const struct report *r, struct buf *out)
         "SELECT %s%s AS level, %s - 1 AS took FROM (SELECT %s",
         dim, n + 1, r->dim_count ? "d0, " : "", is_ordered ? "arrayCount(x -> x != 0, at)" : "at.2",
         is_ordered ? "at[-1]" : "at.3", r->dim_count ? "d0, " : "");
-    add_fold(&r->funnel, out);
+    add_fold(r->own, out);
     buf_add_str(out, " AS at FROM (");
     add_actors(r, out);
     buf_add_str(out, ")))");
@@ -287,13 +204,14 @@ static void add_rate(struct buf *body, const char *name, int64_t part, int64_t w
 static enum rc add_step(const struct report *r, yyjson_val *counts, uint32_t i, struct buf *body,
                         struct err *err)
 {
-    const struct report_step *step = &r->funnel.steps[i];
+    const struct funnel *f = r->own;
+    const struct step *step = &f->steps[i];
     int64_t first = 0, before = 0, here = 0;
     bool is_empty = yyjson_arr_size(counts) == 0; /* nobody at all */
     ENSURE(is_empty || (json_to_i64(yyjson_arr_get(counts, 0), &first) &&
                         json_to_i64(yyjson_arr_get(counts, i), &here) &&
                         json_to_i64(yyjson_arr_get(counts, i ? i - 1 : 0), &before)),
-           err_set(err, RC_STORE, "the store's answer has another shape than expected"));
+           report_bad_shape(err));
     buf_addf(body, "%s{\"step\":%u,\"name\":", i ? "," : "", i + 1);
     if (step->name.len)
         buf_add_json(body, step->name);
@@ -307,17 +225,15 @@ static enum rc add_step(const struct report *r, yyjson_val *counts, uint32_t i, 
     return RC_OK;
 }
 
-enum rc report_funnel_row(const struct report *r, yyjson_val *row, struct buf *body,
-                          struct err *err)
+static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
+    const struct funnel *f = r->own;
     uint32_t d = r->dim_count;
     ENSURE(yyjson_arr_size(row) == d + 3 && yyjson_is_arr(yyjson_arr_get(row, d)),
-           err_set(err, RC_STORE, "the store's answer has another shape than expected"));
-    buf_add_str(body, "{\"dimensions\":[");
-    if (d)
-        report_add_value(body, yyjson_arr_get(row, 0));
-    buf_add_str(body, "],\"steps\":[");
-    for (uint32_t i = 0; i < r->funnel.step_count; i++)
+           report_bad_shape(err));
+    report_add_dims(r, row, body);
+    buf_add_str(body, ",\"steps\":[");
+    for (uint32_t i = 0; i < f->step_count; i++)
         TRY(add_step(r, yyjson_arr_get(row, d), i, body, err));
     buf_add_str(body, "],\"seconds_to_convert\":{\"mean\":");
     report_add_value(body, yyjson_arr_get(row, d + 1));
@@ -326,3 +242,12 @@ enum rc report_funnel_row(const struct report *r, yyjson_val *row, struct buf *b
     buf_add_str(body, "}}");
     return RC_OK;
 }
+
+static const char *const members[] = {"steps",    "window",     "order", "exclusions",
+                                      "count_by", "dimensions", NULL};
+const struct report_kind report_kind_funnel = {.name = "funnel",
+                                               .members = members,
+                                               .own_size = sizeof(struct funnel),
+                                               .parse = parse,
+                                               .sql = add_sql,
+                                               .row = add_row};

@@ -23,9 +23,7 @@ enum {
     REPORT_VALUE_BYTES_MAX = 65536, /* of all filters */
     REPORT_PATH_MAX = 6,            /* names in "property:a.b.c" */
     REPORT_NAME_BYTES_MAX = 200,
-    REPORT_STEPS_MIN = 2,
-    REPORT_STEPS_MAX = 20,
-    REPORT_EXCLUSIONS_MAX = 10,
+    REPORT_MEMBERS_MAX = 30, /* that a kind knows */
     REPORT_LIMIT_DEFAULT = 1000,
     REPORT_LIMIT_MAX = 10000,
     REPORT_OFFSET_MAX = 1000000,
@@ -125,8 +123,6 @@ struct report_filter {
 };
 
 /* ---- the question ---- */
-enum report_kind { REPORT_BREAKDOWN, REPORT_FUNNEL, REPORT_RETENTION, REPORT_KIND_COUNT };
-extern const char *const report_kind_names[REPORT_KIND_COUNT];
 enum report_bots { BOTS_EXCLUDE, BOTS_INCLUDE, BOTS_ONLY };
 enum report_range_kind {
     RANGE_DAYS,      /* first and last are given */
@@ -152,33 +148,31 @@ struct report_order {
     bool is_metric, is_desc;
     uint32_t index; /* of the dimension or metric */
 };
-struct report_step {
-    struct slice name;
-    struct report_filter *filter; /* an OP_AND */
+/* ---- kinds of reports ---- */
+struct report;
+/* A kind is a file, report_<name>.c, with its struct report_kind_<name>, and a line in
+ * report_kind.def. Nothing else names it but the OpenAPI text. */
+struct report_kind {
+    const char *name;
+    const char *const *members;  /* beside those of all, NULL at the end; told in "query" as sent */
+    const char *const *resolved; /* likewise, but told by add_resolved */
+    bool is_table;               /* rows may be compared and counted (include) */
+    size_t own_size;             /* of report.own, zeroed before parse */
+    bool (*parse)(struct report *r, yyjson_val *root);    /* its own members */
+    void (*sql)(const struct report *r, struct buf *out); /* the main statement */
+    /* One row of the store (an array, parsed) as an element of "results". */
+    enum rc (*row)(const struct report *r, yyjson_val *row, struct buf *body, struct err *err);
+    void (*add_resolved)(const struct report *r, struct buf *body); /* ,"name":value …, or NULL */
 };
-struct report_exclusion {
-    struct report_filter *filter;
-    uint32_t from, to; /* between these steps, from 1 */
-};
-enum report_funnel_order { FUNNEL_ORDERED, FUNNEL_STRICT, FUNNEL_UNORDERED };
-struct report_funnel {
-    struct report_step steps[REPORT_STEPS_MAX];
-    uint32_t step_count;
-    struct report_exclusion exclusions[REPORT_EXCLUSIONS_MAX];
-    uint32_t exclusion_count;
-    enum report_funnel_order order;
-    uint64_t window_ms;
-};
-struct report_retention {
-    struct report_filter *start, *back; /* NULL: any event */
-    enum report_unit unit;
-    uint32_t periods;
-    bool is_first_time;
-};
+#define REPORT_KIND(name) extern const struct report_kind report_kind_##name;
+#include "analytics/report/report_kind.def"
+#undef REPORT_KIND
+
 struct report {
     struct arena *arena;
     struct err err; /* why the question was refused */
-    enum report_kind kind;
+    const struct report_kind *kind;
+    void *own; /* what the kind has read: a struct of its file */
     struct report_metric metrics[REPORT_METRICS_MAX];
     uint32_t metric_count;
     struct report_dim dims[REPORT_DIMENSIONS_MAX];
@@ -188,13 +182,11 @@ struct report {
     struct report_filter *filter, *goal; /* OP_AND; NULL: none */
     enum report_bots bots;
     bool knows_kind; /* kind is a dimension or filter: rows of any kind count */
-    bool by_user;    /* funnel, retention: users instead of visitors */
+    bool by_user;    /* report_take_actor: users instead of visitors */
     struct report_order orders[REPORT_ORDERS_MAX];
     uint32_t order_count;
     uint32_t limit, offset;
     bool has_time_labels, has_total, has_sql;
-    struct report_funnel funnel;
-    struct report_retention retention;
     yyjson_val *root; /* as it came, for the answer */
     /* bound */
     struct store_param params[REPORT_PARAMS_MAX];
@@ -233,8 +225,26 @@ bool report_take_filters(struct report *r, const struct report_at *at, yyjson_va
                          struct report_filter **ret_filter);
 bool report_take_range(struct report *r, yyjson_val *root);
 bool report_take_compare(struct report *r, const struct report_at *at, yyjson_val *v);
-bool report_funnel_parse(struct report *r, yyjson_val *root);
-bool report_retention_parse(struct report *r, yyjson_val *root);
+/* {"event": "signup"} is short for the filter [["is", "event", ["signup"]]]; both: both hold. */
+bool report_take_which(struct report *r, const struct report_at *at, yyjson_val *v,
+                       struct report_filter **ret_filter);
+/* An array, and what takes one of its elements. With min 0 it may be absent or null. */
+struct report_list {
+    uint32_t min, max;
+    const char *what; /* "names" */
+    bool (*take)(struct report *r, const struct report_at *at, yyjson_val *v);
+};
+bool report_take_list(struct report *r, const struct report_at *at, yyjson_val *list,
+                      const struct report_list *of);
+/* Members that several kinds have: dimensions; count_by; unit, day, week or month; limit (by
+ * default the one given) and offset. */
+bool report_take_dims(struct report *r, uint32_t max, bool may_be_time);
+bool report_take_actor(struct report *r);
+bool report_take_unit(struct report *r, enum report_unit *ret_unit);
+bool report_take_page(struct report *r, uint32_t limit);
+/* The field or property of that name, without looking at what it makes of the question. */
+bool report_resolve_dim(struct report *r, const struct report_at *at, struct slice name,
+                        struct report_dim *ret_dim);
 const struct report_metric_def *report_metric_find(struct slice name);
 const struct report_field *report_field_find(struct slice name, struct slice *ret_rest);
 void report_metric_names(struct buf *out);
@@ -269,6 +279,9 @@ void report_range_sql(const struct report *r, struct buf *out);
 enum rc report_range_read(struct report *r, struct slice row, struct err *err) MUST_CHECK;
 /* The array of beginnings of all buckets of a range. */
 void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared);
+/* The number of the day, week or month that a row lies in, from 0, the first of the range's
+ * buckets; negative before the range. */
+void report_period_sql(const struct report_sql *s, enum report_unit unit);
 /* A bucket's beginning as text, "2026-03-29T03:00:00+02:00" or "2026-03-29". */
 void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket);
 void report_labels_sql(const struct report *r, struct buf *out);
@@ -284,23 +297,21 @@ void report_number_sql(const struct report_sql *s, const struct report_dim *d);
 /* The main statement, a template of query_run(). */
 void report_main_sql(const struct report *r, struct buf *out);
 void report_breakdown_sql(const struct report *r, struct buf *out);
-void report_funnel_sql(const struct report *r, struct buf *out);
-void report_retention_sql(const struct report *r, struct buf *out);
-bool report_needs_visits(const struct report *r);
-
-const char *report_actor(const struct report *r);           /* the column: visitor, user_id */
-bool report_take_actor(struct report *r, yyjson_val *root); /* count_by */
+/* SOURCE_JOINED if the question is about the visits of its events, else 0. */
+unsigned report_events_source(const struct report *r);
+const char *report_actor(const struct report *r); /* the column: visitor, user_id */
+/* "visitor != 0" …: there is one. */
+const char *report_has_actor(const struct report *r);
 
 /* ---- answers ---- */
-/* One row of the store (an array, parsed) as an element of "results". */
-enum rc report_row_shape(const struct report *r, yyjson_val *row, struct buf *body,
-                         struct err *err) MUST_CHECK;
-enum rc report_funnel_row(const struct report *r, yyjson_val *row, struct buf *body,
-                          struct err *err) MUST_CHECK;
-enum rc report_retention_row(const struct report *r, yyjson_val *row, struct buf *body,
-                             struct err *err) MUST_CHECK;
 /* A value of the store as it stands: number, null, text; an array of such. */
 void report_add_value(struct buf *body, yyjson_val *v);
+/* {"dimensions":[…], of the values that a row begins with; the object stays open. */
+void report_add_dims(const struct report *r, yyjson_val *row, struct buf *body);
+/* {"name":value,…}: a row of exactly these. */
+enum rc report_add_members(struct buf *body, yyjson_val *row, const char *const *names,
+                           uint32_t count, struct err *err) MUST_CHECK;
+enum rc report_bad_shape(struct err *err) MUST_CHECK;
 /* "results":[…]; *ret_total: rows without limit, if that was asked. */
 enum rc report_results_shape(const struct report *r, struct slice result, struct buf *body,
                              int64_t *ret_total, struct err *err) MUST_CHECK;

@@ -3,25 +3,67 @@
 
 #define NAMES "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
 #define FILTERS "{\"type\":\"array\",\"items\":{\"type\":\"array\"}}"
-#define QUESTION                                                                                  \
-    "{\"type\":\"object\",\"required\":[\"date_range\"],\"properties\":{"                         \
-    "\"report\":{\"enum\":[\"breakdown\",\"funnel\",\"retention\"],\"default\":\"breakdown\"},"   \
-    "\"metrics\":" NAMES ",\"dimensions\":" NAMES                                                 \
-    ",\"date_range\":{\"description\":\"A word (day, "                                            \
-    "7d, 28d, 30d, 91d, month, 6mo, 12mo, year, all, 24h, 30m, realtime), two days, or two "      \
-    "instants\"},\"timezone\":{\"type\":\"string\"},\"filters\":" FILTERS ",\"goal\":" FILTERS    \
-    ",\"bots\":{\"enum\":[\"exclude\",\"include\",\"only\"]},\"order_by\":{"                      \
-    "\"type\":\"array\",\"items\":" NAMES "},\"limit\":{\"type\":\"integer\",\"minimum\":1,"      \
-    "\"maximum\":10000},\"offset\":{\"type\":\"integer\",\"minimum\":0},\"include\":{\"type\":"   \
-    "\"object\",\"properties\":{\"compare\":{},\"time_labels\":{\"type\":\"boolean\"},"           \
-    "\"total_rows\":{\"type\":\"boolean\"},\"sql\":{\"type\":\"boolean\"}}},\"steps\":{\"type\":" \
-    "\"array\",\"minItems\":2,\"maxItems\":20,\"items\":{\"type\":\"object\",\"required\":["      \
-    "\"filters\"],\"properties\":{\"name\":{\"type\":\"string\"},\"filters\":" FILTERS "}}},"     \
-    "\"window\":{\"type\":\"integer\",\"description\":\"Seconds\",\"default\":86400},\"order\":{" \
-    "\"enum\":[\"ordered\",\"strict\",\"unordered\"]},\"exclusions\":{\"type\":\"array\"},"       \
-    "\"count_by\":{\"enum\":[\"visitors\",\"users\"]},\"start\":" FILTERS ",\"return\":" FILTERS  \
-    ",\"unit\":{\"enum\":[\"day\",\"week\",\"month\"]},\"periods\":{\"type\":\"integer\"},"       \
-    "\"type\":{\"enum\":[\"first_time\",\"recurring\"]}}}"
+#define WORDS(...) "{\"enum\":[" __VA_ARGS__ "]}"
+#define COUNT_BY "\"count_by\":" WORDS("\"visitors\",\"users\"")
+#define UNIT "\"unit\":" WORDS("\"day\",\"week\",\"month\"")
+#define NUMBER "{\"type\":\"integer\",\"minimum\":0}"
+#define SECONDS "{\"type\":\"integer\",\"minimum\":1,\"description\":\"Seconds\"}"
+#define TEXT "{\"type\":\"string\"}"
+#define PAGE "\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000},\"offset\":" NUMBER
+#define DIMENSIONS "\"dimensions\":" NAMES
+#define WHICH "\"event\":" TEXT ",\"filters\":" FILTERS
+/* What all kinds of reports have. */
+#define COMMON                                                                                  \
+    "{\"type\":\"object\",\"required\":[\"date_range\"],\"properties\":{"                       \
+    "\"date_range\":{\"description\":\"A word (day, "                                           \
+    "7d, 28d, 30d, 91d, month, 6mo, 12mo, year, all, 24h, 30m, realtime), two days, or two "    \
+    "instants\"},\"timezone\":" TEXT ",\"filters\":" FILTERS ",\"bots\":" WORDS(                \
+        "\"exclude\",\"include\",\"only\"") ",\"include\":{\"type\":"                           \
+                                            "\"object\",\"properties\":{\"compare\":{},\"time_" \
+                                            "labels\":{\"type\":\"boolean\"},"                  \
+                                            "\"total_rows\":{\"type\":\"boolean\"},\"sql\":{"   \
+                                            "\"type\":\"boolean\"}}}}}"
+#define KIND(name, more, properties)                        \
+    "{\"title\":\"" name "\",\"required\":[\"report\"" more \
+    "],\"properties\":{\"report\":{\"const\":\"" name "\"}," properties "}}"
+#define BREAKDOWN                                                                      \
+    "{\"title\":\"breakdown\",\"required\":[\"metrics\"],\"properties\":{\"report\":{" \
+    "\"const\":\"breakdown\"},\"metrics\":" NAMES "," DIMENSIONS ",\"goal\":" FILTERS  \
+    ",\"order_by\":{\"type\":\"array\",\"items\":" NAMES "}," PAGE "}}"
+#define FUNNEL                                                                                   \
+    KIND("funnel", ",\"steps\"",                                                                 \
+         "\"steps\":{\"type\":\"array\",\"minItems\":2,\"maxItems\":20,\"items\":{\"type\":"     \
+         "\"object\",\"properties\":{\"name\":" TEXT "," WHICH "}}},\"window\":" SECONDS         \
+         ",\"order\":" WORDS(                                                                    \
+             "\"ordered\",\"strict\",\"unordered\"") ",\"exclusions\":{\"type\":"                \
+                                                     "\"array\",\"items\":{\"type\":\"object\"," \
+                                                     "\"properties\":{\"from\":" NUMBER          \
+                                                     ",\"to\":" NUMBER "," WHICH "}}}," COUNT_BY \
+                                                     "," DIMENSIONS)
+#define RETENTION                                                                    \
+    KIND("retention", "",                                                            \
+         "\"start\":" FILTERS ",\"return\":" FILTERS "," UNIT ",\"periods\":" NUMBER \
+         ",\"type\":" WORDS("\"first_time\",\"recurring\"") "," COUNT_BY)
+#define STICKINESS KIND("stickiness", "", "\"goal\":" FILTERS "," UNIT "," COUNT_BY)
+#define LIFECYCLE KIND("lifecycle", "", "\"goal\":" FILTERS "," UNIT "," COUNT_BY)
+#define PATHS                                                                                      \
+    KIND("paths", "",                                                                              \
+         "\"nodes\":" WORDS("\"page\",\"event\",\"both\"") ",\"within\":" WORDS(                   \
+             "\"visit\",\"range\"") ",\"rows\":" WORDS("\"edges\",\"paths\"") ",\"groups\":" NAMES \
+                                                                              ",\"from\":" TEXT    \
+                                                                              ",\"to\":" TEXT      \
+                                                                              ",\"window\""        \
+                                                                              ":" SECONDS          \
+                                                                              ",\"steps\":{"       \
+                                                                              "\"type\":"          \
+                                                                              "\"integer\","       \
+                                                                              "\"minimum\":2,"     \
+                                                                              "\"maximum\":20}"    \
+                                                                              "," COUNT_BY         \
+                                                                              "," PAGE)
+#define QUESTION                                                                            \
+    "{\"allOf\":[" COMMON ",{\"oneOf\":[" BREAKDOWN "," FUNNEL "," RETENTION "," STICKINESS \
+    "," LIFECYCLE "," PATHS "]}]}"
 #define ANSWER                                                                                    \
     "{\"type\":\"object\",\"required\":[\"results\",\"meta\",\"query\"],"                         \
     "\"properties\":{\"results\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"meta\":{" \
@@ -48,7 +90,7 @@
 
 const char query_openapi_report[] =
     "{\"operationId\":\"queryReport\",\"summary\":\"Any report: breakdowns, series, funnels, "
-    "retention\",\"tags\":[\"Reports\"]," PROJECT "," BODY
+    "retention, stickiness, lifecycle, paths\",\"tags\":[\"Reports\"]," PROJECT "," BODY
     ",\"responses\":{" OK(ANSWER) "," PROBLEMS "}}";
 
 const char query_openapi_report_sql[] =

@@ -3,10 +3,16 @@
  *         mistakes, each told with its JSON pointer. */
 #include "analytics/report/report_int.h"
 
+#include "base/must.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
-const char *const report_kind_names[REPORT_KIND_COUNT] = {"breakdown", "funnel", "retention"};
+static const struct report_kind *const kinds[] = {
+#define REPORT_KIND(name) &report_kind_##name,
+#include "analytics/report/report_kind.def"
+#undef REPORT_KIND
+};
 const char *const report_unit_names[UNIT_COUNT] = {"minute", "hour",  "day",
                                                    "week",   "month", "year"};
 
@@ -84,8 +90,8 @@ bool report_take_bool(struct report *r, const struct report_at *at, yyjson_val *
 bool report_take_word(struct report *r, const struct report_at *at, yyjson_val *v,
                       const char *const *words, uint32_t count, uint32_t *ret_index)
 {
-    char list[200];
-    size_t len = 0;
+    CLEANUP(buf_done) struct buf list;
+    buf_init(&list, 1024);
     if (!v || yyjson_is_null(v))
         return true;
     for (uint32_t i = 0; i < count; i++) {
@@ -93,9 +99,29 @@ bool report_take_word(struct report *r, const struct report_at *at, yyjson_val *
             *ret_index = i;
             return true;
         }
-        len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "", words[i]);
+        buf_addf(&list, "%s%s", i ? ", " : "", words[i]);
     }
-    return report_fail(r, at, "give one of %s", list);
+    return report_fail(r, at, "give one of %s", buf_cstr(&list));
+}
+
+bool report_take_list(struct report *r, const struct report_at *at, yyjson_val *list,
+                      const struct report_list *of)
+{
+    size_t i, n;
+    yyjson_val *v;
+    if (of->min == 0 && (!list || yyjson_is_null(list)))
+        return true;
+    if (!yyjson_is_arr(list) || yyjson_arr_size(list) < of->min || yyjson_arr_size(list) > of->max)
+        return of->min
+                   ? report_fail(r, at, "give an array of %u to %u %s", of->min, of->max, of->what)
+                   : report_fail(r, at, "give an array of at most %u %s", of->max, of->what);
+    yyjson_arr_foreach(list, i, n, v)
+    {
+        const struct report_at here = {.up = at, .index = i};
+        if (!of->take(r, &here, v))
+            return false;
+    }
+    return true;
 }
 
 bool report_known_members(struct report *r, const struct report_at *at, yyjson_val *object,
@@ -204,7 +230,7 @@ static bool unknown_field(struct report *r, const struct report_at *at, struct s
                        name.len > 60 ? 60 : (int)name.len, name.data, buf_cstr(&names));
 }
 
-static bool resolve_dim(struct report *r, const struct report_at *at, struct slice name,
+bool report_resolve_dim(struct report *r, const struct report_at *at, struct slice name,
                         struct report_dim *ret_dim)
 {
     struct slice rest;
@@ -243,34 +269,36 @@ bool report_take_dim(struct report *r, const struct report_at *at, yyjson_val *v
 {
     struct slice name = SLICE_EMPTY;
     if (!report_take_text(r, at, v, REPORT_NAME_BYTES_MAX, &name) ||
-        !resolve_dim(r, at, name, ret_dim))
+        !report_resolve_dim(r, at, name, ret_dim))
         return false;
     note_scope(r, ret_dim);
     return true;
 }
 
-static bool take_dims(struct report *r, yyjson_val *list)
+static bool take_dim(struct report *r, const struct report_at *at, yyjson_val *v)
+{
+    struct report_dim *dim = &r->dims[r->dim_count];
+    if (!report_take_dim(r, at, v, dim))
+        return false;
+    if (dim->field->kind == FIELD_TIME && report_time_dim(r))
+        return report_fail(r, at, "there is a dimension of time already");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        if (slice_eq(r->dims[i].name, dim->name))
+            return report_fail(r, at, "is there twice");
+    r->dim_count++;
+    return true;
+}
+
+bool report_take_dims(struct report *r, uint32_t max, bool may_be_time)
 {
     const struct report_at at = {.name = "dimensions"};
-    size_t i, n;
-    yyjson_val *v;
-    if (!list || yyjson_is_null(list))
-        return true;
-    if (!yyjson_is_arr(list) || yyjson_arr_size(list) > REPORT_DIMENSIONS_MAX)
-        return report_fail(r, &at, "give an array of at most %d names", REPORT_DIMENSIONS_MAX);
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        const struct report_at here = {.up = &at, .index = i};
-        struct report_dim *dim = &r->dims[r->dim_count];
-        if (!report_take_dim(r, &here, v, dim))
-            return false;
-        if (dim->field->kind == FIELD_TIME && report_time_dim(r))
-            return report_fail(r, &here, "there is a dimension of time already");
-        for (uint32_t k = 0; k < r->dim_count; k++)
-            if (slice_eq(r->dims[k].name, dim->name))
-                return report_fail(r, &here, "is there twice");
-        r->dim_count++;
-    }
+    const struct report_list names = {0, max, "names", take_dim};
+    if (!report_take_list(r, &at, json_get(r->root, "dimensions"), &names))
+        return false;
+    const struct report_dim *time = report_time_dim(r);
+    const struct report_at here = {.up = &at, .index = time ? (size_t)(time - r->dims) : 0};
+    if (time && !may_be_time)
+        return report_fail(r, &here, "this report is not broken down by time");
     return true;
 }
 
@@ -282,184 +310,63 @@ const struct report_dim *report_time_dim(const struct report *r)
     return NULL;
 }
 
-/* ---- metrics ---- */
-/* "p75:property:value", "sum:scroll_depth". */
-static bool take_aggregate(struct report *r, const struct report_at *at, struct report_metric *m)
+/* ---- what all kinds have ---- */
+bool report_take_actor(struct report *r)
 {
-    static const char *const names[] = {"sum", "avg", "min", "max", "count"};
-    struct slice rest = m->name, head = slice_cut(&rest, ':');
-    uint64_t level;
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (slice_eq_str(head, names[i]))
-            m->aggregate = names[i];
-    if (!m->aggregate && head.len > 1 && head.data[0] == 'p' &&
-        slice_to_u64(slice_sub(head, 1), &level) && level >= 1 && level <= 99)
-        m->level = (double)level / 100;
-    if ((!m->aggregate && m->level == 0) || rest.len == 0) {
-        CLEANUP(buf_done) struct buf known;
-        buf_init(&known, 1024);
-        report_metric_names(&known);
-        return report_fail(r, at, "'%.*s' is not known; known are %s",
-                           m->name.len > 60 ? 60 : (int)m->name.len, m->name.data,
-                           buf_cstr(&known));
-    }
-    if (!resolve_dim(r, at, rest, &m->of))
+    static const char *const names[] = {"visitors", "users"};
+    const struct report_at at = {.name = "count_by"};
+    uint32_t word = 0;
+    if (!report_take_word(r, &at, json_get(r->root, "count_by"), names, COUNT_OF(names), &word))
         return false;
-    if (m->of.field->kind != FIELD_PROPERTY && m->of.field->kind != FIELD_NUMBER)
-        return report_fail(r, at, "numbers are in property:…, revenue, scroll_depth");
+    r->by_user = word == 1;
     return true;
 }
 
-static bool metric_fits(struct report *r, const struct report_at *at, const struct report_metric *m)
+bool report_take_unit(struct report *r, enum report_unit *ret_unit)
 {
-    unsigned flags = m->def ? m->def->flags : 0;
-    if (flags & METRIC_GOAL && !r->goal)
-        return report_fail(r, at, "%s needs a goal: \"goal\": [[\"is\", \"event\", [\"signup\"]]]",
-                           m->def->name);
-    if (flags & METRIC_DIMENSION && r->dim_count == 0)
-        return report_fail(r, at, "%s needs a dimension", m->def->name);
-    return true;
-}
-
-static bool take_metrics(struct report *r, yyjson_val *list)
-{
-    const struct report_at at = {.name = "metrics"};
-    size_t i, n;
-    yyjson_val *v;
-    if (!yyjson_is_arr(list) || yyjson_arr_size(list) == 0 ||
-        yyjson_arr_size(list) > REPORT_METRICS_MAX)
-        return report_fail(r, &at, "give an array of 1 to %d names", REPORT_METRICS_MAX);
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        const struct report_at here = {.up = &at, .index = i};
-        struct report_metric *m = &r->metrics[r->metric_count];
-        if (!report_take_text(r, &here, v, REPORT_NAME_BYTES_MAX, &m->name))
-            return false;
-        m->def = report_metric_find(m->name);
-        if (!m->def && !take_aggregate(r, &here, m))
-            return false;
-        if (!metric_fits(r, &here, m))
-            return false;
-        r->metric_count++;
-    }
-    return true;
-}
-
-/* ---- order, page, extras ---- */
-static bool find_order(struct report *r, struct slice name, struct report_order *o)
-{
-    for (uint32_t i = 0; i < r->metric_count; i++)
-        if (slice_eq(r->metrics[i].name, name)) {
-            *o = (struct report_order){.is_metric = true, .index = i};
-            return !r->metrics[i].def || r->metrics[i].def->kind != VALUE_JSON;
-        }
-    for (uint32_t i = 0; i < r->dim_count; i++)
-        if (slice_eq(r->dims[i].name, name)) {
-            *o = (struct report_order){.index = i};
-            return true;
-        }
-    return false;
-}
-
-static bool take_order(struct report *r, const struct report_at *at, yyjson_val *v)
-{
-    static const char *const directions[] = {"asc", "desc"};
-    struct report_order *o = &r->orders[r->order_count++];
-    const struct report_at at_name = {.up = at, .index = 0}, at_way = {.up = at, .index = 1};
-    struct slice name = SLICE_EMPTY;
-    uint32_t way = 0;
-    if (!yyjson_is_arr(v) || yyjson_arr_size(v) != 2)
-        return report_fail(r, at, "give [name, \"asc\" or \"desc\"]");
-    if (!report_take_text(r, &at_name, yyjson_arr_get(v, 0), REPORT_NAME_BYTES_MAX, &name))
+    static const char *const names[] = {"day", "week", "month"};
+    const struct report_at at = {.name = "unit"};
+    uint32_t unit = 0;
+    if (!report_take_word(r, &at, json_get(r->root, "unit"), names, COUNT_OF(names), &unit))
         return false;
-    if (!find_order(r, name, o))
-        return report_fail(r, &at_name,
-                           "name a metric (not of revenue) or dimension of this "
-                           "question");
-    if (yyjson_is_null(yyjson_arr_get(v, 1)))
-        return report_fail(r, &at_way, "give asc or desc");
-    if (!report_take_word(r, &at_way, yyjson_arr_get(v, 1), directions, 2, &way))
-        return false;
-    o->is_desc = way == 1;
+    *ret_unit = (enum report_unit)(UNIT_DAY + unit);
     return true;
 }
 
-static bool take_orders(struct report *r, yyjson_val *list)
-{
-    const struct report_at at = {.name = "order_by"};
-    size_t i, n;
-    yyjson_val *v;
-    if (!list || yyjson_is_null(list))
-        return true;
-    if (!yyjson_is_arr(list) || yyjson_arr_size(list) > REPORT_ORDERS_MAX)
-        return report_fail(r, &at, "give an array of at most %d pairs", REPORT_ORDERS_MAX);
-    yyjson_arr_foreach(list, i, n, v)
-    {
-        const struct report_at here = {.up = &at, .index = i};
-        if (!take_order(r, &here, v))
-            return false;
-    }
-    return true;
-}
-
-static void default_order(struct report *r)
-{
-    const struct report_dim *time = report_time_dim(r);
-    if (r->order_count)
-        return;
-    if (time)
-        r->orders[r->order_count++] = (struct report_order){.index = (uint32_t)(time - r->dims)};
-    for (uint32_t i = 0; i < r->metric_count; i++) {
-        if (r->metrics[i].def && r->metrics[i].def->kind == VALUE_JSON)
-            continue;
-        r->orders[r->order_count++] =
-            (struct report_order){.is_metric = true, .index = i, .is_desc = true};
-        return;
-    }
-}
-
-static bool take_page(struct report *r, yyjson_val *root)
+bool report_take_page(struct report *r, uint32_t limit)
 {
     const struct report_at at_limit = {.name = "limit"}, at_offset = {.name = "offset"};
-    uint64_t limit, offset;
-    bool has_time = report_time_dim(r);
-    if (!report_take_u64(r, &at_limit, json_get(root, "limit"), 1, REPORT_LIMIT_MAX,
-                         has_time ? REPORT_LIMIT_MAX : REPORT_LIMIT_DEFAULT, &limit) ||
-        !report_take_u64(r, &at_offset, json_get(root, "offset"), 0, REPORT_OFFSET_MAX, 0, &offset))
+    uint64_t n, offset;
+    if (!report_take_u64(r, &at_limit, json_get(r->root, "limit"), 1, REPORT_LIMIT_MAX, limit,
+                         &n) ||
+        !report_take_u64(r, &at_offset, json_get(r->root, "offset"), 0, REPORT_OFFSET_MAX, 0,
+                         &offset))
         return false;
-    r->limit = (uint32_t)limit;
+    r->limit = (uint32_t)n;
     r->offset = (uint32_t)offset;
     return true;
 }
 
 static bool take_include(struct report *r, yyjson_val *include)
 {
-    static const char *const names[] = {"compare", "time_labels", "total_rows", "sql", NULL};
+    static const char *const names[] = {"sql", "compare", "time_labels", "total_rows", NULL};
+    static const char *const only_sql[] = {"sql", NULL};
     const struct report_at at = {.name = "include"};
-    const struct report_at at_compare = {.up = &at, .name = names[0]};
-    const struct report_at at_labels = {.up = &at, .name = names[1]};
-    const struct report_at at_total = {.up = &at, .name = names[2]};
-    const struct report_at at_sql = {.up = &at, .name = names[3]};
+    const struct report_at at_sql = {.up = &at, .name = names[0]};
+    const struct report_at at_compare = {.up = &at, .name = names[1]};
+    const struct report_at at_labels = {.up = &at, .name = names[2]};
+    const struct report_at at_total = {.up = &at, .name = names[3]};
     if (!include || yyjson_is_null(include))
         return true;
-    if (!report_known_members(r, &at, include, names) ||
-        !report_take_bool(r, &at_labels, json_get(include, names[1]), &r->has_time_labels) ||
-        !report_take_bool(r, &at_total, json_get(include, names[2]), &r->has_total) ||
-        !report_take_bool(r, &at_sql, json_get(include, names[3]), &r->has_sql) ||
-        !report_take_compare(r, &at_compare, json_get(include, names[0])))
+    if (!report_known_members(r, &at, include, r->kind->is_table ? names : only_sql) ||
+        !report_take_bool(r, &at_sql, json_get(include, names[0]), &r->has_sql) ||
+        !report_take_compare(r, &at_compare, json_get(include, names[1])) ||
+        !report_take_bool(r, &at_labels, json_get(include, names[2]), &r->has_time_labels) ||
+        !report_take_bool(r, &at_total, json_get(include, names[3]), &r->has_total))
         return false;
     if (r->has_time_labels && !report_time_dim(r))
         return report_fail(r, &at_labels, "there is no dimension of time");
     return true;
-}
-
-/* ---- the whole ---- */
-static bool take_breakdown(struct report *r, yyjson_val *root)
-{
-    return take_dims(r, json_get(root, "dimensions")) &&
-           take_metrics(r, json_get(root, "metrics")) &&
-           take_orders(r, json_get(root, "order_by")) && take_page(r, root) &&
-           take_include(r, json_get(root, "include"));
 }
 
 static bool take_common(struct report *r, yyjson_val *root)
@@ -479,50 +386,51 @@ static bool take_common(struct report *r, yyjson_val *root)
     return true;
 }
 
+/* ---- the whole ---- */
+static const char *const common_members[] = {"report", "date_range", "timezone", "filters",
+                                             "bots",   "include",    NULL};
+
 /* Each kind knows its own members, beside those of all. */
 static bool take_members(struct report *r, yyjson_val *root)
 {
-#define ALL "report", "date_range", "timezone", "filters", "bots", "include"
-    static const char *const breakdown[] = {ALL,        "metrics", "dimensions", "goal",
-                                            "order_by", "limit",   "offset",     NULL};
-    static const char *const funnel[] = {ALL,          "steps",    "window",     "order",
-                                         "exclusions", "count_by", "dimensions", NULL};
-    static const char *const retention[] = {ALL,       "start", "return",   "unit",
-                                            "periods", "type",  "count_by", NULL};
-#undef ALL
-    static const char *const *const names[REPORT_KIND_COUNT] = {breakdown, funnel, retention};
-    return report_known_members(r, NULL, root, names[r->kind]);
+    const char *names[REPORT_MEMBERS_MAX + 1];
+    const char *const *const lists[] = {common_members, r->kind->members, r->kind->resolved};
+    uint32_t count = 0;
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        for (const char *const *name = lists[i]; name && *name; name++) {
+            must(count < REPORT_MEMBERS_MAX);
+            names[count++] = *name;
+        }
+    names[count] = NULL;
+    return report_known_members(r, NULL, root, names);
+}
+
+static bool take_kind(struct report *r, yyjson_val *root)
+{
+    const struct report_at at = {.name = "report"};
+    const char *names[COUNT_OF(kinds)];
+    uint32_t which = 0;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        names[i] = kinds[i]->name;
+    if (!report_take_word(r, &at, json_get(root, "report"), names, COUNT_OF(names), &which))
+        return false;
+    r->kind = kinds[which];
+    return true;
 }
 
 bool report_parse(struct report *r, struct arena *arena, struct slice body)
 {
-    const struct report_at at = {.name = "report"};
     struct err err = ERR_INIT;
-    uint32_t kind = REPORT_BREAKDOWN;
     *r = (struct report){.arena = arena, .err = ERR_INIT, .limit = REPORT_LIMIT_MAX};
     if (json_parse(arena, body, &r->root, &err) != RC_OK)
         return report_fail(r, NULL, "is no JSON: %s", err.text);
     if (!yyjson_is_obj(r->root))
         return report_fail(r, NULL, "give an object: {\"metrics\": […], \"date_range\": …}");
-    if (!report_take_word(r, &at, json_get(r->root, "report"), report_kind_names, REPORT_KIND_COUNT,
-                          &kind))
+    if (!take_kind(r, r->root) || !take_members(r, r->root) || !take_common(r, r->root))
         return false;
-    r->kind = (enum report_kind)kind;
-    if (!take_members(r, r->root) || !take_common(r, r->root))
+    if (r->kind->own_size && !(r->own = arena_zalloc(arena, r->kind->own_size)))
         return false;
-    switch (r->kind) {
-    case REPORT_FUNNEL:
-        if (!report_funnel_parse(r, r->root))
-            return false;
-        break;
-    case REPORT_RETENTION:
-        if (!report_retention_parse(r, r->root))
-            return false;
-        break;
-    default:
-        if (!take_breakdown(r, r->root))
-            return false;
-        default_order(r);
-    }
+    if (!r->kind->parse(r, r->root) || !take_include(r, json_get(r->root, "include")))
+        return false;
     return r->err.rc == RC_OK && !arena->is_failed;
 }

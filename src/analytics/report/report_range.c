@@ -351,6 +351,20 @@ void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared
     }
 }
 
+void report_period_sql(const struct report_sql *s, enum report_unit unit)
+{
+    static const struct report_field timestamp = {"time:", "timestamp", "start", FIELD_TIME};
+    static const char *const firsts[UNIT_COUNT] = {
+        [UNIT_DAY] = "{first:Date}",
+        [UNIT_WEEK] = "toMonday({first:Date})",
+        [UNIT_MONTH] = "toStartOfMonth({first:Date})",
+    };
+    const struct report_dim time = {.field = &timestamp, .unit = unit};
+    buf_addf(s->out, "toInt32(dateDiff('%s', %s, ", report_unit_names[unit], firsts[unit]);
+    report_dim_sql(s, &time);
+    buf_add_str(s->out, "))");
+}
+
 void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket)
 {
     if (unit > UNIT_HOUR) {

@@ -4,28 +4,31 @@
 #include "analytics/report/report_int.h"
 
 enum { PERIODS_DEFAULT = 12, PERIODS_MAX = 60 };
+struct retention {
+    struct report_filter *start, *back; /* NULL: any event */
+    enum report_unit unit;
+    uint32_t periods;
+    bool is_first_time;
+};
 
-bool report_retention_parse(struct report *r, yyjson_val *root)
+static bool parse(struct report *r, yyjson_val *root)
 {
-    static const char *const units[] = {"day", "week", "month"};
     static const char *const types[] = {"first_time", "recurring"};
     const struct report_at at_start = {.name = "start"}, at_back = {.name = "return"},
-                           at_unit = {.name = "unit"}, at_periods = {.name = "periods"},
-                           at_type = {.name = "type"};
-    struct report_retention *t = &r->retention;
-    uint32_t unit = 0, type = 0;
+                           at_periods = {.name = "periods"}, at_type = {.name = "type"};
+    struct retention *t = r->own;
+    uint32_t type = 0;
     uint64_t periods;
     if (!report_take_filters(r, &at_start, json_get(root, "start"), &t->start) ||
         !report_take_filters(r, &at_back, json_get(root, "return"), &t->back) ||
-        !report_take_word(r, &at_unit, json_get(root, "unit"), units, COUNT_OF(units), &unit) ||
+        !report_take_unit(r, &t->unit) ||
         !report_take_word(r, &at_type, json_get(root, "type"), types, COUNT_OF(types), &type) ||
         !report_take_u64(r, &at_periods, json_get(root, "periods"), 1, PERIODS_MAX, PERIODS_DEFAULT,
                          &periods))
         return false;
-    t->unit = (enum report_unit)(UNIT_DAY + unit);
     t->is_first_time = type == 0;
     t->periods = (uint32_t)periods;
-    return report_take_actor(r, root);
+    return report_take_actor(r);
 }
 
 static void add_condition(const struct report_sql *s, const struct report_filter *f)
@@ -36,28 +39,12 @@ static void add_condition(const struct report_sql *s, const struct report_filter
         buf_add_str(s->out, "1");
 }
 
-/* The number of the period that an event lies in, from 0; negative before the range. */
-static void add_number(const struct report_sql *s, const struct report_dim *time)
-{
-    static const char *const firsts[UNIT_COUNT] = {
-        [UNIT_DAY] = "{first:Date}",
-        [UNIT_WEEK] = "toMonday({first:Date})",
-        [UNIT_MONTH] = "toStartOfMonth({first:Date})",
-    };
-    buf_addf(s->out, "toInt32(dateDiff('%s', %s, ", report_unit_names[time->unit],
-             firsts[time->unit]);
-    report_dim_sql(s, time);
-    buf_add_str(s->out, "))");
-}
-
 static void add_actors(const struct report *r, struct buf *out)
 {
-    static const struct report_field timestamp = {"time:", "timestamp", "start", FIELD_TIME};
-    const struct report_retention *t = &r->retention;
-    const struct report_dim time = {.field = &timestamp, .unit = t->unit};
+    const struct retention *t = r->own;
     const struct report_sql s = {.r = r,
                                  .out = out,
-                                 .source = (report_needs_visits(r) ? SOURCE_JOINED : 0) |
+                                 .source = (report_events_source(r)) |
                                            (t->is_first_time ? SOURCE_EVER : 0)};
     buf_add_str(out, t->is_first_time
                          ? "SELECT if(max(is_start), [minIf(period, is_start)], []) AS starts, "
@@ -66,21 +53,20 @@ static void add_actors(const struct report *r, struct buf *out)
         out,
         "groupUniqArrayIf(period, is_back AND period >= 0) AS backs FROM (SELECT %s AS actor, ",
         report_actor(r));
-    add_number(&s, &time);
+    report_period_sql(&s, t->unit);
     buf_add_str(out, " AS period, ");
     add_condition(&s, t->start);
     buf_add_str(out, " AS is_start, ");
     add_condition(&s, t->back);
     buf_add_str(out, " AS is_back");
     report_from_sql(&s);
-    buf_addf(out, " AND %s) WHERE is_start OR is_back GROUP BY actor",
-             r->by_user ? "user_id != ''" : "visitor != 0");
+    buf_addf(out, " AND %s) WHERE is_start OR is_back GROUP BY actor", report_has_actor(r));
 }
 
 /* Every period of the range has a row: those without anybody come from a list with weight 0. */
-void report_retention_sql(const struct report *r, struct buf *out)
+static void add_sql(const struct report *r, struct buf *out)
 {
-    const struct report_retention *t = &r->retention;
+    const struct retention *t = r->own;
     buf_add_str(out, "SELECT toString(buckets[cohort + 1]), sum(weight), "
                      "sumForEach(arrayMap(k -> toUInt64(has(backs, cohort + k) AND weight = 1), ");
     buf_addf(out, "range(1, %u))), any(length(buckets)) - 1 - cohort FROM (SELECT *, ",
@@ -96,20 +82,20 @@ void report_retention_sql(const struct report *r, struct buf *out)
 }
 
 /* [label, size, [returned after 1, 2 …], periods that lie within the range] */
-enum rc report_retention_row(const struct report *r, yyjson_val *row, struct buf *body,
-                             struct err *err)
+static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
+    const struct retention *t = r->own;
     yyjson_val *counts = yyjson_arr_get(row, 2);
     int64_t known;
     ENSURE(yyjson_arr_size(row) == 4 && yyjson_is_arr(counts) &&
                json_to_i64(yyjson_arr_get(row, 3), &known),
-           err_set(err, RC_STORE, "the store's answer has another shape than expected"));
+           report_bad_shape(err));
     buf_add_str(body, "{\"cohort\":");
     report_add_value(body, yyjson_arr_get(row, 0));
     buf_add_str(body, ",\"size\":");
     report_add_value(body, yyjson_arr_get(row, 1));
     buf_add_str(body, ",\"returned\":[");
-    for (uint32_t i = 0; i < r->retention.periods && i < known; i++) {
+    for (uint32_t i = 0; i < t->periods && i < known; i++) {
         if (i)
             buf_add_char(body, ',');
         report_add_value(body, yyjson_arr_get(counts, i));
@@ -117,3 +103,12 @@ enum rc report_retention_row(const struct report *r, yyjson_val *row, struct buf
     buf_add_str(body, "]}");
     return RC_OK;
 }
+
+static const char *const members[] = {"start", "return",   "unit", "periods",
+                                      "type",  "count_by", NULL};
+const struct report_kind report_kind_retention = {.name = "retention",
+                                                  .members = members,
+                                                  .own_size = sizeof(struct retention),
+                                                  .parse = parse,
+                                                  .sql = add_sql,
+                                                  .row = add_row};

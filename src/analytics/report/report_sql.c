@@ -83,6 +83,21 @@ void report_from_sql(const struct report_sql *s)
     }
 }
 
+unsigned report_events_source(const struct report *r)
+{
+    return r->scope & SCOPE_VISIT ? SOURCE_JOINED : 0;
+}
+
+const char *report_actor(const struct report *r)
+{
+    return r->by_user ? "user_id" : "visitor";
+}
+
+const char *report_has_actor(const struct report *r)
+{
+    return r->by_user ? "user_id != ''" : "visitor != 0";
+}
+
 /* ---- metrics ---- */
 /* Which rows a metric is counted over, given what the rest of the question needs. */
 static unsigned source_of(const struct report *r, const struct report_metric *m)
@@ -345,26 +360,7 @@ void report_breakdown_sql(const struct report *r, struct buf *out)
         out->is_failed = true;
 }
 
-bool report_needs_visits(const struct report *r)
-{
-    if (r->kind != REPORT_BREAKDOWN)
-        return r->scope & SCOPE_VISIT;
-    for (uint32_t i = 0; i < r->metric_count; i++)
-        if (source_of(r, &r->metrics[i]) & (SOURCE_VISITS | SOURCE_JOINED))
-            return true;
-    return false;
-}
-
 void report_main_sql(const struct report *r, struct buf *out)
 {
-    switch (r->kind) {
-    case REPORT_FUNNEL:
-        report_funnel_sql(r, out);
-        return;
-    case REPORT_RETENTION:
-        report_retention_sql(r, out);
-        return;
-    default:
-        report_breakdown_sql(r, out);
-    }
+    r->kind->sql(r, out);
 }

@@ -38,12 +38,29 @@ static bool parse(const char *body)
 #define F "\"report\":\"funnel\"," R ",\"steps\":[{\"filters\":[[\"is\",\"event\",[\"a\"]]]},"
 #define F2 F "{\"filters\":[[\"is\",\"event\",[\"b\"]]]}]"
 
+#define P "\"report\":\"paths\"," R
+
+struct mistake {
+    const char *body, *pointer, *part;
+};
+
+static void check_mistakes(const struct mistake *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char start[100];
+        assert_false(parse(table[i].body));
+        snprintf(start, sizeof(start), "%s: ", table[i].pointer);
+        if (strncmp(report.err.text, start, strlen(start)) != 0 ||
+            !strstr(report.err.text, table[i].part))
+            fail_msg("%s: %s", table[i].body, report.err.text);
+        assert_int_equal(report.err.rc, RC_INVALID);
+    }
+}
+
 static void a_mistake_is_told_with_its_place(void **state)
 {
     (void)state;
-    static const struct {
-        const char *body, *pointer, *part;
-    } table[] = {
+    static const struct mistake table[] = {
         {"", "the question", "no JSON"},
         {"[]", "the question", "object"},
         {"{\"metric\":[]}", "the question", "no member 'metric'"},
@@ -110,6 +127,14 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"{\"metrics\":[\"visitors\"],\"date_range\":\"all\",\"include\":{\"compare\":"
          "\"previous_period\"}}",
          "/include/compare", "before all"},
+    };
+    check_mistakes(table, COUNT_OF(table));
+}
+
+static void a_mistake_of_each_kind_of_report_likewise(void **state)
+{
+    (void)state;
+    static const struct mistake table[] = {
         {"{\"report\":\"funnel\"," R ",\"steps\":[]}", "/steps", "2 to 20"},
         {"{" F "{\"name\":\"b\"}]}", "/steps/1", "which events"},
         {"{" F "{\"event\":\"\"}]}", "/steps/1/event", "1 to"},
@@ -121,18 +146,25 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"{" F2 ",\"exclusions\":[{\"filters\":[[\"exists\",\"page\"]],\"to\":3}]}",
          "/exclusions/0/to", "2 to 2"},
         {"{" F2 ",\"dimensions\":[\"time:day\"]}", "/dimensions/0", "time"},
+        {"{" F2 ",\"include\":{\"total_rows\":true}}", "/include", "no member 'total_rows'"},
         {"{\"report\":\"retention\"," R ",\"unit\":\"hour\"}", "/unit", "day"},
         {"{\"report\":\"retention\"," R ",\"periods\":61}", "/periods", "1 to 60"},
+        {"{\"report\":\"stickiness\"," R ",\"unit\":\"year\"}", "/unit", "month"},
+        {"{\"report\":\"stickiness\"," R ",\"periods\":3}", "the question", "'periods'"},
+        {"{\"report\":\"lifecycle\"," R ",\"goal\":[[\"is\",\"x\",[1]]]}", "/goal/0/1", "known"},
+        {"{\"report\":\"lifecycle\"," R ",\"count_by\":\"x\"}", "/count_by", "users"},
+        {"{" P ",\"nodes\":\"x\"}", "/nodes", "both"},
+        {"{" P ",\"within\":\"x\"}", "/within", "visit"},
+        {"{" P ",\"rows\":\"x\"}", "/rows", "edges"},
+        {"{" P ",\"steps\":1}", "/steps", "2 to 20"},
+        {"{" P ",\"steps\":21}", "/steps", "2 to 20"},
+        {"{" P ",\"window\":0}", "/window", "1 to"},
+        {"{" P ",\"from\":\"\"}", "/from", "1 to"},
+        {"{" P ",\"to\":7}", "/to", "text"},
+        {"{" P ",\"groups\":[\"/a\",7]}", "/groups/1", "text"},
+        {"{" P ",\"dimensions\":[]}", "the question", "'dimensions'"},
     };
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        char start[100];
-        assert_false(parse(table[i].body));
-        snprintf(start, sizeof(start), "%s: ", table[i].pointer);
-        if (strncmp(report.err.text, start, strlen(start)) != 0 ||
-            !strstr(report.err.text, table[i].part))
-            fail_msg("%s: %s", table[i].body, report.err.text);
-        assert_int_equal(report.err.rc, RC_INVALID);
-    }
+    check_mistakes(table, COUNT_OF(table));
 }
 
 /* Deeper, more or longer than allowed: filters, metrics, values. */
@@ -185,6 +217,8 @@ static void a_text_of_the_client_is_bound_and_never_sql(void **state)
         "{" F "{\"name\":\"" EVIL "\",\"filters\":[[\"is\",\"event\",[\"" EVIL "\"]]]}],"
         "\"dimensions\":[\"property:" EVIL "\"]}",
         "{\"report\":\"retention\"," R ",\"start\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
+        "{\"report\":\"lifecycle\"," R ",\"goal\":[[\"is\",\"event\",[\"" EVIL "\"]]]}",
+        "{" P ",\"from\":\"" EVIL "\",\"to\":\"" EVIL "\",\"groups\":[\"" EVIL "\"]}",
     };
     for (size_t i = 0; i < COUNT_OF(questions); i++) {
         CLEANUP(buf_done) struct buf sql;
@@ -215,6 +249,26 @@ static void a_property_is_a_path(void **state)
     assert_true(slice_eq_str(p[1].value, "b.c\\"));
 }
 
+static const struct store_param *value_of(uint32_t number)
+{
+    assert_true(number < report.param_count);
+    return &report.params[number];
+}
+
+/* What stands for a group is a pattern; all but the stars in it stands for itself. */
+static void a_group_of_pages_is_a_pattern(void **state)
+{
+    (void)state;
+    assert_true(parse("{" P ",\"groups\":[\"/a.b/*\",\"/c/**/d\",\"x*\",\"/\u00e9/\"]}"));
+    static const char *const want[] = {"(?s)^\\/a\\.b\\/[^/]*$", "(?s)^\\/c\\/.*\\/d$",
+                                       "(?s)^x[^/]*$", "(?s)^\\/\u00e9$"};
+    for (uint32_t i = 0; i < COUNT_OF(want); i++)
+        if (!slice_eq_str(value_of(2 * i)->value, want[i]))
+            fail_msg("%.*s", SLICE_ARG(value_of(2 * i)->value));
+    assert_true(slice_eq_str(value_of(1)->value, "/a.b/*"));
+    assert_true(slice_eq_str(value_of(7)->value, "/\u00e9")); /* in the spelling of pages */
+}
+
 static void the_range_of_the_store_becomes_parameters(void **state)
 {
     (void)state;
@@ -243,9 +297,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mistake_is_told_with_its_place),
+        cmocka_unit_test(a_mistake_of_each_kind_of_report_likewise),
         cmocka_unit_test(a_question_has_a_size),
         cmocka_unit_test(a_text_of_the_client_is_bound_and_never_sql),
         cmocka_unit_test(a_property_is_a_path),
+        cmocka_unit_test(a_group_of_pages_is_a_pattern),
         cmocka_unit_test(the_range_of_the_store_becomes_parameters),
     };
     return cmocka_run_group_tests(tests, make_arena, end_arena);
