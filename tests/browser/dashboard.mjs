@@ -181,6 +181,54 @@ test('a viewer sees numbers, an auditor is told why not, and somebody of no orga
     assert.equal(await page.locator('.tiles').count(), 0);
   }
 });
+test('a funnel is built by hand, stands in the address, and says what the API says', async (t) => {
+  const page = await opened(t);
+  await page.click('nav a:has-text("Funnel")');
+  await page.waitForSelector('.steps');
+  const write = async (n, kind, value) => {
+    await page.selectOption(`select[aria-label="Step ${n}: event or page"]`, kind);
+    await page.fill(`input[aria-label="Step ${n}"]`, value);
+    await page.keyboard.press('Tab');
+  };
+  await write(2, 'page', '/pricing');
+  await page.click('button:has-text("Add a step")');
+  await write(3, 'event', 'signup');
+  await page.waitForFunction(() => document.querySelectorAll('.funnel li').length === 3);
+  const asked = { report: 'funnel', date_range: '28d', steps: [{ event: 'pageview' }, { filters: [['is', 'event', ['pageview']], ['is', 'page', ['/pricing']]] }, { event: 'signup' }], window: 86400 };
+  const { results: [row] } = await question(asked);
+  assert.ok(row.steps[1].count > 0);
+  assert.deepEqual(await page.locator('.funnel-number b').allTextContents(), row.steps.map((x) => String(x.count)));
+  await page.selectOption('label:has-text("Broken down by") select', 'browser');
+  await page.waitForSelector('.grid tbody tr');
+  const { results } = await question({ ...asked, dimensions: ['browser'] });
+  assert.deepEqual(await page.locator('.grid tbody tr').evaluateAll((all) => all.map((tr) => [tr.cells[0].textContent, Number(tr.cells[1].textContent)])), results.map((r) => [r.dimensions[0], r.steps[0].count]));
+  await noFindings(page, 'funnel');
+  const other = await open(t, {}, page.url());
+  await signIn(other, owner);
+  await other.waitForSelector('.grid tbody tr');
+  assert.deepEqual(await other.locator('.funnel-number b').allTextContents(), row.steps.map((x) => String(x.count)));
+  assert.deepEqual([...page.wrong, ...other.wrong], []);
+});
+test('retention and paths say what the API says', async (t) => {
+  const page = await opened(t);
+  await page.click('nav a:has-text("Retention")');
+  await page.waitForSelector('.grid tbody tr');
+  const { results: cohorts } = await question({ report: 'retention', date_range: '91d', unit: 'week', type: 'first_time', periods: 12 });
+  const shown = cohorts.slice(cohorts.findIndex((c) => c.size));
+  assert.deepEqual(await page.locator('.grid tbody tr:not(.mean) td:nth-child(2)').allTextContents(), shown.map((c) => String(c.size)));
+  assert.deepEqual(await page.locator('.grid tbody tr:nth-child(2) .heat').evaluateAll((all) => all.map((td) => Number(td.title.split(' ')[0]))), shown[0].returned);
+  await noFindings(page, 'retention');
+  await page.click('nav a:has-text("Paths")');
+  await page.waitForSelector('.flow-node');
+  const { results: edges } = await question({ report: 'paths', date_range: '28d', nodes: 'page', steps: 4, limit: 28 });
+  assert.equal(await page.locator('.flow-band').count(), edges.length);
+  await page.click('summary');
+  assert.deepEqual(await page.locator('.grid tbody tr').evaluateAll((all) => all.map((tr) => [Number(tr.cells[0].textContent), tr.cells[1].textContent, tr.cells[2].textContent, Number(tr.cells[3].textContent)])), edges.map((e) => [e.step, e.source, e.target, e.count]));
+  await noFindings(page, 'paths');
+  await page.locator('.flow-node', { hasText: '/pricing' }).first().press('Enter');
+  await page.waitForFunction(() => location.search.includes('from=%2Fpricing') && document.querySelectorAll('.flow-node').length);
+  assert.deepEqual(page.wrong, []);
+});
 test('an error of one panel is told there, the rest stays, and trying again mends it', async (t) => {
   const page = await open(t, {}, home);
   await page.route('**/query', (route) => (route.request().postData().includes('"browser"') ? route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The store is starting."}' }) : route.continue()));

@@ -56,4 +56,6 @@ export type Value = number | null;
 export interface Row { dimensions: (string | null)[]; metrics: Value[]; comparison?: { metrics: Value[] } }
 export interface Answer { results: Row[]; meta: { time_labels?: string[]; total_rows?: number }; query: { date_range: [string, string] } }
 
+/** Of the other kinds of reports: rows as that kind has them. */
+export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[] }> => call('POST', `/v1/projects/${project}/query`, question, signal);
 export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, question, signal);

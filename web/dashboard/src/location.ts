@@ -9,6 +9,7 @@ addEventListener('popstate', () => { address.value = new URL(location.href); });
 const parts = computed(() => address.value.pathname.replace(/^\/app\/?/, '').split('/').filter(Boolean));
 export const projectId = computed(() => parts.value[0] ?? '');
 export const page = computed(() => parts.value[1] ?? 'overview');
+export const params = (name: string): string[] => address.value.searchParams.getAll(name);
 export const param = (name: string): string | null => address.value.searchParams.get(name);
 
 export function go(to: string, { replace = false } = {}): void {
@@ -16,6 +17,11 @@ export function go(to: string, { replace = false } = {}): void {
   if (url.href === location.href) return;
   history[replace ? 'replaceState' : 'pushState'](null, '', url);
   address.value = url;
+}
+/** What goes along to another page: the range and the filters. */
+export function kept(): string {
+  const all = new URLSearchParams([...address.value.searchParams].filter(([name]) => ['range', 'f'].includes(name)));
+  return all.size ? `?${all}` : '';
 }
 /** The address with other parameters; null takes one away. */
 export function withParams(changes: Record<string, string | string[] | null>): string {

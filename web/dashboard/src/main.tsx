@@ -1,16 +1,19 @@
 import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import './style.css';
-import { filters, go, page, projectId, setFilters } from './location.ts';
+import { filters, go, kept, page, projectId, setFilters } from './location.ts';
 import { name } from './format.ts';
 import { failure, load, me, project, projects, signOut } from './session.ts';
 import { ThemeButton } from './ui/theme.tsx';
 import { Failure, Link, Menu } from './ui/parts.tsx';
 import { CompareMenu, RangeMenu } from './ui/range.tsx';
 import { LoginPage } from './pages/login.tsx';
+import { FunnelPage } from './pages/funnel.tsx';
 import { OverviewPage } from './pages/overview.tsx';
+import { PathsPage } from './pages/paths.tsx';
+import { RetentionPage } from './pages/retention.tsx';
 
-const PAGES = [['overview', 'Overview']] as const;
+const PAGES = [['overview', 'Overview', OverviewPage], ['funnel', 'Funnel', FunnelPage], ['retention', 'Retention', RetentionPage], ['paths', 'Paths', PathsPage]] as const;
 
 function ProjectMenu() {
   return (
@@ -46,14 +49,14 @@ function Shell() {
     if (!project.value && first) go(`/app/${first.id}/overview`, { replace: true });
   }, [project.value, projects.value]);
   useEffect(() => { document.title = project.value ? `${project.value.name} · weir` : 'weir'; }, [project.value]);
-  const p = project.value;
+  const p = project.value, Shown = PAGES.find(([id]) => id === page.value)?.[2];
   return (
     <>
       <a class="skip" href="#main">To the numbers</a>
       <header class="top">
         <Link to="/app" class="brand">weir</Link>
         <ProjectMenu />
-        <nav aria-label="Pages">{PAGES.map(([id, text]) => <Link key={id} to={p ? `/app/${p.id}/${id}${location.search}` : '/app'} aria-current={id === page.value ? 'page' : undefined}>{text}</Link>)}</nav>
+        <nav aria-label="Pages">{PAGES.map(([id, text]) => <Link key={id} to={p ? `/app/${p.id}/${id}${kept()}` : '/app'} aria-current={id === page.value ? 'page' : undefined}>{text}</Link>)}</nav>
         <div class="top-end"><ThemeButton /><PersonMenu /></div>
       </header>
       <main id="main" tabIndex={-1}>
@@ -61,8 +64,8 @@ function Shell() {
         {p && !p.permissions.includes('stats:read') && <p class="card">Your role in this organisation does not show numbers.</p>}
         {p && p.permissions.includes('stats:read') && (
           <>
-            <div class="tools"><FilterList /><div class="tools-end"><RangeMenu /><CompareMenu /></div></div>
-            {page.value === 'overview' ? <OverviewPage key={p.id} project={p} /> : <p class="card">There is no such page. <Link to={`/app/${p.id}/overview`}>To the overview</Link></p>}
+            <div class="tools"><FilterList /><div class="tools-end"><RangeMenu />{page.value === 'overview' && <CompareMenu />}</div></div>
+            {Shown ? <Shown key={p.id} project={p} /> : <p class="card">There is no such page. <Link to={`/app/${p.id}/overview`}>To the overview</Link></p>}
           </>
         )}
       </main>

@@ -56,6 +56,12 @@ export function Menu({ label, text, children }: { label: string; text: Component
     </div>
   );
 }
+/** A text that counts when it is done: what is being written is its own, whatever is drawn anew around it. */
+export function TextField({ value, onDone, ...more }: { value: string; onDone: (text: string) => void; 'aria-label'?: string; list?: string; placeholder?: string }) {
+  const [text, setText] = useState(value);
+  useLayoutEffect(() => { setText(value); }, [value]);
+  return <input type="text" {...more} value={text} onInput={(e) => setText(e.currentTarget.value)} onChange={(e) => onDone(e.currentTarget.value.trim())} />;
+}
 export function Copy({ text }: { text: string }) {
   const [isDone, setDone] = useState(false);
   const copy = async (): Promise<void> => {

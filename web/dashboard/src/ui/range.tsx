@@ -1,17 +1,18 @@
 // The range that is looked at, and what it is compared with: both in the address.
 import { useState } from 'preact/hooks';
-import { go, param, withParams } from '../location.ts';
+import { go, page, param, withParams } from '../location.ts';
 import { Menu } from './parts.tsx';
 
 const RANGES = [['day', 'Today'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['28d', 'Last 28 days'], ['30d', 'Last 30 days'], ['91d', 'Last 91 days'], ['month', 'This month'], ['6mo', 'Last 6 months'], ['12mo', 'Last 12 months'], ['year', 'This year'], ['all', 'All time']] as const;
-const DEFAULT = '28d';
+const DEFAULT = '28d', DEFAULT_OF: Record<string, string> = { retention: '91d' };
+const usual = (): string => DEFAULT_OF[page.value] ?? DEFAULT;
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const DAY_MS = 86400000;
 
 export function rangeOf(): string | [string, string] {
-  const [first = '', last = ''] = (param('range') ?? DEFAULT).split('..');
+  const [first = '', last = ''] = (param('range') ?? usual()).split('..');
   if (DATE.test(first) && DATE.test(last) && first <= last) return [first, last];
-  return RANGES.some(([r]) => r === first) ? first : DEFAULT;
+  return RANGES.some(([r]) => r === first) ? first : usual();
 }
 export const compare = (): 'previous_period' | 'year_over_year' | null => {
   if (rangeOf() === 'all') return null;
@@ -52,7 +53,7 @@ export function RangeMenu() {
     <Menu label={`Range: ${textOf(range)}`} text={textOf(range)}>
       {(close) => (
         <>
-          {RANGES.map(([r, text]) => <button key={r} type="button" aria-current={r === range} onClick={() => { go(withParams({ range: r === DEFAULT ? null : r })); close(); }}>{text}</button>)}
+          {RANGES.map(([r, text]) => <button key={r} type="button" aria-current={r === range} onClick={() => { go(withParams({ range: r === usual() ? null : r })); close(); }}>{text}</button>)}
           <Custom close={close} />
         </>
       )}
