@@ -1,5 +1,5 @@
 #!/bin/sh
-# All static checks, each whatever the others found: clang-format, house rules, cppcheck, clang-tidy.
+# All static checks, each whatever the others found: clang-format, house rules, the dashboard's types, cppcheck, clang-tidy.
 # Exit code 1 and a closing line that names the failed ones. About 5 minutes on 2 cores, nearly all of it clang-tidy.
 set -u
 cd "$(dirname "$0")/.."
@@ -20,6 +20,10 @@ judge clang-format $?
 start tools/tidy.py
 python3 tools/tidy.py --self-test && python3 tools/tidy.py
 judge tidy.py $?
+
+start tsc
+node_modules/.bin/tsc -p web/dashboard
+judge tsc $?
 
 start cppcheck
 cppcheck --quiet -j "$jobs" --cppcheck-build-dir="$out/cppcheck" --std=c11 --enable=warning,portability \

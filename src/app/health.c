@@ -1,6 +1,7 @@
 #include "app/health.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "app/version.h"
 #include "base/heap.h"
@@ -10,8 +11,16 @@ enum { METRICS_BYTES_MAX = 4 << 20, OPENAPI_BYTES_MAX = 4 << 20 };
 
 static void get_root(struct ctx *ctx, void *service, struct api_request *req)
 {
+    static const struct net_header to_dashboard[] = {{SLICE_CONST("Location"), SLICE_CONST("/app")},
+                                                     {SLICE_CONST("Vary"), SLICE_CONST("Accept")}};
     (void)ctx;
     (void)service;
+    struct slice accept = net_header_get(req->net, "Accept");
+    if (accept.len && memmem(accept.data, accept.len, "text/html", 9)) {
+        api_answer(req, 303, "text/plain; charset=utf-8", SLICE_LIT("The dashboard is at /app\n"),
+                   to_dashboard, COUNT_OF(to_dashboard));
+        return;
+    }
     api_json(req, 200,
              SLICE_LIT("{\"name\":\"weir\",\"version\":\"" WEIR_VERSION
                        "\",\"openapi\":\"/openapi.json\"}"));

@@ -31,13 +31,13 @@ bool accept_names(struct slice accept, const char *media_type)
     return false;
 }
 
-/* RFC 9110, 12.5.3: gzip is named, or "*", and not with q=0. */
-bool accept_takes_gzip(struct slice accept)
+/* RFC 9110, 12.5.3 */
+bool accept_takes_coding(struct slice accept, const char *coding)
 {
     while (accept.len) {
         struct slice params = slice_cut(&accept, ',');
-        struct slice coding = slice_trim(slice_cut(&params, ';'));
-        if (!slice_eq_nocase(coding, SLICE_LIT("gzip")) && !slice_eq_str(coding, "*"))
+        struct slice one = slice_trim(slice_cut(&params, ';'));
+        if (!slice_eq_nocase(one, slice_str(coding)) && !slice_eq_str(one, "*"))
             continue;
         return is_wanted(params);
     }

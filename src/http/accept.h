@@ -5,7 +5,8 @@
 
 #include "base/slice.h"
 
-bool accept_takes_gzip(struct slice accept_encoding);
+/* A content coding ("gzip", "br") is named, or "*", and not with q=0. */
+bool accept_takes_coding(struct slice accept_encoding, const char *coding);
 /* The media type ("text/csv") stands in the list by its name, and not with q=0. */
 bool accept_names(struct slice accept, const char *media_type);
 #endif

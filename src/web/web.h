@@ -7,6 +7,10 @@
  *   GET …/js/weir.js    the tracker, under any prefix, so that a site's own path works
  *   GET …/js/vitals.js  Web Vitals, sent through it
  *
+ * and the scripts of others under the addresses that pages load them from, so that a page needs
+ * nothing but another host: Plausible's (…/js/script*.js), Umami's (/script.js, /umami.js; ours, by
+ * its names), PostHog's (…/static/array.js and what it loads itself, …/array/{token}/array.js).
+ *
  * Ad blockers know names. So both can be served under further ones, and the tracker that this
  * server hands out then sends to the endpoint's further path.
  *

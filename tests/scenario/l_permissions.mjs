@@ -108,7 +108,8 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/(healthz|readyz|metrics|openapi\.json|api\/heartbeat|v1\/permissions|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
     [/^\/(v1\/events|i\/v1\/analytics\/events|view|event|w|api\/(event|send|batch|v0\/count)|count)$/, 'events:write'],
     [/^\/((debug\/)?mp\/collect|api\/track|com\.snowplowanalytics\.snowplow\/tp2|i)$/, 'events:write', 'events:write'], // GA4, Rybbit, Snowplow
-    [/^\/js\/(weir\.js|vitals\.js|\{file\})$/, 'public'],
+    [/^\/(js\/(weir|vitals|web-vitals)\.js|js\/\{file\}|(script|umami)\.js|static\/(\{version\}\/)?\{file\}|array\/\{token\}\/array\.js)$/, 'public'], // scripts
+    [/^\/app(\/.*)?$/, 'public'], // the dashboard: says nothing before somebody signs in
     [/^\/(e|i\/v0\/e|capture|track|engage|batch|s)$/, 'events:write', 'events:write'], // PostHog
     [/^\/(array\/\{token\}\/config(\.js)?|flags|decide|v1\/projects\/\{writeKey\}\/settings)$/, 'public'], // what SDKs ask at their start
     [/^\/(v1\/(track|page|screen|identify|group|alias|batch|[tpsigab])|beacon\/v1\/batch|pixel\/v1\/\w+|v1\/pixel\/\w+|api\/s\/(s2s\/)?\w+)$/, 'events:write'], // Segment

@@ -1,6 +1,6 @@
 // From the sources of the tracker to what the program holds: minified, gzipped, as C.
 //
-//   node web/tracker/build.mjs OUTDIR    writes weir.js, vitals.js, plausible.js and web_files.c there
+//   node web/tracker/build.mjs OUTDIR    writes weir.js, vitals.js, plausible.js, umami.js and web_files.c there
 //
 // weir.js must not be larger than 1,024 bytes after gzip -9 (whose header may hold the file's name): the build fails above.
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { minify } from 'terser';
 
 const here = path.dirname(fileURLToPath(import.meta.url)), root = path.join(here, '../..');
 const out = process.argv[2];
-const limits = { weir: 1024 - 'weir.js\0'.length, vitals: 4096, plausible: 4096 };
+const limits = { weir: 1024 - 'weir.js\0'.length, vitals: 4096, plausible: 4096, umami: 2048 };
 const DEALS = 100;
 
 const gzip = (code) => gzipSync(code, { level: 9 });
@@ -60,17 +60,29 @@ async function plausible() {
   return `/*! @plausible-analytics/tracker, (c) Plausible Analytics, MIT */\n${await terser(`(()=>{${library}\n{${own}}})()`)}`;
 }
 
+/** Umami's script: its bytes are ours, its names and its wire are Umami's. */
+const umami = () => terser(`(()=>{${readFileSync(path.join(here, 'umami.js'), 'utf8')}})()`, { compress: { passes: 3 } });
+
+/** A script of others as npm has it, minified already. */
+const others = (file, notice) => `/*! ${notice} */\n${readFileSync(path.join(root, 'node_modules', file), 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n')}`;
+const posthog = (name) => others(`posthog-js/dist/${name}.js`, 'posthog-js, (c) PostHog, Apache-2.0 and MIT');
+
 const array = (name, bytes) => {
   const lines = [];
   for (let i = 0; i < bytes.length; i += 16) lines.push(`    ${[...bytes.subarray(i, i + 16)].join(', ')},`);
   return `static const uint8_t ${name}[${bytes.length}] = {\n${lines.join('\n')}\n};\n`;
 };
 let c = '#include "web/web_int.h"\n';
-for (const [name, code] of [['weir', await weir()], ['vitals', await vitals()], ['plausible', await plausible()]]) {
+const scripts = {
+  weir: await weir(), vitals: await vitals(), plausible: await plausible(), umami: await umami(),
+  web_vitals: others('web-vitals/dist/web-vitals.iife.js', 'web-vitals, (c) Google, Apache-2.0'),
+  posthog_array: posthog('array'), posthog_web_vitals: posthog('web-vitals'), posthog_attribution: posthog('web-vitals-with-attribution'), posthog_exceptions: posthog('exception-autocapture'), posthog_dead_clicks: posthog('dead-clicks-autocapture'),
+};
+for (const [name, code] of Object.entries(scripts)) {
   const plain = Buffer.from(code), packed = gzip(code);
   console.log(`${name}.js: ${plain.length} bytes, ${packed.length} gzipped`);
   if (packed.length > limits[name]) throw new Error(`${name}.js has ${packed.length} bytes after gzip, of ${limits[name]} that it may have`);
-  writeFileSync(path.join(out, `${name}.js`), plain);
-  c += `\n${array(`${name}_plain`, plain)}${array(`${name}_gzip`, packed)}const struct web_file web_file_${name} = {${name}_plain, ${name}_gzip, ${plain.length}, ${packed.length}};\n`;
+  if (limits[name]) writeFileSync(path.join(out, `${name}.js`), plain);
+  c += `\n${array(`${name}_plain`, plain)}${array(`${name}_gzip`, packed)}const struct web_file web_file_${name} = {.of = {[WEB_PLAIN] = {${name}_plain, ${plain.length}}, [WEB_GZIP] = {${name}_gzip, ${packed.length}}}};\n`;
 }
 writeFileSync(path.join(out, 'web_files.c'), c);

@@ -344,7 +344,8 @@ static bool prepare(struct export_call *call, struct arena *arena)
     buf_init(&call->out, 2 * (size_t)PARQUET_BYTES_MAX);
     call->limit = PAGE_ROWS;
     call->after.event = SLICE_EMPTY; /* before every row: no event is without a name */
-    bool is_packed = !is_parquet && accept_takes_gzip(net_header_get(call->net, "Accept-Encoding"));
+    bool is_packed =
+        !is_parquet && accept_takes_coding(net_header_get(call->net, "Accept-Encoding"), "gzip");
     return !is_packed || encoder_new(CODEC_GZIP, GZIP_LEVEL, &call->encoder) == RC_OK;
 }
 

@@ -1,0 +1,255 @@
+// The dashboard in a real Chromium, against a real server: what is shown is what the API answers, for who may see it.
+import path from 'node:path';
+import { readFileSync } from 'node:fs';
+import { makePeople } from '../scenario/access.mjs';
+import { ROOT, SLOW, Server, assert, test as nodeTest, until } from '../scenario/harness.mjs';
+import { launch } from './browser.mjs';
+
+const test = Object.assign((name, body) => nodeTest(name, { timeout: 180000 * SLOW }, body), { after: nodeTest.after });
+const browser = await launch();
+test.after(() => browser.close());
+const s = await Server.start({ args: ['--archive', 'false'] });
+test.after(() => s.killNow());
+const axe = readFileSync(path.join(ROOT, 'node_modules/axe-core/axe.min.js'), 'utf8');
+const PASSWORD = 'correct horse battery staple 7';
+await makePeople(s, [`viewer@a.example,${s.keys.org}=viewer`, `auditor@a.example,${s.keys.org}=auditor`, 'nobody@else.example'], { password: PASSWORD });
+const owner = [s.keys.admin.email, s.keys.admin.password], viewer = ['viewer@a.example', PASSWORD];
+const home = `${s.url}/app/${s.keys.project}/overview`;
+
+// ---- data: a known small history ----
+const DAY = 86400000, today = Math.floor(Date.now() / DAY) * DAY;
+const CHROME = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36';
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0';
+const events = [];
+for (let day = 1; day < 50; day++)
+  for (let v = 0; v < 3 + (day % 4); v++)
+    for (const [i, p] of ['/', '/pricing', '/docs/a~b%25?x=1'].slice(0, 1 + ((day + v) % 3)).entries())
+      events.push({ event: 'pageview', anonymous_id: `a${day % 9}-${v}`, timestamp: today - day * DAY + (9 + v) * 3600000 + i * 60000, context: { page: { url: `https://shop.example${p}`, referrer: i ? '' : v % 2 ? 'https://www.google.com/' : '' }, userAgent: v % 2 ? CHROME : FIREFOX } });
+events.push({ event: 'signup', anonymous_id: 'a1-0', timestamp: today - DAY, context: { userAgent: CHROME } });
+
+const question = (body) => s.fetch(`/v1/projects/${s.keys.project}/query`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key, 'content-type': 'application/json' }, body: JSON.stringify(body) }).then((r) => { assert.equal(r.status, 200, r.text); return r.json; });
+const digits = (text) => text.replace(/[^\d.–]/g, '');
+
+async function open(t, options = {}, url = s.url) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.wrong = [];
+  page.on('pageerror', (e) => page.wrong.push(e.message));
+  page.on('console', (m) => { if (m.type() === 'error' && !/401|403|503/.test(m.text())) page.wrong.push(m.text()); });
+  page.on('request', (r) => { if (!r.url().startsWith(s.url)) page.wrong.push(`asked elsewhere: ${r.url()}`); });
+  await page.goto(url);
+  return page;
+}
+async function signIn(page, [email, password]) {
+  await page.fill('input[name=email]', email);
+  await page.fill('input[name=password]', password);
+  await page.click('button:has-text("Sign in")');
+}
+const opened = async (t, who = owner, options = {}, url = home) => {
+  const page = await open(t, options, url);
+  await signIn(page, who);
+  await settled(page);
+  return page;
+};
+const settled = (page) => page.waitForFunction(() => document.querySelectorAll('.rows tbody tr').length && document.querySelector('.tile-value')?.textContent.trim() && !document.querySelector('[aria-busy=true]'));
+const rowsOf = (page, panel) => page.locator(`section[aria-label="${panel}"] tbody tr`).evaluateAll((all) => all.map((tr) => [tr.querySelector('button')?.textContent, tr.querySelector('td')?.textContent]));
+async function noFindings(page, what) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  assert.deepEqual(found.violations.map((v) => [v.id, v.nodes.map((n) => `${n.html.slice(0, 120)} ${n.any.map((a) => a.message).join('; ')}`)]), [], what);
+}
+
+test('who opens the printed address comes to the dashboard, and what may be cached is', async () => {
+  const root = await s.fetch('/', { headers: { accept: 'text/html,*/*;q=0.8' }, redirect: 'manual' });
+  assert.deepEqual([root.status, root.headers.get('location')], [303, '/app']);
+  assert.equal((await s.fetch('/')).json.name, 'weir');
+  const page = await s.fetch('/app/x/y/z');
+  assert.deepEqual([page.status, page.headers.get('content-type'), page.headers.get('cache-control'), page.headers.get('x-frame-options')], [200, 'text/html; charset=utf-8', 'no-cache', 'DENY']);
+  assert.match(page.headers.get('content-security-policy'), /^default-src 'none'; script-src 'self'; style-src 'self';/);
+  for (const [, file] of page.text.matchAll(/\/app\/assets\/([\w.]+)/g)) {
+    for (const coding of ['br', 'gzip', 'identity']) {
+      const r = await fetch(`${s.url}/app/assets/${file}`, { headers: { 'accept-encoding': coding } });
+      assert.deepEqual([r.status, r.headers.get('content-encoding'), r.headers.get('cache-control')], [200, coding === 'identity' ? null : coding, 'public, max-age=31536000, immutable'], file);
+      assert.ok((await r.arrayBuffer()).byteLength > 0);
+      const again = await fetch(`${s.url}/app/assets/${file}`, { headers: { 'accept-encoding': coding, 'if-none-match': r.headers.get('etag') } });
+      assert.equal(again.status, 304);
+    }
+  }
+  assert.equal((await s.fetch('/app/assets/app.000000000000.js')).status, 404);
+});
+test('signing in: a mistake is told, and the first project waits for its first event, which is seen when it comes', async (t) => {
+  const page = await open(t);
+  await signIn(page, ['admin@localhost', 'wrong']);
+  await page.waitForSelector('[role=alert]');
+  await signIn(page, owner);
+  await page.waitForSelector('.waiting');
+  assert.equal(new URL(page.url()).pathname, `/app/${s.keys.project}/overview`);
+  assert.match(await page.textContent('.code'), new RegExp(`data-key="${s.keys.write_key}"`));
+  await noFindings(page, 'the page of a project without events');
+  for (const [tab, words] of [['curl', 'curl -sS'], ['PostHog', 'api_host']]) {
+    await page.click(`[role=tab]:has-text("${tab}")`);
+    assert.ok((await page.textContent('.code')).includes(words));
+  }
+  const r = await s.send({ batch: events });
+  assert.ok(r.status === 200 && r.json.results.every((x) => x.result === 'ok'), r.text);
+  await page.waitForSelector('.tiles');
+  await s.visible(events.length, '1');
+  await until('the sessions', async () => (await question({ metrics: ['pageviews'], date_range: 'all', filters: [['is', 'entry_page', ['/']]] })).results[0].metrics[0] === events.length - 1);
+  assert.deepEqual(page.wrong, []);
+});
+test('what is shown is what the API answers', async (t) => {
+  const page = await opened(t);
+  const metrics = ['visitors', 'visits', 'pageviews', 'views_per_visit', 'bounce_rate'];
+  const { results: [row] } = await question({ metrics, date_range: '28d', include: { compare: 'previous_period' } });
+  const tiles = await page.locator('.tile').evaluateAll((all) => all.map((x) => [x.querySelector('.tile-value').textContent, x.querySelector('.delta').textContent]));
+  const round = (v, n) => Number(v.toFixed(n));
+  assert.deepEqual(tiles.slice(0, 3).map(([v]) => Number(digits(v))), row.metrics.slice(0, 3));
+  assert.deepEqual(tiles.slice(3, 5).map(([v]) => Number(digits(v))), [round(row.metrics[3], 2), round(row.metrics[4], 1)]);
+  const delta = ((row.metrics[0] - row.comparison.metrics[0]) / row.comparison.metrics[0]) * 100;
+  assert.equal(Math.abs(Number(digits(tiles[0][1]))), round(Math.abs(delta), 1));
+  for (const [panel, dimension, more = []] of [['Sources', 'source'], ['Pages', 'page', [['is', 'event', ['pageview']]]], ['Devices', 'browser']]) {
+    const { results } = await question({ metrics: ['visitors'], date_range: '28d', dimensions: [dimension], filters: more, limit: 9 });
+    assert.deepEqual((await rowsOf(page, panel)).map(([, n]) => Number(n)), results.map((r) => r.metrics[0]), panel);
+  }
+  assert.deepEqual((await rowsOf(page, 'Sources')).map(([n]) => n), ['Direct', 'Google']);
+  assert.deepEqual(await rowsOf(page, 'Events'), [['signup', '1']]);
+  assert.match(await page.getAttribute('.chart', 'aria-label'), /^Visitors, 28 values/);
+  assert.deepEqual(page.wrong, []);
+});
+test('a click filters every panel, stands in the address, and goes away with back', async (t) => {
+  const page = await opened(t);
+  const before = await page.textContent('.tile-value');
+  await page.click('section[aria-label="Sources"] button:has-text("Google")');
+  await page.waitForFunction((b) => document.querySelector('.tile-value').textContent !== b, before);
+  await settled(page);
+  const { results: [row] } = await question({ metrics: ['visitors'], date_range: '28d', filters: [['is', 'source', ['Google']]] });
+  assert.equal(Number(digits(await page.textContent('.tile-value'))), row.metrics[0]);
+  assert.match(page.url(), /[?&]f=is%7Esource%7EGoogle|[?&]f=is~source~Google/);
+  assert.deepEqual((await rowsOf(page, 'Devices')).map(([n]) => n), ['Chrome']);
+  // The same address elsewhere shows the same; a value with the characters of the address's own grammar survives.
+  await page.click('section[aria-label="Pages"] button:has-text("/docs/a~b")');
+  await settled(page);
+  assert.equal(await page.locator('.filters li').count(), 3);
+  const other = await opened(t, owner, {}, page.url());
+  assert.equal(await other.textContent('.tile-value'), await page.textContent('.tile-value'));
+  await page.goBack();
+  await page.goBack();
+  await page.waitForFunction((b) => document.querySelector('.tile-value').textContent === b, before);
+  assert.equal(await page.locator('.filters').count(), 0);
+  assert.deepEqual([...page.wrong, ...other.wrong], []);
+});
+test('range, comparison, metric and lists are chosen by keyboard alone', async (t) => {
+  const page = await opened(t);
+  await page.focus('button[aria-label^="Range:"]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.menu-list');
+  for (let i = 0; i < 20 && !(await page.evaluate(() => document.activeElement.textContent === 'Last 7 days')); i++) await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => location.search.includes('range=7d'));
+  await settled(page);
+  assert.match(await page.getAttribute('.chart', 'aria-label'), /, 7 values/);
+  await page.focus('.tile:nth-child(3)');
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => document.querySelector('.chart')?.getAttribute('aria-label').startsWith('Page views'));
+  await page.focus('section[aria-label="Devices"] [role=tab][aria-selected=true]');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => document.querySelector('section[aria-label="Devices"] thead th').textContent === 'System');
+  await page.focus('button[aria-label^="Compared with"]');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Escape');
+  assert.ok(await page.evaluate(() => document.activeElement.getAttribute('aria-label').startsWith('Compared with')), 'the focus comes back');
+  assert.deepEqual(page.wrong, []);
+});
+test('axe finds nothing, in light and dark, wide and on a phone, where nothing hangs over the edge', async (t) => {
+  for (const options of [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }]) {
+    const page = await opened(t, owner, options);
+    await noFindings(page, JSON.stringify(options));
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+  }
+  const page = await open(t);
+  await page.waitForSelector('form');
+  await noFindings(page, 'signing in');
+});
+test('a viewer sees numbers, an auditor is told why not, and somebody of no organisation, too', async (t) => {
+  const seen = await opened(t, viewer);
+  assert.ok(await seen.textContent('.tile-value'));
+  for (const [who, words] of [['auditor@a.example', 'does not show numbers'], ['nobody@else.example', 'not a member']]) {
+    const page = await open(t, {}, `${s.url}/app`);
+    await signIn(page, [who, PASSWORD]);
+    await page.waitForSelector(`main .card:has-text("${words}"), main.card:has-text("${words}"), p.card:has-text("${words}")`);
+    assert.equal(await page.locator('.tiles').count(), 0);
+  }
+});
+test('a funnel is built by hand, stands in the address, and says what the API says', async (t) => {
+  const page = await opened(t);
+  await page.click('nav a:has-text("Funnel")');
+  await page.waitForSelector('.steps');
+  const write = async (n, kind, value) => {
+    await page.selectOption(`select[aria-label="Step ${n}: event or page"]`, kind);
+    await page.fill(`input[aria-label="Step ${n}"]`, value);
+    await page.keyboard.press('Tab');
+  };
+  await write(2, 'page', '/pricing');
+  await page.click('button:has-text("Add a step")');
+  await write(3, 'event', 'signup');
+  await page.waitForFunction(() => document.querySelectorAll('.funnel li').length === 3);
+  const asked = { report: 'funnel', date_range: '28d', steps: [{ event: 'pageview' }, { filters: [['is', 'event', ['pageview']], ['is', 'page', ['/pricing']]] }, { event: 'signup' }], window: 86400 };
+  const { results: [row] } = await question(asked);
+  assert.ok(row.steps[1].count > 0);
+  assert.deepEqual(await page.locator('.funnel-number b').allTextContents(), row.steps.map((x) => String(x.count)));
+  await page.selectOption('label:has-text("Broken down by") select', 'browser');
+  await page.waitForSelector('.grid tbody tr');
+  const { results } = await question({ ...asked, dimensions: ['browser'] });
+  assert.deepEqual(await page.locator('.grid tbody tr').evaluateAll((all) => all.map((tr) => [tr.cells[0].textContent, Number(tr.cells[1].textContent)])), results.map((r) => [r.dimensions[0], r.steps[0].count]));
+  await noFindings(page, 'funnel');
+  const other = await open(t, {}, page.url());
+  await signIn(other, owner);
+  await other.waitForSelector('.grid tbody tr');
+  assert.deepEqual(await other.locator('.funnel-number b').allTextContents(), row.steps.map((x) => String(x.count)));
+  assert.deepEqual([...page.wrong, ...other.wrong], []);
+});
+test('retention and paths say what the API says', async (t) => {
+  const page = await opened(t);
+  await page.click('nav a:has-text("Retention")');
+  await page.waitForSelector('.grid tbody tr');
+  const { results: cohorts } = await question({ report: 'retention', date_range: '91d', unit: 'week', type: 'first_time', periods: 12 });
+  const shown = cohorts.slice(cohorts.findIndex((c) => c.size));
+  assert.deepEqual(await page.locator('.grid tbody tr:not(.mean) td:nth-child(2)').allTextContents(), shown.map((c) => String(c.size)));
+  assert.deepEqual(await page.locator('.grid tbody tr:nth-child(2) .heat').evaluateAll((all) => all.map((td) => Number(td.title.split(' ')[0]))), shown[0].returned);
+  await noFindings(page, 'retention');
+  await page.click('nav a:has-text("Paths")');
+  await page.waitForSelector('.flow-node');
+  const { results: edges } = await question({ report: 'paths', date_range: '28d', nodes: 'page', steps: 4, limit: 28 });
+  assert.equal(await page.locator('.flow-band').count(), edges.length);
+  await page.click('summary');
+  assert.deepEqual(await page.locator('.grid tbody tr').evaluateAll((all) => all.map((tr) => [Number(tr.cells[0].textContent), tr.cells[1].textContent, tr.cells[2].textContent, Number(tr.cells[3].textContent)])), edges.map((e) => [e.step, e.source, e.target, e.count]));
+  await noFindings(page, 'paths');
+  await page.locator('.flow-node', { hasText: '/pricing' }).first().press('Enter');
+  await page.waitForFunction(() => location.search.includes('from=%2Fpricing') && document.querySelectorAll('.flow-node').length);
+  assert.deepEqual(page.wrong, []);
+});
+test('an error of one panel is told there, the rest stays, and trying again mends it', async (t) => {
+  const page = await open(t, {}, home);
+  await page.route('**/query', (route) => (route.request().postData().includes('"browser"') ? route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The store is starting."}' }) : route.continue()));
+  await signIn(page, owner);
+  await page.waitForSelector('section[aria-label="Devices"] [role=alert]:has-text("The store is starting.")');
+  await page.waitForSelector('section[aria-label="Pages"] tbody tr');
+  await page.unroute('**/query');
+  await page.click('section[aria-label="Devices"] button:has-text("Try again")');
+  await page.waitForSelector('section[aria-label="Devices"] tbody tr');
+  assert.deepEqual(page.wrong, []);
+});
+test('signing out ends the session here and at the server; an ended session asks to sign in again', async (t) => {
+  const page = await opened(t);
+  await page.click('button[aria-label^="Account"]');
+  await page.click('button:has-text("Sign out")');
+  await page.waitForSelector('input[name=password]');
+  assert.equal(await page.evaluate(() => fetch('/v1/me').then((r) => r.status)), 401);
+  await signIn(page, owner);
+  await settled(page);
+  await page.context().clearCookies();
+  await page.click('section[aria-label="Sources"] button:has-text("Google")');
+  await page.waitForSelector('input[name=password]');
+});
+test('it stops', () => s.stop());

@@ -1,0 +1,61 @@
+// The only place that talks to the server. A session's cookie says who asks; what changes something, and every question
+// (a POST), carries the session's token as well (docs/access.md, "People").
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly slug: string, message: string) { super(message); }
+}
+
+let csrf = '';
+export const setCsrf = (token: string): void => { csrf = token; };
+/** What happens when the session is over. */
+let onSignedOut = (): void => {};
+export const whenSignedOut = (fn: () => void): void => { onSignedOut = fn; };
+
+async function problem(res: Response): Promise<ApiError> {
+  const body = (await res.json().catch(() => null)) as { type?: string; detail?: string; title?: string } | null;
+  return new ApiError(res.status, body?.type?.split('/').pop() ?? '', body?.detail ?? body?.title ?? `The server answered ${res.status}.`);
+}
+
+export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
+  let res: Response;
+  try {
+    res = await fetch(path, { method, headers, credentials: 'same-origin', ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...(signal ? { signal } : {}) });
+  } catch (e) {
+    if (signal?.aborted) throw e;
+    throw new ApiError(0, 'unreachable', 'The server cannot be reached.');
+  }
+  if (!res.ok) {
+    const e = await problem(res);
+    if (e.status === 401 && path !== '/v1/login' && path !== '/v1/me') onSignedOut();
+    throw e;
+  }
+  return (res.status === 204 ? undefined : await res.json()) as T;
+}
+
+// ---- shapes (openapi.json) ----
+export interface User { id: string; email: string; name: string; has_second_factor: boolean }
+export interface Membership { id: string; role: string; name: string; permissions: string[] }
+export interface Me { user: User; memberships: { data: Membership[] }; csrf_token: string }
+export interface Project { id: string; name: string; time_zone: string; domains: string[]; archived_at: string | null }
+export interface Key { id: string; kind: 'write' | 'secret'; text: string | null; revoked_at: string | null; expires_at: string | null }
+export interface Page<T> { data: T[]; next: string | null }
+
+export type Filter = [operator: string, field: string, values: string[]];
+export interface Question {
+  metrics: string[];
+  date_range: string | [string, string];
+  dimensions?: string[];
+  filters?: Filter[];
+  limit?: number;
+  order_by?: [string, 'asc' | 'desc'][];
+  include?: { compare?: 'previous_period' | 'year_over_year'; time_labels?: boolean; total_rows?: boolean };
+}
+export type Value = number | null;
+export interface Row { dimensions: (string | null)[]; metrics: Value[]; comparison?: { metrics: Value[] } }
+export interface Answer { results: Row[]; meta: { time_labels?: string[]; total_rows?: number }; query: { date_range: [string, string] } }
+
+/** Of the other kinds of reports: rows as that kind has them. */
+export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[] }> => call('POST', `/v1/projects/${project}/query`, question, signal);
+export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, question, signal);

@@ -1,0 +1,38 @@
+// Numbers and dates as the reader's locale writes them, in the project's time zone.
+const locale = navigator.language;
+const exact = new Intl.NumberFormat(locale), short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
+const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }), percent = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+export const NOTHING = '–';
+
+export type Unit = 'count' | 'ratio' | 'percent' | 'seconds';
+export function number(value: number | null | undefined, unit: Unit = 'count'): string {
+  if (value === null || value === undefined) return NOTHING;
+  if (unit === 'percent') return `${percent.format(value)} %`;
+  if (unit === 'ratio') return decimal.format(value);
+  if (unit === 'seconds') return duration(value);
+  return Math.abs(value) < 10000 ? exact.format(value) : short.format(value);
+}
+export const whole = (value: number | null | undefined, unit: Unit = 'count'): string => (unit === 'count' && value !== null && value !== undefined ? exact.format(value) : number(value, unit));
+function duration(seconds: number): string {
+  const s = Math.round(seconds), m = Math.floor(s / 60), h = Math.floor(m / 60);
+  return h ? `${h} h ${m % 60} min` : m ? `${m} min ${s % 60} s` : `${s} s`;
+}
+/** In percent; null where there is nothing to compare with. */
+export const change = (now: number | null | undefined, before: number | null | undefined): number | null => (now === null || now === undefined || !before ? null : ((now - before) / before) * 100);
+export const changeText = (value: number): string => `${value > 0 ? '+' : ''}${Math.abs(value) >= 1000 ? exact.format(Math.round(value)) : percent.format(value)} %`;
+
+/** A bucket's label ("2026-03-29", "2026-03-29T03:00:00+02:00") is local time already: the offset only says which. */
+export function bucket(label: string, long = false): string {
+  const [date = '', time = ''] = label.split('T');
+  const day = new Date(`${date}T00:00:00Z`).toLocaleDateString(locale, { timeZone: 'UTC', day: 'numeric', month: long ? 'long' : 'short', ...(long ? { weekday: 'short', year: 'numeric' } : {}) });
+  return time ? (long ? `${day}, ${time.slice(0, 5)}` : time.slice(0, 5)) : day;
+}
+const regions = new Intl.DisplayNames(locale, { type: 'region' }), languages = new Intl.DisplayNames(locale, { type: 'language' });
+export function name(field: string, value: string | null): string {
+  if (!value) return field === 'source' || field === 'channel' ? 'Direct' : 'Not known';
+  try {
+    if (field === 'country') return regions.of(value) ?? value;
+    if (field === 'locale') return languages.of(value) ?? value;
+  } catch { /* not a code */ }
+  return value;
+}

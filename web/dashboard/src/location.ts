@@ -1,0 +1,49 @@
+// Where one is stands in the address: /app/{project}/{page}?range=…&compare=…&f=…, so that every view can be linked to and
+// the browser's back button works.
+import { computed, signal } from '@preact/signals';
+import type { Filter } from './api.ts';
+
+const address = signal(new URL(location.href));
+addEventListener('popstate', () => { address.value = new URL(location.href); });
+
+const parts = computed(() => address.value.pathname.replace(/^\/app\/?/, '').split('/').filter(Boolean));
+export const projectId = computed(() => parts.value[0] ?? '');
+export const page = computed(() => parts.value[1] ?? 'overview');
+export const params = (name: string): string[] => address.value.searchParams.getAll(name);
+export const param = (name: string): string | null => address.value.searchParams.get(name);
+
+export function go(to: string, { replace = false } = {}): void {
+  const url = new URL(to, location.href);
+  if (url.href === location.href) return;
+  history[replace ? 'replaceState' : 'pushState'](null, '', url);
+  address.value = url;
+}
+/** What goes along to another page: the range and the filters. */
+export function kept(): string {
+  const all = new URLSearchParams([...address.value.searchParams].filter(([name]) => ['range', 'f'].includes(name)));
+  return all.size ? `?${all}` : '';
+}
+/** The address with other parameters; null takes one away. */
+export function withParams(changes: Record<string, string | string[] | null>): string {
+  const url = new URL(address.value);
+  for (const [name, value] of Object.entries(changes)) {
+    url.searchParams.delete(name);
+    for (const one of value === null ? [] : [value].flat()) url.searchParams.append(name, one);
+  }
+  return url.pathname + url.search;
+}
+
+// ---- filters: f=operator~field~value~value, each part percent-encoded where it has a "~" or a "%" ----
+const encode = (text: string): string => text.replace(/[%~]/g, (c) => encodeURIComponent(c).replace('~', '%7E'));
+const decode = (text: string): string => { try { return decodeURIComponent(text.replace(/%(?!25|7E)/g, '%25')); } catch { return text; } };
+export const filterText = ([operator, field, values]: Filter): string => [operator, field, ...values].map(encode).join('~');
+export function filterOf(text: string): Filter | null {
+  const [operator, field, ...values] = text.split('~').map(decode);
+  return operator && field && values.length ? [operator, field, values] : null;
+}
+export const filters = computed<Filter[]>(() => address.value.searchParams.getAll('f').map(filterOf).filter((f) => f !== null));
+export const setFilters = (all: Filter[]): void => go(withParams({ f: all.map(filterText) }));
+export function toggleFilter(field: string, value: string): void {
+  const rest = filters.value.filter(([, f]) => f !== field), there = filters.value.find(([o, f, v]) => o === 'is' && f === field && v.length === 1 && v[0] === value);
+  setFilters(there ? rest : [...rest, ['is', field, [value]]]);
+}

@@ -1,0 +1,46 @@
+// What a project shows before its first event: how to send one, and it arriving.
+import { useEffect, useState } from 'preact/hooks';
+import { ask, call, type Key, type Page } from '../api.ts';
+import { useLoad } from '../load.ts';
+import { Copy, Failure, Tabs } from '../ui/parts.tsx';
+import type { ProjectOf } from '../session.ts';
+
+const WAYS = [['page', 'Web page'], ['curl', 'curl'], ['plausible', 'Plausible'], ['umami', 'Umami'], ['posthog', 'PostHog'], ['segment', 'Segment']] as const;
+type Way = (typeof WAYS)[number][0];
+function snippet(way: Way, key: string): string {
+  const host = location.origin;
+  switch (way) {
+    case 'page': return `<script defer src="${host}/js/weir.js" data-key="${key}"></script>`;
+    case 'curl': return `curl -sS ${host}/v1/events -H 'Authorization: Bearer ${key}' \\\n  -d '{"event":"signup","user_id":"u1"}'`;
+    case 'plausible': return `<script defer data-domain="${key}" src="${host}/js/script.js"></script>`;
+    case 'umami': return `<script defer data-website-id="${key}" src="${host}/script.js"></script>`;
+    case 'posthog': return `posthog.init('${key}', { api_host: '${host}' })`;
+    case 'segment': return `const analytics = new Analytics({ writeKey: '${key}', host: '${host}' });`;
+  }
+}
+const EVERY_MS = 1000;
+export function StartPage({ project, onFirst }: { project: ProjectOf; onFirst: () => void }) {
+  const [way, setWay] = useState<Way>('page');
+  const keys = useLoad(project.id, (signal) => call<Page<Key>>('GET', `/v1/orgs/${project.org}/projects/${project.id}/keys`, undefined, signal));
+  const key = keys.value?.data.find((k) => k.kind === 'write' && k.text && !k.revoked_at)?.text;
+  useEffect(() => {
+    let timer = 0;
+    const look = async (): Promise<void> => {
+      const got = await ask(project.id, { metrics: ['events'], date_range: 'all' }).catch(() => null);
+      if (got?.results[0]?.metrics[0]) onFirst();
+      else timer = window.setTimeout(look, EVERY_MS);
+    };
+    timer = window.setTimeout(look, EVERY_MS);
+    return () => clearTimeout(timer);
+  }, [project.id]);
+  return (
+    <section class="start card">
+      <h1>Send the first event</h1>
+      <p>Put this into every page, or keep the script that is there and change its address. No cookie is set and no address of a visitor is kept.</p>
+      <Tabs label="How" all={WAYS} value={way} onChoose={setWay} />
+      {keys.error ? <p class="muted">The write key is shown to those who may read a project's keys. Ask an owner or admin of this organisation for it.</p> : <Copy text={snippet(way, key ?? 'wk_…')} />}
+      {keys.error && !keys.error.includes('keys:read') && <Failure text={keys.error} retry={keys.retry} />}
+      <p class="waiting" role="status"><span class="pulse" aria-hidden="true" />Waiting for the first event …</p>
+    </section>
+  );
+}

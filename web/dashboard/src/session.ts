@@ -1,0 +1,38 @@
+// Who is signed in, and what they can see.
+import { computed, signal } from '@preact/signals';
+import { ApiError, call, setCsrf, whenSignedOut, type Me, type Page, type Project } from './api.ts';
+import { projectId } from './location.ts';
+
+export interface ProjectOf extends Project { org: string; permissions: string[] }
+export const me = signal<Me | null | undefined>(undefined); // undefined: not known yet
+export const projects = signal<ProjectOf[]>([]);
+export const failure = signal<string>('');
+export const project = computed(() => projects.value.find((p) => p.id === projectId.value));
+whenSignedOut(() => { me.value = null; });
+
+async function all<T>(path: string): Promise<T[]> {
+  const data: T[] = [];
+  for (let after: string | null = ''; after !== null;) {
+    const got: Page<T> = await call('GET', after ? `${path}?after=${encodeURIComponent(after)}` : path);
+    data.push(...got.data);
+    after = got.next;
+  }
+  return data;
+}
+export async function load(): Promise<void> {
+  failure.value = '';
+  try {
+    const got = await call<Me>('GET', '/v1/me');
+    setCsrf(got.csrf_token);
+    const lists = await Promise.all(got.memberships.data.map(async (m) => (await all<Project>(`/v1/orgs/${m.id}/projects`)).filter((p) => !p.archived_at).map((p) => ({ ...p, org: m.id, permissions: m.permissions }))));
+    projects.value = lists.flat();
+    me.value = got;
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 401) me.value = null;
+    else failure.value = (e as Error).message;
+  }
+}
+export async function signOut(): Promise<void> {
+  await call('POST', '/v1/logout');
+  me.value = null;
+}

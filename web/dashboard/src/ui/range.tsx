@@ -1,0 +1,71 @@
+// The range that is looked at, and what it is compared with: both in the address.
+import { useState } from 'preact/hooks';
+import { go, page, param, withParams } from '../location.ts';
+import { Menu } from './parts.tsx';
+
+const RANGES = [['day', 'Today'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['28d', 'Last 28 days'], ['30d', 'Last 30 days'], ['91d', 'Last 91 days'], ['month', 'This month'], ['6mo', 'Last 6 months'], ['12mo', 'Last 12 months'], ['year', 'This year'], ['all', 'All time']] as const;
+const DEFAULT = '28d', DEFAULT_OF: Record<string, string> = { retention: '91d' };
+const usual = (): string => DEFAULT_OF[page.value] ?? DEFAULT;
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
+const DAY_MS = 86400000;
+
+export function rangeOf(): string | [string, string] {
+  const [first = '', last = ''] = (param('range') ?? usual()).split('..');
+  if (DATE.test(first) && DATE.test(last) && first <= last) return [first, last];
+  return RANGES.some(([r]) => r === first) ? first : usual();
+}
+export const compare = (): 'previous_period' | 'year_over_year' | null => {
+  if (rangeOf() === 'all') return null;
+  const asked = param('compare');
+  return asked === 'none' ? null : asked === 'year_over_year' ? asked : 'previous_period';
+};
+/** What a point of the chart is. */
+export function unitOf(): string {
+  const range = rangeOf();
+  if (Array.isArray(range)) {
+    const days = (Date.parse(range[1]) - Date.parse(range[0])) / DAY_MS;
+    return days < 2 ? 'hour' : days < 120 ? 'day' : days < 800 ? 'week' : 'month';
+  }
+  return range === 'day' || range === '24h' ? 'hour' : ['6mo', 'year'].includes(range) ? 'week' : ['12mo', 'all'].includes(range) ? 'month' : 'day';
+}
+const textOf = (range: string | [string, string]): string => (Array.isArray(range) ? `${range[0]} – ${range[1]}` : (RANGES.find(([r]) => r === range)?.[1] ?? range));
+
+function Custom({ close }: { close: () => void }) {
+  const range = rangeOf(), [first, setFirst] = useState(Array.isArray(range) ? range[0] : ''), [last, setLast] = useState(Array.isArray(range) ? range[1] : '');
+  const isGood = DATE.test(first) && DATE.test(last) && first <= last;
+  const submit = (e: Event): void => {
+    e.preventDefault();
+    if (!isGood) return;
+    go(withParams({ range: `${first}..${last}` }));
+    close();
+  };
+  return (
+    <form class="menu-form" onSubmit={submit}>
+      <label>From<input type="date" value={first} onInput={(e) => setFirst(e.currentTarget.value)} /></label>
+      <label>To<input type="date" value={last} min={first} onInput={(e) => setLast(e.currentTarget.value)} /></label>
+      <button class="button" disabled={!isGood}>Show</button>
+    </form>
+  );
+}
+export function RangeMenu() {
+  const range = rangeOf();
+  return (
+    <Menu label={`Range: ${textOf(range)}`} text={textOf(range)}>
+      {(close) => (
+        <>
+          {RANGES.map(([r, text]) => <button key={r} type="button" aria-current={r === range} onClick={() => { go(withParams({ range: r === usual() ? null : r })); close(); }}>{text}</button>)}
+          <Custom close={close} />
+        </>
+      )}
+    </Menu>
+  );
+}
+const COMPARE = [['previous_period', 'Previous period'], ['year_over_year', 'Year before'], ['none', 'No comparison']] as const;
+export function CompareMenu() {
+  const now = compare() ?? 'none', text = COMPARE.find(([c]) => c === now)?.[1] ?? '';
+  return (
+    <Menu label={`Compared with: ${text}`} text={text}>
+      {(close) => COMPARE.map(([c, t]) => <button key={c} type="button" aria-current={c === now} onClick={() => { go(withParams({ compare: c === 'previous_period' ? null : c })); close(); }}>{t}</button>)}
+    </Menu>
+  );
+}
