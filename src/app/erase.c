@@ -112,11 +112,15 @@ static bool is_replaying(void *ctx)
 enum rc node_erase_start(struct node *n, struct err *err)
 {
     struct stream *const others[] = {n->dead};
+    /* The store's copies of cohorts' lists, which the next question makes anew. */
+    static const struct erase_table tables[] = {{"cohort_members", "$USER(member)"}};
     const struct erase_cfg cfg = {.tenant = n->tenant,
                                   .store = n->store_cfg,
                                   .events = n->events,
                                   .others = others,
                                   .other_count = COUNT_OF(others),
+                                  .tables = tables,
+                                  .table_count = COUNT_OF(tables),
                                   .hooks = {.ctx = n,
                                             .settle = settle,
                                             .sessions_rest = sessions_rest,

@@ -75,7 +75,7 @@ enum rc state_open(const char *path, struct state **ret_state, struct err *err)
         sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
         rc = exec(s,
                   "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-                  "PRAGMA trusted_schema=OFF",
+                  "PRAGMA trusted_schema=OFF; PRAGMA secure_delete=ON",
                   err);
     }
     umask(old_mask);
@@ -240,6 +240,14 @@ enum rc state_migrate(struct state *s, const char *module, const struct state_mi
         struct migration_step step = {module, &list[i]};
         TRY(state_transaction(s, run_migration, &step, err));
     }
+    return RC_OK;
+}
+
+enum rc state_wipe(struct state *s, struct err *err)
+{
+    int64_t is_busy = 1; /* the first column: not all of the log is in the file */
+    TRY(state_run_i64(s, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, 0, &is_busy, err));
+    ENSURE(!is_busy, err_set(err, RC_BUSY, "the state is in use: its log cannot be emptied now"));
     return RC_OK;
 }
 

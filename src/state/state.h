@@ -58,6 +58,9 @@ struct state_migration {
  * program. */
 enum rc state_migrate(struct state *s, const char *module, const struct state_migration *list,
                       uint32_t count, struct err *err) MUST_CHECK;
+/* Pages of deleted rows are overwritten as they become free; this empties the write-ahead log, too,
+ * where they may still stand. RC_BUSY while somebody reads or writes: again later. */
+enum rc state_wipe(struct state *s, struct err *err) MUST_CHECK;
 /* A consistent copy while in use. */
 enum rc state_backup(struct state *s, const char *to_path, struct err *err) MUST_CHECK;
 #endif

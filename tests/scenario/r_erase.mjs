@@ -15,7 +15,7 @@ const cli = async (...args) => {
   assert.equal(r.code, 0, `${args.join(' ')}: ${r.err}${r.out}`);
   return r.json;
 };
-const secret = await cli('key', 'create', '--project', project, '--kind', 'secret', '--scopes', 'stats:read,privacy:erase');
+const secret = await cli('key', 'create', '--project', project, '--kind', 'secret', '--scopes', 'stats:read,privacy:erase,definitions:write');
 const other = { org: (await cli('org', 'create', 'Other')).id };
 other.project = (await cli('project', 'create', 'Theirs', '--org', other.org)).id;
 other.write = (await cli('key', 'create', '--project', other.project, '--kind', 'write')).key;
@@ -93,6 +93,23 @@ test('the words are to be found before, wherever they are then to be missed', ()
   for (const part of ['stream/events', ...(zlib.zstdDecompressSync || hasZstd ? ['archive/events'] : [])]) assert.ok(where.some((f) => f.includes(part)), `${part}: ${where.join('\n')}`);
 });
 
+const cohort = async (name, members) => {
+  const r = await ask('POST', '/cohorts', { name, members, count_by: 'users' });
+  assert.equal(r.status, 201, r.text);
+  return r.json.id;
+};
+const inCohort = async (id) => {
+  const r = await ask('POST', '/query', { metrics: ['users'], date_range: 'all', filters: [['cohort', id]] }); // the store makes its copy
+  assert.equal(r.status, 200, r.text);
+  return (await ask('GET', `/cohorts/${id}/members`)).json.data.map((m) => m.user_id).sort();
+};
+let listed;
+test('the user is in a list that somebody entered', async () => {
+  listed = await cohort('listed', [OTTO, ERIKA, 'u1']);
+  assert.deepEqual(await inCohort(listed), [ERIKA, OTTO, 'u1']);
+  assert.ok(found(ERIKA).some((f) => f.includes('state.db')));
+});
+
 let odd = [];
 const exported = async (body, key) => {
   const r = await ask('POST', '/privacy/export', body, key);
@@ -148,7 +165,8 @@ test('what others send meanwhile is taken and stays, and the report is right', a
 test('no file and no column holds the user; nothing of others changed', async () => {
   assert.deepEqual(await exported({ user_ids: [ERIKA], anonymous_ids: [ANON] }), []);
   assert.deepEqual(found(ERIKA, ANON, MAIL), []);
-  for (const table of ['events', 'sessions']) for (const word of [ERIKA, ANON, MAIL]) assert.equal(await everything(table, word), 0);
+  assert.deepEqual(await inCohort(listed), [OTTO, 'u1']);
+  for (const table of ['events', 'sessions', 'cohort_members']) for (const word of [ERIKA, ANON, MAIL]) assert.equal(await everything(table, word), 0);
   assert.deepEqual((await rest()).filter((r) => r.user_id !== 'meanwhile' && !odd.includes(r.user_id)), before.rest);
   for (const row of before.sessions) assert.deepEqual((await s.rows(`SELECT project_id, toString(visitor) AS v, count() AS n, sum(events) AS e FROM sessions FINAL WHERE project_id = '${row.project_id}' AND visitor = ${row.v} GROUP BY ALL`))[0], row);
 });

@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "tenant/definition.h"
 
 static const struct state_migration migrations[] = {
     {1, "CREATE TABLE erasures ("
@@ -49,6 +50,18 @@ static enum rc insert_hash(struct state *s, const char *id, const struct erase_h
                      3, NULL, NULL, err);
 }
 
+/* Out of the lists that somebody entered as cohorts. (A snapshot of visitors holds numbers, which
+ * no event leads to any more.) */
+static enum rc forget_in_lists(struct state *s, const struct erase_request *r, struct err *err)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        uint32_t lists;
+        if (r->ids[i].kind == ERASE_USER)
+            TRY(tenant_cohorts_forget(s, r->project, true, r->ids[i].id, &lists, err));
+    }
+    return RC_OK;
+}
+
 static enum rc create(void *arg, struct state *s, struct err *err)
 {
     const struct creation *c = arg;
@@ -75,7 +88,8 @@ static enum rc create(void *arg, struct state *s, struct err *err)
         rc = insert_hash(s, c->id, &hash, err);
     }
     erase_set_done(&set);
-    return rc;
+    TRY(rc);
+    return r->is_dry_run ? RC_OK : forget_in_lists(s, r, err);
 }
 
 static enum rc check_request(const struct erase_request *r, struct err *err)

@@ -219,6 +219,8 @@ static enum rc one_place(struct step *s, struct err *err)
 
 static enum rc finish(struct step *s, struct err *err)
 {
+    if (!s->job->is_dry_run) /* lists of people were changed when the job was made */
+        TRY(state_wipe(s->w->state, err));
     struct ctx *ctx = ctx_new_system(s->w->contexts, ARENA_BYTES_MAX, "erase");
     if (!ctx)
         return err_set(err, RC_NOMEM, "no memory to end an erasure");
