@@ -22,7 +22,7 @@ test('version and help', async () => {
 });
 
 test('init is idempotent and keeps its secrets to itself', async (t) => {
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   const first = await weir(['init', '--data', data, '--json']);
   assert.equal(first.code, 0, first.err);
   assert.match(first.json.write_key, /^wk_[A-Za-z0-9_-]{20,}$/);
@@ -36,7 +36,7 @@ test('init is idempotent and keeps its secrets to itself', async (t) => {
 });
 
 test('an unknown setting is an error that names the nearest', async (t) => {
-  const dir = tempFolder(t);
+  const dir = tempFolder();
   const flag = await weir(['serve', '--data', dir, '--listne', '127.0.0.1:0']);
   assert.equal(flag.code, 2, flag.err);
   assert.match(flag.err, /listne.*listen/s);
@@ -85,7 +85,7 @@ test('a running server', async (t) => {
     assert.equal((await s.fetch('/healthz')).status, 200);
   });
   await t.test('an address in use is an error', async () => {
-    const second = await weir(['serve', '--data', path.join(tempFolder(t), 'd'), '--listen', `127.0.0.1:${s.port}`], { timeout: 20000 });
+    const second = await weir(['serve', '--data', path.join(tempFolder(), 'd'), '--listen', `127.0.0.1:${s.port}`], { timeout: 20000 });
     assert.notEqual(second.code, 0);
     assert.match(second.err, /in use|address/i);
   });

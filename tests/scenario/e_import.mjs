@@ -68,7 +68,7 @@ test('with the server running, twice', async (t) => {
 });
 
 test('with the server stopped: the rows appear when it starts', async (t) => {
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   const made = (await weir(['init', '--data', data, '--json'])).json;
   const r = await weir(['import', 'access-log', file, '--project', made.project, '--data', data, '--json']);
   assert.equal(r.code, 0, r.err);
@@ -81,7 +81,7 @@ test('with the server stopped: the rows appear when it starts', async (t) => {
 });
 
 test('what is no log is told', async (t) => {
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   await weir(['init', '--data', data]);
   const none = await weir(['import', 'access-log', '/nonexistent.log', '--data', data]);
   assert.notEqual(none.code, 0);

@@ -71,7 +71,7 @@ test('garbage of any length behind the last batch is cut', async (t) => {
 
 /** A batch that is on disk and was never acknowledged: its sync failed. Gives where it begins. */
 async function unacknowledged(t) {
-  const faults = new Faults(t);
+  const faults = new Faults();
   const s = await start(t, { env: faults.env }), acked = [];
   await send(s, 5, acked);
   const size = dataEnd(segments(s).at(-1));

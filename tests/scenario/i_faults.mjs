@@ -114,14 +114,14 @@ for (const mode of ['fsync', 'os', 'none']) {
   });
 }
 test('an unknown mode is refused', async (t) => {
-  const r = await weir(['serve', '--data', path.join(tempFolder(t), 'd'), '--stream.ack', 'hope']);
+  const r = await weir(['serve', '--data', path.join(tempFolder(), 'd'), '--stream.ack', 'hope']);
   assert.equal(r.code, 2);
   assert.match(r.err, /fsync/);
 });
 
 /** A server with one partition under faults; the ids that it acknowledged, in order. */
 async function faulty(t, more = []) {
-  const faults = new Faults(t);
+  const faults = new Faults();
   const s = await Server.start({ env: faults.env, args: [...noStore, '--stream.partitions', '1', ...more] });
   t.after(() => s.killNow());
   const acked = [];

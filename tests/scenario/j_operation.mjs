@@ -53,7 +53,7 @@ function tlsGet(s, target) {
   });
 }
 test('TLS, and a new certificate on SIGHUP; a broken one changes nothing', async (t) => {
-  const dir = tempFolder(t);
+  const dir = tempFolder();
   const one = certificate(dir, 'one'), two = certificate(dir, 'two');
   const crt = path.join(dir, 'live.crt'), key = path.join(dir, 'live.key');
   const put = (c) => { copyFileSync(c.crt, crt); copyFileSync(c.key, key); };
@@ -79,7 +79,7 @@ test('TLS, and a new certificate on SIGHUP; a broken one changes nothing', async
 });
 
 test('SIGHUP reads the settings again; a wrong file changes nothing', async (t) => {
-  const dir = tempFolder(t), file = path.join(dir, 'weir.conf');
+  const dir = tempFolder(), file = path.join(dir, 'weir.conf');
   writeFileSync(file, 'log.level = info\n');
   const s = await Server.start({ args: [...noArchive, '--config', file] });
   t.after(() => s.killNow());
@@ -111,7 +111,7 @@ function senders(t, s, count, name) {
 const idsIn = (cat) => cat.out.trim().split('\n').filter(Boolean).map((l) => JSON.parse(l).value.id);
 /** Restores `from` and starts it: every id of its stream is in its table exactly once, and nothing else is. */
 async function restored(t, s, from, wanted) {
-  const data = path.join(tempFolder(t), 'restored');
+  const data = path.join(tempFolder(), 'restored');
   const r = await weir(['restore', '--from', from, '--data', data], { timeout: 120000 });
   assert.equal(r.code, 0, r.err + r.out);
   const again = await Server.start({ data });
@@ -132,7 +132,7 @@ test('a backup of a running server restores to the same events', async (t) => {
   t.after(() => s.killNow());
   const first = event({ event: 'first' });
   assert.equal((await s.send(first)).status, 200);
-  const dir = tempFolder(t);
+  const dir = tempFolder();
   const backup = (name) => weir(['backup', '--to', path.join(dir, name), '--data', s.data], { timeout: 120000 });
 
   const early = await backup('early'); // the store is still coming up
@@ -180,13 +180,13 @@ test('a backup of a running server restores to the same events', async (t) => {
 });
 
 test('a data folder with a long path works, a longer one is a clear error', async (t) => {
-  const longest = 440, dir = path.join(tempFolder(t), ...Array(3).fill('d'.repeat(100)));
+  const longest = 440, dir = path.join(tempFolder(), ...Array(3).fill('d'.repeat(100)));
   const data = path.join(dir, 'e'.repeat(longest - dir.length - 1)); // sockets hold 107
   const s = await Server.start({ data });
   t.after(() => s.killNow());
   assert.equal((await s.send(event())).status, 200);
   await s.visible(1);
-  const b = await weir(['backup', '--to', path.join(tempFolder(t), 'copy'), '--data', data]);
+  const b = await weir(['backup', '--to', path.join(tempFolder(), 'copy'), '--data', data]);
   assert.equal(b.code, 0, b.err);
   const ls = await weir(['stream', 'ls', '--data', data]);
   assert.equal(ls.code, 0, ls.err);

@@ -41,7 +41,7 @@ function sql(statement) {
 }
 
 test('the first start makes an admin, once', async (t) => {
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   const first = await weir(['init', '--data', data, '--json', '--admin.email', 'Root@Example.com']);
   assert.equal(first.code, 0, first.err);
   assert.equal(first.json.admin.email, 'root@example.com');
@@ -59,13 +59,13 @@ test('the first start makes an admin, once', async (t) => {
   writeFileSync(file, JSON.stringify(older), { mode: 0o600 });
   const other = await weir(['init', '--data', data, '--json', '--admin.email', 'second@example.com']);
   assert.deepEqual(other.json.admin, { email: 'second@example.com', password: '' }, 'there is an owner: no second one is made');
-  const wrong = await weir(['init', '--data', path.join(tempFolder(t), 'x'), '--admin.email', 'nobody']);
+  const wrong = await weir(['init', '--data', path.join(tempFolder(), 'x'), '--admin.email', 'nobody']);
   assert.notEqual(wrong.code, 0);
   assert.match(wrong.err, /admin\.email/);
 });
 
 test('a lost file does not take the password of who is signed in', async (t) => {
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   const one = await Server.start({ data, args: ['--archive', 'false'] });
   t.after(() => one.killNow());
   const login = () => one.fetch('/v1/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(one.keys.admin) });
@@ -393,7 +393,7 @@ test('reset links are limited per address and per mailbox', async () => {
 });
 
 test('a mail program gets the message on its input and nothing else', async (t) => {
-  const dir = tempFolder(t), script = path.join(dir, 'mail.sh'), seen = (name) => readFileSync(path.join(dir, name), 'utf8');
+  const dir = tempFolder(), script = path.join(dir, 'mail.sh'), seen = (name) => readFileSync(path.join(dir, name), 'utf8');
   writeFileSync(script, `cd ${dir}\ncat > message\ntr '\\0' '\\n' < /proc/$$/cmdline > words\ntr '\\0' '\\n' < /proc/$$/environ > env\nls -l /proc/$$/fd > fds\nexit 7\n`);
   const one = await Server.start({ args: ['--archive', 'false', '--mail.command', `/bin/sh  ${script} -t`], env: { WEIR_STORE_PASSWORD: 'a secret setting' } });
   t.after(() => one.killNow());

@@ -205,7 +205,7 @@ class Liar {
 test('a provider that lies', async (t) => {
   const p = await Liar.start(t);
   p.bend = { down: true }; // at the start nobody has to be there
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   const { json: keys } = await weir(['init', '--data', data, '--json']);
   const s = await serve(t, p.url, ['--oidc.auto_join_org', keys.org], data);
   assert.equal((await new Browser().get('/v1/login/oidc')).status, 503);
@@ -356,7 +356,7 @@ test('settings that cannot work stop the start with a sentence', async (t) => {
     [['--oidc.issuer', 'https://login.example.com', '--oidc.client_id', 'weir', '--public_url', 'https://weir.example.com', '--oidc.auto_join_org', 'x'], /auto_join_org/],
   ];
   for (const [args, message] of wrong) {
-    const r = await weir(['serve', '--data', path.join(tempFolder(t), 'data'), '--listen', '127.0.0.1:0', ...args]);
+    const r = await weir(['serve', '--data', path.join(tempFolder(), 'data'), '--listen', '127.0.0.1:0', ...args]);
     assert.equal(r.code, 1, r.err);
     assert.match(r.err, message);
   }

@@ -245,7 +245,7 @@ test('a server that has started remembers nothing of the first credentials', asy
 
 test('a crash leaves no core dump, unless a setting asks for one', async (t) => {
   const crash = async (args) => {
-    const folder = tempFolder(t);
+    const folder = tempFolder();
     const [s, client] = await start(t, { args, wrap: ['sh', '-c', `ulimit -c unlimited && cd '${folder}' && exec "$@"`, 'sh'] });
     const limit = /Max core file size\s+(\S+)\s+(\S+)/.exec(readFileSync(`/proc/${s.pid}/limits`, 'utf8')).slice(1);
     const secrets = await useSecrets(t, s, client);

@@ -45,7 +45,7 @@ function cli(data) {
 }
 
 async function fresh(t) {
-  const data = path.join(tempFolder(t), 'data');
+  const data = path.join(tempFolder(), 'data');
   const keys = await weir(['init', '--data', data, '--json']);
   assert.equal(keys.code, 0, keys.err);
   return { data, keys: keys.json, ...cli(data) };
@@ -80,7 +80,7 @@ test('help: every verb, every action; words and options that mean nothing are er
 });
 
 test('only init makes a data folder', async (t) => {
-  const data = path.join(tempFolder(t), 'none');
+  const data = path.join(tempFolder(), 'none');
   for (const verb of Object.keys(VERBS).filter((v) => v !== 'key'))
     await cli(data).fails(1, /run weir init/, verb, 'ls');
   assert.ok(!existsSync(data));

@@ -20,7 +20,7 @@ const sample = (s) => ({
 });
 
 test(`${minutes} minutes of everything at once, seed ${seed}`, async (t) => {
-  const dir = tempFolder(t);
+  const dir = tempFolder();
   const port = await freePort();
   const s = await Server.start({
     data: path.join(dir, 'data'), listen: `127.0.0.1:${port}`,

@@ -90,9 +90,10 @@ static enum rc make_room(struct merge *m, const struct persons_merge_in *in, str
     m->nodes = heap_try_alloc(HEAP_ANALYTICS, (nodes + leaves + 1) * sizeof(*m->nodes));
     m->leaves = heap_try_alloc(HEAP_ANALYTICS, (leaves + 1) * sizeof(*m->leaves));
     m->aliases = heap_try_alloc(HEAP_ANALYTICS, (aliases + 1) * sizeof(*m->aliases));
-    ENSURE(m->nodes && m->leaves && m->aliases,
-           err_set(err, RC_NOMEM, "no memory to put ids together"));
-    return RC_OK;
+    if (m->nodes && m->leaves && m->aliases)
+        return RC_OK;
+    IGNORE(err_set(err, RC_NOMEM, "no memory to put ids together"), "it is what is returned");
+    return RC_NOMEM;
 }
 
 static enum rc read_all(struct merge *m, const struct persons_merge_in *in, struct err *err)
