@@ -86,7 +86,10 @@ static enum rc make_room(struct merge *m, const struct persons_merge_in *in, str
 {
     size_t nodes = lines_of(in->nodes), leaves = lines_of(in->leaves);
     size_t aliases = lines_of(in->aliases);
-    ENSURE(nodes + leaves < UINT32_MAX, err_set(err, RC_LIMIT, "too many ids in one step"));
+    if (nodes + leaves >= UINT32_MAX) {
+        IGNORE(err_set(err, RC_LIMIT, "too many ids in one step"), "it is what is returned");
+        return RC_LIMIT;
+    }
     m->nodes = heap_try_alloc(HEAP_ANALYTICS, (nodes + leaves + 1) * sizeof(*m->nodes));
     m->leaves = heap_try_alloc(HEAP_ANALYTICS, (leaves + 1) * sizeof(*m->leaves));
     m->aliases = heap_try_alloc(HEAP_ANALYTICS, (aliases + 1) * sizeof(*m->aliases));
