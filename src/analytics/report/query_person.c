@@ -49,7 +49,8 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
     buf_init(body, kept.bytes_max);
     size_t from = 0;
     for (uint32_t i = 0; i < p->stage; i++) {
-        p->results[i] = slice_of(kept.data + from, p->ends[i] - from);
+        size_t len = p->ends[i] - from;
+        p->results[i] = len ? slice_of(kept.data + from, len) : SLICE_EMPTY;
         from = p->ends[i];
     }
     arena_init(&scratch, SCRATCH_BYTES, SCRATCH_BYTES_MAX);
