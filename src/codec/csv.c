@@ -25,7 +25,7 @@ static struct slice plain_field(struct slice text, size_t *at)
  */
 static bool quoted_field(struct slice text, size_t *at, struct buf *space, struct slice *ret)
 {
-    size_t from = *at, piece = *at, begin = space->len;
+    size_t from = *at, piece = from, begin = space->len;
     bool is_copied = false;
     for (;; (*at)++) {
         const char *quote = *at < text.len ? memchr(text.data + *at, '"', text.len - *at) : NULL;

@@ -158,7 +158,10 @@ static enum rc read_row(struct row *r, struct slice line, struct err *err)
     TRY(json_parse(&r->arena, line, &root, err));
     ENSURE(yyjson_is_arr(root) && yyjson_arr_size(root) == COLUMNS,
            err_set(err, RC_STORE, "the store's answer has another shape than expected"));
-    yyjson_arr_foreach(root, i, n, value) r->fields[i] = value;
+    yyjson_arr_foreach(root, i, n, value)
+    {
+        r->fields[i] = value;
+    }
     *s = (struct rejected_sample){.path = text_of(r, PATH),
                                   .query = text_of(r, QUERY),
                                   .body = text_of(r, BODY),

@@ -238,7 +238,8 @@ static void add_bound(const struct period *p, bool is_end, struct buf *out)
 /* " AND timestamp >= …"; the day is said as well, as the key begins with it. */
 static void add_period(const struct period *p, struct buf *out)
 {
-    for (int is_end = 0; is_end <= (p->kind != PERIOD_DAYS); is_end++) {
+    int bounds = p->kind == PERIOD_DAYS ? 1 : 2;
+    for (int is_end = 0; is_end < bounds; is_end++) {
         if (p->kind == PERIOD_EVER)
             return;
         buf_addf(out, " AND toDate(timestamp) %s toDate(", is_end ? "<=" : ">=");

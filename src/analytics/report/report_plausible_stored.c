@@ -88,8 +88,12 @@ static yyjson_val *find_goal(const struct rewriting *w, struct slice name)
 static void put_stored_json(struct rewriting *w, struct buf *out, yyjson_val *v)
 {
     char *space = arena_alloc(w->arena, REPORT_BODY_BYTES_MAX);
+    if (!space) {
+        out->is_failed = true;
+        return;
+    }
     struct json_out json = {.p = space, .end = space + REPORT_BODY_BYTES_MAX};
-    if (!space || json_write(&json, v, NULL, w->arena) != JSON_FINE || json.is_full)
+    if (json_write(&json, v, NULL, w->arena) != JSON_FINE || json.is_full)
         out->is_failed = true;
     else
         buf_add(out, space, (size_t)(json.p - space));

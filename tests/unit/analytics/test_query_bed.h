@@ -226,7 +226,7 @@ UNUSED static const char *bed_scalar(const char *sql)
 }
 
 /* ---- asking ---- */
-static struct slice bed_body; /* of the next request */
+static struct slice bed_body;                            /* of the next request */
 static const char *bed_prefix = "/projects/{projectId}"; /* of the routes asked for */
 static const char *ask_project(const char *project, enum net_method method, const char *pattern,
                                const char *param, const char *query)

@@ -11,8 +11,8 @@
 enum rc engine_store_open(const char *dir, struct err *err);
 struct engine_store {
     uint64_t calls;
-    uint64_t fail_at;   /* the call that fails; 0 = none */
-    bool is_late;       /* after it took effect, as when the answer is lost */
+    uint64_t fail_at; /* the call that fails; 0 = none */
+    bool is_late;     /* after it took effect, as when the answer is lost */
     /* It does not fail: the store was started anew before it, and this statement empties what it
      * had in memory. */
     const char *truncate_work;
