@@ -38,11 +38,12 @@ export async function until(what, fn, ms = 20000) {
   }
 }
 
+const folders = [];
 /** Gone with this process, not with the test: hooks run in the order in which they were made, and a server that still
  * writes there would be stopped too late. */
 export function tempFolder() {
   const dir = mkdtempSync(path.join(tmpdir(), 'weir-scenario-'));
-  process.on('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
+  folders.push(dir);
   return dir;
 }
 
@@ -70,7 +71,10 @@ export function freePort() {
 }
 
 const running = new Set();
-process.on('exit', () => { for (const s of running) s.killNow(); });
+process.on('exit', () => {
+  for (const s of running) s.killNow();
+  for (const dir of folders) rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+});
 
 export class Server {
   constructor(data, options) {
