@@ -442,7 +442,6 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
     sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* they look at the projector */
     persons_worker_stop(atomic_exchange(&n->persons, NULL));
     retention_stop(take_ptr(&n->retention));
-    sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* it looks at the projector */
     struct consumer *project = atomic_exchange(&n->project, NULL);
     if (project)
         consumer_stop(project, deadline_ms);

@@ -408,8 +408,9 @@ void query_run_begun(struct ctx *ctx, struct query_call *call)
     net_loop_work(ctx, call->req->net->loop, work, done, call);
 }
 
-enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
-                         struct err *err)
+/* name in call->user */
+static enum rc shape_rows(struct query_call *call, struct slice result, struct buf *body,
+                          struct err *err)
 {
     struct slice line;
     bool is_first = true;
@@ -423,6 +424,34 @@ enum rc query_shape_wrap(struct query_call *call, struct slice result, struct bu
     }
     buf_add_str(body, "]}");
     return RC_OK;
+}
+
+void query_run_rows(struct ctx *ctx, struct query_call *call, const char *name,
+                    const char *sql_template)
+{
+    call->format = "JSONEachRow";
+    call->shape = shape_rows;
+    call->user = UNCONST(name);
+    query_run(ctx, call, sql_template);
+}
+
+void query_add_lists(struct buf *body, const char *const *names, size_t count, char first_digit,
+                     struct slice lines)
+{
+    struct slice line;
+    bool has_line = json_line_next(&lines, &line);
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(body, "%s\"%s\":[", i ? "," : "", names[i]);
+        bool is_first = true;
+        for (; has_line && line.len && (size_t)(line.data[0] - first_digit) == i;
+             is_first = false) {
+            if (!is_first)
+                buf_add_char(body, ',');
+            buf_add_slice(body, slice_sub(line, 1));
+            has_line = json_line_next(&lines, &line);
+        }
+        buf_add_char(body, ']');
+    }
 }
 
 static const struct api_route routes[] = {

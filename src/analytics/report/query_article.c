@@ -18,21 +18,10 @@ static const char *const device_lists[] = {"devices", "browsers", "operatingSyst
 static enum rc shape_devices(struct query_call *call, struct slice result, struct buf *body,
                              struct err *err)
 {
-    struct slice line, rest = result;
-    bool has_line = json_line_next(&rest, &line);
     (void)call;
     (void)err;
-    for (size_t i = 0; i < COUNT_OF(device_lists); i++) {
-        buf_addf(body, "%s\"%s\":[", i ? "," : "{", device_lists[i]);
-        for (bool is_first = true; has_line && line.len && (size_t)(line.data[0] - '0') == i;
-             is_first = false) {
-            if (!is_first)
-                buf_add_char(body, ',');
-            buf_add_slice(body, slice_sub(line, 1));
-            has_line = json_line_next(&rest, &line);
-        }
-        buf_add_char(body, ']');
-    }
+    buf_add_char(body, '{');
+    query_add_lists(body, device_lists, COUNT_OF(device_lists), '0', result);
     buf_add_char(body, '}');
     return RC_OK;
 }
@@ -79,10 +68,7 @@ void query_geo(struct ctx *ctx, void *service, struct api_request *req)
              "LIMIT {limit:UInt32}",
              has_country ? " AND ev.country = {country:String}" : "");
     query_param_u64(call, "limit", call->limit);
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("locations");
-    query_run(ctx, call, sql);
+    query_run_rows(ctx, call, "locations", sql);
 }
 
 /* web.dev's thresholds: up to the first is good, above the second is poor. */
@@ -110,8 +96,5 @@ void query_webvitals(struct ctx *ctx, void *service, struct api_request *req)
              "('Int64', 'UInt64', 'Double')) WHERE has(" METRICS ", metric) GROUP BY metric) "
              "ORDER BY metric",
              has_path ? " AND page_path = {pagePath:String}" : "");
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("metrics");
-    query_run(ctx, call, sql);
+    query_run_rows(ctx, call, "metrics", sql);
 }

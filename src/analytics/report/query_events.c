@@ -223,7 +223,12 @@ enum rc query_event_put(yyjson_val *row, struct arena *scratch, struct buf *body
     return RC_OK;
 }
 
-enum { ROW_ARENA_BYTES = 64 * 1024, ROW_ARENA_BYTES_MAX = 32 << 20, CURSOR_BYTES = 320 };
+enum {
+    ROW_ARENA_BYTES = 64 * 1024,
+    ROW_ARENA_BYTES_MAX = 32 << 20,
+    CURSOR_BYTES = 320,
+    I64_DIGITS = 20
+};
 
 void query_cursor_put(struct buf *body, const char *name, struct slice number, struct slice text)
 {
@@ -301,15 +306,14 @@ bool query_cursor_take(struct query_call *call, bool *ret_is_given, int64_t *ret
     if (cursor.len <= CURSOR_BYTES && base64_decode(BASE64_URL, cursor, bytes, &len)) {
         struct slice text = slice_of((const char *)bytes, len), number = slice_cut(&text, ':');
         *ret_text = arena_copy(call->req->net->arena, text);
-        if (slice_to_i64(number, ret_number))
+        if (number.len <= I64_DIGITS && slice_to_i64(number, ret_number))
             return true;
     }
     api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
     return false;
 }
 
-/* Of an event: when it was, and its id. */
-static bool take_cursor(struct query_call *call, bool *ret_is_given)
+bool query_cursor_take_id(struct query_call *call, bool *ret_is_given)
 {
     int64_t ms;
     struct slice text;
@@ -352,7 +356,8 @@ void query_events(struct ctx *ctx, void *service, struct api_request *req)
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
         !query_take_text(call, "eventType", &has_event) ||
         !query_take_text(call, "userId", &has_user) ||
-        !query_take_text(call, "sessionId", &has_session) || !take_cursor(call, &has_cursor))
+        !query_take_text(call, "sessionId", &has_session) ||
+        !query_cursor_take_id(call, &has_cursor))
         return;
     char where[256];
     snprintf(where, sizeof(where), "%s%s%s", has_event ? " AND event = {eventType:String}" : "",
@@ -366,7 +371,8 @@ void query_user_events(struct ctx *ctx, void *service, struct api_request *req)
     struct query_call *call = query_call_new(ctx, service, req);
     bool has_cursor;
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call) ||
-        !take_cursor(call, &has_cursor) || !query_check_text(call, "userId", req->params[1]))
+        !query_cursor_take_id(call, &has_cursor) ||
+        !query_check_text(call, "userId", req->params[1]))
         return;
     query_param(call, "userId", req->params[1]);
     run_list(ctx, call, " AND user_id = {userId:String}", has_cursor);

@@ -19,12 +19,10 @@ void query_groups(struct ctx *ctx, void *service, struct api_request *req)
     struct query_call *call = query_call_new(ctx, service, req);
     if (!call)
         return;
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("types");
-    query_run(ctx, call,
-              "SELECT type, uniqExact(group_id) AS groups FROM $GROUP_IDS GROUP BY type ORDER BY "
-              "type LIMIT 1000");
+    query_run_rows(
+        ctx, call, "types",
+        "SELECT type, uniqExact(group_id) AS groups FROM $GROUP_IDS GROUP BY type ORDER BY "
+        "type LIMIT 1000");
 }
 
 /* Persons by the group that they were seen with last. */

@@ -8,9 +8,8 @@
 #include <stdio.h>
 
 #include "analytics/rejected/rejected.h"
-#include "codec/base64.h"
 
-enum { SQL_BYTES = 4096, MINUTE_DAYS_MAX = 2, CURSOR_BYTES = 64 };
+enum { SQL_BYTES = 4096, MINUTE_DAYS_MAX = 2 };
 
 /* ---- parameters ---- */
 
@@ -89,43 +88,10 @@ void query_ingestion(struct ctx *ctx, void *service, struct api_request *req)
              has_reason ? " AND 0" : "", of_count,
              has_dialect ? " AND dialect = {dialect:String}" : "",
              has_reason ? " AND reason = {reason:String}" : "");
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("counts");
-    query_run(ctx, call, sql);
+    query_run_rows(ctx, call, "counts", sql);
 }
 
 /* ---- samples ---- */
-
-/* "<unix ms>:<uuid>" in base64url, of the last one shown. */
-static bool take_cursor(struct query_call *call, bool *ret_is_given)
-{
-    struct slice text;
-    uint8_t bytes[96];
-    size_t len = 0;
-    int64_t ms;
-    struct uuid id;
-    *ret_is_given = net_query_get(call->req->net, "cursor", &text);
-    if (!*ret_is_given)
-        return true;
-    if (text.len <= CURSOR_BYTES * 4 / 3 && base64_decode(BASE64_URL, text, bytes, &len)) {
-        struct slice rest = slice_of((const char *)bytes, len), time = slice_cut(&rest, ':');
-        if (slice_to_i64(time, &ms) && rest.len == UUID_TEXT_LEN && uuid_parse(rest, &id)) {
-            query_param(call, "cursorTime", arena_copy(call->req->net->arena, time));
-            query_param(call, "cursorId", arena_copy(call->req->net->arena, rest));
-            return true;
-        }
-    }
-    api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
-    return false;
-}
-
-static void put_cursor(struct buf *body, struct slice at)
-{
-    buf_add_str(body, ",\"nextCursor\":\"");
-    base64_encode(body, BASE64_URL, at);
-    buf_add_str(body, "\"}");
-}
 
 /* A line is the cursor's text, a tab, and the row as JSON. One more than the limit says that there
  * is a next page. */
@@ -142,10 +108,12 @@ static enum rc shape_samples(struct query_call *call, struct slice result, struc
         buf_add_slice(body, line);
     }
     buf_add_char(body, ']');
+    struct slice time = slice_cut(&at, ':');
     if (result.len)
-        put_cursor(body, at);
+        query_cursor_put(body, "nextCursor", time, at);
     else
-        buf_add_str(body, ",\"nextCursor\":null}");
+        buf_add_str(body, ",\"nextCursor\":null");
+    buf_add_char(body, '}');
     return RC_OK;
 }
 
@@ -170,7 +138,7 @@ void query_rejections(struct ctx *ctx, void *service, struct api_request *req)
     char sql[SQL_BYTES];
     bool has_dialect, has_reason, has_cursor;
     if (!call || !query_take_limit(call) || !query_take_text(call, "dialect", &has_dialect) ||
-        !take_reason(call, &has_reason) || !take_cursor(call, &has_cursor))
+        !take_reason(call, &has_reason) || !query_cursor_take_id(call, &has_cursor))
         return;
     query_param_u64(call, "limit", call->limit + 1);
     snprintf(sql, sizeof(sql), samples_template,

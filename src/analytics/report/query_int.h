@@ -102,9 +102,13 @@ enum rc query_begin(struct query_call *call, const char *sql_template, struct er
 void query_fail(struct query_call *call);
 /* From next(): the following statement. */
 enum rc query_next(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
-/* {"<name>":[<row>,…]} for rows of JSONEachRow; name in call->user. */
-enum rc query_shape_wrap(struct query_call *call, struct slice result, struct buf *body,
-                         struct err *err);
+/* query_run(), and {"<name>":[<row>,…]} for its rows. name is borrowed. */
+void query_run_rows(struct ctx *ctx, struct query_call *call, const char *name,
+                    const char *sql_template);
+/* "<name>":[<element>,…] for each of names, with commas between: lines "0<element>" are the first
+ * one's, "1<element>" the next one's …, in this order, from the digit on that the first one has. */
+void query_add_lists(struct buf *body, const char *const *names, size_t count, char first_digit,
+                     struct slice lines);
 
 /* For tests: the template with everything put in; false if it does not fit. */
 bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
@@ -123,6 +127,8 @@ void query_cursor_put(struct buf *body, const char *name, struct slice number, s
 /* Back again; answered and false if it is none. Slices of the request's arena. */
 bool query_cursor_take(struct query_call *call, bool *ret_is_given, int64_t *ret_number,
                        struct slice *ret_text);
+/* The same of what has a time (Unix ms) and a UUID: {cursorTime:Int64}, {cursorId:UUID}. */
+bool query_cursor_take_id(struct query_call *call, bool *ret_is_given);
 
 /* Handlers. */
 void query_overview(struct ctx *ctx, void *service, struct api_request *req);

@@ -13,23 +13,12 @@ static enum rc shape_live(struct query_call *call, struct slice result, struct b
                           struct err *err)
 {
     struct slice line;
-    bool has_line = json_line_next(&result, &line);
     (void)call;
-    if (!has_line || line.len < 3 || line.data[0] != '0')
+    if (!json_line_next(&result, &line) || line.len < 3 || line.data[0] != '0')
         return err_set(err, RC_STORE, "the store gave no totals");
     buf_add(body, line.data + 1, line.len - 2); /* its last brace comes behind the lists */
-    has_line = json_line_next(&result, &line);
-    for (size_t i = 0; i < COUNT_OF(lists); i++) {
-        buf_addf(body, ",\"%s\":[", lists[i]);
-        bool is_first = true;
-        for (; has_line && line.len && (size_t)(line.data[0] - '1') == i; is_first = false) {
-            if (!is_first)
-                buf_add_char(body, ',');
-            buf_add_slice(body, slice_sub(line, 1));
-            has_line = json_line_next(&result, &line);
-        }
-        buf_add_char(body, ']');
-    }
+    buf_add_char(body, ',');
+    query_add_lists(body, lists, COUNT_OF(lists), '1', result);
     buf_add_char(body, '}');
     return RC_OK;
 }

@@ -104,10 +104,7 @@ void query_timeseries(struct ctx *ctx, void *service, struct api_request *req)
                            "%s)) "
                            "ORDER BY second",
         bucket, has_event ? " AND event = {eventType:String}" : "", fill);
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("timeseries");
-    query_run(ctx, call, sql);
+    query_run_rows(ctx, call, "timeseries", sql);
 }
 
 void query_pages(struct ctx *ctx, void *service, struct api_request *req)
@@ -125,10 +122,7 @@ void query_pages(struct ctx *ctx, void *service, struct api_request *req)
              "ORDER BY pageviews DESC, path LIMIT {limit:UInt32}",
              has_path ? " AND page_path = {pagePath:String}" : "");
     query_param_u64(call, "limit", call->limit);
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("pageviews");
-    query_run(ctx, call, sql);
+    query_run_rows(ctx, call, "pageviews", sql);
 }
 
 void query_referrers(struct ctx *ctx, void *service, struct api_request *req)
@@ -137,15 +131,12 @@ void query_referrers(struct ctx *ctx, void *service, struct api_request *req)
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call))
         return;
     query_param_u64(call, "limit", call->limit);
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("referrers");
-    query_run(ctx, call,
-              "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
-              " AS uniqueSessions FROM $VISITS$RANGE AND event = 'pageview' AND "
-              "referrer_domain != '' AND referrer_domain != hostname "
-              "GROUP BY referrerDomain ORDER BY visits DESC, referrerDomain "
-              "LIMIT {limit:UInt32}");
+    query_run_rows(ctx, call, "referrers",
+                   "SELECT referrer_domain AS referrerDomain, count() AS visits, " SESSIONS
+                   " AS uniqueSessions FROM $VISITS$RANGE AND event = 'pageview' AND "
+                   "referrer_domain != '' AND referrer_domain != hostname "
+                   "GROUP BY referrerDomain ORDER BY visits DESC, referrerDomain "
+                   "LIMIT {limit:UInt32}");
 }
 
 void query_users_active(struct ctx *ctx, void *service, struct api_request *req)
@@ -154,11 +145,8 @@ void query_users_active(struct ctx *ctx, void *service, struct api_request *req)
     if (!call || !query_take_range(call, QUERY_DAYS_MAX) || !query_take_limit(call))
         return;
     query_param_u64(call, "limit", call->limit);
-    call->format = "JSONEachRow";
-    call->shape = query_shape_wrap;
-    call->user = UNCONST("users");
-    query_run(ctx, call,
-              "SELECT user_id AS userId, max(timestamp) AS lastSeen, count() AS eventCount "
-              "FROM $EVENTS$RANGE AND user_id != '' GROUP BY userId "
-              "ORDER BY lastSeen DESC, userId LIMIT {limit:UInt32}");
+    query_run_rows(ctx, call, "users",
+                   "SELECT user_id AS userId, max(timestamp) AS lastSeen, count() AS eventCount "
+                   "FROM $EVENTS$RANGE AND user_id != '' GROUP BY userId "
+                   "ORDER BY lastSeen DESC, userId LIMIT {limit:UInt32}");
 }

@@ -240,22 +240,12 @@ static enum rc write_timeline(struct query_call *call, struct people *p, struct 
 static bool take_cursor(struct query_call *call, struct buf *sql)
 {
     bool is_given;
-    int64_t ms;
-    struct slice text;
-    struct uuid id;
-    if (!query_cursor_take(call, &is_given, &ms, &text))
+    if (!query_cursor_take_id(call, &is_given))
         return false;
-    if (!is_given)
-        return true;
-    if (text.len != UUID_TEXT_LEN || !uuid_parse(text, &id)) {
-        api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
-        return false;
-    }
-    query_param_i64(call, "cursorTime", ms);
-    query_param(call, "cursorId", text);
-    buf_add_str(sql, " AND timestamp <= fromUnixTimestamp64Milli({cursorTime:Int64}) AND "
-                     "(timestamp, id) < (fromUnixTimestamp64Milli({cursorTime:Int64}), "
-                     "{cursorId:UUID})");
+    if (is_given)
+        buf_add_str(sql, " AND timestamp <= fromUnixTimestamp64Milli({cursorTime:Int64}) AND "
+                         "(timestamp, id) < (fromUnixTimestamp64Milli({cursorTime:Int64}), "
+                         "{cursorId:UUID})");
     return true;
 }
 
