@@ -24,6 +24,7 @@ static const struct model {
 struct asked {
     const struct model *models[MODELS];
     uint32_t count;
+    uint64_t seen; /* while it is read */
     uint64_t lookback_ms;
 };
 
@@ -35,13 +36,8 @@ static bool take_model(struct report *r, const struct report_at *at, yyjson_val 
     uint32_t which = 0;
     for (uint32_t i = 0; i < MODELS; i++)
         names[i] = models[i].name;
-    if (yyjson_is_null(v))
-        return report_fail(r, at, "give a text");
-    if (!report_take_word(r, at, v, names, MODELS, &which))
+    if (!report_take_word_once(r, at, v, names, MODELS, &a->seen, &which))
         return false;
-    for (uint32_t i = 0; i < a->count; i++)
-        if (a->models[i] == &models[which])
-            return report_fail(r, at, "is there twice");
     a->models[a->count++] = &models[which];
     return true;
 }

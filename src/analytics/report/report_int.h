@@ -271,6 +271,11 @@ bool report_take_text(struct report *r, const struct report_at *at, yyjson_val *
 bool report_take_u64(struct report *r, const struct report_at *at, yyjson_val *v, uint64_t min,
                      uint64_t max, uint64_t def, uint64_t *ret_value);
 bool report_take_bool(struct report *r, const struct report_at *at, yyjson_val *v, bool *ret_value);
+/* An element of a list of words from a fixed set, each at most once: *seen has a bit for each that
+ * was there before. */
+bool report_take_word_once(struct report *r, const struct report_at *at, yyjson_val *v,
+                           const char *const *words, uint32_t count, uint64_t *seen,
+                           uint32_t *ret_index);
 /* A member of a fixed set of words; their index. */
 bool report_take_word(struct report *r, const struct report_at *at, yyjson_val *v,
                       const char *const *words, uint32_t count, uint32_t *ret_index);

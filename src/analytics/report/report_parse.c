@@ -122,6 +122,22 @@ bool report_take_word(struct report *r, const struct report_at *at, yyjson_val *
     return report_fail(r, at, "give one of %s", buf_cstr(&list));
 }
 
+bool report_take_word_once(struct report *r, const struct report_at *at, yyjson_val *v,
+                           const char *const *words, uint32_t count, uint64_t *seen,
+                           uint32_t *ret_index)
+{
+    must(count <= 64);
+    if (yyjson_is_null(v))
+        return report_fail(r, at, "give a text");
+    if (!report_take_word(r, at, v, words, count, ret_index))
+        return false;
+    uint64_t bit = UINT64_C(1) << *ret_index;
+    if (*seen & bit)
+        return report_fail(r, at, "is there twice");
+    *seen |= bit;
+    return true;
+}
+
 bool report_take_list(struct report *r, const struct report_at *at, yyjson_val *list,
                       const struct report_list *of)
 {

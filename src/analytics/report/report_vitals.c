@@ -16,6 +16,7 @@ enum order { ORDER_COUNT, ORDER_P75 };
 struct asked {
     const struct vital *vitals[VITALS_MAX];
     uint32_t count;
+    uint64_t seen; /* while it is read */
     enum order order;
 };
 
@@ -27,13 +28,8 @@ static bool take_metric(struct report *r, const struct report_at *at, yyjson_val
     uint32_t which = 0;
     for (uint32_t i = 0; i < VITALS_MAX; i++)
         names[i] = vitals[i].name;
-    if (yyjson_is_null(v))
-        return report_fail(r, at, "give a text");
-    if (!report_take_word(r, at, v, names, VITALS_MAX, &which))
+    if (!report_take_word_once(r, at, v, names, VITALS_MAX, &a->seen, &which))
         return false;
-    for (uint32_t i = 0; i < a->count; i++)
-        if (a->vitals[i] == &vitals[which])
-            return report_fail(r, at, "is there twice");
     a->vitals[a->count++] = &vitals[which];
     return true;
 }
