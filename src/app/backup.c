@@ -106,27 +106,22 @@ static enum rc copy_with_consumers(struct node *n, const char *to, struct err *e
 
 /* ---- the whole ---- */
 
-static enum rc copy_with_persons(struct node *n, const char *to, struct err *err)
-{
-    struct persons_worker *persons = atomic_load(&n->persons);
-    if (persons && persons_worker_pause(persons, PAUSE_MS) != RC_OK)
-        return err_set(err, RC_TIMEOUT,
-                       "the persons do not come to rest: their batch takes too long");
-    enum rc rc = copy_with_consumers(n, to, err);
-    if (persons)
-        persons_worker_resume(persons);
-    return rc;
-}
-
 static enum rc copy_at_rest(struct node *n, const char *to, struct err *err)
 {
-    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
-    if (sessionize && sessionize_worker_pause(sessionize, PAUSE_MS) != RC_OK)
-        return err_set(err, RC_TIMEOUT,
-                       "the sessions do not come to rest: their batch takes too long");
-    enum rc rc = copy_with_persons(n, to, err);
-    if (sessionize)
-        sessionize_worker_resume(sessionize);
+    struct derived_worker *const workers[] = {atomic_load(&n->sessionize),
+                                              atomic_load(&n->persons)};
+    static const char *const names[] = {"sessions", "persons"};
+    enum rc rc = RC_OK;
+    unsigned paused = 0;
+    for (; paused < COUNT_OF(workers) && rc == RC_OK; paused++)
+        if (workers[paused] && derived_worker_pause(workers[paused], PAUSE_MS) != RC_OK)
+            rc = err_set(err, RC_TIMEOUT, "the %s do not come to rest: their batch takes too long",
+                         names[paused]);
+    if (rc == RC_OK)
+        rc = copy_with_consumers(n, to, err);
+    while (paused--)
+        if (workers[paused])
+            derived_worker_resume(workers[paused]);
     return rc;
 }
 

@@ -29,28 +29,16 @@ static void add_consumer(struct buf *out, const struct consumer *c)
     buf_add_char(out, '}');
 }
 
-static void add_sessionize(struct buf *out, struct sessionize_worker *w)
+static void add_derived(struct buf *out, const char *name, struct derived_worker *w)
 {
-    struct sessionize_status s;
-    sessionize_worker_status(w, &s);
+    struct derived_status s;
+    derived_worker_status(w, &s);
     buf_addf(out,
-             "{\"name\":\"sessionize\",\"lag_records\":%llu,\"lag_ms\":%lld,\"processed\":%llu,"
+             ",{\"name\":\"%s\",\"lag_records\":%llu,\"lag_ms\":%lld,\"processed\":%llu,"
              "\"rejected\":0,\"retries\":%llu,\"lost\":0,\"rebuilding\":%s,\"last_error\":",
-             (unsigned long long)s.lag_offsets, (long long)s.lag_ms, (unsigned long long)s.offsets,
-             (unsigned long long)s.retries, s.is_sweeping ? "true" : "false");
-    buf_add_json(out, slice_str(s.last_error));
-    buf_add_char(out, '}');
-}
-
-static void add_persons(struct buf *out, struct persons_worker *w)
-{
-    struct persons_status s;
-    persons_worker_status(w, &s);
-    buf_addf(out,
-             "{\"name\":\"persons\",\"lag_records\":%llu,\"lag_ms\":%lld,\"processed\":%llu,"
-             "\"rejected\":0,\"retries\":%llu,\"lost\":0,\"rebuilding\":%s,\"last_error\":",
-             (unsigned long long)s.lag_offsets, (long long)s.lag_ms, (unsigned long long)s.offsets,
-             (unsigned long long)s.retries, s.is_building ? "true" : "false");
+             name, (unsigned long long)s.progress.lag_offsets, (long long)s.lag_ms,
+             (unsigned long long)s.progress.offsets, (unsigned long long)s.retries,
+             s.progress.is_anew ? "true" : "false");
     buf_add_json(out, slice_str(s.last_error));
     buf_add_char(out, '}');
 }
@@ -126,16 +114,12 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
         buf_add_char(&out, ',');
         add_consumer(&out, rejecter);
     }
-    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
-    if (sessionize) { /* only beside the projector */
-        buf_add_char(&out, ',');
-        add_sessionize(&out, sessionize);
-    }
-    struct persons_worker *persons = atomic_load(&n->persons);
-    if (persons) {
-        buf_add_char(&out, ',');
-        add_persons(&out, persons);
-    }
+    struct derived_worker *sessionize = atomic_load(&n->sessionize),
+                          *persons = atomic_load(&n->persons);
+    if (sessionize) /* only beside the projector */
+        add_derived(&out, "sessionize", sessionize);
+    if (persons)
+        add_derived(&out, "persons", persons);
     buf_addf(&out,
              "],\"store\":{\"embedded\":%s,\"up\":%s,\"ready\":%s,\"pid\":%d,\"restarts\":%llu}",
              n->supervisor ? "true" : "false",

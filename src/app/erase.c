@@ -49,8 +49,8 @@ static enum rc sessions_rest(void *ctx, struct err *err)
     if (!atomic_load(&n->project)) /* it begins before the sessions do */
         return err_set(err, RC_UNAVAILABLE, "the store is not up yet");
     TRY(take_turn(n, err));
-    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
-    if (sessionize && sessionize_worker_pause(sessionize, PAUSE_MS) == RC_OK)
+    struct derived_worker *sessionize = atomic_load(&n->sessionize);
+    if (sessionize && derived_worker_pause(sessionize, PAUSE_MS) == RC_OK)
         return RC_OK;
     pthread_mutex_unlock(&n->rest);
     return err_set(err, RC_TIMEOUT, "the sessions do not come to rest");
@@ -59,9 +59,9 @@ static enum rc sessions_rest(void *ctx, struct err *err)
 static enum rc sessions_go_on(void *ctx, bool is_anew, struct err *err)
 {
     struct node *n = ctx;
-    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    struct derived_worker *sessionize = atomic_load(&n->sessionize);
     enum rc rc = is_anew ? sessionize_worker_forget(sessionize, err) : RC_OK;
-    sessionize_worker_resume(sessionize);
+    derived_worker_resume(sessionize);
     pthread_mutex_unlock(&n->rest);
     return rc;
 }
@@ -69,18 +69,18 @@ static enum rc sessions_go_on(void *ctx, bool is_anew, struct err *err)
 static enum rc persons_anew(void *ctx, bool (*gives_up)(void *arg), void *arg, struct err *err)
 {
     struct node *n = ctx;
-    struct persons_worker *persons = atomic_load(&n->persons);
-    struct persons_status before, now;
+    struct derived_worker *persons = atomic_load(&n->persons);
+    struct derived_status before, now;
     if (!persons)
         return err_set(err, RC_UNAVAILABLE, "persons are not up yet");
-    persons_worker_status(persons, &before);
+    derived_worker_status(persons, &before);
     TRY(persons_worker_rebuild(persons, err));
     do {
         if (gives_up(arg))
             return err_set(err, RC_CLOSED, "stopped");
         sleep_ms(LOOK_EVERY_MS);
-        persons_worker_status(persons, &now);
-    } while (now.generations == before.generations || now.is_building);
+        derived_worker_status(persons, &now);
+    } while (now.progress.anew_done == before.progress.anew_done || now.progress.is_anew);
     return RC_OK;
 }
 

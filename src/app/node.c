@@ -221,7 +221,7 @@ static uint64_t projected(void *ctx, uint32_t partition)
 static enum rc start_sessionize(struct node *n, struct err *err)
 {
     char dir[OS_PATH_MAX];
-    struct sessionize_worker *worker;
+    struct derived_worker *worker;
     const struct sessionize_worker_cfg cfg = {
         .sessionize = {.store = n->store_cfg,
                        .dir = os_path(dir, "%s/consumers/sessionize", n->cfg->data),
@@ -238,7 +238,7 @@ static enum rc start_sessionize(struct node *n, struct err *err)
 static enum rc start_persons(struct node *n, struct err *err)
 {
     char dir[OS_PATH_MAX];
-    struct persons_worker *worker;
+    struct derived_worker *worker;
     const struct persons_worker_cfg cfg = {
         .persons = {.store = n->store_cfg,
                     .dir = os_path(dir, "%s/consumers/persons", n->cfg->data),
@@ -439,8 +439,8 @@ void node_stop_consumers(struct node *n, int64_t deadline_ms)
     if (n->has_bring_up)
         pthread_join(n->bring_up, NULL);
     n->has_bring_up = false;
-    sessionize_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* they look at the projector */
-    persons_worker_stop(atomic_exchange(&n->persons, NULL));
+    derived_worker_stop(atomic_exchange(&n->sessionize, NULL)); /* they look at the projector */
+    derived_worker_stop(atomic_exchange(&n->persons, NULL));
     retention_stop(take_ptr(&n->retention));
     struct consumer *project = atomic_exchange(&n->project, NULL);
     if (project)

@@ -69,9 +69,9 @@ struct node {
     struct store_pool *pool;
     _Atomic bool is_migrated;
     struct project_writer *writer;
-    _Atomic(struct consumer *) project;             /* NULL until the store is ready */
-    _Atomic(struct sessionize_worker *) sessionize; /* likewise, a moment later */
-    _Atomic(struct persons_worker *) persons;
+    _Atomic(struct consumer *) project;          /* NULL until the store is ready */
+    _Atomic(struct derived_worker *) sessionize; /* likewise, a moment later */
+    _Atomic(struct derived_worker *) persons;
     pthread_t bring_up;
     bool has_bring_up;
     _Atomic bool is_closing;

@@ -136,12 +136,12 @@ static void live_resume(void *ctx, bool is_swapped)
         project_writer_forget(n->writer);
     consumer_resume(atomic_load(&n->project));
     pthread_mutex_unlock(&n->rest);
-    struct sessionize_worker *sessionize = atomic_load(&n->sessionize);
+    struct derived_worker *sessionize = atomic_load(&n->sessionize);
     if (is_swapped && sessionize)
-        sessionize_worker_poke(sessionize);
-    struct persons_worker *persons = atomic_load(&n->persons);
+        derived_worker_poke(sessionize);
+    struct derived_worker *persons = atomic_load(&n->persons);
     if (is_swapped && persons)
-        persons_worker_poke(persons);
+        derived_worker_poke(persons);
 }
 
 /* ---- the run ---- */

@@ -173,7 +173,7 @@ static enum rc load(struct persons *p, struct err *err)
     buf_add_str(begin(p), "SELECT toInt64(max(version)) FROM identities");
     TRY(ask_numbers(p, 1, newest, err));
     p->version = newest[0] > 0 ? (uint64_t)newest[0] : 0;
-    enum rc rc = persons_state_load(p->dir, &p->state, err);
+    enum rc rc = derived_state_load(&persons_state_format, p->dir, &p->state, err);
     if (rc == RC_CORRUPT)
         log_warn("persons are made anew from all events", LOG_ERR(err));
     if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
@@ -251,7 +251,7 @@ static enum rc begin_generation(struct persons *p, const char *table, struct err
     if (p->state.generation >= fresh.generation)
         fresh.generation = p->state.generation + 1;
     TRY(first_offsets(p, &fresh, err));
-    TRY(persons_state_save(p->dir, &fresh, err));
+    TRY(derived_state_save(&persons_state_format, p->dir, &fresh, err));
     p->state = fresh;
     return forget_request(p, err);
 }
@@ -263,7 +263,7 @@ static enum rc end_generation(struct persons *p, struct err *err)
     buf_addf(begin(p), "INSERT INTO person_generations SELECT %u", (unsigned)done.generation);
     TRY(run(p, err));
     done.is_building = false;
-    TRY(persons_state_save(p->dir, &done, err));
+    TRY(derived_state_save(&persons_state_format, p->dir, &done, err));
     p->state = done;
     p->counts.generations++;
     return drop_generations(p, done.generation, err);
@@ -354,7 +354,7 @@ struct news {
     int64_t claims, known, aliases;
 };
 
-static enum rc take_links(struct persons *p, const struct persons_ranges *ranges,
+static enum rc take_links(struct persons *p, const struct derived_ranges *ranges,
                           struct news *ret_news, struct err *err)
 {
     int64_t n[NUMBERS_MAX];
@@ -380,12 +380,12 @@ static enum rc take_links(struct persons *p, const struct persons_ranges *ranges
     return RC_OK;
 }
 
-static enum rc write_facts(struct persons *p, const struct persons_ranges *ranges,
+static enum rc write_facts(struct persons *p, const struct derived_ranges *ranges,
                            const int64_t *probe, const struct news *news, struct err *err)
 {
     static const struct {
         enum persons_probe probe;
-        void (*add)(struct buf *sql, uint32_t generation, const struct persons_ranges *ranges);
+        void (*add)(struct buf *sql, uint32_t generation, const struct derived_ranges *ranges);
     } facts[] = {
         {PROBE_EVENTS, persons_sql_add_ids},
         {PROBE_TRAITS, persons_sql_add_traits},
@@ -410,7 +410,7 @@ static enum rc write_facts(struct persons *p, const struct persons_ranges *range
     return RC_OK;
 }
 
-static enum rc take_new(struct persons *p, const struct persons_ranges *ranges, struct err *err)
+static enum rc take_new(struct persons *p, const struct derived_ranges *ranges, struct err *err)
 {
     int64_t probe[NUMBERS_MAX];
     struct news news = {0};
@@ -424,13 +424,13 @@ static enum rc take_new(struct persons *p, const struct persons_ranges *ranges, 
 
 /* ---- the step ---- */
 
-static bool choose_ranges(const struct persons *p, struct persons_ranges *ret,
+static bool choose_ranges(const struct persons *p, struct derived_ranges *ret,
                           uint64_t *ret_offsets)
 {
     uint64_t projected[STREAM_PARTITIONS_MAX];
     uint64_t max = (uint64_t)p->cfg.batch_offsets_max * (p->state.is_building ? BUILDING_TIMES : 1);
     uint32_t behind = 0;
-    *ret = (struct persons_ranges){.count = p->state.partition_count};
+    *ret = (struct derived_ranges){.count = p->state.partition_count};
     for (uint32_t i = 0; i < ret->count; i++) {
         projected[i] = p->cfg.projected(p->cfg.ctx, i);
         behind += projected[i] > p->state.next[i];
@@ -448,14 +448,14 @@ static bool choose_ranges(const struct persons *p, struct persons_ranges *ret,
 
 static enum rc step_new(struct persons *p, struct err *err)
 {
-    struct persons_ranges ranges;
+    struct derived_ranges ranges;
     struct persons_state done = p->state;
     uint64_t offsets;
     if (!choose_ranges(p, &ranges, &offsets))
         return p->state.is_building ? end_generation(p, err) : RC_END;
     TRY(take_new(p, &ranges, err));
     memcpy(done.next, ranges.to, sizeof(done.next));
-    TRY(persons_state_save(p->dir, &done, err));
+    TRY(derived_state_save(&persons_state_format, p->dir, &done, err));
     p->state = done;
     p->counts.steps++;
     p->counts.offsets += offsets;
@@ -464,7 +464,7 @@ static enum rc step_new(struct persons *p, struct err *err)
 
 static enum rc step(struct persons *p, struct err *err)
 {
-    struct persons_ranges ranges;
+    struct derived_ranges ranges;
     uint64_t offsets;
     bool must_look = p->must_look || atomic_load(&p->must_rebuild);
     if (p->is_loaded && !must_look && !p->state.is_building && !choose_ranges(p, &ranges, &offsets))

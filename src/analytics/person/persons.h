@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analytics/derived/derived.h"
 #include "base/rc.h"
 #include "store/store.h"
 
@@ -55,31 +56,14 @@ void persons_give_up(struct persons *p);
  * generation is due or under way. */
 uint64_t persons_lag(const struct persons *p, bool *ret_is_building);
 
-/* ---- the worker: a thread, its pace, metrics weir_persons_* ---- */
+/* ---- the worker (derived.h), with metrics weir_persons_* ---- */
 struct persons_worker_cfg {
     struct persons_cfg persons;
     uint32_t linger_ms; /* 0 = 1,000: between two looks */
     int nice;           /* of the thread, 0-19 */
 };
-struct persons_worker;
-enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct persons_worker **ret,
+enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct derived_worker **ret,
                              struct err *err) MUST_CHECK;
-void persons_worker_stop(
-    struct persons_worker *w); /* behind the statement under way; NULL is fine */
-/* Rests between two steps until resumed; RC_TIMEOUT: it does not come to rest, and goes on. Any
- * thread. */
-enum rc persons_worker_pause(struct persons_worker *w, int64_t deadline_ms) MUST_CHECK;
-void persons_worker_resume(struct persons_worker *w);
-/* The table of events was swapped by somebody else: look at once. Any thread. */
-void persons_worker_poke(struct persons_worker *w);
 /* persons_rebuild(), at once. Any thread. */
-enum rc persons_worker_rebuild(struct persons_worker *w, struct err *err) MUST_CHECK;
-struct persons_status {
-    uint64_t lag_offsets;
-    int64_t lag_ms; /* since when there has been something to do; 0 = nothing */
-    uint64_t steps, offsets, generations, retries;
-    bool is_building;
-    char last_error[200]; /* "" when the last step went well */
-};
-void persons_worker_status(struct persons_worker *w, struct persons_status *ret);
+enum rc persons_worker_rebuild(struct derived_worker *w, struct err *err) MUST_CHECK;
 #endif

@@ -2,9 +2,9 @@
 #define WEIR_ANALYTICS_PERSON_PERSONS_INT_H
 /* Inside of persons: what survives (persons_state.c), the statements (persons_sql.c), which ids
  * are one person (persons_merge.c), and what is done when (persons.c). */
+#include "analytics/derived/derived.h"
 #include "analytics/person/persons.h"
 #include "base/buf.h"
-#include "stream/stream.h"
 
 enum { PERSONS_UUID_BYTES = 40 };
 
@@ -16,16 +16,9 @@ struct persons_state {
     uint32_t partition_count;
     uint64_t next[STREAM_PARTITIONS_MAX]; /* events with offsets below are in the rows */
 };
-/* RC_NOTFOUND: none. RC_CORRUPT. */
-enum rc persons_state_load(const char *dir, struct persons_state *ret, struct err *err) MUST_CHECK;
-enum rc persons_state_save(const char *dir, const struct persons_state *state,
-                           struct err *err) MUST_CHECK;
+extern const struct derived_state persons_state_format;
 
 /* ---- persons_sql.c: appended to sql; every number in them is ours ---- */
-struct persons_ranges { /* offsets [from, to) of each partition */
-    uint32_t count;
-    uint64_t from[STREAM_PARTITIONS_MAX], to[STREAM_PARTITIONS_MAX];
-};
 enum persons_probe { /* columns of the answer */
                      PROBE_EVENTS,
                      PROBE_LINKS,  /* say something about who is who */
@@ -34,10 +27,10 @@ enum persons_probe { /* columns of the answer */
                      PROBE_GROUP_TRAITS,
                      PROBE_COUNT,
 };
-void persons_sql_probe(struct buf *sql, const struct persons_ranges *ranges);
+void persons_sql_probe(struct buf *sql, const struct derived_ranges *ranges);
 /* persons_work, stage 0: one row that marks the step; 1 claims, 2 ids that are known, 3 aliases of
  * the new events. */
-void persons_sql_links(struct buf *sql, uint64_t version, const struct persons_ranges *ranges);
+void persons_sql_links(struct buf *sql, uint64_t version, const struct derived_ranges *ranges);
 /* 11, 12, 13: those of them that say more than the facts do. */
 void persons_sql_news(struct buf *sql, uint32_t generation);
 /* 6: claims of ids that nothing else is known about: they join a person, whatever else it has. */
@@ -54,15 +47,15 @@ void persons_sql_alias_rows(struct buf *sql, uint32_t generation);
 /* Facts, of the stages 11 and 13, and of the events. */
 void persons_sql_add_claims(struct buf *sql, uint32_t generation);
 void persons_sql_add_aliases(struct buf *sql, uint32_t generation);
-void persons_sql_add_ids(struct buf *sql, uint32_t generation, const struct persons_ranges *ranges);
+void persons_sql_add_ids(struct buf *sql, uint32_t generation, const struct derived_ranges *ranges);
 void persons_sql_add_traits(struct buf *sql, uint32_t generation,
-                            const struct persons_ranges *ranges);
+                            const struct derived_ranges *ranges);
 void persons_sql_add_members(struct buf *sql, uint32_t generation,
-                             const struct persons_ranges *ranges);
+                             const struct derived_ranges *ranges);
 void persons_sql_add_groups(struct buf *sql, uint32_t generation,
-                            const struct persons_ranges *ranges);
+                            const struct derived_ranges *ranges);
 void persons_sql_add_group_traits(struct buf *sql, uint32_t generation,
-                                  const struct persons_ranges *ranges);
+                                  const struct derived_ranges *ranges);
 extern const char *const persons_tables[]; /* that have generations; NULL at the end */
 
 /* ---- persons_merge.c ---- */

@@ -43,25 +43,14 @@ const char *const persons_tables[] = {"identities",     "person_ids",    "person
                                       "person_aliases", "person_traits", "person_groups",
                                       "group_ids",      "group_traits",  NULL};
 
-static void add_ranges(struct buf *sql, const struct persons_ranges *ranges)
-{
-    buf_add_char(sql, '(');
-    for (uint32_t i = 0; i < ranges->count; i++)
-        buf_addf(sql,
-                 "%s(stream_partition = %u AND stream_offset >= %" PRIu64
-                 " AND stream_offset < %" PRIu64 ")",
-                 i ? " OR " : "", (unsigned)i, ranges->from[i], ranges->to[i]);
-    buf_add_str(sql, ranges->count ? ")" : "0)");
-}
-
-static void add_from(struct buf *sql, const struct persons_ranges *ranges)
+static void add_from(struct buf *sql, const struct derived_ranges *ranges)
 {
     buf_add_str(sql, " FROM events WHERE ");
-    add_ranges(sql, ranges);
+    derived_ranges_sql(sql, ranges);
     buf_add_str(sql, " AND ");
 }
 
-void persons_sql_probe(struct buf *sql, const struct persons_ranges *ranges)
+void persons_sql_probe(struct buf *sql, const struct derived_ranges *ranges)
 {
     buf_add_str(sql, "SELECT count(), countIf(" IS_KNOWING ") + countIf(" IS_ALIAS
                      "), countIf(" HAS_TRAITS "), countIf(" HAS_GROUP "), countIf(" HAS_GROUP_TRAITS
@@ -71,7 +60,7 @@ void persons_sql_probe(struct buf *sql, const struct persons_ranges *ranges)
 }
 
 /* ---- links ---- */
-void persons_sql_links(struct buf *sql, uint64_t version, const struct persons_ranges *ranges)
+void persons_sql_links(struct buf *sql, uint64_t version, const struct derived_ranges *ranges)
 {
     buf_addf(
         sql,
@@ -274,7 +263,7 @@ void persons_sql_add_aliases(struct buf *sql, uint32_t generation)
 
 /* An event was done by its user, else by its anonymous id: that is when an id was seen. An alias
  * was done by nobody, and an anonymous id beside a user has only been named. */
-void persons_sql_add_ids(struct buf *sql, uint32_t generation, const struct persons_ranges *ranges)
+void persons_sql_add_ids(struct buf *sql, uint32_t generation, const struct derived_ranges *ranges)
 {
     buf_addf(
         sql,
@@ -299,7 +288,7 @@ void persons_sql_add_ids(struct buf *sql, uint32_t generation, const struct pers
 }
 
 void persons_sql_add_traits(struct buf *sql, uint32_t generation,
-                            const struct persons_ranges *ranges)
+                            const struct derived_ranges *ranges)
 {
     buf_addf(sql,
              "INSERT INTO person_traits (generation, project_id, name, id, is_once, rank, value) "
@@ -311,7 +300,7 @@ void persons_sql_add_traits(struct buf *sql, uint32_t generation,
 }
 
 void persons_sql_add_members(struct buf *sql, uint32_t generation,
-                             const struct persons_ranges *ranges)
+                             const struct derived_ranges *ranges)
 {
     buf_addf(sql,
              "INSERT INTO person_groups (generation, project_id, type, id, rank, group_id) SELECT "
@@ -324,7 +313,7 @@ void persons_sql_add_members(struct buf *sql, uint32_t generation,
 }
 
 void persons_sql_add_groups(struct buf *sql, uint32_t generation,
-                            const struct persons_ranges *ranges)
+                            const struct derived_ranges *ranges)
 {
     buf_addf(
         sql,
@@ -336,7 +325,7 @@ void persons_sql_add_groups(struct buf *sql, uint32_t generation,
 }
 
 void persons_sql_add_group_traits(struct buf *sql, uint32_t generation,
-                                  const struct persons_ranges *ranges)
+                                  const struct derived_ranges *ranges)
 {
     buf_addf(sql,
              "INSERT INTO group_traits (generation, project_id, type, name, group_id, is_once, "

@@ -1,44 +1,5 @@
-/* WHAT     The thread that keeps the tables of persons up to date: its pace, what others may ask of
- *          it, its metrics.
- * WHY      A step costs about the same for ten events as for a thousand, so it takes a rest of four
- *          times what it took before the next: persons take no more than a fifth of the time while
- *          nothing piles up. A backlog is worked off without a rest.
- * THREADS  lock guards everything but the maker of persons, which is the thread's. */
+/* WHAT  The maker of persons as the worker of derived.h sees it, and its metrics. */
 #include "analytics/person/persons.h"
-
-#include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <time.h>
-
-#include "base/heap.h"
-#include "base/log.h"
-#include "base/metrics.h"
-#include "base/must.h"
-#include "base/os.h"
-
-enum {
-    LINGER_MS = 1000,
-    REST_TIMES = 4,
-    REST_MS_MAX = 5000,
-    BACKOFF_MS_MIN = 100,
-    BACKOFF_MS_MAX = 30000,
-    BACKLOG = 100000, /* offsets; from here on there is no rest */
-};
-
-struct persons_worker {
-    struct persons *persons;
-    uint32_t linger_ms;
-    int nice;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_stopping, is_pause_wanted, is_resting, is_poked;
-    struct persons_status status; /* but for lag_ms */
-    bool is_behind;
-    mono_ns behind_since;
-    int64_t backoff_ms;
-};
 
 static struct metric m_lag = {.name = "weir_persons_lag_records",
                               .help =
@@ -61,195 +22,64 @@ static struct metric m_ids = {.name = "weir_persons_ids_total",
                               .help = "Ids that were put to a person.",
                               .labels = "by=\"all claims\"",
                               .kind = METRIC_COUNTER};
-static struct metric *const metrics[] = {&m_lag,     &m_building, &m_steps,
-                                         &m_retries, &m_leaves,   &m_ids};
+static struct metric *const own[] = {&m_leaves, &m_ids};
 
-/* ---- the thread ---- */
-
-/* What is behind was projected after `begun`, unless the step left some of what it found. */
-static void note_done(struct persons_worker *w, enum rc rc, const struct err *err, mono_ns begun)
+static enum rc step(void *maker, struct err *err)
 {
-    bool is_building;
+    return persons_step(maker, err);
+}
+
+static void look(void *maker)
+{
+    persons_look(maker);
+}
+
+static void progress(void *maker, struct derived_progress *ret)
+{
     struct persons_counts counts;
-    struct persons_status *st = &w->status;
-    uint64_t lag = persons_lag(w->persons, &is_building);
-    bool is_behind = lag > 0 || is_building;
-    persons_counts(w->persons, &counts);
-    if (is_behind && (!w->is_behind || (rc == RC_OK && lag < BACKLOG && !is_building)))
-        w->behind_since = begun;
-    w->is_behind = is_behind;
-    st->lag_offsets = lag;
-    st->is_building = is_building;
-    st->steps = counts.steps;
-    st->offsets = counts.offsets;
-    st->generations = counts.generations;
-    if (rc == RC_OK || rc == RC_END) {
-        st->last_error[0] = '\0';
-        w->backoff_ms = 0;
-    } else {
-        snprintf(st->last_error, sizeof(st->last_error), "%.199s", err->text);
-        st->retries++;
-        w->backoff_ms = w->backoff_ms ? w->backoff_ms * 2 : BACKOFF_MS_MIN;
-        if (w->backoff_ms > BACKOFF_MS_MAX)
-            w->backoff_ms = BACKOFF_MS_MAX;
-    }
-    metric_set(&m_lag, (int64_t)lag);
-    metric_set(&m_building, is_building);
-    metric_set(&m_steps, (int64_t)st->steps);
-    metric_set(&m_retries, (int64_t)st->retries);
+    persons_counts(maker, &counts);
+    ret->lag_offsets = persons_lag(maker, &ret->is_anew);
+    ret->steps = counts.steps;
+    ret->offsets = counts.offsets;
+    ret->anew_done = counts.generations;
     metric_set(&m_leaves, (int64_t)counts.leaves);
     metric_set(&m_ids, (int64_t)counts.made_anew);
 }
 
-static int64_t rest_ms(const struct persons_worker *w, enum rc rc, mono_ns begun)
+static void give_up(void *maker)
 {
-    int64_t rest = mono_diff_us(begun, mono_now()) * REST_TIMES / 1000;
-    if (w->backoff_ms)
-        return w->backoff_ms;
-    if (rc == RC_OK && (w->status.is_building || w->status.lag_offsets >= BACKLOG))
-        return 0;
-    if (rc == RC_END || rest < w->linger_ms)
-        return w->linger_ms;
-    return rest < REST_MS_MAX ? rest : REST_MS_MAX;
+    persons_give_up(maker);
 }
 
-/* lock is held. */
-static void wait_until(struct persons_worker *w, mono_ns until)
+static void maker_free(void *maker)
 {
-    struct timespec ts = {.tv_sec = until.ns / 1000000000, .tv_nsec = until.ns % 1000000000};
-    while (!w->is_stopping && !w->is_pause_wanted && !w->is_poked)
-        if (pthread_cond_timedwait(&w->changed, &w->lock, &ts) == ETIMEDOUT)
-            return;
+    persons_free(maker);
 }
 
-/* lock is held. */
-static void rest_while_paused(struct persons_worker *w)
-{
-    while (w->is_pause_wanted && !w->is_stopping) {
-        w->is_resting = true;
-        pthread_cond_broadcast(&w->changed);
-        pthread_cond_wait(&w->changed, &w->lock);
-    }
-    w->is_resting = false;
-}
+static const struct derived_ops ops = {.name = "persons",
+                                       .step = step,
+                                       .look = look,
+                                       .progress = progress,
+                                       .give_up = give_up,
+                                       .free = maker_free,
+                                       .lag = &m_lag,
+                                       .anew = &m_building,
+                                       .steps = &m_steps,
+                                       .retries = &m_retries,
+                                       .own = own,
+                                       .own_count = COUNT_OF(own)};
 
-static void *run(void *arg)
-{
-    struct persons_worker *w = arg;
-    os_thread_name("persons");
-    os_thread_nice(w->nice);
-    pthread_mutex_lock(&w->lock);
-    for (;;) {
-        rest_while_paused(w);
-        if (w->is_stopping)
-            break;
-        if (w->is_poked)
-            persons_look(w->persons);
-        w->is_poked = false;
-        pthread_mutex_unlock(&w->lock);
-        struct err err = ERR_INIT;
-        mono_ns begun = mono_now();
-        enum rc rc = persons_step(w->persons, &err);
-        pthread_mutex_lock(&w->lock);
-        note_done(w, rc, &err, begun);
-        wait_until(w, mono_add_ms(mono_now(), rest_ms(w, rc, begun)));
-    }
-    pthread_mutex_unlock(&w->lock);
-    return NULL;
-}
-
-/* ---- from other threads ---- */
-
-static void worker_free(struct persons_worker *w)
-{
-    persons_free(w->persons);
-    pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->lock);
-    heap_free(w);
-}
-
-enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct persons_worker **ret,
+enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct derived_worker **ret,
                              struct err *err)
 {
     struct persons *persons;
-    pthread_condattr_t attr;
     TRY(persons_new(&cfg->persons, &persons, err));
-    struct persons_worker *w = heap_alloc(HEAP_ANALYTICS, sizeof(*w));
-    *w = (struct persons_worker){.persons = persons,
-                                 .linger_ms = cfg->linger_ms ? cfg->linger_ms : LINGER_MS,
-                                 .nice = cfg->nice};
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    if (pthread_create(&w->thread, NULL, run, w) != 0) {
-        worker_free(w);
-        return err_set(err, RC_NOMEM, "cannot start the thread of the persons");
-    }
-    for (size_t i = 0; i < COUNT_OF(metrics); i++)
-        metrics_register(metrics[i]);
-    *ret = w;
+    return derived_worker_start(&ops, persons, cfg->linger_ms, cfg->nice, ret, err);
+}
+
+enum rc persons_worker_rebuild(struct derived_worker *w, struct err *err)
+{
+    TRY(persons_rebuild(derived_worker_maker(w), err));
+    derived_worker_poke(w);
     return RC_OK;
-}
-
-static void tell(struct persons_worker *w, bool *flag, bool value)
-{
-    pthread_mutex_lock(&w->lock);
-    *flag = value;
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->lock);
-}
-
-void persons_worker_stop(struct persons_worker *w)
-{
-    if (!w)
-        return;
-    for (size_t i = 0; i < COUNT_OF(metrics); i++)
-        metrics_unregister(metrics[i]);
-    persons_give_up(w->persons);
-    tell(w, &w->is_stopping, true);
-    pthread_join(w->thread, NULL);
-    worker_free(w);
-}
-
-enum rc persons_worker_pause(struct persons_worker *w, int64_t deadline_ms)
-{
-    mono_ns until = mono_add_ms(mono_now(), deadline_ms);
-    struct timespec ts = {.tv_sec = until.ns / 1000000000, .tv_nsec = until.ns % 1000000000};
-    int r = 0;
-    tell(w, &w->is_pause_wanted, true);
-    pthread_mutex_lock(&w->lock);
-    while (!w->is_resting && r != ETIMEDOUT)
-        r = pthread_cond_timedwait(&w->changed, &w->lock, &ts);
-    bool is_resting = w->is_resting;
-    pthread_mutex_unlock(&w->lock);
-    if (!is_resting)
-        persons_worker_resume(w);
-    return is_resting ? RC_OK : RC_TIMEOUT;
-}
-
-void persons_worker_resume(struct persons_worker *w)
-{
-    tell(w, &w->is_pause_wanted, false);
-}
-
-void persons_worker_poke(struct persons_worker *w)
-{
-    tell(w, &w->is_poked, true);
-}
-
-enum rc persons_worker_rebuild(struct persons_worker *w, struct err *err)
-{
-    TRY(persons_rebuild(w->persons, err));
-    persons_worker_poke(w);
-    return RC_OK;
-}
-
-void persons_worker_status(struct persons_worker *w, struct persons_status *ret)
-{
-    pthread_mutex_lock(&w->lock);
-    *ret = w->status;
-    ret->lag_ms = w->is_behind ? mono_diff_us(w->behind_since, mono_now()) / 1000 : 0;
-    pthread_mutex_unlock(&w->lock);
 }

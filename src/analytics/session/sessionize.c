@@ -169,7 +169,7 @@ static enum rc load(struct sessionizer *s, struct err *err)
     buf_add_str(begin(s), "SELECT toInt64(max(version)) FROM sessions");
     TRY(ask_numbers(s, 1, newest, err));
     s->version = newest[0] > 0 ? (uint64_t)newest[0] : 0;
-    enum rc rc = sessionize_state_load(s->dir, &s->state, err);
+    enum rc rc = derived_state_load(&sessionize_state_format, s->dir, &s->state, err);
     if (rc == RC_CORRUPT)
         log_warn("sessions are made anew from all events", LOG_ERR(err));
     if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
@@ -187,7 +187,7 @@ static enum rc begin_sweep(struct sessionizer *s, const char *table, struct err 
     snprintf(fresh.table, sizeof(fresh.table), "%s", table);
     for (uint32_t i = 0; i < s->cfg.partitions; i++)
         fresh.next[i] = s->cfg.projected(s->cfg.ctx, i);
-    TRY(sessionize_state_save(s->dir, &fresh, err));
+    TRY(derived_state_save(&sessionize_state_format, s->dir, &fresh, err));
     s->state = fresh;
     return RC_OK;
 }
@@ -247,7 +247,7 @@ static enum rc check_mark(struct sessionizer *s, struct err *err)
                          : err_set(err, RC_AGAIN, "the store was started anew during a step");
 }
 
-static enum rc write_windows(struct sessionizer *s, const struct sessionize_ranges *ranges,
+static enum rc write_windows(struct sessionizer *s, const struct derived_ranges *ranges,
                              bool is_sweep, struct err *err)
 {
     struct windows grows, anew;
@@ -271,12 +271,12 @@ static enum rc write_windows(struct sessionizer *s, const struct sessionize_rang
 
 /* ---- new events ---- */
 
-static bool choose_ranges(const struct sessionizer *s, struct sessionize_ranges *ret,
+static bool choose_ranges(const struct sessionizer *s, struct derived_ranges *ret,
                           uint64_t *ret_offsets)
 {
     uint64_t projected[STREAM_PARTITIONS_MAX];
     uint32_t behind = 0;
-    *ret = (struct sessionize_ranges){.count = s->state.partition_count};
+    *ret = (struct derived_ranges){.count = s->state.partition_count};
     for (uint32_t i = 0; i < ret->count; i++) {
         projected[i] = s->cfg.projected(s->cfg.ctx, i);
         behind += projected[i] > s->state.next[i];
@@ -292,8 +292,7 @@ static bool choose_ranges(const struct sessionizer *s, struct sessionize_ranges 
     return behind > 0;
 }
 
-static enum rc take_new(struct sessionizer *s, const struct sessionize_ranges *ranges,
-                        struct err *err)
+static enum rc take_new(struct sessionizer *s, const struct derived_ranges *ranges, struct err *err)
 {
     int64_t n[NUMBERS_MAX];
     TRY(begin_work(s, err));
@@ -311,14 +310,14 @@ static enum rc take_new(struct sessionizer *s, const struct sessionize_ranges *r
 
 static enum rc step_new(struct sessionizer *s, struct err *err)
 {
-    struct sessionize_ranges ranges;
+    struct derived_ranges ranges;
     struct sessionize_state done = s->state;
     uint64_t offsets;
     if (!choose_ranges(s, &ranges, &offsets))
         return RC_END;
     TRY(take_new(s, &ranges, err));
     memcpy(done.next, ranges.to, sizeof(done.next));
-    TRY(sessionize_state_save(s->dir, &done, err));
+    TRY(derived_state_save(&sessionize_state_format, s->dir, &done, err));
     s->state = done;
     s->counts.steps++;
     s->counts.offsets += offsets;
@@ -393,7 +392,7 @@ static enum rc choose_days(struct sessionizer *s, uint32_t month, struct session
 static enum rc sweep_days(struct sessionizer *s, const struct sessionize_sweep *sweep,
                           struct err *err)
 {
-    struct sessionize_ranges ranges = {.count = s->state.partition_count};
+    struct derived_ranges ranges = {.count = s->state.partition_count};
     memcpy(ranges.to, s->state.next, sizeof(ranges.to));
     TRY(begin_work(s, err));
     sessionize_sql_swept(begin(s), s->version, s->cfg.idle_ms, sweep, &ranges);
@@ -438,7 +437,7 @@ static enum rc step_sweep(struct sessionizer *s, struct err *err)
         done.is_sweeping = false;
         done.sweep_day = 0;
     }
-    TRY(sessionize_state_save(s->dir, &done, err));
+    TRY(derived_state_save(&sessionize_state_format, s->dir, &done, err));
     s->state = done;
     s->counts.sweep_steps += month != 0;
     s->counts.sweeps += month == 0;
@@ -449,7 +448,7 @@ static enum rc step_sweep(struct sessionizer *s, struct err *err)
 
 static enum rc step(struct sessionizer *s, struct err *err)
 {
-    struct sessionize_ranges ranges;
+    struct derived_ranges ranges;
     uint64_t offsets;
     if (s->is_loaded && !s->must_look && !s->state.is_sweeping &&
         !choose_ranges(s, &ranges, &offsets))
@@ -462,7 +461,7 @@ static enum rc step(struct sessionizer *s, struct err *err)
 
 enum rc sessionizer_forget(struct sessionizer *s, struct err *err)
 {
-    TRY(sessionize_state_remove(s->dir, err));
+    TRY(derived_state_remove(s->dir, err));
     s->is_loaded = false;
     return RC_OK;
 }

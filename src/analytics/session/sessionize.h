@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analytics/derived/derived.h"
 #include "base/rc.h"
 #include "store/store.h"
 
@@ -53,31 +54,14 @@ void sessionizer_give_up(struct sessionizer *s);
  * a sweep is due or under way. */
 uint64_t sessionizer_lag(const struct sessionizer *s, bool *ret_is_sweeping);
 
-/* ---- the worker: a thread, its pace, metrics weir_sessions_* ---- */
+/* ---- the worker (derived.h), with metrics weir_sessions_* ---- */
 struct sessionize_worker_cfg {
     struct sessionize_cfg sessionize;
     uint32_t linger_ms; /* 0 = 1,000: between two looks */
     int nice;           /* of the thread, 0-19 */
 };
-struct sessionize_worker;
 enum rc sessionize_worker_start(const struct sessionize_worker_cfg *cfg,
-                                struct sessionize_worker **ret, struct err *err) MUST_CHECK;
-void sessionize_worker_stop(struct sessionize_worker *w); /* behind the statement under way; NULL is
-                                                             fine */
-/* Rests between two steps until resumed; RC_TIMEOUT: it does not come to rest, and goes on. Any
- * thread. */
-enum rc sessionize_worker_pause(struct sessionize_worker *w, int64_t deadline_ms) MUST_CHECK;
-void sessionize_worker_resume(struct sessionize_worker *w);
-/* While it rests: sessionizer_forget(). */
-enum rc sessionize_worker_forget(struct sessionize_worker *w, struct err *err) MUST_CHECK;
-/* The table of events was changed by somebody else: look at once. Any thread. */
-void sessionize_worker_poke(struct sessionize_worker *w);
-struct sessionize_status {
-    uint64_t lag_offsets;
-    int64_t lag_ms; /* since when there has been something to do; 0 = nothing */
-    uint64_t steps, offsets, retries;
-    bool is_sweeping;
-    char last_error[200]; /* "" when the last step went well */
-};
-void sessionize_worker_status(struct sessionize_worker *w, struct sessionize_status *ret);
+                                struct derived_worker **ret, struct err *err) MUST_CHECK;
+/* While it rests, by who paused it: sessionizer_forget(). */
+enum rc sessionize_worker_forget(struct derived_worker *w, struct err *err) MUST_CHECK;
 #endif

@@ -2,9 +2,9 @@
 #define WEIR_ANALYTICS_SESSION_SESSIONIZE_INT_H
 /* Inside of sessionize: what survives (sessionize_state.c), the statements (sessionize_sql.c), and
  * what is done when (sessionize.c). */
+#include "analytics/derived/derived.h"
 #include "analytics/session/sessionize.h"
 #include "base/buf.h"
-#include "stream/stream.h"
 
 enum { SESSIONIZE_UUID_BYTES = 40 };
 #define SESSION_DAY_MS (INT64_C(24) * 3600 * 1000)
@@ -21,18 +21,9 @@ struct sessionize_state {
     uint32_t partition_count;
     uint64_t next[STREAM_PARTITIONS_MAX]; /* events with offsets below are in the rows */
 };
-/* RC_NOTFOUND: none. RC_CORRUPT. */
-enum rc sessionize_state_load(const char *dir, struct sessionize_state *ret,
-                              struct err *err) MUST_CHECK;
-enum rc sessionize_state_save(const char *dir, const struct sessionize_state *state,
-                              struct err *err) MUST_CHECK;
-enum rc sessionize_state_remove(const char *dir, struct err *err) MUST_CHECK;
+extern const struct derived_state sessionize_state_format;
 
 /* ---- sessionize_sql.c: appended to sql; every number in them is ours ---- */
-struct sessionize_ranges { /* offsets [from, to) of each partition */
-    uint32_t count;
-    uint64_t from[STREAM_PARTITIONS_MAX], to[STREAM_PARTITIONS_MAX];
-};
 struct sessionize_sweep { /* sessions that begin on the days [from_day, to_day), of one slice */
     uint32_t from_day, to_day;
     uint32_t slice, slices; /* visitor % slices = slice */
@@ -44,19 +35,19 @@ enum sessionize_mode {
 };
 /* stage 0: one row that marks the step; stage 1: stretches of new events. */
 void sessionize_sql_touched(struct buf *sql, uint64_t version, uint32_t idle_ms,
-                            const struct sessionize_ranges *ranges);
+                            const struct derived_ranges *ranges);
 /* The same of all events of the sweep's days, and of what is needed around them. */
 void sessionize_sql_swept(struct buf *sql, uint64_t version, uint32_t idle_ms,
                           const struct sessionize_sweep *sweep,
-                          const struct sessionize_ranges *ranges);
+                          const struct derived_ranges *ranges);
 /* stage 2: where the sessions to write are. [from_ms, to_ms] of stage 1. */
 void sessionize_sql_windows(struct buf *sql, uint32_t idle_ms, int64_t from_ms, int64_t to_ms);
 void sessionize_sql_sweep_windows(struct buf *sql, uint32_t idle_ms,
                                   const struct sessionize_sweep *sweep);
 /* Writes the sessions of stage 2; [from_ms, to_ms] is where their events are. */
-void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct sessionize_ranges *ranges,
+void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct derived_ranges *ranges,
                          int64_t from_ms, int64_t to_ms);
-void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct sessionize_ranges *ranges,
+void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct derived_ranges *ranges,
                          int64_t from_ms, int64_t to_ms);
 /* What was written with an older version where SESSION_ANEW has been is no more. */
 void sessionize_sql_bury(struct buf *sql, uint64_t version, int64_t from_ms, int64_t to_ms);

@@ -98,19 +98,8 @@ static const char grown[] = COLUMNS;
 static const char grown_renamed[] = COLUMNS;
 #undef C
 
-static void add_ranges(struct buf *sql, const struct sessionize_ranges *ranges)
-{
-    buf_add_char(sql, '(');
-    for (uint32_t i = 0; i < ranges->count; i++)
-        buf_addf(sql,
-                 "%s(stream_partition = %u AND stream_offset >= %" PRIu64
-                 " AND stream_offset < %" PRIu64 ")",
-                 i ? " OR " : "", (unsigned)i, ranges->from[i], ranges->to[i]);
-    buf_add_str(sql, ranges->count ? ")" : "0)");
-}
-
 /* Everything below the ends of the ranges. */
-static void add_done(struct buf *sql, const struct sessionize_ranges *ranges)
+static void add_done(struct buf *sql, const struct derived_ranges *ranges)
 {
     buf_add_str(sql, "stream_offset < [");
     for (uint32_t i = 0; i < ranges->count; i++)
@@ -155,16 +144,15 @@ static void add_stretch_keys(struct buf *sql, uint32_t idle_ms)
 }
 
 void sessionize_sql_touched(struct buf *sql, uint64_t version, uint32_t idle_ms,
-                            const struct sessionize_ranges *ranges)
+                            const struct derived_ranges *ranges)
 {
     add_stretches(sql, version);
-    add_ranges(sql, ranges);
+    derived_ranges_sql(sql, ranges);
     add_stretch_keys(sql, idle_ms);
 }
 
 void sessionize_sql_swept(struct buf *sql, uint64_t version, uint32_t idle_ms,
-                          const struct sessionize_sweep *sweep,
-                          const struct sessionize_ranges *ranges)
+                          const struct sessionize_sweep *sweep, const struct derived_ranges *ranges)
 {
     /* Whether something goes on for more than a day shows within a day and a gap around it. */
     int64_t around_ms = SESSION_DAY_MS + idle_ms + 1;
@@ -265,7 +253,7 @@ static void add_made_end(struct buf *sql)
                      "toDate(timestamp), toDate(0))");
 }
 
-void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct sessionize_ranges *ranges,
+void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct derived_ranges *ranges,
                          int64_t from_ms, int64_t to_ms)
 {
     add_insert(sql, list, version);
@@ -279,7 +267,7 @@ void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct session
     buf_add_str(sql, "))");
 }
 
-void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct sessionize_ranges *ranges,
+void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct derived_ranges *ranges,
                          int64_t from_ms, int64_t to_ms)
 {
     add_insert(sql, list, version);
@@ -292,7 +280,7 @@ void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct session
                   "row_has_source, if(has_row, r.start, a_start) AS b_start%s FROM (",
         grown_renamed, grown);
     add_made_begin(sql, SESSION_GROWS, from_ms, to_ms);
-    add_ranges(sql, ranges);
+    derived_ranges_sql(sql, ranges);
     add_made_end(sql);
     buf_add_str(
         sql,

@@ -711,12 +711,12 @@ static void a_damaged_state_is_made_anew(void **state)
     os_path(path, "%s/state", dir);
     buf_init(&text, 1 << 20);
     assert_ok(os_read_file(path, &text, &err));
-    assert_ok(persons_state_load(dir, &loaded, &err));
+    assert_ok(derived_state_load(&persons_state_format, dir, &loaded, &err));
     assert_int_equal(loaded.next[0], 1);
     for (size_t i = 0; i < text.len; i++) {
         text.data[i] ^= 2;
         assert_ok(os_write_file_durable(path, buf_slice(&text), &err));
-        assert_int_equal(persons_state_load(dir, &loaded, &err), RC_CORRUPT);
+        assert_int_equal(derived_state_load(&persons_state_format, dir, &loaded, &err), RC_CORRUPT);
         text.data[i] ^= 2;
     }
     assert_ok(os_write_file_durable(path, slice_of(text.data, text.len - 1), &err));
