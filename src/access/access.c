@@ -36,12 +36,7 @@ enum rc access_read_body(struct access_call *c)
 {
     if (!(c->op->flags & ACCESS_JSON))
         return RC_OK;
-    if (!c->req->net->body.len)
-        return err_set(&c->err, RC_INVALID, "send a JSON object");
-    TRY(json_parse(c->req->net->arena, c->req->net->body, &c->body, &c->err));
-    if (!yyjson_is_obj(c->body))
-        return err_set(&c->err, RC_INVALID, "the body must be a JSON object");
-    return RC_OK;
+    return api_body_object(c->req, &c->body, &c->err);
 }
 
 static void work(struct ctx *ctx, void *arg)

@@ -85,6 +85,16 @@ void api_stream_begin(struct api_request *req, int status, const char *content_t
     api_stream_begin_with(req, &head, on_drain);
 }
 
+enum rc api_body_object(struct api_request *req, yyjson_val **ret_object, struct err *err)
+{
+    if (!req->net->body.len)
+        return err_set(err, RC_INVALID, "send a JSON object");
+    TRY(json_parse(req->net->arena, req->net->body, ret_object, err));
+    if (!yyjson_is_obj(*ret_object))
+        return err_set(err, RC_INVALID, "the body must be a JSON object");
+    return RC_OK;
+}
+
 void api_json(struct api_request *req, int status, struct slice body)
 {
     const struct net_header no_store = {SLICE_LIT("Cache-Control"), SLICE_LIT("no-cache")};

@@ -5,6 +5,7 @@
  * routes; app/ wires them. */
 #include "base/buf.h"
 #include "base/ip.h"
+#include "codec/json.h"
 #include "codec/jwt.h"
 #include "http/forwarded.h"
 #include "http/ratelimit.h"
@@ -119,6 +120,12 @@ void api_ingest_count(struct ctx *ctx, struct api_request *req,
 struct slice api_cookie(const struct net_request *net, const char *name);
 /* "weir_session"; on https with the prefix that ties it to this host (RFC 6265bis 4.1.3.2). */
 const char *api_session_cookie(bool is_https);
+
+/* ---- reading ---- */
+/* The body, which has to be a JSON object; in the request's arena. RC_INVALID says what to send. Any
+ * thread, one at a time. */
+enum rc api_body_object(struct api_request *req, yyjson_val **ret_object,
+                        struct err *err) MUST_CHECK;
 
 /* ---- answering ---- */
 /* Copied; any number of further headers. */

@@ -14,22 +14,10 @@
 enum { ANSWER_BYTES_MAX = 8 << 20 };
 
 /* ---- the way there and back ---- */
-static enum rc read_body(struct definition_call *c)
-{
-    if (!c->op->has_body)
-        return RC_OK;
-    if (!c->req->net->body.len)
-        return err_set(&c->err, RC_INVALID, "send a JSON object");
-    TRY(json_parse(c->req->net->arena, c->req->net->body, &c->body, &c->err));
-    if (!yyjson_is_obj(c->body))
-        return err_set(&c->err, RC_INVALID, "the body must be a JSON object");
-    return RC_OK;
-}
-
 static void work(struct ctx *ctx, void *arg)
 {
     struct definition_call *c = arg;
-    c->rc = read_body(c);
+    c->rc = c->op->has_body ? api_body_object(c->req, &c->body, &c->err) : RC_OK;
     if (c->rc == RC_OK)
         c->rc = c->op->run(ctx, c);
     if (c->rc == RC_OK && !buf_ok(&c->out))
