@@ -1,6 +1,6 @@
 // Who is signed in, and what they can see.
 import { computed, signal } from '@preact/signals';
-import { ApiError, call, setCsrf, whenSignedOut, type Me, type Page, type Project } from './api.ts';
+import { ApiError, ask, call, setCsrf, whenSignedOut, type Me, type Page, type Project } from './api.ts';
 import { projectId } from './location.ts';
 
 export interface ProjectOf extends Project { org: string; permissions: string[] }
@@ -31,6 +31,13 @@ export async function load(): Promise<void> {
     if (e instanceof ApiError && e.status === 401) me.value = null;
     else failure.value = (e as Error).message;
   }
+}
+/** Ids of projects that are known to have events: that is a question about all time, and not asked twice. */
+export const begun = signal<readonly string[]>([]);
+export async function lookForEvents(id: string, signal?: AbortSignal): Promise<boolean> {
+  const isBegun = begun.value.includes(id) || !!(await ask(id, { metrics: ['events'], date_range: 'all' }, signal)).results[0]?.metrics[0];
+  if (isBegun && !begun.value.includes(id)) begun.value = [...begun.value, id];
+  return isBegun;
 }
 export async function signOut(): Promise<void> {
   await call('POST', '/v1/logout');

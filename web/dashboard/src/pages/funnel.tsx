@@ -2,11 +2,11 @@ import { useState } from 'preact/hooks';
 import { report, type Filter } from '../api.ts';
 import { name, number, whole } from '../format.ts';
 import { useLoad } from '../load.ts';
-import { filters, go, param, params, withParams } from '../location.ts';
+import { filters, go, params, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Failure } from '../ui/parts.tsx';
 import { rangeOf } from '../ui/range.tsx';
-import { Choice, StepInput, stepFilters, stepName, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
+import { Choice, chosen, COUNTS, StepInput, stepFilters, stepName, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
 
 interface FunnelStep { name: string; count: number; conversion_rate: number | null; step_conversion_rate: number | null }
 interface FunnelRow { dimensions?: (string | null)[]; steps: FunnelStep[]; seconds_to_convert: { mean: number | null; median: number | null } }
@@ -14,9 +14,7 @@ interface FunnelRow { dimensions?: (string | null)[]; steps: FunnelStep[]; secon
 const WINDOWS = [['3600', '1 hour'], ['86400', '1 day'], ['604800', '7 days'], ['2592000', '30 days']] as const;
 const ORDERS = [['ordered', 'In this order'], ['strict', 'Directly one after the other'], ['unordered', 'In any order']] as const;
 const FIELDS = [['', 'Nothing'], ['country', 'Country'], ['browser', 'Browser'], ['os', 'System'], ['device', 'Device'], ['screen_class', 'Screen']] as const;
-const COUNTS = [['visitors', 'Visitors'], ['users', 'Users']] as const;
 const STEPS_MAX = 20, BREAKDOWN_ROWS = 12;
-const chosen = (name: string, all: readonly (readonly [string, string])[]): string => all.find(([v]) => v === param(name))?.[0] ?? (all[0] as readonly [string, string])[0];
 
 function Builder({ project }: { project: ProjectOf }) {
   const names = useNames(project.id), inAddress = params('s').map(stepOf).filter((s) => s !== null);
@@ -39,7 +37,7 @@ function Builder({ project }: { project: ProjectOf }) {
       </ol>
       <div class="choices">
         <button type="button" class="button" disabled={draft.length >= STEPS_MAX} onClick={() => setDraft([...draft, { kind: 'event', value: '' }])}>Add a step</button>
-        <Choice label="Within" all={WINDOWS} value={chosen('window', [['86400', ''], ...WINDOWS])} onChoose={(v) => go(withParams({ window: v === '86400' ? null : v }))} />
+        <Choice label="Within" all={WINDOWS} value={chosen('window', WINDOWS, '86400')} onChoose={(v) => go(withParams({ window: v === '86400' ? null : v }))} />
         <Choice label="Order" all={ORDERS} value={chosen('order', ORDERS)} onChoose={(v) => go(withParams({ order: v === 'ordered' ? null : v }))} />
         <Choice label="Broken down by" all={FIELDS} value={chosen('by', FIELDS)} onChoose={(v) => go(withParams({ by: v || null }))} />
         <Choice label="Of" all={COUNTS} value={chosen('of', COUNTS)} onChoose={(v) => go(withParams({ of: v === 'visitors' ? null : v }))} />
@@ -76,7 +74,7 @@ export function FunnelPage({ project }: { project: ProjectOf }) {
   const steps = params('s').map(stepOf).filter((s) => s !== null), field = chosen('by', FIELDS);
   const question = {
     report: 'funnel', date_range: rangeOf(), filters: filters.value, steps: steps.map((s): { filters: Filter[] } => ({ filters: stepFilters(s) })),
-    window: Number(chosen('window', [['86400', ''], ...WINDOWS])), order: chosen('order', ORDERS), count_by: chosen('of', COUNTS),
+    window: Number(chosen('window', WINDOWS, '86400')), order: chosen('order', ORDERS), count_by: chosen('of', COUNTS),
   };
   const isAsked = steps.length >= 2;
   const whole_ = useLoad(JSON.stringify([project.id, question]), async (signal) => (isAsked ? (await report<FunnelRow>(project.id, question, signal)).results[0] : undefined));

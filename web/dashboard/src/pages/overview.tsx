@@ -1,9 +1,8 @@
-import { useState } from 'preact/hooks';
 import { ask, type Answer, type Filter, type Question } from '../api.ts';
 import { change, changeText, name, number, whole, type Unit } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters, go, param, toggleFilter, withParams } from '../location.ts';
-import type { ProjectOf } from '../session.ts';
+import { begun, lookForEvents, type ProjectOf } from '../session.ts';
 import { Chart, type Series } from '../ui/chart.tsx';
 import { Failure, Tabs } from '../ui/parts.tsx';
 import { compare, rangeOf, unitOf } from '../ui/range.tsx';
@@ -104,9 +103,8 @@ function Panel({ project, title, lists }: { project: ProjectOf; title: string; l
   );
 }
 export function OverviewPage({ project }: { project: ProjectOf }) {
-  const [hasFirst, setFirst] = useState(false);
-  const any = useLoad(project.id, (signal) => ask(project.id, { metrics: ['events'], date_range: 'all' }, signal));
-  if (any.value && !any.value.results[0]?.metrics[0] && !hasFirst) return <StartPage project={project} onFirst={() => setFirst(true)} />;
+  const hasEvents = useLoad(project.id, (signal) => lookForEvents(project.id, signal));
+  if (hasEvents.value === false && !begun.value.includes(project.id)) return <StartPage project={project} />;
   const metric = METRICS.find((m) => m.id === param('metric')) ?? (METRICS[0] as Metric);
   return (
     <>

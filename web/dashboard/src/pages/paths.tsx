@@ -6,13 +6,11 @@ import type { ProjectOf } from '../session.ts';
 import { Failure, TextField } from '../ui/parts.tsx';
 import { rangeOf } from '../ui/range.tsx';
 import { Flow, type Edge } from '../ui/flow.tsx';
-import { Choice } from '../ui/steps.tsx';
+import { Choice, chosen } from '../ui/steps.tsx';
 
 const NODES = [['page', 'Pages'], ['event', 'Events'], ['both', 'Pages and events']] as const;
 const STEPS = [['4', '4'], ['3', '3'], ['5', '5'], ['6', '6'], ['8', '8']] as const;
 const EDGES = 28;
-const chosen = (name: string, all: readonly (readonly [string, string])[]): string => all.find(([v]) => v === param(name))?.[0] ?? (all[0] as readonly [string, string])[0];
-const isMoved = (name: string): boolean => !!param(name);
 
 export function PathsPage({ project }: { project: ProjectOf }) {
   const from = param('from'), to = param('to');
@@ -28,7 +26,7 @@ export function PathsPage({ project }: { project: ProjectOf }) {
           <Choice label="Through" all={NODES} value={chosen('nodes', NODES)} onChoose={(v) => go(withParams({ nodes: v === 'page' ? null : v }))} />
           {text('from', 'From')}{text('to', 'To')}
           <Choice label="Steps" all={STEPS} value={chosen('steps', STEPS)} onChoose={(v) => go(withParams({ steps: v === '4' ? null : v }))} />
-          {(isMoved('from') || isMoved('to')) && <button type="button" class="button" onClick={() => go(withParams({ from: null, to: null }))}>From anywhere to anywhere</button>}
+          {(from || to) && <button type="button" class="button" onClick={() => go(withParams({ from: null, to: null }))}>From anywhere to anywhere</button>}
         </div>
       </section>
       <section class="card" aria-label="Paths" aria-busy={isLoading}>

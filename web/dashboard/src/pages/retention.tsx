@@ -5,14 +5,12 @@ import { filters, go, param, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Failure } from '../ui/parts.tsx';
 import { rangeOf } from '../ui/range.tsx';
-import { Choice, StepInput, stepFilters, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
+import { Choice, chosen, COUNTS, StepInput, stepFilters, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
 
 interface Cohort { cohort: string; size: number; returned: number[] }
 const UNITS = [['week', 'Weeks'], ['day', 'Days'], ['month', 'Months']] as const;
 const TYPES = [['first_time', 'who come for the first time'], ['recurring', 'who come at all']] as const;
-const COUNTS = [['visitors', 'Visitors'], ['users', 'Users']] as const;
 const PERIODS = { day: 14, week: 12, month: 12 } as const;
-const chosen = <T extends string>(name: string, all: readonly (readonly [T, string])[]): T => all.find(([v]) => v === param(name))?.[0] ?? (all[0] as readonly [T, string])[0];
 const anyStep: Step = { kind: 'event', value: '' };
 
 /** Of those who could have come back by then: the mean over cohorts, weighted by their size. */

@@ -1,9 +1,9 @@
 // What a project shows before its first event: how to send one, and it arriving.
 import { useEffect, useState } from 'preact/hooks';
-import { ask, call, type Key, type Page } from '../api.ts';
+import { call, type Key, type Page } from '../api.ts';
 import { useLoad } from '../load.ts';
 import { Copy, Failure, Tabs } from '../ui/parts.tsx';
-import type { ProjectOf } from '../session.ts';
+import { lookForEvents, type ProjectOf } from '../session.ts';
 
 const WAYS = [['page', 'Web page'], ['curl', 'curl'], ['plausible', 'Plausible'], ['umami', 'Umami'], ['posthog', 'PostHog'], ['segment', 'Segment']] as const;
 type Way = (typeof WAYS)[number][0];
@@ -19,19 +19,20 @@ function snippet(way: Way, key: string): string {
   }
 }
 const EVERY_MS = 1000;
-export function StartPage({ project, onFirst }: { project: ProjectOf; onFirst: () => void }) {
+export function StartPage({ project }: { project: ProjectOf }) {
   const [way, setWay] = useState<Way>('page');
   const keys = useLoad(project.id, (signal) => call<Page<Key>>('GET', `/v1/orgs/${project.org}/projects/${project.id}/keys`, undefined, signal));
   const key = keys.value?.data.find((k) => k.kind === 'write' && k.text && !k.revoked_at)?.text;
   useEffect(() => {
-    let timer = 0;
+    let timer = 0, isGone = false;
     const look = async (): Promise<void> => {
-      const got = await ask(project.id, { metrics: ['events'], date_range: 'all' }).catch(() => null);
-      if (got?.results[0]?.metrics[0]) onFirst();
-      else timer = window.setTimeout(look, EVERY_MS);
+      if (!(await lookForEvents(project.id).catch(() => false)) && !isGone) timer = window.setTimeout(look, EVERY_MS);
     };
     timer = window.setTimeout(look, EVERY_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      isGone = true;
+      clearTimeout(timer);
+    };
   }, [project.id]);
   return (
     <section class="start card">

@@ -3,6 +3,7 @@
 import { useId } from 'preact/hooks';
 import { ask, type Filter } from '../api.ts';
 import { useLoad } from '../load.ts';
+import { param } from '../location.ts';
 import { TextField } from './parts.tsx';
 
 export interface Step { kind: 'event' | 'page'; value: string }
@@ -32,6 +33,9 @@ export function StepInput({ value, names, label, onChange }: { value: Step; name
     </span>
   );
 }
+/** What a parameter of the address says, out of these; the first one, or `usual`, if it says nothing of the kind. */
+export const chosen = <T extends string>(name: string, all: readonly (readonly [T, string])[], usual?: T): T => all.find(([v]) => v === param(name))?.[0] ?? usual ?? (all[0] as readonly [T, string])[0];
+export const COUNTS = [['visitors', 'Visitors'], ['users', 'Users']] as const;
 export function Choice({ label, all, value, onChoose }: { label: string; all: readonly (readonly [string, string])[]; value: string; onChoose: (value: string) => void }) {
   return <label class="choice">{label}<select value={value} onChange={(e) => onChoose(e.currentTarget.value)}>{all.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select></label>;
 }
