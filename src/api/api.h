@@ -122,8 +122,8 @@ struct slice api_cookie(const struct net_request *net, const char *name);
 const char *api_session_cookie(bool is_https);
 
 /* ---- reading ---- */
-/* The body, which has to be a JSON object; in the request's arena. RC_INVALID says what to send. Any
- * thread, one at a time. */
+/* The body, which has to be a JSON object; in the request's arena. RC_INVALID says what to send.
+ * Any thread, one at a time. */
 enum rc api_body_object(struct api_request *req, yyjson_val **ret_object,
                         struct err *err) MUST_CHECK;
 
