@@ -52,6 +52,7 @@ const opened = async (t, who = owner, options = {}, url = home) => {
   await settled(page);
   return page;
 };
+const loaded = (page, selector) => page.waitForFunction((x) => document.querySelector(x) && !document.querySelector('[aria-busy=true]'), selector);
 const settled = (page) => page.waitForFunction(() => document.querySelectorAll('.rows tbody tr').length && document.querySelector('.tile-value')?.textContent.trim() && !document.querySelector('[aria-busy=true]'));
 const rowsOf = (page, panel) => page.locator(`section[aria-label="${panel}"] tbody tr`).evaluateAll((all) => all.map((tr) => [tr.querySelector('button')?.textContent, tr.querySelector('td')?.textContent]));
 async function noFindings(page, what) {
@@ -193,33 +194,33 @@ test('a funnel is built by hand, stands in the address, and says what the API sa
   await write(2, 'page', '/pricing');
   await page.click('button:has-text("Add a step")');
   await write(3, 'event', 'signup');
-  await page.waitForFunction(() => document.querySelectorAll('.funnel li').length === 3);
+  await loaded(page, '.funnel li:nth-child(3)');
   const asked = { report: 'funnel', date_range: '28d', steps: [{ event: 'pageview' }, { filters: [['is', 'event', ['pageview']], ['is', 'page', ['/pricing']]] }, { event: 'signup' }], window: 86400 };
   const { results: [row] } = await question(asked);
   assert.ok(row.steps[1].count > 0);
   assert.deepEqual(await page.locator('.funnel-number b').allTextContents(), row.steps.map((x) => String(x.count)));
   await page.selectOption('label:has-text("Broken down by") select', 'browser');
-  await page.waitForSelector('.grid tbody tr');
+  await loaded(page, '.grid tbody tr');
   const { results } = await question({ ...asked, dimensions: ['browser'] });
   assert.deepEqual(await page.locator('.grid tbody tr').evaluateAll((all) => all.map((tr) => [tr.cells[0].textContent, Number(tr.cells[1].textContent)])), results.map((r) => [r.dimensions[0], r.steps[0].count]));
   await noFindings(page, 'funnel');
   const other = await open(t, {}, page.url());
   await signIn(other, owner);
-  await other.waitForSelector('.grid tbody tr');
+  await loaded(other, '.grid tbody tr');
   assert.deepEqual(await other.locator('.funnel-number b').allTextContents(), row.steps.map((x) => String(x.count)));
   assert.deepEqual([...page.wrong, ...other.wrong], []);
 });
 test('retention and paths say what the API says', async (t) => {
   const page = await opened(t);
   await page.click('nav a:has-text("Retention")');
-  await page.waitForSelector('.grid tbody tr');
+  await loaded(page, '.grid tbody tr');
   const { results: cohorts } = await question({ report: 'retention', date_range: '91d', unit: 'week', type: 'first_time', periods: 12 });
   const shown = cohorts.slice(cohorts.findIndex((c) => c.size));
   assert.deepEqual(await page.locator('.grid tbody tr:not(.mean) td:nth-child(2)').allTextContents(), shown.map((c) => String(c.size)));
   assert.deepEqual(await page.locator('.grid tbody tr:nth-child(2) .heat').evaluateAll((all) => all.map((td) => Number(td.title.split(' ')[0]))), shown[0].returned);
   await noFindings(page, 'retention');
   await page.click('nav a:has-text("Paths")');
-  await page.waitForSelector('.flow-node');
+  await loaded(page, '.flow-node');
   const { results: edges } = await question({ report: 'paths', date_range: '28d', nodes: 'page', steps: 4, limit: 28 });
   assert.equal(await page.locator('.flow-band').count(), edges.length);
   await page.click('summary');

@@ -86,7 +86,7 @@ export function FunnelPage({ project }: { project: ProjectOf }) {
       <section class="card" aria-label="The funnel's steps"><h2>Funnel</h2><Builder project={project} /></section>
       {!isAsked && <p class="card muted">Name two steps or more: what somebody does first, and what you hope for.</p>}
       {isAsked && (
-        <section class="card" aria-label="The funnel" aria-busy={whole_.isLoading}>
+        <section class="card" aria-label="The funnel" aria-busy={whole_.isLoading || broken.isLoading}>
           {error && <Failure text={error} retry={whole_.error ? whole_.retry : broken.retry} />}
           {row && row.steps.length === steps.length && <Bars row={row} steps={steps} />}
           {row && <p class="muted">From the first to the last step: {number(row.seconds_to_convert.median, 'seconds')} in the median, {number(row.seconds_to_convert.mean, 'seconds')} on average.</p>}
