@@ -1,19 +1,15 @@
 import { render } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import './style.css';
 import { filters, go, kept, page, projectId, setFilters } from './location.ts';
 import { name } from './format.ts';
-import { failure, load, me, project, projects, signOut } from './session.ts';
+import { useLoad } from './load.ts';
+import { failure, load, me, project, projects, signOut, type ProjectOf } from './session.ts';
 import { ThemeButton } from './ui/theme.tsx';
 import { Failure, Link, Menu } from './ui/parts.tsx';
 import { CompareMenu, RangeMenu } from './ui/range.tsx';
 import { LoginPage } from './pages/login.tsx';
-import { FunnelPage } from './pages/funnel.tsx';
-import { OverviewPage } from './pages/overview.tsx';
-import { PathsPage } from './pages/paths.tsx';
-import { RetentionPage } from './pages/retention.tsx';
-
-const PAGES = [['overview', 'Overview', OverviewPage], ['funnel', 'Funnel', FunnelPage], ['retention', 'Retention', RetentionPage], ['paths', 'Paths', PathsPage]] as const;
+import { GROUPS, PAGES, type PageInfo } from './pages.ts';
 
 function ProjectMenu() {
   return (
@@ -43,32 +39,66 @@ function FilterList() {
     </ul>
   );
 }
-function Shell() {
-  useEffect(() => {
-    const first = projects.value[0];
-    if (!project.value && first) go(`/app/${first.id}/overview`, { replace: true });
-  }, [project.value, projects.value]);
-  useEffect(() => { document.title = project.value ? `${project.value.name} · weir` : 'weir'; }, [project.value]);
-  const p = project.value, Shown = PAGES.find(([id]) => id === page.value)?.[2];
+/** The pages that this person may open; on a narrow screen behind a button. */
+function Navigation({ of }: { of: ProjectOf }) {
+  const [isOpen, setOpen] = useState(false);
+  const open = PAGES.filter((p) => of.permissions.includes(p.needs));
+  return (
+    <div class="side" data-open={isOpen}>
+      <button type="button" class="button side-button" aria-expanded={isOpen} aria-controls="pages" onClick={() => setOpen(!isOpen)}>{PAGES.find((p) => p.id === page.value)?.text ?? 'Pages'}<span class="caret" aria-hidden="true" /></button>
+      <nav id="pages" aria-label="Pages" onClick={() => setOpen(false)}>
+        {GROUPS.map((group) => {
+          const here = open.filter((p) => p.group === group);
+          return here.length > 0 && (
+            <section key={group} aria-label={group}>
+              <h2>{group}</h2>
+              <ul>{here.map((p) => <li key={p.id}><Link to={`/app/${of.id}/${p.id}${p.tools === 'none' ? '' : kept()}`} aria-current={p.id === page.value ? 'page' : undefined}>{p.text}</Link></li>)}</ul>
+            </section>
+          );
+        })}
+      </nav>
+    </div>
+  );
+}
+function Shown({ info, project }: { info: PageInfo; project: ProjectOf }) {
+  const { value: Page, error, retry } = useLoad(info.id, info.load);
+  if (error) return <Failure text="This page could not be loaded: the server is not there, or was upgraded since. Load the application anew." retry={retry} />;
+  return Page ? <Page project={project} /> : <div aria-busy="true" />;
+}
+function Content({ of }: { of: ProjectOf }) {
+  const info = PAGES.find((p) => p.id === page.value);
+  if (!info) return <p class="card">There is no such page. <Link to={`/app/${of.id}/overview`}>To the overview</Link></p>;
+  if (!of.permissions.includes(info.needs)) return <p class="card">Your role in this organisation does not show {info.needs === 'stats:read' ? 'numbers' : 'this page'}.</p>;
   return (
     <>
-      <a class="skip" href="#main">To the numbers</a>
+      {info.tools !== 'none' && <div class="tools"><FilterList /><div class="tools-end"><RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
+      <Shown key={`${of.id} ${info.id}`} info={info} project={of} />
+    </>
+  );
+}
+function Shell() {
+  const p = project.value;
+  useEffect(() => {
+    const first = projects.value[0];
+    if (!p && first) go(`/app/${first.id}/overview`, { replace: true });
+  }, [p, projects.value]);
+  const title = PAGES.find((x) => x.id === page.value)?.text ?? '';
+  useEffect(() => { document.title = p ? `${title} · ${p.name} · weir` : 'weir'; }, [p, title]);
+  return (
+    <>
+      <a class="skip" href="#main">To the content</a>
       <header class="top">
         <Link to="/app" class="brand">weir</Link>
         <ProjectMenu />
-        <nav aria-label="Pages">{PAGES.map(([id, text]) => <Link key={id} to={p ? `/app/${p.id}/${id}${kept()}` : '/app'} aria-current={id === page.value ? 'page' : undefined}>{text}</Link>)}</nav>
         <div class="top-end"><ThemeButton /><PersonMenu /></div>
       </header>
-      <main id="main" tabIndex={-1}>
-        {!projects.value.length && <p class="card">You are not a member of any organisation with a project yet.</p>}
-        {p && !p.permissions.includes('stats:read') && <p class="card">Your role in this organisation does not show numbers.</p>}
-        {p && p.permissions.includes('stats:read') && (
-          <>
-            <div class="tools"><FilterList /><div class="tools-end"><RangeMenu />{page.value === 'overview' && <CompareMenu />}</div></div>
-            {Shown ? <Shown key={p.id} project={p} /> : <p class="card">There is no such page. <Link to={`/app/${p.id}/overview`}>To the overview</Link></p>}
-          </>
-        )}
-      </main>
+      <div class="frame">
+        {p && <Navigation of={p} />}
+        <main id="main" tabIndex={-1}>
+          {!projects.value.length && <p class="card">You are not a member of any organisation with a project yet.</p>}
+          {p && <Content of={p} />}
+        </main>
+      </div>
     </>
   );
 }

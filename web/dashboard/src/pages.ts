@@ -1,0 +1,22 @@
+// The pages: a line and a file each. All but the first are loaded when they are opened.
+import type { ComponentType } from 'preact';
+import { OverviewPage } from './pages/overview.tsx';
+import type { ProjectOf } from './session.ts';
+
+export type PageComponent = ComponentType<{ project: ProjectOf }>;
+export interface PageInfo {
+  id: string; // in the address: /app/{project}/{id}
+  text: string;
+  group: (typeof GROUPS)[number];
+  needs: string; // the permission that it asks with (docs/access.md); without it, it is not shown
+  tools: 'range' | 'compare' | 'none'; // what stands above it: filters and range, these and a comparison, or nothing
+  load: () => Promise<PageComponent>;
+}
+export const GROUPS = ['Look', 'Explore', 'Define', 'Run'] as const;
+const STATS = 'stats:read';
+export const PAGES: readonly PageInfo[] = [
+  { id: 'overview', text: 'Overview', group: 'Look', needs: STATS, tools: 'compare', load: () => Promise.resolve(OverviewPage) },
+  { id: 'funnel', text: 'Funnel', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/funnel.tsx').then((m) => m.FunnelPage) },
+  { id: 'retention', text: 'Retention', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/retention.tsx').then((m) => m.RetentionPage) },
+  { id: 'paths', text: 'Paths', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/paths.tsx').then((m) => m.PathsPage) },
+];
