@@ -41,7 +41,7 @@ static enum rc next_of(struct slice answer, char cursor[PATH_BYTES], struct err 
     yyjson_val *root;
     arena_init(&arena, ARENA_BYTES, ANSWER_BYTES_MAX * 4);
     enum rc rc = json_parse(&arena, answer, &root, err);
-    yyjson_val *next = rc == RC_OK ? json_get(root, "nextCursor") : NULL;
+    yyjson_val *next = rc == RC_OK ? json_get(root, "next_cursor") : NULL;
     struct slice text = next && yyjson_is_str(next) ? json_text(next) : SLICE_EMPTY;
     snprintf(cursor, PATH_BYTES, "%.*s", SLICE_ARG(text));
     arena_done(&arena);
@@ -58,7 +58,7 @@ static enum rc release(const struct cli *cli, const struct release_args *a, stru
     buf_init(&answer, ANSWER_BYTES_MAX);
     do {
         buf_clear(&answer);
-        snprintf(path, sizeof(path), "release?dryRun=%s%s%s%s%s%s%s",
+        snprintf(path, sizeof(path), "release?dry_run=%s%s%s%s%s%s%s",
                  a->is_dry_run ? "true" : "false", a->project ? "&project=" : "",
                  a->project ? a->project : "", a->reason ? "&reason=" : "",
                  a->reason ? a->reason : "", *cursor ? "&cursor=" : "", cursor);

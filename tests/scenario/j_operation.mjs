@@ -267,6 +267,28 @@ test("the stream's tools", async (t) => {
   });
 });
 
+/** Members and parameters of weir's own routes that are not in snake_case. What an article or another product's wire fixes is not weir's own. */
+function notSnakeCase({ paths, components }) {
+  const wrong = [];
+  const look = (at, v, seen) => {
+    if (typeof v !== 'object' || v === null) return;
+    if (v.$ref) {
+      const schema = v.$ref.startsWith('#/components/schemas/') && v.$ref.split('/').at(-1);
+      if (schema && !seen.includes(schema)) look(at, components.schemas[schema], [...seen, schema]);
+    }
+    for (const [name, x] of Object.entries(v)) {
+      if (name === 'properties') wrong.push(...Object.keys(x).filter((n) => !/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(n)).map((n) => `${at}: ${n}`));
+      look(at, x, seen);
+    }
+  };
+  for (const [path, item] of Object.entries(paths).filter(([p]) => p.startsWith('/v1/') && p !== '/v1/projects/{writeKey}/settings')) {
+    for (const [method, o] of Object.entries(item)) {
+      wrong.push(...(o.parameters ?? []).filter((p) => p.in === 'query' && !/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(p.name)).map((p) => `${method} ${path}?${p.name}`));
+      look(`${method} ${path}`, { requestBody: o.requestBody, responses: o.responses }, []);
+    }
+  }
+  return wrong;
+}
 test('openapi.json and the server do not drift apart', async (t) => {
   const s = await Server.start({ args: noArchive });
   t.after(() => s.killNow());
@@ -291,5 +313,6 @@ test('openapi.json and the server do not drift apart', async (t) => {
   }
   const ids = operations.map(([m, p]) => r.json.paths[p][m.toLowerCase()].operationId);
   assert.equal(new Set(ids).size, ids.length, 'operation ids are unique');
+  assert.deepEqual(notSnakeCase(r.json), [], 'CONTRIBUTING.md, "Names in the API"');
   await s.stop();
 });

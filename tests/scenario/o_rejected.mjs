@@ -91,7 +91,7 @@ test('samples show what was sent and why it was not taken, by filter and page by
   assert.deepEqual(native.rejected.map((e) => [e.index, e.reason]), [[1, 'no_name'], [2, 'name_too_long'], [3, 'bad_json']]);
   assert.equal(JSON.parse(native.body)[1].properties.n, 1, 'the whole body is there');
   assert.equal(JSON.parse(native.body)[1].context.ip, '0.0.0.0');
-  assert.equal(native.isReleasable, true);
+  assert.equal(native.is_releasable, true);
   assert.equal(native.headers['User-Agent'], agent);
   assert.ok((await samples('&reason=no_name')).every((r) => r.rejected.some((e) => e.reason === 'no_name')));
   assert.ok((await samples('&dialect=posthog')).every((r) => r.dialect === 'posthog'));
@@ -99,8 +99,8 @@ test('samples show what was sent and why it was not taken, by filter and page by
   for (let cursor = '';;) {
     const { json } = await ask(`rejections?limit=2${cursor}`);
     paged.push(...json.rejections.map((r) => r.id));
-    if (!json.nextCursor) break;
-    cursor = `&cursor=${json.nextCursor}`;
+    if (!json.next_cursor) break;
+    cursor = `&cursor=${json.next_cursor}`;
   }
   assert.deepEqual(paged, (await samples()).map((r) => r.id), 'pages are the whole, each once');
   assert.equal((await ask('rejections?reason=nonsense')).status, 400);
@@ -111,7 +111,7 @@ const kept = async (where) => (await s.rows(`SELECT count() AS n FROM events WHE
 
 test('a changed rule releases what it would accept now, once', async () => {
   const writer = (await weir(['key', 'create', '--project', s.keys.project, '--kind', 'secret', '--scopes', 'stats:read,projects:write', '--data', s.data, '--json'])).json.key;
-  await until('the key is known', async () => (await release('?dryRun=true', { key: writer })).status === 200);
+  await until('the key is known', async () => (await release('?dry_run=true', { key: writer })).status === 200);
   await set('allowed_origins=https://shop.example');
   await until('the origin is refused', async () => (await post('/v1/events', { event: 'probe' }, { ...auth, origin: 'https://new.example' })).status === 403);
   await post('/v1/events', [{ event: 'wanted', properties: { n: 1 } }, { event: 'wanted', properties: { n: 2 } }, { nameless: 1 }], { ...auth, origin: 'https://new.example' });
@@ -121,7 +121,7 @@ test('a changed rule releases what it would accept now, once', async () => {
   assert.equal(still.json.released, 0, still.text);
   assert.ok(still.json.refused.find((x) => x.reason === 'origin').events >= 2);
   await set('allowed_origins=https://shop.example,https://new.example');
-  await until('the origin is allowed', async () => (await release('?reason=origin&dryRun=true', { key: writer })).json.released >= 3);
+  await until('the origin is allowed', async () => (await release('?reason=origin&dry_run=true', { key: writer })).json.released >= 3);
   assert.equal(await kept('event = \'wanted\''), 0, 'a dry run appends nothing');
   const first = await release('?reason=origin', { key: writer });
   assert.equal(first.status, 200, first.text);
@@ -142,7 +142,7 @@ test('a changed rule releases what it would accept now, once', async () => {
 test('a release that died before its note doubles nothing', async () => {
   const [{ id }] = await s.rows('SELECT toString(id) AS id FROM rejections FINAL WHERE body LIKE \'%nameless%\'');
   const writer = (await weir(['key', 'create', '--project', s.keys.project, '--kind', 'secret', '--scopes', 'projects:write', '--data', s.data, '--json'])).json.key;
-  await until('the key is known', async () => (await release('?dryRun=true', { key: writer })).status === 200);
+  await until('the key is known', async () => (await release('?dry_run=true', { key: writer })).status === 200);
   // As it stood before: the row of version 1 is the only one.
   const done = await s.storeExec(`ALTER TABLE rejections DELETE WHERE version > 1 SETTINGS mutations_sync = 2`);
   assert.equal(done.status, 200, done.text);
@@ -174,7 +174,7 @@ test('another tenant sees nothing of it', async () => {
   assert.equal((await ask('ingestion', { key: otherKey })).status, 404);
   assert.equal((await ask('rejections', { key: otherKey })).status, 404);
   const strange = (await weir(['key', 'create', '--project', other.id, '--kind', 'secret', '--scopes', 'projects:write', '--data', s.data, '--json'])).json.key;
-  await until('the key is known', async () => (await release('?dryRun=true', { key: strange, project: other.id })).status === 200);
+  await until('the key is known', async () => (await release('?dry_run=true', { key: strange, project: other.id })).status === 200);
   assert.equal((await release('', { key: strange })).status, 404);
   assert.equal((await release('', { key: strange, project: other.id })).json.requests, 0);
   assert.equal((await release('', { key: s.keys.secret_key })).status, 403, 'who may only read releases nothing');

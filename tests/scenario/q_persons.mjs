@@ -26,7 +26,7 @@ const who = async (id) => {
   const r = await fetchAs(s.keys.secret_key, `${base}/persons/${encodeURIComponent(id)}`);
   return r.status === 200 ? r.json : null;
 };
-const ids = (p) => [...(p?.userIds ?? []), ...(p?.anonymousIds ?? [])].sort();
+const ids = (p) => [...(p?.user_ids ?? []), ...(p?.anonymous_ids ?? [])].sort();
 const become = (id, wanted) => until(`${id} is ${wanted}`, async () => String(ids(await who(id))) === String([...wanted].sort()));
 /** Facts follow one another within a moment. */
 const soon = async (fn, wanted) => {
@@ -56,31 +56,34 @@ await send([
 
 test('anonymous → known: one person, its profile and what it did', async () => {
   await become('browser', ['ann', 'browser', 'phone']);
-  const { personId } = await who('ann');
-  assert.match(personId, /^[0-9a-f]{16}$/);
-  await soon(() => who('ann'), { personId, userId: 'ann', userIds: ['ann'], anonymousIds: ['browser', 'phone'], idCount: 3, firstSeen: at('01T10:00'), lastSeen: at('03T09:00'),
+  const { person_id } = await who('ann');
+  assert.match(person_id, /^[0-9a-f]{16}$/);
+  await soon(() => who('ann'), { person_id, user_id: 'ann', user_ids: ['ann'], anonymous_ids: ['browser', 'phone'], id_count: 3, first_seen: at('01T10:00'), last_seen: at('03T09:00'),
     traits: { 'a"b': [1, { c: null }], age: 31, email: 'Ann@shop.example', plan: 'pro', source: 'ad' }, groups: { company: 'acme' }, events: 5, pageviews: 3, sessions: 3 });
   assert.deepEqual(await who('phone'), await who('ann'));
-  assert.deepEqual(await who(personId), await who('ann'));
-  assert.deepEqual([(await who('bob')).userIds, (await who('bob')).anonymousIds], [['bob'], []]);
+  assert.deepEqual(await who(person_id), await who('ann'));
+  assert.deepEqual([(await who('bob')).user_ids, (await who('bob')).anonymous_ids], [['bob'], []]);
   assert.equal((await fetchAs(s.keys.secret_key, `${base}/persons/never-seen`)).status, 404);
 });
 test('the timeline goes over all ids, page by page, with its sessions', async () => {
   await until('all of its sessions', async () => (await get('/persons/ann/timeline?limit=1000')).events.every((x) => x.session || x.kind === 'group'));
   const all = await get('/persons/ann/timeline?limit=1000');
-  assert.deepEqual(all.events.map((x) => [new Date(x.timestamp).toISOString(), x.eventType, x.kind]), [
+  assert.deepEqual(all.events.map((x) => [x.timestamp, x.event, x.kind]), [
     [at('03T09:00'), 'group', 'group'], [at('02T12:00'), 'pageview', null], [at('02T09:00'), 'buy', null], [at('01T10:07'), 'signup', null],
     [at('01T10:06'), 'identify', 'identify'], [at('01T10:05'), 'pageview', null], [at('01T10:00'), 'pageview', null]]);
-  assert.deepEqual(all.events.map((x) => x.context.page?.path ?? null), [null, '/late', null, null, null, '/pricing', '/']);
-  assert.equal(all.nextCursor, null);
+  assert.deepEqual(all.events.map((x) => x.page?.path ?? null), [null, '/late', null, null, null, '/pricing', '/']);
+  assert.equal(all.next_cursor, null);
+  const { id: _, received_at, session, ...first } = all.events.at(-1);
+  assert.ok(Date.parse(received_at) > Date.now() - 3600000 && session);
+  assert.deepEqual(first, { event: 'pageview', timestamp: at('01T10:00'), kind: null, user_id: null, anonymous_id: 'browser', session_id: null, page: { url: 'https://shop.example/', path: '/' }, properties: null });
   const sessions = Object.fromEntries(all.sessions.map((x) => [x.session, x]));
-  assert.deepEqual([...new Set(all.events.slice(3).map((x) => x.session))].map((x) => [sessions[x].start, sessions[x].end, sessions[x].pageviews, sessions[x].entryPage]), [[at('01T10:00'), at('01T10:07'), 2, '/']]);
+  assert.deepEqual([...new Set(all.events.slice(3).map((x) => x.session))].map((x) => [sessions[x].start, sessions[x].end, sessions[x].pageviews, sessions[x].entry_page]), [[at('01T10:00'), at('01T10:07'), 2, '/']]);
   assert.equal(all.sessions.length, 3);
   const pages = [];
   for (let cursor = ''; cursor !== null;) {
     const page = await get(`/persons/browser/timeline?limit=2${cursor && `&cursor=${cursor}`}`);
     pages.push(...page.events);
-    cursor = page.nextCursor;
+    cursor = page.next_cursor;
   }
   assert.deepEqual(pages, all.events);
   assert.equal((await fetchAs(s.keys.secret_key, `${base}/persons/ann/timeline?cursor=x`)).status, 400);
@@ -97,7 +100,7 @@ test('posthog-node: identify with the browser\'s id, alias, groups', async () =>
   const anonymous = { event: '$identify', distinct_id: 'ph-user', properties: { $anon_distinct_id: 'ph-browser', $set: { plan: 'hog' } } };
   assert.equal((await s.send({ api_key: s.keys.write_key, batch: [{ uuid: randomUUID(), event: 'x', distinct_id: 'ph-browser', properties: { $device_id: 'ph-browser', $is_identified: false } }, anonymous] }, { target: '/batch', key: null })).status, 200);
   await become('ph-user', ['ph-anon', 'ph-browser', 'ph-mail', 'ph-user']);
-  await soon(async () => { const p = await who('ph-mail'); return [p.userId, p.traits.email, p.traits.first, p.traits.plan, p.groups]; }, ['ph-user', 'p@ph.example', 1, 'hog', { company: 'hog' }]);
+  await soon(async () => { const p = await who('ph-mail'); return [p.user_id, p.traits.email, p.traits.first, p.traits.plan, p.groups]; }, ['ph-user', 'p@ph.example', 1, 'hog', { company: 'hog' }]);
   await soon(async () => (await fetchAs(s.keys.secret_key, `${base}/groups/company/hog`)).json.traits, { seats: 7 });
 });
 test('analytics-node: identify, group, alias', async () => {
@@ -112,18 +115,18 @@ test('analytics-node: identify, group, alias', async () => {
   client.alias({ previousId: 'seg-old', userId: 'seg-user' }); // two known users: only this makes them one
   await client.closeAndFlush({ timeout: 20000 });
   await become('seg-old', ['seg-anon', 'seg-old', 'seg-user']);
-  const { personId } = await who('seg-anon');
-  await soon(async () => { const p = await who('seg-anon'); return [p.userIds, p.traits, p.groups]; }, [['seg-old', 'seg-user'], { email: 's@seg.example', old: true }, { group: 'seg-co' }]);
-  await soon(() => get('/groups/group/seg-co').then((g) => [g.traits, g.memberCount, g.members.map((m) => m.personId)]), [{ tier: 'gold' }, 1, [personId]]);
+  const { person_id } = await who('seg-anon');
+  await soon(async () => { const p = await who('seg-anon'); return [p.user_ids, p.traits, p.groups]; }, [['seg-old', 'seg-user'], { email: 's@seg.example', old: true }, { group: 'seg-co' }]);
+  await soon(() => get('/groups/group/seg-co').then((g) => [g.traits, g.member_count, g.members.map((m) => m.person_id)]), [{ tier: 'gold' }, 1, [person_id]]);
 });
 
 test('the list: the last seen first, by part of an id or trait, by trait, by group', async () => {
-  const names = (l) => l.persons.map((p) => p.userId ?? p.anonymousIds[0]);
+  const names = (l) => l.persons.map((p) => p.user_id ?? p.anonymous_ids[0]);
   const all = await get('/persons?limit=1000');
-  assert.equal(all.nextCursor, null);
-  assert.deepEqual(all.persons.map((p) => p.lastSeen), all.persons.map((p) => p.lastSeen).sort().reverse());
+  assert.equal(all.next_cursor, null);
+  assert.deepEqual(all.persons.map((p) => p.last_seen), all.persons.map((p) => p.last_seen).sort().reverse());
   assert.deepEqual(names(all).slice(-3), ['bob', 'ann', 'nobody']);
-  assert.deepEqual(all.persons.find((p) => p.userId === 'ann').traits.plan, 'pro');
+  assert.deepEqual(all.persons.find((p) => p.user_id === 'ann').traits.plan, 'pro');
   assert.deepEqual(names(await get('/persons?search=ANN@')), ['ann']);
   assert.deepEqual(names(await get('/persons?search=phon')), ['ann']);
   assert.deepEqual(names(await get('/persons?trait=plan:free')), ['bob']);
@@ -135,7 +138,7 @@ test('the list: the last seen first, by part of an id or trait, by trait, by gro
   for (let cursor = ''; cursor !== null;) {
     const page = await get(`/persons?limit=2${cursor && `&cursor=${cursor}`}`);
     pages.push(...page.persons);
-    cursor = page.nextCursor;
+    cursor = page.next_cursor;
   }
   assert.deepEqual(pages, all.persons);
   for (const wrong of ['trait=x', 'group=:', 'identified=maybe', 'limit=0', 'cursor=eHg', 'search=']) assert.equal((await fetchAs(s.keys.secret_key, `${base}/persons?${wrong}`)).status, 400, wrong);
@@ -143,10 +146,10 @@ test('the list: the last seen first, by part of an id or trait, by trait, by gro
 test('groups: types, list, one', async () => {
   assert.deepEqual((await get('/groups')).types, [{ type: 'company', groups: 3 }, { type: 'group', groups: 1 }]);
   const companies = await get('/groups/company');
-  assert.deepEqual(companies.groups.map((g) => [g.groupId, g.memberCount, g.traits]), [['hog', 1, { seats: 7 }], ['bobs', 1, {}], ['acme', 1, { name: 'Acme', seats: 5 }]]);
+  assert.deepEqual(companies.groups.map((g) => [g.group_id, g.member_count, g.traits]), [['hog', 1, { seats: 7 }], ['bobs', 1, {}], ['acme', 1, { name: 'Acme', seats: 5 }]]);
   const first = await get('/groups/company?limit=1');
-  assert.deepEqual((await get(`/groups/company?limit=5&cursor=${first.nextCursor}`)).groups, companies.groups.slice(1));
-  assert.deepEqual(await get('/groups/company/acme').then((g) => [g.firstSeen, g.lastSeen, g.members.map((m) => m.userId)]), [at('01T10:07'), at('03T09:00'), ['ann']]);
+  assert.deepEqual((await get(`/groups/company?limit=5&cursor=${first.next_cursor}`)).groups, companies.groups.slice(1));
+  assert.deepEqual(await get('/groups/company/acme').then((g) => [g.first_seen, g.last_seen, g.members.map((m) => m.user_id)]), [at('01T10:07'), at('03T09:00'), ['ann']]);
   assert.equal((await fetchAs(s.keys.secret_key, `${base}/groups/company/none`)).status, 404);
 });
 
@@ -175,13 +178,13 @@ test('reports: anonymous history is the same person\'s; traits and groups are di
 test('the same ids in another project are somebody else, and nobody sees them there', async () => {
   await send([view('01T10:00', '/', { anonymous_id: 'browser' }), e('01T10:01', { kind: 'identify', event: 'identify', anonymous_id: 'browser', user_id: 'eve', traits: { email: 'eve@other.example' }, group: { type: 'company', id: 'acme' } })], other.write_key);
   const theirs = `/v1/projects/${other.project}`;
-  await until('eve with all of hers', async () => (await fetchAs(other.secret_key, `${theirs}/groups/company/acme`)).status === 200 && (await fetchAs(other.secret_key, `${theirs}/persons/browser`)).json?.userId === 'eve');
+  await until('eve with all of hers', async () => (await fetchAs(other.secret_key, `${theirs}/groups/company/acme`)).status === 200 && (await fetchAs(other.secret_key, `${theirs}/persons/browser`)).json?.user_id === 'eve');
   assert.deepEqual(ids(await who('browser')), ['ann', 'browser', 'phone']);
   const list = (await fetchAs(other.secret_key, `${theirs}/persons`)).json.persons;
-  assert.deepEqual(list.map((p) => p.userId), ['eve']);
+  assert.deepEqual(list.map((p) => p.user_id), ['eve']);
   assert.equal((await fetchAs(other.secret_key, `${theirs}/persons/ann`)).status, 404);
-  assert.equal((await fetchAs(other.secret_key, `${theirs}/persons/${(await who('ann')).personId}`)).status, 404);
-  assert.deepEqual((await fetchAs(other.secret_key, `${theirs}/groups/company`)).json.groups.map((g) => g.groupId), ['acme']);
+  assert.equal((await fetchAs(other.secret_key, `${theirs}/persons/${(await who('ann')).person_id}`)).status, 404);
+  assert.deepEqual((await fetchAs(other.secret_key, `${theirs}/groups/company`)).json.groups.map((g) => g.group_id), ['acme']);
   assert.equal((await fetchAs(other.secret_key, `${theirs}/persons/browser/timeline`)).json.events.length, 2);
   for (const path of ['/persons', '/persons/ann', '/persons/ann/timeline', '/groups', '/groups/company', '/groups/company/acme'])
     assert.equal((await fetchAs(other.secret_key, base + path)).status, 404, path);

@@ -303,7 +303,7 @@ static void work(struct ctx *ctx, void *arg)
 static void put_answer(const struct release *r, struct buf *body)
 {
     const char *between = "";
-    buf_addf(body, "{\"dryRun\":%s,\"requests\":%llu,\"released\":%llu,\"refused\":[",
+    buf_addf(body, "{\"dry_run\":%s,\"requests\":%llu,\"released\":%llu,\"refused\":[",
              r->is_dry_run ? "true" : "false", (unsigned long long)r->requests,
              (unsigned long long)r->released);
     for (unsigned i = 0; i < REJECTED_REASON_COUNT; i++) {
@@ -314,7 +314,7 @@ static void put_answer(const struct release *r, struct buf *body)
         between = ",";
     }
     buf_add_str(body, "],\"note\":\"What was counted without a sample cannot be released.\","
-                      "\"nextCursor\":");
+                      "\"next_cursor\":");
     if (r->has_more) {
         char text[CURSOR_BYTES], id[UUID_TEXT_LEN + 1];
         int n = snprintf(text, sizeof(text), "%lld:%s", (long long)r->query.after.ms,
@@ -367,16 +367,16 @@ static bool take_parameters(struct release *r)
         api_problem(r->req, RC_INVALID, "reason: there is none of that name; see docs/ingest.md");
         return false;
     }
-    if (net_query_get(r->req->net, "dryRun", &text)) {
+    if (net_query_get(r->req->net, "dry_run", &text)) {
         r->is_dry_run = slice_eq_str(text, "true");
         if (!r->is_dry_run && !slice_eq_str(text, "false")) {
-            api_problem(r->req, RC_INVALID, "dryRun: give true or false");
+            api_problem(r->req, RC_INVALID, "dry_run: give true or false");
             return false;
         }
     }
     if (take_cursor(r))
         return true;
-    api_problem(r->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
+    api_problem(r->req, RC_INVALID, "cursor: give back the one that an answer gave");
     return false;
 }
 
@@ -431,17 +431,22 @@ static void control_release(struct ctx *ctx, void *service, struct api_request *
     "{\"name\":\"projectId\",\"in\":\"path\",\"required\":true,\"description\":\"The project\"," \
     "\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}"
 #define TEXT "{\"type\":\"string\"}"
+#define COUNT "{\"type\":\"integer\"}"
 #define REASON PARAMETER("reason", "Only what was rejected for it", TEXT)
-#define CURSOR PARAMETER("cursor", "nextCursor of the answer before", TEXT)
-#define DRY_RUN                                            \
-    PARAMETER("dryRun", "Only say what would be released", \
+#define CURSOR PARAMETER("cursor", "next_cursor of the answer before", TEXT)
+#define DRY_RUN                                             \
+    PARAMETER("dry_run", "Only say what would be released", \
               "{\"type\":\"boolean\",\"default\":false}")
 static const char openapi[] =
     "{\"operationId\":\"releaseRejections\",\"summary\":\"Read what was rejected again, under the "
     "rules of now\",\"tags\":[\"Ingestion\"],\"parameters\":[" PROJECT "," REASON "," DRY_RUN
     "," CURSOR "],\"responses\":{\"200\":{\"description\":\"What was released, and what is still "
     "refused\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\",\"required\":["
-    "\"released\",\"refused\",\"nextCursor\"]}}}},\"400\":" PROBLEM ",\"401\":" PROBLEM
+    "\"released\",\"refused\",\"next_cursor\"],\"properties\":{\"dry_run\":{\"type\":\"boolean\"},"
+    "\"requests\":" COUNT ",\"released\":" COUNT
+    ",\"refused\":{\"type\":\"array\",\"items\":{\"type\":"
+    "\"object\",\"properties\":{\"reason\":" TEXT ",\"events\":" COUNT "}}},\"note\":" TEXT
+    ",\"next_cursor\":{\"type\":[\"string\",\"null\"]}}}}}},\"400\":" PROBLEM ",\"401\":" PROBLEM
     ",\"403\":" PROBLEM ",\"404\":" PROBLEM ",\"503\":" PROBLEM "}}";
 
 static const struct api_route routes[] = {

@@ -197,7 +197,7 @@ static void start(struct ctx *ctx, struct live_listener *l, struct api_request *
     struct slice last = net_header_get(net, "Last-Event-ID");
     char id[LIVE_ID_BYTES_MAX + 32] = ":\nid: ";
     if (last.len == 0)
-        IGNORE(net_query_get(net, "lastEventId", &last), "absent is empty");
+        IGNORE(net_query_get(net, "last_event_id", &last), "absent is empty");
     net->user = l;
     net->on_gone = on_gone;
     net->is_end_gone = true;

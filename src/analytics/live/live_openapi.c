@@ -11,7 +11,7 @@ const char live_openapi_events[] =
         "projectId", "path",
         "\"required\":true,") "," PARAMETER("Last-Event-ID", "header",
                                             "\"description\":\"Go on behind "
-                                            "this one\",") "," PARAMETER("lastEventId", "query",
+                                            "this one\",") "," PARAMETER("last_event_id", "query",
                                                                          "\"description\":\"The "
                                                                          "same\",") "],"
                                                                                     "\"responses\":"

@@ -128,9 +128,9 @@ static bool take_filters(struct query_call *call, yyjson_val *object, struct buf
 
 static bool take_dates(struct query_call *call, yyjson_val *root)
 {
-    static const char *const names[] = {"startDate", "endDate", "timezone"};
-    struct slice texts[COUNT_OF(names)];
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
+    const char *const *names = QUERY_RANGE_NAMES;
+    struct slice texts[3];
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
         yyjson_val *v = json_get(root, names[i]);
         texts[i] = text_of(v);
         if (v && !yyjson_is_null(v) && texts[i].len == 0) {
@@ -138,7 +138,8 @@ static bool take_dates(struct query_call *call, yyjson_val *root)
             return false;
         }
     }
-    return query_set_range(call, texts[0], texts[1], texts[2], QUERY_DAYS_MAX);
+    const struct query_range range = {texts[0], texts[1], texts[2]};
+    return query_set_range(call, names, &range, QUERY_DAYS_MAX);
 }
 
 static bool take_body(struct query_call *call, struct funnel *f, struct buf *where)

@@ -103,7 +103,7 @@ static void put_screen(struct event_out *o)
     buf_addf(o->body, "{\"width\":%.*s,\"height\":%.*s}", SLICE_ARG(width), SLICE_ARG(height));
 }
 
-static void put_geo(struct event_out *o)
+static void put_geo(struct event_out *o, const char *country)
 {
     static const int fields[] = {F_COUNTRY, F_REGION, F_CITY};
     if (!is_any(o, fields, COUNT_OF(fields)))
@@ -111,7 +111,7 @@ static void put_geo(struct event_out *o)
     member(o, "geo");
     buf_add_char(o->body, '{');
     o->is_first = true;
-    put_text(o, "countryCode", F_COUNTRY, false);
+    put_text(o, country, F_COUNTRY, false);
     put_text(o, "region", F_REGION, false);
     put_text(o, "city", F_CITY, false);
     buf_add_char(o->body, '}');
@@ -152,7 +152,7 @@ static void put_context(struct event_out *o)
     put_screen(o);
     member(o, "receivedAt");
     buf_add_slice(o->body, text_of(o, F_RECEIVED));
-    put_geo(o);
+    put_geo(o, "countryCode");
     put_rest_of_context(o);
     buf_add_char(o->body, '}');
     o->is_first = false;
@@ -164,6 +164,16 @@ static bool is_json_object(struct slice text, struct arena *scratch)
     return text.len && json_parse(scratch, text, &root, NULL) == RC_OK && yyjson_is_obj(root);
 }
 
+static void put_properties(struct event_out *o, struct arena *scratch)
+{
+    member(o, "properties");
+    if (is_json_object(text_of(o, F_PROPERTIES), scratch))
+        buf_add_slice(o->body, text_of(o, F_PROPERTIES));
+    else
+        buf_add_str(o->body, "null");
+}
+
+/* As the article names it. */
 static void put_event(struct event_out *o, struct arena *scratch)
 {
     buf_add_char(o->body, '{');
@@ -175,12 +185,43 @@ static void put_event(struct event_out *o, struct arena *scratch)
     put_text(o, "sessionId", F_SESSION, true);
     put_text(o, "userId", F_USER, true);
     put_text(o, "anonymousId", F_ANONYMOUS, true);
-    member(o, "properties");
-    if (is_json_object(text_of(o, F_PROPERTIES), scratch))
-        buf_add_slice(o->body, text_of(o, F_PROPERTIES));
+    put_properties(o, scratch);
+    put_context(o);
+}
+
+static void put_time(struct event_out *o, const char *name, int field)
+{
+    char text[TIME_TEXT_BYTES];
+    int64_t ms = 0;
+    member(o, name);
+    if (json_to_i64(o->fields[field], &ms))
+        buf_addf(o->body, "\"%s\"", time_format((unix_ms){ms}, text));
     else
         buf_add_str(o->body, "null");
-    put_context(o);
+}
+
+/* As the record names it (docs/format/event.md). */
+static void put_own_event(struct event_out *o, struct arena *scratch)
+{
+    buf_add_char(o->body, '{');
+    o->is_first = true;
+    put_text(o, "id", F_ID, true);
+    put_text(o, "event", F_EVENT, true);
+    put_time(o, "timestamp", F_TIME);
+    put_time(o, "received_at", F_RECEIVED);
+    put_text(o, "user_id", F_USER, true);
+    put_text(o, "anonymous_id", F_ANONYMOUS, true);
+    put_text(o, "session_id", F_SESSION, true);
+    put_page(o);
+    put_screen(o);
+    put_text(o, "user_agent", F_AGENT, false);
+    put_text(o, "locale", F_LOCALE, false);
+    put_geo(o, "country");
+    put_properties(o, scratch);
+    if (text_of(o, F_CONTEXT).len) {
+        member(o, "context");
+        buf_add_slice(o->body, text_of(o, F_CONTEXT));
+    }
 }
 
 static enum rc read_fields(struct event_out *o, yyjson_val *row, struct arena *scratch,
@@ -219,7 +260,7 @@ enum rc query_event_put(yyjson_val *row, struct arena *scratch, struct buf *body
 {
     struct event_out out = {.body = body};
     TRY(read_fields(&out, row, scratch, err));
-    put_event(&out, scratch);
+    put_own_event(&out, scratch);
     return RC_OK;
 }
 
@@ -309,7 +350,7 @@ bool query_cursor_take(struct query_call *call, bool *ret_is_given, int64_t *ret
         if (number.len <= I64_DIGITS && slice_to_i64(number, ret_number))
             return true;
     }
-    api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
+    api_problem(call->req, RC_INVALID, "cursor: give back the one that an answer gave");
     return false;
 }
 
@@ -323,7 +364,7 @@ bool query_cursor_take_id(struct query_call *call, bool *ret_is_given)
     if (!*ret_is_given)
         return true;
     if (text.len != UUID_TEXT_LEN || !uuid_parse(text, &id)) {
-        api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
+        api_problem(call->req, RC_INVALID, "cursor: give back the one that an answer gave");
         return false;
     }
     query_param_i64(call, "cursorTime", ms);

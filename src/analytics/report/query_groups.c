@@ -70,10 +70,10 @@ static enum rc put_group(struct query_call *call, yyjson_val *row, struct buf *b
     ENSURE(yyjson_arr_size(row) == 4 && json_is_number(members), bad_shape(err));
     buf_add_str(body, "\"type\":");
     buf_add_json(body, call->req->params[1]);
-    people_put_text(body, "groupId", yyjson_arr_get(row, 0));
-    people_put_time(body, "firstSeen", yyjson_arr_get(row, 1));
-    people_put_time(body, "lastSeen", yyjson_arr_get(row, 2));
-    buf_add_str(body, ",\"memberCount\":");
+    people_put_text(body, "group_id", yyjson_arr_get(row, 0));
+    people_put_time(body, "first_seen", yyjson_arr_get(row, 1));
+    people_put_time(body, "last_seen", yyjson_arr_get(row, 2));
+    buf_add_str(body, ",\"member_count\":");
     buf_add_slice(body, json_text(members));
     return RC_OK;
 }
@@ -97,9 +97,9 @@ static enum rc write_list(struct query_call *call, struct people *p, struct aren
     }
     buf_add_char(body, ']');
     if (json_line_next(&rows, &line))
-        query_cursor_put(body, "nextCursor", seen, id);
+        query_cursor_put(body, "next_cursor", seen, id);
     else
-        buf_add_str(body, ",\"nextCursor\":null");
+        buf_add_str(body, ",\"next_cursor\":null");
     buf_add_char(body, '}');
     return RC_OK;
 }

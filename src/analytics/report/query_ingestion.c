@@ -68,7 +68,7 @@ void query_ingestion(struct ctx *ctx, void *service, struct api_request *req)
     uint32_t days_max;
     bool has_dialect, has_reason;
     if (!call || !take_step(call, "received_at", &days_max, of_event) ||
-        !take_step(call, "minute", &days_max, of_count) || !query_take_range(call, days_max) ||
+        !take_step(call, "minute", &days_max, of_count) || !query_take_own_range(call, days_max) ||
         !query_take_text(call, "dialect", &has_dialect) || !take_reason(call, &has_reason))
         return;
     snprintf(sql, sizeof(sql),
@@ -110,9 +110,9 @@ static enum rc shape_samples(struct query_call *call, struct slice result, struc
     buf_add_char(body, ']');
     struct slice time = slice_cut(&at, ':');
     if (result.len)
-        query_cursor_put(body, "nextCursor", time, at);
+        query_cursor_put(body, "next_cursor", time, at);
     else
-        buf_add_str(body, ",\"nextCursor\":null");
+        buf_add_str(body, ",\"next_cursor\":null");
     buf_add_char(body, '}');
     return RC_OK;
 }
@@ -120,12 +120,12 @@ static enum rc shape_samples(struct query_call *call, struct slice result, struc
 /* toJSONString() writes a line end as \n and a tab as \t, TSVRaw adds nothing. */
 static const char samples_template[] =
     "SELECT concat(toString(toUnixTimestamp64Milli(received_at)), ':', toString(id)), "
-    "concat('{\"id\":', toJSONString(id), ',\"receivedAt\":\"', formatDateTime(received_at, "
+    "concat('{\"id\":', toJSONString(id), ',\"received_at\":\"', formatDateTime(received_at, "
     "'%%Y-%%m-%%dT%%H:%%i:%%S', 'UTC'), '.', leftPad(toString(toUnixTimestamp64Milli(received_at) "
     "%% 1000), 3, '0'), 'Z\",\"dialect\":', toJSONString(toString(dialect)), ',\"method\":', "
     "toJSONString(toString(method)), ',\"path\":', toJSONString(path), ',\"query\":', "
     "toJSONString(query), ',\"headers\":', if(headers = '', '{}', headers), ',\"body\":', "
-    "toJSONString(body), ',\"isReleasable\":', if(is_whole = 1, 'true', 'false'), "
+    "toJSONString(body), ',\"is_releasable\":', if(is_whole = 1, 'true', 'false'), "
     "',\"rejected\":[', arrayStringConcat(arrayMap((r, i, d) -> concat('{\"index\":', "
     "if(i = 4294967295, 'null', toString(i)), ',\"reason\":', toJSONString(toString(r)), "
     "',\"details\":', toJSONString(d), '}'), reasons, indexes, details), ','), ']}') "
@@ -165,8 +165,8 @@ void query_rejections(struct ctx *ctx, void *service, struct api_request *req)
     "\"schema\":" schema "}}},\"400\":" PROBLEM ",\"401\":" PROBLEM ",\"403\":" PROBLEM  \
     ",\"404\":" PROBLEM ",\"503\":" PROBLEM "}"
 #define DATE "{\"type\":\"string\",\"format\":\"date\"}"
-#define FIRST PARAMETER("startDate", "First day. Default: six days before the last day", DATE)
-#define LAST PARAMETER("endDate", "Last day, inclusive. Default: today", DATE)
+#define FIRST PARAMETER("from", "First day. Default: six days before the last day", DATE)
+#define LAST PARAMETER("to", "Last day, inclusive. Default: today", DATE)
 #define ZONE PARAMETER("timezone", "IANA time zone of days. Default: the project's", TEXT)
 #define STEP                                                              \
     PARAMETER("granularity", "Width of a step; minute: two days at most", \
@@ -176,12 +176,22 @@ void query_rejections(struct ctx *ctx, void *service, struct api_request *req)
 #define LIMIT                              \
     PARAMETER("limit", "How many at most", \
               "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,\"default\":20}")
-#define CURSOR PARAMETER("cursor", "nextCursor of the answer before", TEXT)
+#define CURSOR PARAMETER("cursor", "next_cursor of the answer before", TEXT)
 #define INTEGER "{\"type\":\"integer\"}"
 #define COUNT                                                                                   \
     "{\"type\":\"object\",\"properties\":{\"time\":{\"type\":\"string\",\"format\":\"date-time" \
     "\"},\"dialect\":" TEXT ",\"outcome\":" TEXT ",\"events\":" INTEGER ",\"late\":" INTEGER    \
     ",\"ahead\":" INTEGER "}}"
+
+#define WHY                                                                             \
+    "{\"type\":\"object\",\"properties\":{\"index\":{\"type\":[\"integer\",\"null\"]}," \
+    "\"reason\":" TEXT ",\"details\":" TEXT "}}"
+#define SAMPLE                                                                                     \
+    "{\"type\":\"object\",\"properties\":{\"id\":" TEXT ",\"received_at\":" TEXT                   \
+    ",\"dialect\":" TEXT ",\"method\":" TEXT ",\"path\":" TEXT ",\"query\":" TEXT                  \
+    ",\"headers\":{\"type\":\"object\"},"                                                          \
+    "\"body\":" TEXT ",\"is_releasable\":{\"type\":\"boolean\"},\"rejected\":{\"type\":\"array\"," \
+    "\"items\":" WHY "}}}"
 
 const char query_openapi_ingestion[] =
     "{\"operationId\":\"getIngestion\",\"summary\":\"What was taken and what was not, by time, "
@@ -194,6 +204,6 @@ const char query_openapi_rejections[] =
     "{\"operationId\":\"getRejections\",\"summary\":\"Requests of the last 24 hours of which "
     "something was not taken, newest first\",\"tags\":[\"Ingestion\"],\"parameters\":[" PROJECT
     "," DIALECT "," REASON "," LIMIT "," CURSOR "]," RESPONSES(
-        "{\"type\":\"object\",\"required\":[\"rejections\",\"nextCursor\"],\"properties\":{"
-        "\"rejections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"nextCursor\":{"
+        "{\"type\":\"object\",\"required\":[\"rejections\",\"next_cursor\"],\"properties\":{"
+        "\"rejections\":{\"type\":\"array\",\"items\":" SAMPLE "},\"next_cursor\":{"
         "\"type\":[\"string\",\"null\"]}}}") "}";

@@ -67,9 +67,12 @@ void query_param_u64(struct query_call *call, const char *name, uint64_t value);
 void query_param_i64(struct query_call *call, const char *name, int64_t value);
 
 /* Each answers with a problem and returns false if the client's parameter is wrong. */
-bool query_take_range(struct query_call *call, uint32_t days_max);
-bool query_set_range(struct query_call *call, struct slice start, struct slice end,
-                     struct slice timezone, uint32_t days_max);
+bool query_take_range(struct query_call *call, uint32_t days_max);     /* as the article names it */
+bool query_take_own_range(struct query_call *call, uint32_t days_max); /* from, to, timezone */
+/* names: of start, end and time zone, for what the client is told. */
+#define QUERY_RANGE_NAMES ((const char *const[]){"startDate", "endDate", "timezone"})
+bool query_set_range(struct query_call *call, const char *const names[3],
+                     const struct query_range *range, uint32_t days_max);
 bool query_take_limit(struct query_call *call);
 /* Of the request's project, for whom the client names none. */
 struct slice query_time_zone(const struct api_request *req);
@@ -113,8 +116,9 @@ void query_add_lists(struct buf *body, const char *const *names, size_t count, c
 /* For tests: the template with everything put in; false if it does not fit. */
 bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
 
-/* An event as JSON, for the lists of them (query_events.c): the columns, and the row that begins
- * with them (an array, parsed); the object is left open. scratch is the row's. */
+/* An event as JSON (query_events.c): the columns, and the row that begins with them (an array,
+ * parsed), put with the names of docs/format/event.md, not the article's; the object is left open.
+ * scratch is the row's. */
 #define QUERY_EVENT_COLUMNS                                                                     \
     "id, event, toUnixTimestamp64Milli(timestamp), session_id, user_id, anonymous_id, "         \
     "properties, context, page_url, page_title, page_path, page_referrer, user_agent, locale, " \

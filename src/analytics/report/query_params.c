@@ -18,34 +18,35 @@ static bool take_date(struct query_call *call, const char *name, struct slice te
     return false;
 }
 
-bool query_set_range(struct query_call *call, struct slice start, struct slice end,
-                     struct slice timezone, uint32_t days_max)
+bool query_set_range(struct query_call *call, const char *const names[3],
+                     const struct query_range *range, uint32_t days_max)
 {
+    struct slice start = range->start, end = range->end;
     int64_t now_days = unix_now().ms / (INT64_C(24) * 3600 * 1000);
     int64_t first = 0, last = 0;
-    if (start.len && !take_date(call, "startDate", start, &first))
+    if (start.len && !take_date(call, names[0], start, &first))
         return false;
-    if (end.len && !take_date(call, "endDate", end, &last))
+    if (end.len && !take_date(call, names[1], end, &last))
         return false;
     if (start.len && end.len && first > last) {
-        api_problem(call->req, RC_INVALID, "startDate: %.*s lies after endDate %.*s",
-                    SLICE_ARG(start), SLICE_ARG(end));
+        api_problem(call->req, RC_INVALID, "%s: %.*s lies after %s %.*s", names[0],
+                    SLICE_ARG(start), names[1], SLICE_ARG(end));
         return false;
     }
     int64_t days = (end.len ? last : now_days) - first + 1;
     if (start.len && days > (int64_t)days_max) {
         api_problem(call->req, RC_INVALID,
-                    "startDate: the range is %lld days long; at most %u are answered",
+                    "%s: the range is %lld days long; at most %u are answered", names[0],
                     (long long)days, days_max);
         return false;
     }
-    if (timezone.len && !query_zone_ok(timezone)) {
+    if (range->timezone.len && !query_zone_ok(range->timezone)) {
         api_problem(call->req, RC_INVALID,
-                    "timezone: give an IANA name such as Europe/Berlin (at most %d characters)",
+                    "%s: give an IANA name such as Europe/Berlin (at most %d characters)", names[2],
                     QUERY_ZONE_BYTES_MAX);
         return false;
     }
-    call->range = (struct query_range){start, end, timezone};
+    call->range = *range;
     return true;
 }
 
@@ -65,13 +66,25 @@ static bool is_empty_given(struct query_call *call, const char *name)
     return true;
 }
 
+static bool take_range(struct query_call *call, const char *const names[3], uint32_t days_max)
+{
+    for (size_t i = 0; i < 3; i++)
+        if (is_empty_given(call, names[i]))
+            return false;
+    const struct query_range range = {optional(call, names[0]), optional(call, names[1]),
+                                      optional(call, names[2])};
+    return query_set_range(call, names, &range, days_max);
+}
+
 bool query_take_range(struct query_call *call, uint32_t days_max)
 {
-    if (is_empty_given(call, "startDate") || is_empty_given(call, "endDate") ||
-        is_empty_given(call, "timezone"))
-        return false;
-    return query_set_range(call, optional(call, "startDate"), optional(call, "endDate"),
-                           optional(call, "timezone"), days_max);
+    return take_range(call, QUERY_RANGE_NAMES, days_max);
+}
+
+bool query_take_own_range(struct query_call *call, uint32_t days_max)
+{
+    static const char *const names[] = {"from", "to", "timezone"};
+    return take_range(call, names, days_max);
 }
 
 bool query_take_limit(struct query_call *call)

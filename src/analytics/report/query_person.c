@@ -157,15 +157,15 @@ enum rc people_put_person(yyjson_val *row, struct buf *body, struct err *err)
     if (!yyjson_is_arr(row) || yyjson_arr_size(row) != P_COUNT ||
         !json_is_number(yyjson_arr_get(row, P_IDS)))
         return bad_shape(err);
-    buf_add_str(body, "\"personId\":");
+    buf_add_str(body, "\"person_id\":");
     people_put_hash(body, hash_of(yyjson_arr_get(row, P_HASH)));
-    people_put_text(body, "userId", yyjson_arr_get(row, P_USER));
-    put_texts(body, "userIds", yyjson_arr_get(row, P_USERS));
-    put_texts(body, "anonymousIds", yyjson_arr_get(row, P_OTHERS));
-    buf_add_str(body, ",\"idCount\":");
+    people_put_text(body, "user_id", yyjson_arr_get(row, P_USER));
+    put_texts(body, "user_ids", yyjson_arr_get(row, P_USERS));
+    put_texts(body, "anonymous_ids", yyjson_arr_get(row, P_OTHERS));
+    buf_add_str(body, ",\"id_count\":");
     buf_add_slice(body, json_text(yyjson_arr_get(row, P_IDS)));
-    people_put_time(body, "firstSeen", yyjson_arr_get(row, P_FIRST));
-    people_put_time(body, "lastSeen", yyjson_arr_get(row, P_LAST));
+    people_put_time(body, "first_seen", yyjson_arr_get(row, P_FIRST));
+    people_put_time(body, "last_seen", yyjson_arr_get(row, P_LAST));
     return RC_OK;
 }
 
@@ -293,9 +293,9 @@ static enum rc write_page(struct query_call *call, struct people *p, struct aren
     }
     buf_add_char(body, ']');
     if (last_seen.len && has_more(call, p->results[LIST_PAGE]))
-        query_cursor_put(body, "nextCursor", last_seen, last_hash);
+        query_cursor_put(body, "next_cursor", last_seen, last_hash);
     else
-        buf_add_str(body, ",\"nextCursor\":null");
+        buf_add_str(body, ",\"next_cursor\":null");
     buf_add_char(body, '}');
     return RC_OK;
 }
@@ -381,7 +381,7 @@ static bool take_cursor(struct query_call *call, struct buf *sql)
     if (!is_given)
         return true;
     if (!slice_to_u64(text, &hash)) {
-        api_problem(call->req, RC_INVALID, "cursor: give back what an answer called nextCursor");
+        api_problem(call->req, RC_INVALID, "cursor: give back what an answer called next_cursor");
         return false;
     }
     query_param_i64(call, "cursorSeen", seen);

@@ -16,16 +16,17 @@
 #define NUMBER "{\"type\":\"integer\"}"
 #define ANY "{\"type\":\"object\"}"
 #define OBJECT(members) "{\"type\":\"object\",\"properties\":{" members "}}"
-/* (Of its own: cppcheck takes an OBJECT within another for a recursion.) */
+/* (Of their own: cppcheck takes an OBJECT within another for a recursion.) */
 #define ITEM(members) "{\"type\":\"object\",\"properties\":{" members "}}"
+#define OF(members) "{\"type\":\"object\",\"properties\":{" members "}}"
 #define ARRAY(of) "{\"type\":\"array\",\"items\":" of "}"
 #define PROJECT PATH("projectId", "The project of the key")
-#define PERSON PATH("personId", "A personId, or any id that the person was seen under")
+#define PERSON PATH("personId", "A person_id, or any id that the person was seen under")
 #define TYPE PATH("groupType", "company, team …; Segment's groups are of the type group")
 #define LIMIT \
     QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,\"default\":20}", \
           "How many at most")
-#define CURSOR QUERY("cursor", TEXT, "nextCursor of the answer before")
+#define CURSOR QUERY("cursor", TEXT, "next_cursor of the answer before")
 #define PROBLEM(code, text) \
     "\"" code "\":{\"description\":\"" text \
     "\",\"content\":{\"application/problem+json\":{\"schema\":" ANY "}}}"
@@ -40,13 +41,13 @@
     "{\"operationId\":\"" id "\",\"summary\":\"" summary "\",\"tags\":[\"Persons\"]," \
     "\"parameters\":[" parameters "],\"responses\":{\"200\":{\"description\":\"OK\"," \
     "\"content\":{\"application/json\":{\"schema\":" schema "}}}," PROBLEMS "}}"
-#define SEEN "\"firstSeen\":" MAYBE ",\"lastSeen\":" MAYBE
+#define SEEN "\"first_seen\":" MAYBE ",\"last_seen\":" MAYBE
 #define WHO \
-    "\"personId\":" TEXT ",\"userId\":" MAYBE ",\"userIds\":" TEXTS "," \
-    "\"anonymousIds\":" TEXTS ",\"idCount\":" NUMBER "," SEEN
+    "\"person_id\":" TEXT ",\"user_id\":" MAYBE ",\"user_ids\":" TEXTS "," \
+    "\"anonymous_ids\":" TEXTS ",\"id_count\":" NUMBER "," SEEN
 #define KNOWN "\"traits\":" ANY ",\"groups\":" ANY
 #define GROUP \
-    "\"type\":" TEXT ",\"groupId\":" TEXT "," SEEN ",\"memberCount\":" NUMBER ",\"traits\":" ANY
+    "\"type\":" TEXT ",\"group_id\":" TEXT "," SEEN ",\"member_count\":" NUMBER ",\"traits\":" ANY
 
 const char query_openapi_persons[] = OPERATION(
     "listPersons", "Who was seen, the last seen first",
@@ -55,24 +56,30 @@ const char query_openapi_persons[] = OPERATION(
     QUERY("identified", FLAG, "true: a user id is known; false: none") ","
     QUERY("trait", TEXT, "name:value, a trait as it is now") ","
     QUERY("group", TEXT, "type:id, members of it now") "," LIMIT "," CURSOR,
-    OBJECT("\"persons\":" ARRAY(ITEM(WHO "," KNOWN)) ",\"nextCursor\":" MAYBE));
+    OBJECT("\"persons\":" ARRAY(ITEM(WHO "," KNOWN)) ",\"next_cursor\":" MAYBE));
 const char query_openapi_person[] = OPERATION(
     "getPerson", "One person: ids, traits, groups, totals",
     PROJECT "," PERSON,
     OBJECT(WHO "," KNOWN ",\"events\":" NUMBER ",\"pageviews\":" NUMBER ",\"sessions\":" NUMBER));
+#define PAGE OF("\"url\":" TEXT ",\"title\":" TEXT ",\"path\":" TEXT ",\"referrer\":" TEXT)
+#define SCREEN OF("\"width\":" NUMBER ",\"height\":" NUMBER)
+#define PLACE OF("\"country\":" TEXT ",\"region\":" TEXT ",\"city\":" TEXT)
 #define EVENT \
-    "{\"allOf\":[{\"$ref\":\"#/components/schemas/AnalyticsEvent\"}," \
-    ITEM("\"kind\":" MAYBE ",\"session\":" MAYBE) "]}"
+    ITEM("\"id\":" TEXT ",\"event\":" TEXT ",\"timestamp\":" TEXT ",\"received_at\":" TEXT \
+         ",\"user_id\":" MAYBE ",\"anonymous_id\":" MAYBE ",\"session_id\":" MAYBE \
+         ",\"page\":" PAGE ",\"screen\":" SCREEN ",\"user_agent\":" TEXT ",\"locale\":" TEXT \
+         ",\"geo\":" PLACE ",\"properties\":{\"type\":[\"object\",\"null\"]}" \
+         ",\"context\":" ANY ",\"kind\":" MAYBE ",\"session\":" MAYBE)
 #define SESSION \
     ITEM("\"session\":" TEXT ",\"start\":" TEXT ",\"end\":" TEXT ",\"pageviews\":" NUMBER \
-           ",\"events\":" NUMBER ",\"durationMs\":" NUMBER ",\"isBounce\":" FLAG \
-           ",\"entryPage\":" MAYBE ",\"exitPage\":" MAYBE ",\"source\":" MAYBE \
+           ",\"events\":" NUMBER ",\"duration_ms\":" NUMBER ",\"is_bounce\":" FLAG \
+           ",\"entry_page\":" MAYBE ",\"exit_page\":" MAYBE ",\"source\":" MAYBE \
            ",\"channel\":" MAYBE ",\"country\":" MAYBE ",\"browser\":" MAYBE ",\"os\":" MAYBE \
            ",\"device\":" MAYBE)
 const char query_openapi_timeline[] = OPERATION(
     "getPersonTimeline", "What a person did under all of its ids, newest first, by sessions",
     PROJECT "," PERSON "," LIMIT "," CURSOR,
-    OBJECT("\"events\":" ARRAY(EVENT) ",\"sessions\":" ARRAY(SESSION) ",\"nextCursor\":" MAYBE));
+    OBJECT("\"events\":" ARRAY(EVENT) ",\"sessions\":" ARRAY(SESSION) ",\"next_cursor\":" MAYBE));
 const char query_openapi_groups[] = OPERATION(
     "listGroupTypes", "The types of groups that were seen",
     PROJECT,
@@ -80,7 +87,7 @@ const char query_openapi_groups[] = OPERATION(
 const char query_openapi_groups_of_type[] = OPERATION(
     "listGroups", "Groups of a type, the last seen first",
     PROJECT "," TYPE "," LIMIT "," CURSOR,
-    OBJECT("\"groups\":" ARRAY(ITEM(GROUP)) ",\"nextCursor\":" MAYBE));
+    OBJECT("\"groups\":" ARRAY(ITEM(GROUP)) ",\"next_cursor\":" MAYBE));
 const char query_openapi_group[] = OPERATION(
     "getGroup", "One group: traits, and the members seen last",
     PROJECT "," TYPE "," PATH("groupId", "The group's id"),

@@ -183,9 +183,9 @@ static enum rc put_events(struct query_call *call, struct timeline *t, struct sl
     }
     buf_add_char(body, ']');
     if (json_line_next(&rows, &line))
-        query_cursor_put(body, "nextCursor", time, id);
+        query_cursor_put(body, "next_cursor", time, id);
     else
-        buf_add_str(body, ",\"nextCursor\":null");
+        buf_add_str(body, ",\"next_cursor\":null");
     return RC_OK;
 }
 
@@ -193,9 +193,9 @@ static enum rc put_events(struct query_call *call, struct timeline *t, struct sl
 static enum rc put_session(const struct session *s, struct arena *scratch, struct buf *body,
                            struct err *err)
 {
-    static const char *const names[] = {"pageviews", "events",   "durationMs", "isBounce",
-                                        "entryPage", "exitPage", "source",     "channel",
-                                        "country",   "browser",  "os",         "device"};
+    static const char *const names[] = {"pageviews",  "events",    "duration_ms", "is_bounce",
+                                        "entry_page", "exit_page", "source",      "channel",
+                                        "country",    "browser",   "os",          "device"};
     yyjson_val *row;
     arena_reset(scratch);
     TRY(json_parse(scratch, s->line, &row, err));

@@ -149,8 +149,8 @@ static void a_dry_run_appends_and_writes_nothing(void **state)
 {
     (void)state;
     holds("{\"event\":\"now\"}", REJECTED_WHOLE, REJECTED_ORIGIN);
-    release("dryRun=true");
-    has(bed_answer(), "\"dryRun\":true,\"requests\":1,\"released\":1,\"refused\":[]");
+    release("dry_run=true");
+    has(bed_answer(), "\"dry_run\":true,\"requests\":1,\"released\":1,\"refused\":[]");
     assert_int_equal(fake.appended + fake.writes + bed.counted, 0);
 }
 
@@ -194,7 +194,7 @@ static void an_event_that_goes_to_another_project_by_now_is_not_taken(void **sta
 
 static void parameters_are_judged(void **state)
 {
-    static const char *const wrong[] = {"reason=nonsense", "dryRun=perhaps", "cursor=!"};
+    static const char *const wrong[] = {"reason=nonsense", "dry_run=perhaps", "cursor=!"};
     (void)state;
     for (unsigned i = 0; i < COUNT_OF(wrong); i++) {
         release(wrong[i]);
