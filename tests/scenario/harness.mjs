@@ -293,3 +293,14 @@ export function seeded(seed) {
   };
 }
 export { assert, test };
+
+/** The files below a folder that a server may be writing in, as [path, content]: what goes away meanwhile is left out. */
+export function* contentsBelow(folder) {
+  const there = (fn) => { try { return fn(); } catch (e) { assert.equal(e.code, 'ENOENT'); return null; } };
+  for (const entry of there(() => readdirSync(folder, { withFileTypes: true })) ?? []) {
+    const full = path.join(folder, entry.name);
+    if (entry.isDirectory()) yield* contentsBelow(full);
+    const content = entry.isFile() && there(() => readFileSync(full));
+    if (content) yield [full, content];
+  }
+}

@@ -1,9 +1,9 @@
 // k: people: the first admin, signing in and out, one's own account, second factor, reset links, invitations.
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Server, assert, tempFolder, test, until, weir } from './harness.mjs';
+import { Server, assert, contentsBelow, tempFolder, test, until, weir } from './harness.mjs';
 import { Browser, secrets, totp } from './people.mjs';
 
 const folder = tempFolder();
@@ -486,10 +486,7 @@ test('all of it is in the audit log, and no secret is anywhere', async () => {
   assert.equal(created.after.address, boss.address);
   await s.stop();
   const texts = new Map([['the log', Buffer.from(s.log)]]);
-  for (const f of readdirSync(s.data, { recursive: true })) {
-    const file = path.join(s.data, String(f));
-    if (!file.endsWith('credentials.json') && statSync(file).isFile()) texts.set(file, readFileSync(file));
-  }
+  for (const [file, content] of contentsBelow(s.data)) if (!file.endsWith('credentials.json')) texts.set(file, content);
   for (const secret of secrets) {
     for (const [name, bytes] of texts) assert.ok(!bytes.includes(secret), `${secret} is in ${name}`);
   }

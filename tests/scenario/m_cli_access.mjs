@@ -1,8 +1,8 @@
 // m: organisations, projects, keys and people by the command line, beside a running server and without one.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { Server, WEIR, assert, event, tempFolder, test, until, weir } from './harness.mjs';
+import { Server, WEIR, assert, contentsBelow, event, tempFolder, test, until, weir } from './harness.mjs';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const NOBODY = '01890000-0000-7000-8000-000000000000';
@@ -273,10 +273,7 @@ test('people, members, invitations, issuers', async (t) => {
     await c.fails(1, /no such token_issuer/, 'issuer', 'remove', made.id);
   });
   await t.test('no password and no token in the clear', () => {
-    for (const name of readdirSync(c.data, { recursive: true })) {
-      const file = path.join(c.data, name);
-      if (statSync(file).isFile()) assert.ok(!readFileSync(file).includes(PASSWORD), file);
-    }
+    for (const [file, content] of contentsBelow(c.data)) assert.ok(!content.includes(PASSWORD), file);
   });
 });
 

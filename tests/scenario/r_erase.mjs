@@ -1,9 +1,8 @@
 // r: one user is erased everywhere: streams, archive, tables; nobody else notices; nothing brings them back.
-import { readdirSync, readFileSync } from 'node:fs';
 import zlib from 'node:zlib';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
-import { Server, assert, event, results, sleep, tempFolder, test, until, weir } from './harness.mjs';
+import { Server, assert, contentsBelow, event, results, sleep, tempFolder, test, until, weir } from './harness.mjs';
 
 const ERIKA = 'erika-mustermann-4711', ANON = 'anon-of-erika-4711', OTTO = 'otto-normal-0815', MAIL = 'erika.m@example.org';
 const s = await Server.start({ args: ['--stream.partitions', '2'] });
@@ -66,22 +65,14 @@ assert.equal((await weir(['archive', 'flush', '--data', s.data], { timeout: 1200
 await history(20); // these stand in the hour that is open, and in active segments
 await s.visible(1 + 40 * 8);
 
-/** All files below; the store makes and removes some all the time. */
-const files = (dir) => {
-  let entries = [];
-  try { entries = readdirSync(dir, { withFileTypes: true }); } catch (e) { assert.equal(e.code, 'ENOENT'); }
-  return entries.flatMap((e) => (e.isDirectory() ? files(path.join(dir, e.name)) : e.isFile() ? [path.join(dir, e.name)] : []));
-};
 /** An older Node.js has no zstd; without the command either, objects are looked at as they lie there. */
 const hasZstd = (() => { try { execFileSync('zstd', ['--version']); return true; } catch { return false; } })();
 const unpack = (f, bytes) => (zlib.zstdDecompressSync ? zlib.zstdDecompressSync(bytes) : hasZstd ? execFileSync('zstd', ['-dc'], { input: bytes, maxBuffer: 256 << 20 }) : bytes);
 /** Every file of the data folder that holds one of the words, archive objects unpacked. */
-const found = (...words) => files(s.data).filter((f) => {
-  let bytes;
-  try { bytes = readFileSync(f); } catch (e) { assert.equal(e.code, 'ENOENT'); return false; }
-  if (f.endsWith('.zst')) bytes = unpack(f, bytes);
-  return words.some((w) => bytes.includes(w));
-});
+const found = (...words) => [...contentsBelow(s.data)].filter(([f, bytes]) => {
+  const plain = f.endsWith('.zst') ? unpack(f, bytes) : bytes;
+  return words.some((w) => plain.includes(w));
+}).map(([f]) => f);
 const rest = () => s.rows(`SELECT project_id, user_id, count() AS n, sum(cityHash64(id, event, timestamp, properties, context, visitor)) AS h FROM events WHERE user_id != '${ERIKA}' AND anonymous_id != '${ANON}' GROUP BY ALL ORDER BY ALL`);
 const sessions = () => s.rows(`SELECT project_id, toString(visitor) AS v, count() AS n, sum(events) AS e FROM sessions FINAL WHERE visitor NOT IN (SELECT visitor FROM events WHERE anonymous_id = '${ANON}' OR user_id = '${ERIKA}') GROUP BY ALL ORDER BY ALL`);
 const everything = (table, word) => s.rows(`SELECT count() AS n FROM ${table} WHERE position(toString(tuple(*)), '${word}') > 0`).then(([r]) => Number(r.n));
@@ -245,7 +236,7 @@ test('a backup from before that is put back forgets the user again', async () =>
   try {
     await until('the erasures', async () => (await (await fetch(`${r.url}/v1/projects/${project}/erasures`, { headers: { 'x-api-key': secret.key } })).json()).data.every((e) => e.status === 'done'), 120000);
     assert.deepEqual(await r.count(`user_id IN ('in-the-backup-7', 'stays-7')`), { n: 5, ids: 5 });
-    assert.deepEqual(files(data).filter((f) => readFileSync(f).includes('in-the-backup-7')), []);
+    assert.deepEqual([...contentsBelow(data)].filter(([, bytes]) => bytes.includes('in-the-backup-7')), []);
   } finally {
     await r.kill9();
   }
