@@ -102,7 +102,7 @@ static bool take_time(struct slice *s, unix_ms *ret)
                       (second == 60 ? 59 : second) -
                       sign * ((int64_t)zone_hour * 3600 + (int64_t)zone_minute * 60);
     ret->ms = seconds * 1000;
-    return true;
+    return seconds >= 0;
 }
 
 /* Referrer and user agent: a line that was cut off inside its last field still tells everything

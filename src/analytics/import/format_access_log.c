@@ -92,7 +92,7 @@ static enum rc take(struct import *im, const struct import_item *item, struct er
     }
     import_event_init(im, &e);
     e.name = access_log_is_pageview(&l) ? SLICE_LIT("pageview") : SLICE_LIT("request");
-    e.timestamp = l.time;
+    event_set_time(&e, l.time, "the line's time", &im->env, &n);
     visitor_of(im, &l, visitor);
     e.anonymous_id = slice_of(visitor, 32);
     e.url = event_cut(unescape(im->scratch, l.target), EVENT_URL_BYTES_MAX);

@@ -91,7 +91,7 @@ static enum rc take_csv(struct import *im, const struct import_item *item, struc
     ENSURE(root, err_set(err, RC_NOMEM, "no memory for a record"));
     import_read(im, "goatcounter", root, &e, &n);
     if (n.reason == EVENT_FINE)
-        e.timestamp = t;
+        event_set_time(&e, t, "the date", &im->env, &n);
     return import_add(im, item, &e, &n, err);
 }
 

@@ -134,7 +134,7 @@ static enum rc read_row(struct import *im, const struct slice *c, struct event *
     import_read(im, "umami", root, e, n);
     if (!import_time(c[CREATED_AT], &t) || t.ms < 0)
         event_drop(n, EVENT_BAD_VALUE, "created_at is no time");
-    e->timestamp = t;
+    event_set_time(e, t, "created_at", &im->env, n);
     e->anonymous_id = event_cut(c[SESSION], EVENT_ID_BYTES_MAX);
     e->session_id = event_cut(c[VISIT], EVENT_ID_BYTES_MAX);
     set_place(im, c, e);

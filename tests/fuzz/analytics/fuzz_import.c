@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analytics/event/event.h"
 #include "analytics/import/import.h"
 #include "base/must.h"
 #include "codec/json.h"
@@ -42,7 +43,8 @@ static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, st
         must(slice_eq_str(json_text(json_get(root, "project")), project.id_text));
         must(uuid_parse(json_text(json_get(root, "id")), &id));
         must(json_text(json_get(root, "event")).len > 0);
-        must(time_parse(json_text(json_get(root, "timestamp")), &t) && t.ms >= 0);
+        must(time_parse(json_text(json_get(root, "timestamp")), &t) && t.ms >= 0 &&
+             t.ms <= unix_now().ms + EVENT_FUTURE_MS_MAX);
         must(yyjson_is_true(json_get(root, "historical")));
         must(slice_has_prefix(records[i].key, slice_str(project.id_text)));
         for (size_t b = 0; b < sizeof(id.bytes); b++)

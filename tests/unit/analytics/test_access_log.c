@@ -76,6 +76,7 @@ static void test_lines_that_are_none(void **state)
         {"hello", ACCESS_LOG_NO_ADDRESS},
         {"1.2.3.4 - - 10/Oct/2000:13:55:36 -0700 \"GET / HTTP/1.0\" 200 1", ACCESS_LOG_BAD_TIME},
         {"1.2.3.4 - - [31/Apr/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 1", ACCESS_LOG_BAD_TIME},
+        {"1.2.3.4 - - [31/Dec/1969:23:59:59 +0000] \"GET / HTTP/1.0\" 200 1", ACCESS_LOG_BAD_TIME},
         {"1.2.3.4 - - [10/Okt/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 1", ACCESS_LOG_BAD_TIME},
         {"1.2.3.4 - - [10/Oct/2000:24:55:36 -0700] \"GET / HTTP/1.0\" 200 1", ACCESS_LOG_BAD_TIME},
         {HEAD "\"\" 400 0", ACCESS_LOG_BAD_REQUEST},
