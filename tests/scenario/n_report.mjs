@@ -46,7 +46,7 @@ function history(r, isNow) {
         events.push({ id: randomUUID(), timestamp: t, visitor, kind, event: kind || r.pick(eventNames), user_id: r.chance(0.3) ? `u${i % 3}` : '', page_path: r.pick(['/', '/a', '/a/b', '/B']),
           country: r.pick(['DE', 'US', '']), browser_name: r.pick(['Firefox', 'Chrome']), bot: r.chance(0.07) ? 'list' : '', engagement_ms: r.chance(0.3) ? r.below(20000) : 0, scroll_depth: r.chance(0.3) ? r.below(101) : 0,
           ...(r.chance(0.2) ? { revenue: r.below(100) / 4 - 5, currency: r.pick(['EUR', 'USD']) } : { revenue: 0, currency: '' }),
-          ...(r.chance(0.2) ? { group_type: r.pick(['company', 'team']), group_id: r.pick(['g1', 'g2']) } : {}),
+          ...(r.chance(0.2) ? r.pick([{ group_type: 'company', group_id: 'g1' }, { group_type: 'company', group_id: 'g2', groups: '{"team":"g1"}' }, { group_type: 'team', group_id: 'g1' }, { group_type: 'team', group_id: 'g2', groups: '{"c\\"":"g1","company":"g3"}' }]) : {}),
           properties: kind === 'vital' ? vital(r) : r.pick([null, { plan: 'a', value: r.below(50) }, { plan: "o'b\\", value: 2.5 }, { plan: 5, value: '7' }, { plan: true, deep: { x: 'y' } }, { plan: null, value: -3 }]) });
         t += r.pick([0, 1, 500, 60e3, 60e3, 29 * 60e3, 30 * 60e3, 30 * 60e3 + 1, 3 * 3600e3]);
       }

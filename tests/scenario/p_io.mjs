@@ -61,6 +61,8 @@ function native() {
   if (chance(0.2)) Object.assign(e, { engagement_ms: below(9999), scroll: below(101) });
   if (chance(0.2)) e.revenue = { amount: pick(['12.5', '-3', '0.0001', '99999999999999.9999', '7']), currency: pick(['EUR', 'usd']) };
   if (chance(0.2)) e.group = { type: pick(['', 'company', 'a"b']), id: pick(odd) };
+  if (e.group && chance(0.5)) e.groups = { [pick(['crew', 'a"b', 'ü'])]: pick(odd), zoo: 'z' };
+  if (e.group && chance(0.5)) e.groups = { [pick(['crew', 'a"b', 'ü'])]: pick(odd), zoo: 'z' };
   if (chance(0.2)) e.previous_id = person();
   if (chance(0.2)) Object.assign(e, { traits: properties(), traits_once: properties() });
   e.context = { page: chance(0.6) ? { url: `https://Shop.example:8443${pick(['/', '/a/B/', '/%C3%A4?utm_source=news&gclid=1', ''])}`, title: pick(odd), referrer: pick(['', 'https://google.com/', 'https://a.example/x']) } : {}, locale: pick(['de-DE', 'en']), timezone: 'Europe/Berlin', ...(chance(0.4) ? { screen: { width: below(4000), height: below(3000) } } : {}), ...(chance(0.5) ? { user_agent: pick(agents) } : {}), more: value() };

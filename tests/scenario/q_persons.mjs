@@ -99,8 +99,16 @@ test('posthog-node: identify with the browser\'s id, alias, groups', async () =>
   await client.shutdown(20000);
   const anonymous = { event: '$identify', distinct_id: 'ph-user', properties: { $anon_distinct_id: 'ph-browser', $set: { plan: 'hog' } } };
   assert.equal((await s.send({ api_key: s.keys.write_key, batch: [{ uuid: randomUUID(), event: 'x', distinct_id: 'ph-browser', properties: { $device_id: 'ph-browser', $is_identified: false } }, anonymous] }, { target: '/batch', key: null })).status, 200);
+  const several = (uuid, timestamp, more) => ({ uuid, event: 'worked', distinct_id: 'ph-user', timestamp, ...more });
+  const [now, before] = [new Date(), new Date(Date.now() - 1000)].map((t) => t.toISOString());
+  const batch = [several(randomUUID(), now, { $unset: ['gone'], properties: { $set: { kept: 1 }, $unset: { lost: '' }, $groups: { company: 'hog', team: 'blue', shift: 'late' } } }),
+    several(randomUUID(), before, { properties: { $set: { gone: 1, lost: 2 }, $set_once: { gone: 3 } } })]; // comes in behind what takes it away
+  assert.equal((await s.send({ api_key: s.keys.write_key, batch }, { target: '/batch', key: null })).status, 200);
+  await soon(async () => { const p = await who('ph-user'); return [p?.traits.kept, 'gone' in (p?.traits ?? {}), 'lost' in (p?.traits ?? {}), p?.groups]; }, [1, false, false, { company: 'hog', team: 'blue', shift: 'late' }]);
+  assert.deepEqual((await get('/persons?group=team:blue')).persons.map((p) => p.user_id), ['ph-user']);
+  assert.deepEqual((await get('/persons?trait=gone:null')).persons, []);
   await become('ph-user', ['ph-anon', 'ph-browser', 'ph-mail', 'ph-user']);
-  await soon(async () => { const p = await who('ph-mail'); return [p.user_id, p.traits.email, p.traits.first, p.traits.plan, p.groups]; }, ['ph-user', 'p@ph.example', 1, 'hog', { company: 'hog' }]);
+  await soon(async () => { const p = await who('ph-mail'); return [p.user_id, p.traits.email, p.traits.first, p.traits.plan, p.groups]; }, ['ph-user', 'p@ph.example', 1, 'hog', { company: 'hog', team: 'blue', shift: 'late' }]);
   await soon(async () => (await fetchAs(s.keys.secret_key, `${base}/groups/company/hog`)).json.traits, { seats: 7 });
 });
 test('analytics-node: identify, group, alias', async () => {
@@ -144,7 +152,7 @@ test('the list: the last seen first, by part of an id or trait, by trait, by gro
   for (const wrong of ['trait=x', 'group=:', 'identified=maybe', 'limit=0', 'cursor=eHg', 'search=']) assert.equal((await fetchAs(s.keys.secret_key, `${base}/persons?${wrong}`)).status, 400, wrong);
 });
 test('groups: types, list, one', async () => {
-  assert.deepEqual((await get('/groups')).types, [{ type: 'company', groups: 3 }, { type: 'group', groups: 1 }]);
+  assert.deepEqual((await get('/groups')).types, [{ type: 'company', groups: 3 }, { type: 'group', groups: 1 }, { type: 'shift', groups: 1 }, { type: 'team', groups: 1 }]);
   const companies = await get('/groups/company');
   assert.deepEqual(companies.groups.map((g) => [g.group_id, g.member_count, g.traits]), [['hog', 1, { seats: 7 }], ['bobs', 1, {}], ['acme', 1, { name: 'Acme', seats: 5 }]]);
   const first = await get('/groups/company?limit=1');

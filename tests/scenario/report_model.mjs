@@ -135,7 +135,8 @@ export function knowPersons(h, who) {
   for (const x of [...h.events, ...h.visits]) {
     const person = personOf(x.user_id || x.visitor), of = (rows) => rows.filter((t) => person !== null && personOf(t.id) === person);
     const company = best(of(who.members).filter((m) => m.type === 'company'))?.group_id ?? '';
-    const group = x.group_type === 'company' && x.group_id ? x.group_id : company;
+    const named = x.group_type === 'company' ? x.group_id : JSON.parse(x.groups || '{}').company;
+    const group = named || company;
     Object.defineProperty(x, 'known', { value: { person, traits: valuesOf(of(who.traits)), group, groupTraits: valuesOf(who.groupTraits.filter((t) => group && t.group_id === group)) } });
   }
 }

@@ -1,8 +1,9 @@
 /* WHAT   struct event → key and value of a stream record (event.h, docs/format/event.md).
  * WHY    One writer for every dialect, so that the record's shape is decided once.
  * SIZE   What a client sent is written at most three times (a URL may come from the properties and
- *        give the path as well), never longer than it was sent; the rest has fixed maxima. So the
- *        space is reserved once and the writer needs no growth. */
+ *        give the path as well), never longer than it was sent; the name of a trait that is unset
+ *        once, with five bytes more, and in no other place; the rest has fixed maxima. So the space
+ *        is reserved once and the writer needs no growth. */
 #include "analytics/event/event.h"
 
 #include <stdarg.h>
@@ -184,6 +185,67 @@ static void put_object(struct json_out *o, const char *head, yyjson_val *v, cons
         o->p = member; /* {} tells nothing */
 }
 
+struct unset {
+    const char *names[EVENT_UNSET_MAX + 1]; /* each once, NULL behind the last */
+    uint32_t count;
+};
+
+static bool has_name(const struct unset *u, const char *name)
+{
+    for (uint32_t i = 0; i < u->count; i++)
+        if (strcmp(u->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void read_unset(yyjson_val *from, struct unset *u, struct event_notes *n)
+{
+    yyjson_val *v;
+    yyjson_arr_iter of_array = yyjson_arr_iter_with(from);
+    yyjson_obj_iter of_object = yyjson_obj_iter_with(from);
+    while ((v = yyjson_is_obj(from) ? yyjson_obj_iter_next(&of_object)
+                                    : yyjson_arr_iter_next(&of_array))) {
+        const char *name = yyjson_get_str(v);
+        size_t len = yyjson_get_len(v);
+        if (!name || len > JSON_KEY_BYTES_MAX || memchr(name, 0, len))
+            event_warn(n, "what is to be unset is no name of a trait, ignored");
+        else if (u->count == EVENT_UNSET_MAX)
+            event_warn(n, "more than %d traits to unset, ignored", EVENT_UNSET_MAX);
+        else if (!has_name(u, name))
+            u->names[u->count++] = name;
+    }
+    u->names[u->count] = NULL;
+}
+
+/* What is unset is null, whatever is said of it beside. */
+static void put_traits(struct json_out *o, const struct event *e, struct arena *scratch,
+                       struct event_notes *n)
+{
+    struct unset unset = {.count = 0};
+    char *member = o->p;
+    for (size_t i = 0; i < COUNT_OF(e->traits_unset); i++)
+        if (e->traits_unset[i])
+            read_unset(e->traits_unset[i], &unset, n);
+    put_object(o, ",\"traits\":", e->traits, unset.count ? unset.names : e->traits_skip,
+               EVENT_TRAITS_BYTES_MAX, "traits", scratch, n);
+    if (!unset.count || n->reason != EVENT_FINE || o->is_full)
+        return;
+    bool has_others = o->p != member;
+    if (has_others)
+        o->p--; /* its bracket */
+    else
+        json_put_lit(o, ",\"traits\":{");
+    for (uint32_t i = 0; i < unset.count; i++) {
+        if (i || has_others)
+            json_put_char(o, ',');
+        IGNORE(json_put_string(o, slice_str(unset.names[i])), "it holds no U+0000");
+        json_put_lit(o, ":null");
+    }
+    json_put_char(o, '}');
+    if ((size_t)(o->p - member) > EVENT_TRAITS_BYTES_MAX)
+        event_drop(n, EVENT_TOO_LARGE, "traits is larger than %d bytes", EVENT_TRAITS_BYTES_MAX);
+}
+
 static void put_user_agent(struct json_out *o, const struct event *e, const struct event_env *env)
 {
     if (e->user_agent.len) {
@@ -230,6 +292,28 @@ static void put_client(struct json_out *o, const struct event_client *c)
     put_members_end(o, head, begin);
 }
 
+static void put_groups(struct json_out *o, const struct event *e)
+{
+    if (e->group_id.len) {
+        json_put_lit(o, ",\"group\":{\"type\":");
+        if (!json_put_string(o, e->group_type))
+            o->is_full = true;
+        MEMBER(o, "id", e->group_id);
+        json_put_char(o, '}');
+    }
+    for (uint32_t i = 0; i < e->more_group_count; i++) {
+        const struct event_group *g = &e->more_groups[i];
+        json_put(o, i ? "," : ",\"groups\":{", i ? 1 : strlen(",\"groups\":{"));
+        if (!json_put_string(o, g->type))
+            o->is_full = true;
+        json_put_char(o, ':');
+        if (!json_put_string(o, g->id))
+            o->is_full = true;
+    }
+    if (e->more_group_count)
+        json_put_char(o, '}');
+}
+
 static void put_kind(struct json_out *o, const struct event *e)
 {
     char amount[DECIMAL_TEXT_BYTES];
@@ -252,13 +336,7 @@ static void put_kind(struct json_out *o, const struct event *e)
         put_known(o, slice_str(e->currency));
         json_put_lit(o, "\"}");
     }
-    if (e->group_id.len) {
-        json_put_lit(o, ",\"group\":{\"type\":");
-        if (!json_put_string(o, e->group_type))
-            o->is_full = true;
-        MEMBER(o, "id", e->group_id);
-        json_put_char(o, '}');
-    }
+    put_groups(o, e);
     MEMBER(o, "previous_id", e->previous_id);
 }
 
@@ -296,8 +374,7 @@ static void put_value(struct json_out *o, const struct event *e, const struct ev
     put_client(o, e->client);
     MEMBER(o, "timezone", e->time_zone);
     put_kind(o, e);
-    put_object(o, ",\"traits\":", e->traits, e->traits_skip, EVENT_TRAITS_BYTES_MAX, "traits",
-               scratch, n);
+    put_traits(o, e, scratch, n);
     put_object(o, ",\"traits_once\":", e->traits_once, NULL, EVENT_TRAITS_BYTES_MAX, "traits_once",
                scratch, n);
     put_object(o, ",\"properties\":", e->properties, e->properties_skip, EVENT_PROPERTIES_BYTES_MAX,

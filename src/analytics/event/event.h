@@ -23,6 +23,8 @@ enum {
     EVENT_LOCALE_BYTES_MAX = 64,
     EVENT_TIME_ZONE_BYTES_MAX = 64,
     EVENT_GROUP_TYPE_BYTES_MAX = 100,
+    EVENT_GROUPS_MAX = 10,                      /* of different types */
+    EVENT_UNSET_MAX = 100,                      /* traits that one event takes away */
     EVENT_ENGAGEMENT_MS_MAX = 24 * 3600 * 1000, /* of one event; more is cut */
     EVENT_BYTES_MAX = 256 * 1024,               /* as sent */
     EVENT_PROPERTIES_BYTES_MAX = 64 * 1024,     /* compact */
@@ -114,6 +116,10 @@ struct event_env {
 void event_env_init(struct event_env *env, const struct uuid *project, const char *source,
                     unix_ms received_at);
 
+struct event_group {
+    struct slice type, id;
+};
+
 /* Texts are valid UTF-8 without U+0000, unescaped, within their maxima; empty = absent. */
 struct event {
     struct uuid id;
@@ -132,8 +138,12 @@ struct event {
     struct decimal revenue; /* absent if the currency is */
     char currency[4];       /* three capital letters; "" */
     struct slice group_type, group_id, previous_id;
+    const struct event_group *more_groups; /* of other types (event_take_groups) */
+    uint32_t more_group_count;
     yyjson_val *traits, *traits_once; /* of a person or group; once: only where not set yet */
     const char *const *traits_skip;
+    /* Names, in arrays or as an object's: each is null among the traits, whatever these say. */
+    yyjson_val *traits_unset[2];
     const struct event_client *client; /* another than env's: what the dialect says beats ours */
     /* Of the visitor, where a server speaks for it (event_take_address): looked up, never kept. */
     struct ip address;
@@ -202,6 +212,10 @@ void event_take_vital(struct event *e, const struct event_vital *vital, yyjson_v
                       const struct event_env *env, struct event_notes *n);
 /* An object or nothing. */
 yyjson_val *event_field_object(yyjson_val *v, const char *name, struct event_notes *n);
+/* {"company":"acme","team":"x"}: the first one is the event's group, unless it has one already; the
+ * others are beside it. Each type counts once, and EVENT_GROUPS_MAX of them. */
+void event_take_groups(struct event *e, yyjson_val *object, const char *name,
+                       const struct event_env *env, struct event_notes *n);
 /* A name that is the dialect's own word, not the client's. */
 void event_set_kind(struct event *e, enum event_kind kind);
 /* Both needed: a number or its text, and a currency of ISO 4217's form (lower case is mended). */

@@ -44,6 +44,49 @@ struct slice event_field_text(yyjson_val *v, const char *name, size_t bytes_max,
     return text;
 }
 
+static bool has_group(const struct event *e, const struct event_group *more, uint32_t count,
+                      struct slice type)
+{
+    bool found = e->group_id.len && slice_eq(e->group_type, type);
+    for (uint32_t i = 0; i < count && !found; i++)
+        found = slice_eq(more[i].type, type);
+    return found;
+}
+
+void event_take_groups(struct event *e, yyjson_val *object, const char *name,
+                       const struct event_env *env, struct event_notes *n)
+{
+    yyjson_val *key, *groups = event_field_object(object, name, n);
+    yyjson_obj_iter it = yyjson_obj_iter_with(groups);
+    struct event_group *more = NULL;
+    uint32_t count = 0;
+    while ((key = yyjson_obj_iter_next(&it))) {
+        struct event_group g = {
+            .type = event_field_text(key, name, EVENT_GROUP_TYPE_BYTES_MAX, n),
+            .id = event_field_text(yyjson_obj_iter_get_val(key), name, EVENT_ID_BYTES_MAX, n)};
+        if (!g.type.len || !g.id.len || has_group(e, more, count, g.type))
+            continue;
+        if (!e->group_id.len) {
+            e->group_type = g.type;
+            e->group_id = g.id;
+            continue;
+        }
+        if (count + 1 == EVENT_GROUPS_MAX) {
+            event_warn(n, "%s: more than %d groups, the rest is ignored", name, EVENT_GROUPS_MAX);
+            break;
+        }
+        if (!more)
+            more = arena_alloc(env->arena, (EVENT_GROUPS_MAX - 1) * sizeof(*more));
+        if (!more) {
+            event_drop(n, EVENT_TOO_LARGE, "no memory for the event's groups");
+            return;
+        }
+        more[count++] = g;
+    }
+    e->more_groups = more;
+    e->more_group_count = count;
+}
+
 void event_take_name(struct event *e, yyjson_val *v, const char *name, struct event_notes *n)
 {
     if (!v || yyjson_is_null(v) || !yyjson_is_str(v)) {

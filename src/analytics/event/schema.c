@@ -305,6 +305,11 @@ static const char imported_table[] =
     " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
 static const char *const imported_statements[] = {imported_table, NULL};
 
+/* {"<type>":"<id>"} of an event that belongs to more groups than group_type and group_id tell. */
+static const char events_groups[] =
+    "ALTER TABLE events ADD COLUMN IF NOT EXISTS groups String CODEC(ZSTD(1))";
+static const char *const groups_statements[] = {events_groups, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -315,6 +320,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 7, .name = "what was rejected", .statements = rejected_statements},
     {.number = 8, .name = "lists of cohorts", .statements = cohort_statements},
     {.number = 9, .name = "imported sums", .statements = imported_statements},
+    {.number = 10, .name = "events in several groups", .statements = groups_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

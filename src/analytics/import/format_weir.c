@@ -26,6 +26,7 @@ enum {
     SCROLL,
     REVENUE,
     GROUP,
+    GROUPS,
     PREVIOUS_ID,
     TRAITS,
     TRAITS_ONCE,
@@ -57,6 +58,7 @@ static const struct slice names[MEMBERS] = {
     [SCROLL] = SLICE_CONST("scroll"),
     [REVENUE] = SLICE_CONST("revenue"),
     [GROUP] = SLICE_CONST("group"),
+    [GROUPS] = SLICE_CONST("groups"),
     [PREVIOUS_ID] = SLICE_CONST("previous_id"),
     [TRAITS] = SLICE_CONST("traits"),
     [TRAITS_ONCE] = SLICE_CONST("traits_once"),
@@ -181,7 +183,8 @@ static void read_kind(yyjson_val *const *member, struct event *e, struct event_n
     event_drop(n, EVENT_BAD_VALUE, "kind is none that is known");
 }
 
-static void read_rest(yyjson_val *const *member, struct event *e, struct event_notes *n)
+static void read_rest(const struct import *im, yyjson_val *const *member, struct event *e,
+                      struct event_notes *n)
 {
     yyjson_val *revenue = event_field_object(member[REVENUE], "revenue", n);
     yyjson_val *group = event_field_object(member[GROUP], "group", n);
@@ -192,6 +195,7 @@ static void read_rest(yyjson_val *const *member, struct event *e, struct event_n
     e->group_type =
         event_field_text(json_get(group, "type"), "group.type", EVENT_GROUP_TYPE_BYTES_MAX, n);
     e->group_id = event_field_text(json_get(group, "id"), "group.id", EVENT_ID_BYTES_MAX, n);
+    event_take_groups(e, member[GROUPS], "groups", &im->env, n);
     e->previous_id = event_field_text(member[PREVIOUS_ID], "previous_id", EVENT_ID_BYTES_MAX, n);
     e->traits = event_field_object(member[TRAITS], "traits", n);
     e->traits_once = event_field_object(member[TRAITS_ONCE], "traits_once", n);
@@ -210,7 +214,7 @@ static enum rc take(struct import *im, const struct import_item *item, struct er
     read_head(im, member, &e, &n);
     read_page(member, &e, &n);
     read_client(im, member, &e, &n);
-    read_rest(member, &e, &n);
+    read_rest(im, member, &e, &n);
     return import_add(im, item, &e, &n, err);
 }
 

@@ -25,6 +25,7 @@ enum {
     SCROLL,
     REVENUE,
     GROUP,
+    GROUPS,
     PREVIOUS_ID,
     TRAITS,
     TRAITS_ONCE,
@@ -37,6 +38,7 @@ static const struct slice further_names[FURTHER_MEMBERS] = {
     [SCROLL] = SLICE_CONST("scroll"),
     [REVENUE] = SLICE_CONST("revenue"),
     [GROUP] = SLICE_CONST("group"),
+    [GROUPS] = SLICE_CONST("groups"),
     [PREVIOUS_ID] = SLICE_CONST("previous_id"),
     [TRAITS] = SLICE_CONST("traits"),
     [TRAITS_ONCE] = SLICE_CONST("traits_once"),
@@ -115,7 +117,8 @@ static void read_kind(yyjson_val *v, struct event *e, struct event_notes *n)
 }
 
 /* Whether the event goes by a kind, and needs no name. */
-static bool read_further(yyjson_val *root, struct event *e, struct event_notes *n)
+static bool read_further(yyjson_val *root, const struct event_env *env, struct event *e,
+                         struct event_notes *n)
 {
     yyjson_val *member[FURTHER_MEMBERS];
     json_get_all(root, further_names, FURTHER_MEMBERS, member);
@@ -128,6 +131,7 @@ static bool read_further(yyjson_val *root, struct event *e, struct event_notes *
     e->group_type =
         event_field_text(json_get(group, "type"), "group.type", EVENT_GROUP_TYPE_BYTES_MAX, n);
     e->group_id = event_field_text(json_get(group, "id"), "group.id", EVENT_ID_BYTES_MAX, n);
+    event_take_groups(e, member[GROUPS], "groups", env, n);
     e->previous_id = event_field_text(member[PREVIOUS_ID], "previous_id", EVENT_ID_BYTES_MAX, n);
     e->traits = event_field_object(member[TRAITS], "traits", n);
     e->traits_once = event_field_object(member[TRAITS_ONCE], "traits_once", n);
@@ -142,7 +146,7 @@ static void read_native(yyjson_val *root, const struct event_env *env, struct ev
     size_t found = 0;
     for (unsigned i = 0; i < ROOT_MEMBERS; i++)
         found += member[i] != NULL;
-    bool has_kind = yyjson_obj_size(root) > found && read_further(root, e, n);
+    bool has_kind = yyjson_obj_size(root) > found && read_further(root, env, e, n);
     event_take_id(e, member[ID], "id", env, n);
     if (!has_kind)
         event_take_name(e, member[EVENT], "event", n);

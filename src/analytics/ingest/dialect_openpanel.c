@@ -12,7 +12,7 @@ static struct slice text_member(yyjson_val *object, const char *name, size_t byt
     return event_field_text(json_get(object, name), name, bytes_max, n);
 }
 
-/* The first one; a record has one group. */
+/* The first one: all are of one type, of which an event has one. */
 static void take_group(yyjson_val *ids, struct event *e, struct event_notes *n)
 {
     yyjson_val *first = yyjson_is_arr(ids) ? yyjson_arr_get_first(ids) : NULL;

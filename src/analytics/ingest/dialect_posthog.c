@@ -20,6 +20,7 @@ enum {
     R_OPTIONS,
     R_SET,
     R_SET_ONCE,
+    R_UNSET,
     R_MEMBERS
 };
 static const struct slice root_names[R_MEMBERS] = {
@@ -34,6 +35,7 @@ static const struct slice root_names[R_MEMBERS] = {
     [R_OPTIONS] = SLICE_CONST("options"),
     [R_SET] = SLICE_CONST("$set"),
     [R_SET_ONCE] = SLICE_CONST("$set_once"),
+    [R_UNSET] = SLICE_CONST("$unset"),
 };
 
 enum {
@@ -59,6 +61,7 @@ enum {
     P_LOCALE,
     P_SET,
     P_SET_ONCE,
+    P_UNSET,
     P_ALIAS,
     P_GROUPS,
     P_GROUP_TYPE,
@@ -97,6 +100,7 @@ static const struct slice property_names[P_MEMBERS] = {
     [P_LOCALE] = SLICE_CONST("$locale"),
     [P_SET] = SLICE_CONST("$set"),
     [P_SET_ONCE] = SLICE_CONST("$set_once"),
+    [P_UNSET] = SLICE_CONST("$unset"),
     [P_ALIAS] = SLICE_CONST("alias"),
     [P_GROUPS] = SLICE_CONST("$groups"),
     [P_GROUP_TYPE] = SLICE_CONST("$group_type"),
@@ -117,6 +121,7 @@ static const char *const properties_skip[] = {
     "$ip",
     "$set",
     "$set_once",
+    "$unset",
     "$group_set",
     "$geoip_city_name",
     "$geoip_city_confidence",
@@ -254,6 +259,8 @@ static void read_person(const struct reading *r)
     e->traits = event_field_object(first_of(r->root[R_SET], r->of[P_SET]), "$set", r->n);
     e->traits_once =
         event_field_object(first_of(r->root[R_SET_ONCE], r->of[P_SET_ONCE]), "$set_once", r->n);
+    e->traits_unset[0] = r->root[R_UNSET];
+    e->traits_unset[1] = r->of[P_UNSET];
 }
 
 /* ---- when ---- */
@@ -309,21 +316,6 @@ static void read_revenue(const struct reading *r)
         event_take_revenue(r->e, r->of[P_REVENUE_PLAIN], currency, r->n);
 }
 
-/* The first of $groups; the others stay in the properties. */
-static void read_group(const struct reading *r)
-{
-    yyjson_val *key = NULL, *groups = event_field_object(r->of[P_GROUPS], "$groups", r->n);
-    yyjson_obj_iter it;
-    if (!groups || !yyjson_obj_iter_init(groups, &it) || !(key = yyjson_obj_iter_next(&it)))
-        return;
-    struct slice id =
-        event_field_text(yyjson_obj_iter_get_val(key), "$groups", EVENT_ID_BYTES_MAX, r->n);
-    if (!id.len)
-        return;
-    r->e->group_type = event_field_text(key, "$groups", EVENT_GROUP_TYPE_BYTES_MAX, r->n);
-    r->e->group_id = id;
-}
-
 /* ---- what ---- */
 
 static void as_pageview(const struct reading *r)
@@ -375,6 +367,7 @@ static void as_group(const struct reading *r)
     e->group_type = text_of(r, P_GROUP_TYPE, EVENT_GROUP_TYPE_BYTES_MAX);
     e->group_id = text_of(r, P_GROUP_KEY, EVENT_ID_BYTES_MAX);
     e->traits = event_field_object(r->of[P_GROUP_SET], "$group_set", r->n);
+    e->traits_unset[0] = e->traits_unset[1] = NULL; /* these are a person's */
     if (!e->group_type.len || !e->group_id.len)
         event_drop(r->n, EVENT_BAD_VALUE, "a group needs $group_type and $group_key");
     else if (is_group_itself(e))
@@ -464,8 +457,8 @@ static void read_posthog(yyjson_val *root, const struct event_env *env, struct e
     read_person(&r);
     read_page(&r);
     read_revenue(&r);
-    read_group(&r);
     read_kind(&r);
+    event_take_groups(e, r.of[P_GROUPS], "$groups", env, n); /* behind the one it is about */
 }
 
 /* ---- answers ---- */

@@ -27,7 +27,11 @@
 #define HAS_TRAITS                                                                               \
     "kind NOT IN ('alias', 'group') AND (traits != '' OR traits_once != '') AND (user_id != '' " \
     "OR anonymous_id != '')"
-#define HAS_GROUP "kind != 'alias' AND group_type != '' AND group_id != ''"
+#define HAS_GROUP "kind != 'alias' AND ((group_type != '' AND group_id != '') OR groups != '')"
+/* (type, id) of each group. */
+#define GROUPS                                                                                 \
+    "arrayJoin(arrayFilter(g -> g.1 != '' AND g.2 != '', arrayConcat([(toString(group_type), " \
+    "group_id)], JSONExtractKeysAndValues(groups, 'String')))) AS of_group"
 #define HAS_GROUP_TRAITS                                                                          \
     "kind = 'group' AND group_type != '' AND group_id != '' AND (traits != '' OR traits_once != " \
     "'')"
@@ -302,14 +306,15 @@ void persons_sql_add_traits(struct buf *sql, uint32_t generation,
 void persons_sql_add_members(struct buf *sql, uint32_t generation,
                              const struct derived_ranges *ranges)
 {
-    buf_addf(sql,
-             "INSERT INTO person_groups (generation, project_id, type, id, rank, group_id) SELECT "
-             "%u, project_id, group_type, " HASH(WHO) " AS who, max(" EVENT_KEY
-                                                      "), argMax(group_id, " EVENT_KEY ")",
-             (unsigned)generation);
+    buf_addf(
+        sql,
+        "INSERT INTO person_groups (generation, project_id, type, id, rank, group_id) SELECT "
+        "%u, project_id, of_group.1 AS type, who, max(at), argMax(of_group.2, at) FROM (SELECT "
+        "project_id, " HASH(WHO) " AS who, " EVENT_KEY " AS at, " GROUPS,
+        (unsigned)generation);
     add_from(sql, ranges);
-    buf_add_str(sql, HAS_GROUP " AND (user_id != '' OR anonymous_id != '') GROUP BY project_id, "
-                               "group_type, who");
+    buf_add_str(sql, HAS_GROUP " AND (user_id != '' OR anonymous_id != '')) GROUP BY project_id, "
+                               "type, who");
 }
 
 void persons_sql_add_groups(struct buf *sql, uint32_t generation,
@@ -318,10 +323,11 @@ void persons_sql_add_groups(struct buf *sql, uint32_t generation,
     buf_addf(
         sql,
         "INSERT INTO group_ids (generation, project_id, type, group_id, first_ms, last_ms) SELECT "
-        "%u, project_id, group_type, group_id, min(" EVENT_MS "), max(" EVENT_MS ")",
+        "%u, project_id, of_group.1, of_group.2, min(ms), max(ms) FROM (SELECT "
+        "project_id, " EVENT_MS " AS ms, " GROUPS,
         (unsigned)generation);
     add_from(sql, ranges);
-    buf_add_str(sql, HAS_GROUP " GROUP BY project_id, group_type, group_id");
+    buf_add_str(sql, HAS_GROUP ") GROUP BY project_id, of_group");
 }
 
 void persons_sql_add_group_traits(struct buf *sql, uint32_t generation,

@@ -38,6 +38,7 @@ struct project_row {
     struct decimal revenue;
     struct slice currency;
     struct slice group_type, group_id, previous_id;
+    struct slice groups; /* JSON text; empty if absent */
     /* derived, as everything of this struct that a record has no member for */
     struct slice browser_name, browser_version, os_name, os_version, device_type, device_brand,
         device_model, bot;
@@ -57,7 +58,7 @@ extern const char *const project_hint_names[HINT_COUNT];
 bool project_time_parse(struct slice text, unix_ms *ret_time); /* within 1970 to 2149 */
 
 /* The columns that a row fills; the rest are defaults of the table. */
-enum { PROJECT_COLUMN_COUNT = 60 };
+enum { PROJECT_COLUMN_COUNT = 61 };
 extern const char *const project_columns; /* their names, for INSERT */
 void project_columns_init(struct native_column *columns, uint64_t bytes_max);
 void project_row_encode(struct native_column *columns, const struct project_row *row,

@@ -59,6 +59,7 @@
     C(currency, STRING)                       \
     C(group_type, STRING)                     \
     C(group_id, STRING)                       \
+    C(groups, STRING)                         \
     C(previous_id, STRING)                    \
     C(browser_name, STRING)                   \
     C(browser_version, STRING)                \
@@ -278,6 +279,7 @@ static void take_raw(struct project_row *row, struct slice value)
         {"context", offsetof(struct project_row, context)},
         {"traits", offsetof(struct project_row, traits)},
         {"traits_once", offsetof(struct project_row, traits_once)},
+        {"groups", offsetof(struct project_row, groups)},
         {"hints", offsetof(struct project_row, hints_json)},
     };
     struct json_members it;
@@ -394,6 +396,7 @@ void project_row_encode(struct native_column *columns, const struct project_row 
         row->currency,
         row->group_type,
         row->group_id,
+        row->groups,
         row->previous_id,
         row->browser_name,
         row->browser_version,

@@ -310,6 +310,7 @@ static bool kind(struct cursor *c, struct project_row *row)
              (TAKE(c, ",\"scroll\":") && !scroll(c, row)) ||
              (TAKE(c, ",\"revenue\":{\"amount\":\"") && !revenue(c, row)) ||
              (TAKE(c, ",\"group\":{\"type\":\"") && !group(c, row)) ||
+             (TAKE(c, ",\"groups\":") && !object(c, &row->groups)) ||
              (TAKE(c, ",\"previous_id\":\"") && !text_rest(c, &row->previous_id)) ||
              (TAKE(c, ",\"traits\":") && !object(c, &row->traits)) ||
              (TAKE(c, ",\"traits_once\":") && !object(c, &row->traits_once)));

@@ -352,14 +352,17 @@ static bool take_conditions(struct query_call *call, struct buf *sql)
         return false;
     buf_add_str(sql, identified);
     if (has_search)
-        buf_add_str(sql, " AND (countIf(positionCaseInsensitiveUTF8(id, {search:String}) > 0) > 0 "
-                         "OR person IN (SELECT person FROM " TRAITS_NOW(
-                             "name, ", "") ", name) WHERE positionCaseInsensitiveUTF8(" TRAIT_TEXT
-                                           ", {search:String}) > 0))");
+        buf_add_str(sql,
+                    " AND (countIf(positionCaseInsensitiveUTF8(id, {search:String}) > 0) > 0 "
+                    "OR person IN (SELECT person FROM " TRAITS_NOW(
+                        "name, ",
+                        "") ", name) WHERE v != 'null' AND positionCaseInsensitiveUTF8(" TRAIT_TEXT
+                            ", {search:String}) > 0))");
     if (has_trait)
-        buf_add_str(sql, " AND person IN (SELECT person FROM " TRAITS_NOW(
-                             "", " AND name = {traitName:String}") ") WHERE " TRAIT_TEXT
-                                                                   " = {traitValue:String})");
+        buf_add_str(sql,
+                    " AND person IN (SELECT person FROM " TRAITS_NOW(
+                        "", " AND name = {traitName:String}") ") WHERE v != 'null' AND " TRAIT_TEXT
+                                                              " = {traitValue:String})");
     if (has_group)
         buf_add_str(
             sql,

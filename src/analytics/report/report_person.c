@@ -85,16 +85,20 @@ bool report_take_fact(struct report *r, const struct report_at *at, struct slice
 }
 
 /* ---- columns ---- */
-/* The event's own group, else the one that its person was seen with last; a visit has none of its
- * own. */
+/* The event's own group of that type, else the one that its person was seen with last; a visit has
+ * none of its own. */
 static void add_group(const struct report_sql *s, const char *row, uint32_t member)
 {
     if (s->source & SOURCE_VISITS) {
         buf_addf(s->out, "%sfact_%u", row, member);
         return;
     }
-    buf_addf(s->out, "if(%sgroup_type = {p%u:String} AND %sgroup_id != '', %sgroup_id, %sfact_%u)",
-             row, s->r->facts[member].type, row, row, row, member);
+    unsigned type = s->r->facts[member].type;
+    buf_addf(s->out,
+             "multiIf(%sgroup_type = {p%u:String} AND %sgroup_id != '', %sgroup_id, %sgroups != '' "
+             "AND JSONExtractString(%sgroups, {p%u:String}) != '', JSONExtractString(%sgroups, "
+             "{p%u:String}), %sfact_%u)",
+             row, type, row, row, row, row, type, row, type, row, (unsigned)member);
 }
 
 void report_fact_sql(const struct report_sql *s, const struct report_dim *d)

@@ -17,6 +17,7 @@ enum field {
     PREVIOUS,
     TYPE,
     GROUP,
+    GROUPS,
     TRAITS,
     ONCE,
     FIELDS,
@@ -212,12 +213,11 @@ static void tell_traits(struct world *w, const struct event *e)
     }
 }
 
-static void tell_groups(struct world *w, const struct event *e)
+static void tell_group(struct world *w, const struct event *e, const char *type, const char *id)
 {
-    const char *type = e->text[TYPE], *id = e->text[GROUP];
     const char *who = e->text[USER][0] ? e->text[USER] : e->text[ANONYMOUS];
     uint32_t i = 0;
-    if (strcmp(e->text[KIND], "alias") == 0 || !*type || !*id)
+    if (!*type || !*id)
         return;
     while (i < w->group_count &&
            (strcmp(w->groups[i].type, type) != 0 || strcmp(w->groups[i].id, id) != 0))
@@ -231,6 +231,22 @@ static void tell_groups(struct world *w, const struct event *e)
         struct trait t = {.person = id_of(w, who)->person, .type = type, .group = ""};
         snprintf(t.value, sizeof(t.value), "%s", id);
         set(w->members, &w->member_count, &t, false);
+    }
+}
+
+/* The others are {"type":"id","type":"id"}; the text is cut. */
+static void tell_groups(struct world *w, const struct event *e)
+{
+    char *type = e->text[GROUPS];
+    if (strcmp(e->text[KIND], "alias") == 0)
+        return;
+    tell_group(w, e, e->text[TYPE], e->text[GROUP]);
+    while (*type && *type != '}') {
+        type += 2; /* {" or ," */
+        char *id = type + strcspn(type, "\"") + 3, *end = id + strcspn(id, "\"");
+        id[-3] = *end = '\0';
+        tell_group(w, e, type, id);
+        type = end + 1;
     }
 }
 

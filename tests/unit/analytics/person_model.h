@@ -8,7 +8,8 @@
  * tabs, and traits are flat objects without commas or colons in texts. */
 #define PERSON_MODEL_EVENTS                                                                        \
     "toString(project_id), toUnixTimestamp64Milli(timestamp), toString(id), stream_offset, kind, " \
-    "user_id, anonymous_id, previous_id, group_type, group_id, traits, traits_once"
+    "user_id, anonymous_id, previous_id, group_type, group_id, groups, traits, "                   \
+    "traits_once"
 
 /* Lines, not sorted:
  *   id      project, id, smallest id of the person, id that stands for it ("-": none is known)

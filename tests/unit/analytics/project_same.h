@@ -48,6 +48,7 @@ static inline bool project_check_same(struct slice value, struct arena *scratch)
         {a.currency, b.currency},
         {a.group_type, b.group_type},
         {a.group_id, b.group_id},
+        {a.groups, b.groups},
         {a.previous_id, b.previous_id},
         {a.hints_json, b.hints_json},
     };

@@ -254,14 +254,24 @@ static void test_the_special_events(void **state)
          "\"m\"},\"traits_once\":{\"first\":1},\"properties\""},
         {"\"event\":\"$set\",\"properties\":{\"$set\":{\"a\":1}}",
          "\"kind\":\"identify\",\"traits\":{\"a\":1}}"},
+        {"\"event\":\"a\",\"$unset\":[\"x\",\"y\",7,\"x\"],\"properties\":{\"$unset\":{\"z\":\"\"},"
+         "\"$set\":{\"b\":2,\"x\":1}}",
+         "\"user_id\":\"d\",\"traits\":{\"b\":2,\"x\":null,\"y\":null,\"z\":null}}"},
+        {"\"event\":\"$set\",\"properties\":{\"$unset\":[\"x\"]}",
+         "\"kind\":\"identify\",\"traits\":{\"x\":null}}"},
+        {"\"event\":\"a\",\"$unset\":[],\"properties\":{\"$unset\":\"x\"}", "\"user_id\":\"d\"}"},
         {"\"event\":\"$create_alias\",\"properties\":{\"alias\":\"old\"}",
          "\"user_id\":\"d\",\"kind\":\"alias\",\"previous_id\":\"old\""},
         {"\"event\":\"$groupidentify\",\"properties\":{\"$group_type\":\"company\",\"$group_key\":"
-         "\"acme\",\"$group_set\":{\"seats\":5}}",
+         "\"acme\",\"$group_set\":{\"seats\":5},\"$groups\":{\"team\":\"t\",\"company\":\"other\"},"
+         "\"$unset\":[\"x\"]}",
          "\"user_id\":\"d\",\"kind\":\"group\",\"group\":{\"type\":\"company\",\"id\":\"acme\"},"
-         "\"traits\":{\"seats\":5}"},
-        {"\"event\":\"a\",\"properties\":{\"$groups\":{\"company\":\"acme\",\"team\":7}}",
-         "\"group\":{\"type\":\"company\",\"id\":\"acme\"}"},
+         "\"groups\":{\"team\":\"t\"},\"traits\":{\"seats\":5}"},
+        {"\"event\":\"a\",\"properties\":{\"$groups\":{\"none\":null,\"company\":\"acme\",\"team\":"
+         "7,"
+         "\"\":\"x\",\"company\":\"again\",\"a\\\"b\":\"c\"}}",
+         "\"group\":{\"type\":\"company\",\"id\":\"acme\"},\"groups\":{\"team\":\"7\",\"a\\\"b\":"
+         "\"c\"},"},
         {"\"event\":\"$pageleave\",\"properties\":{\"$prev_pageview_duration\":3.99,\"$prev_"
          "pageview_max_content_percentage\":0.516}",
          "\"event\":\"engagement\""},
@@ -297,6 +307,33 @@ static void test_the_special_events(void **state)
     post_to("/engage", "{\"token\":\"wk_test\",\"$distinct_id\":\"d\",\"$set\":{\"a\":1}}");
     kept_one();
     has(bed_values(), "\"kind\":\"identify\",\"traits\":{\"a\":1}");
+}
+
+/* As many groups and names as are taken, and one more. */
+static void test_what_is_over_the_limits_of_groups_and_names_is_left_out(void **state)
+{
+    (void)state;
+    struct buf body;
+    buf_init(&body, 64 << 10);
+    buf_add_str(&body,
+                "{\"api_key\":\"wk_test\",\"distinct_id\":\"d\",\"event\":\"a\",\"$unset\":[\"");
+    for (int i = 0; i <= JSON_KEY_BYTES_MAX; i++)
+        buf_add_char(&body, 'k');
+    buf_add_str(&body, "\",\"a\\u0000b\"");
+    for (int i = 0; i <= EVENT_UNSET_MAX; i++)
+        buf_addf(&body, ",\"k%d\"", i);
+    buf_add_str(&body, "],\"properties\":{\"$groups\":{\"g0\":\"0\"");
+    for (int i = 1; i <= EVENT_GROUPS_MAX; i++)
+        buf_addf(&body, ",\"g%d\":\"%d\"", i, i);
+    buf_add_str(&body, "}}}");
+    const char *kept = read_one(buf_cstr(&body));
+    buf_done(&body);
+    const char *traits = strstr(kept, "\"traits\"");
+    assert_non_null(traits);
+    has(kept, "\"traits\":{\"k0\":null,");
+    has(kept, ",\"k99\":null},\"properties\"");
+    has(kept, "\"group\":{\"type\":\"g0\",\"id\":\"0\"},\"groups\":{\"g1\":\"1\",");
+    has(kept, ",\"g9\":\"9\"},\"traits\"");
 }
 
 static void test_a_server_that_identifies_a_group_is_nobody(void **state)
@@ -528,6 +565,7 @@ int main(void)
         T(test_who_it_is),
         T(test_a_long_id_is_cut),
         T(test_the_special_events),
+        T(test_what_is_over_the_limits_of_groups_and_names_is_left_out),
         T(test_a_server_that_identifies_a_group_is_nobody),
         T(test_no_address_and_nothing_made_of_it),
         T(test_one_event_per_web_vital),

@@ -272,7 +272,7 @@ static const char *pick(uint64_t *luck, const char *const *of, uint32_t n)
 
 /* What an event says; few ids, some of them in every role. */
 struct saying {
-    const char *kind, *user, *anonymous, *previous, *type, *group, *traits, *once;
+    const char *kind, *user, *anonymous, *previous, *type, *group, *groups, *traits, *once;
 };
 #define KINDS "", "", "", "identify", "identify", "alias", "group", "engagement"
 #define USERS "", "", "u1", "u1", "u2", "u3", "x"
@@ -280,6 +280,7 @@ struct saying {
 #define TRAITS                                                                    \
     "", "", "{\"plan\":\"pro\"}", "{\"plan\":\"free\",\"age\":7}", "{\"age\":8}", \
         "{\"plan\":null}", "{\"email\":\"a@b.example\"}"
+#define GROUPS "", "", "{\"crew\":\"g1\"}", "{\"crew\":\"g3\",\"zoo\":\"g2\"}"
 #define ONCE \
     "", "", "", "{\"plan\":\"first\"}", "{\"age\":1,\"source\":\"ad\"}", "{\"source\":\"mail\"}"
 
@@ -291,8 +292,9 @@ static struct saying saying_of(const struct event *e)
     s.user = PICK(&luck, USERS);
     s.anonymous = PICK(&luck, ANONYMOUS);
     s.previous = strcmp(s.kind, "alias") == 0 ? PICK(&luck, ANONYMOUS, USERS) : "";
-    s.type = PICK(&luck, "", "", "company", "team");
+    s.type = PICK(&luck, "", "", "company", "team", "crew");
     s.group = *s.type ? PICK(&luck, "g1", "g2") : "";
+    s.groups = *s.type && strcmp(s.type, "crew") != 0 ? PICK(&luck, GROUPS) : "";
     s.traits = PICK(&luck, TRAITS);
     s.once = PICK(&luck, ONCE);
     return s;
@@ -322,6 +324,8 @@ static void add_record(struct buf *out, const struct event *e)
     add_text(out, "kind", s.kind);
     if (*s.type)
         buf_addf(out, ",\"group\":{\"type\":\"%s\",\"id\":\"%s\"}", s.type, s.group);
+    if (*s.groups)
+        buf_addf(out, ",\"groups\":%s", s.groups);
     add_text(out, "previous_id", s.previous);
     if (*s.traits)
         buf_addf(out, ",\"traits\":%s", s.traits);
@@ -347,6 +351,7 @@ static void add_row(struct buf *out, const struct event *e, uint32_t partition, 
     add_text(out, "kind", s.kind);
     add_text(out, "group_type", s.type);
     add_text(out, "group_id", s.group);
+    add_text(out, "groups", s.groups);
     add_text(out, "previous_id", s.previous);
     add_text(out, "traits", s.traits);
     add_text(out, "traits_once", s.once);
@@ -397,7 +402,7 @@ static void insert_batch(const struct event *e, uint32_t n)
 {
     static const char columns[] =
         "id, project_id, event, timestamp, received_at, stream_partition, stream_offset, user_id, "
-        "anonymous_id, kind, group_type, group_id, previous_id, traits, traits_once";
+        "anonymous_id, kind, group_type, group_id, groups, previous_id, traits, traits_once";
     struct buf rows;
     buf_init(&rows, 64 << 20);
     for (uint32_t i = 0; i < n; i++)

@@ -15,7 +15,7 @@
 
 #include "analytics/projector/project_int.h"
 
-enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 47 };
+enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 48 };
 struct fake_row {
     struct project_seen seen;
     int64_t timestamp_ms;
@@ -76,7 +76,7 @@ static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
     for (int i = 0; i < 16; i++)
         to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
 }
-enum { FAKE_COLUMNS = 60, FAKE_BLOCK_MAX = 1000 };
+enum { FAKE_COLUMNS = 61, FAKE_BLOCK_MAX = 1000 };
 /* Where the values of a column go. */
 static inline void fake_take_value(struct fake_reader *r, const char *column, const char *type,
                                    struct fake_row *row)
@@ -113,6 +113,7 @@ static inline void fake_take_value(struct fake_reader *r, const char *column, co
                                                       "currency",
                                                       "group_type",
                                                       "group_id",
+                                                      "groups",
                                                       "previous_id",
                                                       "browser_name",
                                                       "browser_version",
@@ -216,6 +217,7 @@ enum { /* places in texts[] */
        FAKE_CURRENCY,
        FAKE_GROUP_TYPE,
        FAKE_GROUP_ID,
+       FAKE_GROUPS,
        FAKE_PREVIOUS_ID,
        FAKE_BROWSER_NAME,
        FAKE_BROWSER_VERSION,

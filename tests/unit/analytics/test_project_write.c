@@ -119,7 +119,8 @@ static void a_record_becomes_the_row_it_describes(void **state)
               ",\"model\":\"m\",\"mobile\":\"?0\"},\"timezone\":\"Europe/Berlin\""
               ",\"kind\":\"group\",\"interactive\":false,\"engagement_ms\":1234,\"scroll\":80"
               ",\"revenue\":{\"amount\":\"9.5\",\"currency\":\"EUR\"}"
-              ",\"group\":{\"type\":\"company\",\"id\":\"g1\"},\"previous_id\":\"old\""
+              ",\"group\":{\"type\":\"company\",\"id\":\"g1\"},\"groups\":{\"team\":\"t\"}"
+              ",\"previous_id\":\"old\""
               ",\"traits\":{\"plan\":\"pro\"},\"traits_once\":{\"first\":1},"
               "\"properties\":{\"a;b\":"
               "\"}\\\"{\",\"big\":12345678901234567890},\"context\":{\"page\":{}},\"new\":[1]}");
@@ -165,6 +166,7 @@ static void a_record_becomes_the_row_it_describes(void **state)
         "EUR",
         "company",
         "g1",
+        "{\"team\":\"t\"}",
         "old",
     };
     for (int i = 0; i <= FAKE_PREVIOUS_ID; i++)
@@ -272,7 +274,8 @@ static const char whole_record[] =
     ",\"model\":\"m\",\"mobile\":\"?0\"},\"timezone\":\"Europe/Berlin\""
     ",\"kind\":\"group\",\"interactive\":false,\"engagement_ms\":1234,\"scroll\":80"
     ",\"revenue\":{\"amount\":\"9.5\",\"currency\":\"EUR\"}"
-    ",\"group\":{\"type\":\"company\",\"id\":\"g1\"},\"previous_id\":\"old\""
+    ",\"group\":{\"type\":\"company\",\"id\":\"g1\"},\"groups\":{\"team\":\"t\"}"
+    ",\"previous_id\":\"old\""
     ",\"traits\":{\"plan\":\"pro\"},\"traits_once\":{\"first\":1},"
     "\"properties\":{\"a\\n\":[1,-0.5e+3,[],{},\"\\\\\"],"
     "\"b\":{\"c\":null,\"d\":[true,false]},\"e\":0},\"context\":{\"x\":\"\xf0\x9f\x8c\x8d\"}}";
