@@ -569,3 +569,23 @@ export function attribution(data, q) {
   const list = [...groups.values()].sort((a, b) => round(b.models[names[0]].conversions) - round(a.models[names[0]].conversions) || compareValues(JSON.stringify(a.key), JSON.stringify(b.key)));
   return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 1000)).map(({ key, models }) => ({ dimensions: key, models })) };
 }
+
+// ---- the events themselves, and their properties ----
+const rowsOf = (data, q) => { const all = new Rows(data, q, rangesOf(q, data).range); return all.list(all.needsVisit ? 'both' : 'events').map((r) => r.event); };
+export function events(data, q) {
+  const list = rowsOf(data, q).sort((a, b) => b.timestamp - a.timestamp || compareValues(b.id, a.id)), offset = q.offset ?? 0, limit = q.limit ?? 20;
+  const time = (ms) => new Date(ms).toISOString();
+  return { total: list.length, results: list.slice(offset, offset + limit).map((e) => ({
+    id: e.id, event: e.event, timestamp: time(e.timestamp), received_at: time(e.timestamp), user_id: e.user_id || null, anonymous_id: null, session_id: null, page: { path: e.page_path },
+    ...(e.country ? { geo: { country: e.country } } : {}), properties: e.properties ?? {}, kind: e.kind || null })) };
+}
+export function properties(data, q) {
+  const found = new Map();
+  for (const [name, value] of rowsOf(data, q).flatMap((e) => Object.entries(e.properties ?? {}))) {
+    if (value === null) continue;
+    const of = found.get(name) ?? { property: name, count: 0, numbers: 0 };
+    found.set(name, { property: name, count: of.count + 1, numbers: of.numbers + Number(typeof value === 'number') });
+  }
+  const list = [...found.values()].sort((a, b) => b.count - a.count || compareValues(a.property, b.property));
+  return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 1000)) };
+}

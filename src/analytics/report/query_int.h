@@ -116,7 +116,7 @@ void query_add_lists(struct buf *body, const char *const *names, size_t count, c
 /* For tests: the template with everything put in; false if it does not fit. */
 bool query_expand(const struct query_range *range, const char *sql_template, struct buf *sql);
 
-/* An event as JSON (query_events.c): the columns, and the row that begins with them (an array,
+/* An event as JSON (query_event_json.c): the columns, and the row that begins with them (an array,
  * parsed), put with the names of docs/format/event.md, not the article's; the object is left open.
  * scratch is the row's. */
 #define QUERY_EVENT_COLUMNS                                                                     \
@@ -126,6 +126,9 @@ bool query_expand(const struct query_range *range, const char *sql_template, str
 enum { QUERY_EVENT_COLUMN_COUNT = 20, QUERY_EVENT_ID = 0, QUERY_EVENT_TIME = 2 };
 enum rc query_event_put(yyjson_val *row, struct arena *scratch, struct buf *body,
                         struct err *err) MUST_CHECK;
+/* The same as the article names it; the object is closed. */
+enum rc query_event_put_article(yyjson_val *row, struct arena *scratch, struct buf *body,
+                                struct err *err) MUST_CHECK;
 /* Where the next page begins: `name`, an opaque text of a number and a text, or null. */
 void query_cursor_put(struct buf *body, const char *name, struct slice number, struct slice text);
 /* Back again; answered and false if it is none. Slices of the request's arena. */

@@ -73,9 +73,11 @@
          "\"goal\":" FILTERS "," DIMENSIONS ",\"models\":{\"type\":\"array\",\"items\":" WORDS( \
              "\"first_touch\",\"last_touch\",\"last_non_direct\",\"linear\","                   \
              "\"position_based\",\"time_decay\"") "},\"lookback\":" SECONDS "," COUNT_BY "," PAGE)
+#define EVENTS KIND("events", "", "\"cursor\":" TEXT "," PAGE)
+#define PROPERTIES KIND("properties", "", PAGE)
 #define QUESTION                                                                            \
     "{\"allOf\":[" COMMON ",{\"oneOf\":[" BREAKDOWN "," FUNNEL "," RETENTION "," STICKINESS \
-    "," LIFECYCLE "," PATHS "," VITALS "," ATTRIBUTION "]}]}"
+    "," LIFECYCLE "," PATHS "," VITALS "," ATTRIBUTION "," EVENTS "," PROPERTIES "]}]}"
 #define ANSWER                                                                                    \
     "{\"type\":\"object\",\"required\":[\"results\",\"meta\",\"query\"],"                         \
     "\"properties\":{\"results\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"meta\":{" \

@@ -42,6 +42,7 @@ static bool parse(const char *body)
 #define V "\"report\":\"vitals\"," R
 #define A "\"report\":\"attribution\"," R ",\"goal\":[[\"is\",\"event\",[\"a\"]]]"
 #define P "\"report\":\"paths\"," R
+#define E "\"report\":\"events\"," R
 
 struct mistake {
     const char *body, *pointer, *part;
@@ -183,6 +184,10 @@ static void a_mistake_of_each_kind_of_report_likewise(void **state)
         {"{" A ",\"dimensions\":[\"time:day\"]}", "/dimensions/0", "time"},
         {"{" A ",\"dimensions\":[\"source\",\"channel\",\"os\",\"city\"]}", "/dimensions",
          "at most 3"},
+        {"{" E ",\"dimensions\":[\"page\"]}", "the question", "'dimensions'"},
+        {"{" E ",\"limit\":0}", "/limit", "1 to"},
+        {"{" E ",\"cursor\":\"WyIwIl0\"}", "/cursor", "another question"},
+        {"{\"report\":\"properties\"," R ",\"cursor\":\"x\"}", "the question", "'cursor'"},
     };
     check_mistakes(table, COUNT_OF(table));
 }

@@ -1,0 +1,40 @@
+/* WHAT    Which properties events have: their names, how often, how often as a number.
+ * WHY     So that nobody has to know the names by heart who wants to break down by one. */
+#include "analytics/report/report_int.h"
+
+static bool parse(struct report *r, yyjson_val *root)
+{
+    (void)root;
+    return report_take_page(r, REPORT_LIMIT_DEFAULT);
+}
+
+static void add_sql(const struct report *r, struct buf *out)
+{
+    const struct report_sql s = {.r = r, .out = out, .source = report_events_source(r)};
+    buf_add_str(out, "SELECT pair.1, count() AS n, countIf(match(pair.2, '^[-0-9]')) FROM (SELECT "
+                     "arrayJoin(JSONExtractKeysAndValuesRaw(properties)) AS pair");
+    report_from_sql(&s);
+    buf_add_str(out, ") WHERE pair.2 != 'null' GROUP BY pair.1 ORDER BY n DESC, pair.1 "
+                     "LIMIT {limit:UInt32} OFFSET {offset:UInt32}");
+}
+
+/* [name, events that have it, those where it is a number] */
+static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
+{
+    static const char *const names[] = {"property", "count", "numbers"};
+    (void)r;
+    return report_add_members(body, row, names, COUNT_OF(names), err);
+}
+
+static void add_resolved(const struct report *r, struct buf *body)
+{
+    buf_addf(body, ",\"limit\":%u,\"offset\":%u", r->limit, r->offset);
+}
+
+static const char *const resolved[] = {"limit", "offset", NULL};
+const struct report_kind report_kind_properties = {.name = "properties",
+                                                   .resolved = resolved,
+                                                   .parse = parse,
+                                                   .sql = add_sql,
+                                                   .row = add_row,
+                                                   .add_resolved = add_resolved};
