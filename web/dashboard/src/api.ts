@@ -56,6 +56,22 @@ export type Value = number | null;
 export interface Row { dimensions: (string | null)[]; metrics: Value[]; comparison?: { metrics: Value[] } }
 export interface Answer { results: Row[]; meta: { time_labels?: string[]; total_rows?: number }; query: { date_range: [string, string] } }
 
+/** An event as it was sent (docs/format/event.md); `kind` is null for a plain one. */
+export interface RawEvent {
+  id: string;
+  event: string;
+  timestamp: string;
+  received_at: string;
+  user_id: string | null;
+  anonymous_id: string | null;
+  session_id: string | null;
+  page?: { url?: string; path?: string; title?: string; referrer?: string };
+  geo?: { country?: string; region?: string; city?: string };
+  properties: Record<string, unknown> | null;
+  kind: string | null;
+}
+export interface PropertyRow { property: string; count: number; numbers: number }
+
 /** Of the other kinds of reports: rows as that kind has them. */
-export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[] }> => call('POST', `/v1/projects/${project}/query`, question, signal);
+export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[]; meta: { next_cursor?: string | null } }> => call('POST', `/v1/projects/${project}/query`, question, signal);
 export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, question, signal);

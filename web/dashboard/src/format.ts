@@ -36,3 +36,12 @@ export function name(field: string, value: string | null): string {
   } catch { /* not a code */ }
   return value;
 }
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+function formatOf(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = zone + JSON.stringify(options), made = formats.get(key) ?? new Intl.DateTimeFormat(locale, { ...options, timeZone: zone || 'UTC' });
+  formats.set(key, made);
+  return made;
+}
+/** A moment, to the second, in this zone. */
+export const moment = (at: number | string, zone: string): string => formatOf(zone, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));

@@ -57,7 +57,7 @@ export function Menu({ label, text, children }: { label: string; text: Component
   );
 }
 /** A text that counts when it is done: what is being written is its own, whatever is drawn anew around it. */
-export function TextField({ value, onDone, ...more }: { value: string; onDone: (text: string) => void; 'aria-label'?: string; list?: string; placeholder?: string }) {
+export function TextField({ value, onDone, ...more }: { value: string; onDone: (text: string) => void; 'aria-label'?: string; list?: string; placeholder?: string; type?: 'text' | 'search' }) {
   const [text, setText] = useState(value);
   useLayoutEffect(() => { setText(value); }, [value]);
   return <input type="text" {...more} value={text} onInput={(e) => setText(e.currentTarget.value)} onChange={(e) => onDone(e.currentTarget.value.trim())} />;

@@ -1,5 +1,6 @@
 // The range that is looked at, and what it is compared with: both in the address.
 import { useState } from 'preact/hooks';
+import type { Question } from '../api.ts';
 import { go, page, param, withParams } from '../location.ts';
 import { Menu } from './parts.tsx';
 
@@ -19,6 +20,7 @@ export const compare = (): 'previous_period' | 'year_over_year' | null => {
   const asked = param('compare');
   return asked === 'none' ? null : asked === 'year_over_year' ? asked : 'previous_period';
 };
+export const comparison = (): NonNullable<Question['include']> => { const c = compare(); return c ? { compare: c } : {}; };
 /** What a point of the chart is. */
 export function unitOf(): string {
   const range = rangeOf();
