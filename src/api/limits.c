@@ -82,23 +82,17 @@ bool api_limit_key_quietly(struct api_request *req, const struct uuid *key)
 struct warning {
     struct tenant *tenant;
     struct ctx *ctx;
-    char org[UUID_TEXT_LEN + 1], project[UUID_TEXT_LEN + 1];
+    struct uuid org, project;
 };
 
 static void tell_owners(struct ctx *ctx, void *arg)
 {
     struct warning *w = arg;
     struct err err = ERR_INIT;
-    if (tenant_change(ctx, w->tenant,
-                      &(struct tenant_change){.action = "project.quota_warning",
-                                              .entity = TENANT_PROJECT,
-                                              .parent = slice_str(w->org),
-                                              .id = slice_str(w->project),
-                                              .org = slice_str(w->org),
-                                              .is_unseen = true},
-                      &err) != RC_OK)
+    char project[UUID_TEXT_LEN + 1];
+    if (tenant_project_warn_quota(ctx, w->tenant, &w->org, &w->project, &err) != RC_OK)
         log_warn("nobody could be told that a project has used most of its events",
-                 LOG_STR("project", w->project), LOG_ERR(&err));
+                 LOG_STR("project", uuid_format(&w->project, project)), LOG_ERR(&err));
 }
 
 static void told(struct ctx *ctx, void *arg)
@@ -124,8 +118,7 @@ void api_ingest_count(struct ctx *ctx, struct api_request *req,
     if (!own)
         return;
     struct warning *w = heap_alloc(HEAP_APP, sizeof(*w));
-    *w = (struct warning){.tenant = req->api->tenant, .ctx = own};
-    uuid_format(&project->org, w->org);
-    uuid_format(&project->id, w->project);
+    *w = (struct warning){
+        .tenant = req->api->tenant, .ctx = own, .org = project->org, .project = project->id};
     net_loop_work(own, req->net->loop, tell_owners, told, w);
 }

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "analytics/import/import.h"
 #include "app/backup.h"
 #include "app/job.h"
 #include "app/replay_cli.h"
@@ -133,31 +132,52 @@ static void get_status(struct ctx *ctx, void *service, struct api_request *req)
     buf_done(&out);
 }
 
-/* ---- append ---- */
+/* ---- imports ---- */
 
-struct append_call {
-    struct stream_append append;
-    struct api_request *req;
-    struct net_task task;
-    enum rc rc;
-};
-
-static void append_answer(struct ctx *ctx, struct net_task *task)
+/* The project that ?project= names; NULL: answered. */
+static const struct tenant_project *project_of(struct api_request *req)
 {
-    (void)ctx;
-    struct append_call *call = CONTAINER_OF(task, struct append_call, task);
-    if (call->rc != RC_OK)
-        api_problem(call->req, call->rc, "Nothing of this request was kept: %s.",
-                    rc_text(call->rc));
-    else
-        api_json(call->req, 200, SLICE_LIT("{\"ok\":true}"));
+    struct slice text;
+    struct uuid id;
+    if (!net_query_get(req->net, "project", &text) || !uuid_parse(text, &id)) {
+        api_problem(req, RC_INVALID, "project (its id) is wanted.");
+        return NULL;
+    }
+    const struct tenant_project *project = tenant_by_id(req->view, &id);
+    if (!project)
+        api_problem(req, RC_NOTFOUND, "There is no project %.*s.", SLICE_ARG(text));
+    return project;
 }
 
-static void append_done(struct stream_append *append, enum rc rc)
+struct append_call {
+    const struct import_door *door;
+    struct api_request *req;
+    const struct tenant_project *project;
+    struct stream_record *records;
+    uint32_t count, erased;
+    struct err err;
+};
+
+static void append_work(struct ctx *ctx, void *arg)
 {
-    struct append_call *call = CONTAINER_OF(append, struct append_call, append);
-    call->rc = rc;
-    net_loop_post(call->req->net->loop, &call->task);
+    struct append_call *call = arg;
+    (void)ctx;
+    IGNORE(import_door_append(call->door, call->project, call->records, call->count, &call->erased,
+                              &call->err) != RC_OK,
+           "told by the answer");
+}
+
+static void append_done(struct ctx *ctx, void *arg)
+{
+    struct append_call *call = arg;
+    char text[64];
+    (void)ctx;
+    if (call->err.rc != RC_OK) {
+        api_problem_err(call->req, &call->err);
+        return;
+    }
+    int n = snprintf(text, sizeof(text), "{\"erased\":%u}", call->erased);
+    api_json(call->req, 200, slice_of(text, (size_t)n));
 }
 
 /* The next record of the body; false at its end, and if it is cut. */
@@ -187,6 +207,9 @@ static void post_append(struct ctx *ctx, void *service, struct api_request *req)
         return;
     }
     rest = req->net->body;
+    const struct tenant_project *project = project_of(req);
+    if (!project)
+        return;
     struct append_call *call = arena_zalloc(ctx->arena, sizeof(*call));
     struct stream_record *records = arena_zalloc(ctx->arena, count * sizeof(*records));
     if (!call || !records) {
@@ -195,13 +218,26 @@ static void post_append(struct ctx *ctx, void *service, struct api_request *req)
     }
     for (uint32_t i = 0; i < count; i++)
         must(next_record(&rest, &records[i]));
-    *call =
-        (struct append_call){.append = {.records = records, .count = count, .done = append_done},
-                             .req = req,
-                             .task = {.run = append_answer, .ctx = ctx_ref(ctx)}};
-    enum rc rc = stream_append(c->node->events, &call->append);
-    if (rc != RC_OK)
-        api_problem(req, rc, "Nothing of this request was kept: %s.", rc_text(rc));
+    *call = (struct append_call){
+        .door = c->door, .req = req, .project = project, .records = records, .count = count};
+    net_loop_work(ctx, req->net->loop, append_work, append_done, call);
+}
+
+static void post_not_taken(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct control *c = service;
+    const struct tenant_project *project = project_of(req);
+    struct slice rest = req->net->body;
+    (void)ctx;
+    if (!project)
+        return;
+    while (rest.len) {
+        struct slice count = slice_cut(&rest, '\n'), reason = slice_cut(&count, ' ');
+        uint64_t n;
+        if (slice_to_u64(count, &n))
+            import_tell(c->door, project, reason, n);
+    }
+    api_json(req, 200, SLICE_LIT("{\"ok\":true}"));
 }
 
 /* ---- visible ---- */
@@ -301,17 +337,9 @@ static void post_imported(struct ctx *ctx, void *service, struct api_request *re
 static void get_export(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct control *c = service;
-    struct slice text;
-    struct uuid id;
-    if (!net_query_get(req->net, "project", &text) || !uuid_parse(text, &id)) {
-        api_problem(req, RC_INVALID, "project (its id) is wanted.");
-        return;
-    }
-    req->project = tenant_by_id(req->view, &id);
+    req->project = project_of(req);
     if (req->project)
         query_export(ctx, c->query, req);
-    else
-        api_problem(req, RC_NOTFOUND, "There is no project %.*s.", SLICE_ARG(text));
 }
 
 /* ---- jobs ---- */
@@ -412,6 +440,10 @@ static const struct api_route routes[] = {
      .access = API_CONTROL,
      .body_bytes_max = APPEND_BYTES_MAX,
      .handle = post_append},
+    {.method = NET_POST,
+     .pattern = "/control/not-taken",
+     .access = API_CONTROL,
+     .handle = post_not_taken},
     {.method = NET_GET,
      .pattern = "/control/visible",
      .access = API_CONTROL,

@@ -4,23 +4,26 @@
  * 0600), never on the public address.
  *
  *   GET  /control/status                  JSON: streams, consumers, store, geographic data
- *   POST /control/append?stream=events    records, each "<key bytes> <value bytes>\n" and these
- *                                         bytes: appended, answered when durable
+ *   POST /control/append?project          an import's batch: records, each "<key bytes> <value
+ *                                         bytes>\n" and these bytes; {"erased":n} when durable
+ *   POST /control/not-taken?project       what an import did not take: lines of "<reason> <count>"
  *   POST /control/imported                lines of JSONEachRow for the table imported
  *   GET  /control/export?project&format   as the public route of that name
  *   GET  /control/visible?project&id      {"visible":true|false}: is the event's row in the store
  *   POST /control/replay                  JSON arguments; a job (job.h)
  *   POST /control/backup?to=DIR           a job
  *   POST /control/archive-flush           a job */
+#include "analytics/import/import.h"
 #include "analytics/report/query.h"
 #include "api/api.h"
 #include "app/node.h"
 
 struct control {
     struct node *node;
-    struct query *query;  /* for exports */
-    const char *address;  /* of the public server; for the verbs */
-    _Atomic bool is_busy; /* one replay or backup at a time */
+    struct query *query;            /* for exports */
+    const struct import_door *door; /* for imports */
+    const char *address;            /* of the public server; for the verbs */
+    _Atomic bool is_busy;           /* one replay or backup at a time */
 };
 struct api_service control_service(struct control *c);
 #endif

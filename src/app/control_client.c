@@ -42,6 +42,7 @@ static enum rc problem_error(struct call *c, long status, struct err *err)
     const char *detail = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "detail"));
     enum rc rc = status == 404   ? RC_NOTFOUND
                  : status == 409 ? RC_CONFLICT
+                 : status == 429 ? RC_RATE
                  : status == 503 ? RC_BUSY
                                  : RC_INVALID;
     err_set(err, rc, "%s", detail ? detail : "the server refused");

@@ -102,6 +102,59 @@ static enum rc pass_archive(void *ctx, const struct erase_pass *pass, struct era
     return rc;
 }
 
+/* ---- samples of what was rejected ---- */
+
+/* A sample of the project, or of nobody: whose it is may come out later, by a release. */
+static bool is_sample(void *project, const struct stream_record *record)
+{
+    char own[64], nobody[64];
+    static const char head[] = "{\"project_id\":\"";
+    int n = snprintf(own, sizeof(own), "%s%s\"", head, (const char *)project);
+    snprintf(nobody, sizeof(nobody), "%s%s\"", head, "00000000-0000-0000-0000-000000000000");
+    return slice_eq_str(record->key, "sample") &&
+           (slice_has_prefix(record->value, slice_of(own, (size_t)n)) ||
+            slice_has_prefix(record->value, slice_of(nobody, (size_t)n)));
+}
+
+/* The consumer's rows are what is looked at: it has to have made them all. */
+static enum rc wait_for_rejecter(struct node *n, uint64_t before, bool (*gives_up)(void *arg),
+                                 void *arg, struct err *err)
+{
+    mono_ns deadline = mono_add_ms(mono_now(), PAUSE_MS);
+    struct consumer *rejecter = atomic_load(&n->rejecter);
+    if (!rejecter)
+        return err_set(err, RC_UNAVAILABLE, "the store is not up yet");
+    while (consumer_checkpoint(rejecter, 0) < before) {
+        if (gives_up(arg))
+            return err_set(err, RC_CLOSED, "stopped");
+        if (!mono_is_before(mono_now(), deadline))
+            return err_set(err, RC_TIMEOUT, "what was rejected is not in its table yet");
+        sleep_ms(LOOK_EVERY_MS);
+    }
+    return RC_OK;
+}
+
+/* The stream `rejected` is read once, by that consumer. What is in the table is found there, by its
+ * words; here, by then, nothing of the project is needed any more, whoever it is of. */
+static enum rc samples_settle(void *ctx, const char *project, bool is_dry_run,
+                              bool (*gives_up)(void *arg), void *arg, struct err *err)
+{
+    struct node *n = ctx;
+    uint64_t before[STREAM_PARTITIONS_MAX];
+    char text[UUID_TEXT_LEN + 1];
+    struct stream_erased erased;
+    TRY(rejected_flush(n->rejected, err));
+    TRY(stream_roll(n->rejects, before, err));
+    TRY(wait_for_rejecter(n, before[0], gives_up, arg, err));
+    snprintf(text, sizeof(text), "%s", project);
+    const struct stream_erase what = {.partition = 0,
+                                      .before = before[0],
+                                      .is_wanted = is_sample,
+                                      .ctx = text,
+                                      .is_dry_run = false};
+    return is_dry_run ? RC_OK : stream_erase(n->rejects, &what, &erased, err);
+}
+
 static bool is_replaying(void *ctx)
 {
     const struct node *n = ctx;
@@ -109,14 +162,42 @@ static bool is_replaying(void *ctx)
     return os_exists(os_path(path, "%s/events.json", n->replay_dir));
 }
 
+/* A sample holds whatever was sent, well-formed or not, so it is cut into words: what stands
+ * between two quotes, wherever they are; texts of JSON without their escapes; numbers, as some send
+ * ids; values of a query or a form, also in base64, and what they hold in their turn; what a reason
+ * quotes. The device, and the user of a token, stand beside the body. */
+#define SAMPLE_PIECES                                                       \
+    "arrayFlatten(arrayMap(p -> [p, substring(p, position(p, '=') + 1)], "  \
+    "arrayConcat(splitByChar('&', query), splitByChar('&', if(match(body, " \
+    "'^\\\\s*[\\\\[{]'), '', body)))))"
+#define SAMPLE_TEXTS                                                              \
+    "arrayConcat([body], arrayFlatten(arrayMap(p -> [decodeURLFormComponent(p), " \
+    "tryBase64Decode(p), tryBase64Decode(decodeURLComponent(p))], " SAMPLE_PIECES ")))"
+#define SAMPLE_CHAR "(?:[^\"\\\\\\\\]|\\\\\\\\.)*"
+#define SAMPLE_WORDS                                                                         \
+    "arrayDistinct(arrayFlatten(arrayMap(t -> arrayConcat(splitByChar('\"', t), "            \
+    "arrayMap(x -> JSONExtractString(concat('\"', x, '\"')), extractAll(t, '\"(" SAMPLE_CHAR \
+    "\\\\\\\\" SAMPLE_CHAR ")\"')), extractAll(t, '[:,\\\\[\\\\s](-?[0-9][0-9eE.+-]*)')), "  \
+    "arrayConcat(" SAMPLE_TEXTS                                                              \
+    ", arrayFlatten(arrayMap(d -> splitByRegexp('[\\\\s\\':;,()]', d), "                     \
+    "details))))))"
+static const char sample_where[] =
+    "$TEXT(user_id) OR arrayExists(w -> $TEXT(w), arrayConcat([JSONExtractString(client, "
+    "'device')], " SAMPLE_WORDS "))";
+
 enum rc node_erase_start(struct node *n, struct err *err)
 {
+    TRY(erase_guard_new(n->state, &n->guard, err));
     struct stream *const others[] = {n->dead};
-    /* The store's copies of cohorts' lists, which the next question makes anew. */
-    static const struct erase_table tables[] = {{"cohort_members", "$USER(member)"}};
+    static const struct erase_table tables[] = {
+        /* The store's copies of cohorts' lists, which the next question makes anew. */
+        {.name = "cohort_members", .where = "$USER(member)"},
+        {.name = "rejections", .where = sample_where, .has_nobodys = true},
+    };
     const struct erase_cfg cfg = {.tenant = n->tenant,
                                   .store = n->store_cfg,
                                   .events = n->events,
+                                  .guard = n->guard,
                                   .others = others,
                                   .other_count = COUNT_OF(others),
                                   .tables = tables,
@@ -127,8 +208,8 @@ enum rc node_erase_start(struct node *n, struct err *err)
                                             .sessions_go_on = sessions_go_on,
                                             .persons_anew = persons_anew,
                                             .archive = n->archive ? pass_archive : NULL,
+                                            .samples_settle = samples_settle,
                                             .is_replaying = is_replaying}};
-    TRY(erase_migrate(n->state, err));
     return erase_worker_start(&cfg, &n->eraser, err);
 }
 

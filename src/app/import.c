@@ -15,13 +15,17 @@
 #include "base/log.h"
 #include "base/os.h"
 
-enum { BODY_BYTES_MAX = 32 << 20 };
+enum { BODY_BYTES_MAX = 32 << 20, PATH_BYTES_MAX = 4096 };
 
 struct import {
     struct cli cli;
     struct err err;
     bool is_remote;
-    struct node node; /* when stopped */
+    struct node node; /* when stopped: with what the server has otherwise */
+    struct quota *quota;
+    struct rejected *rejected;
+    struct erase_guard *guard;
+    struct import_door door;
     struct tenant *tenant;
     struct state *state;
     struct buf body; /* when running: records for /control/append */
@@ -32,9 +36,22 @@ struct import {
     struct import_counts counts;
 };
 
-static enum rc send_remote(struct import *im, const struct stream_record *records, uint32_t count,
-                           struct err *err)
+/* {"erased":n} */
+static uint32_t erased_of(struct slice answer)
 {
+    uint64_t n = 0;
+    slice_cut(&answer, ':');
+    return slice_to_u64(slice_cut(&answer, '}'), &n) ? (uint32_t)n : 0;
+}
+
+static enum rc send_remote(struct import *im, const struct stream_record *records, uint32_t count,
+                           uint32_t *ret_erased, struct err *err)
+{
+    CLEANUP(buf_done) struct buf path;
+    CLEANUP(buf_done) struct buf answer;
+    buf_init(&path, PATH_BYTES_MAX);
+    buf_init(&answer, PATH_BYTES_MAX);
+    buf_addf(&path, "append?project=%s", im->import.project->id_text);
     buf_clear(&im->body);
     for (uint32_t i = 0; i < count; i++) {
         buf_addf(&im->body, "%zu %zu\n", records[i].key.len, records[i].value.len);
@@ -46,23 +63,50 @@ static enum rc send_remote(struct import *im, const struct stream_record *record
                        BODY_BYTES_MAX);
     struct slice body = buf_slice(&im->body);
     for (int attempt = 0;; attempt++) {
-        enum rc rc = control_call(im->cli.cfg.data, "append", &body, NULL, NULL, NULL, err);
+        buf_clear(&answer);
+        enum rc rc =
+            control_call(im->cli.cfg.data, buf_cstr(&path), &body, NULL, NULL, &answer, err);
+        if (rc == RC_OK)
+            *ret_erased = erased_of(buf_slice(&answer));
         if (rc != RC_BUSY || attempt == 100)
             return rc;
         sleep_ms(100); /* the server is loaded; events have the same ids when sent again */
     }
 }
 
-static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, struct err *err)
+static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, uint32_t *ret_erased,
+                    struct err *err)
 {
     struct import *im = ctx;
     if (im->is_remote)
-        return send_remote(im, records, count, err);
+        return send_remote(im, records, count, ret_erased, err);
     enum rc rc;
-    while ((rc = stream_append_wait(im->node.events, records, count)) == RC_BUSY)
+    while ((rc = import_door_append(&im->door, im->import.project, records, count, ret_erased,
+                                    err)) == RC_BUSY)
         sleep_ms(10);
-    return rc == RC_OK ? RC_OK
-                       : err_set(err, rc, "the stream does not take the events: %s", rc_text(rc));
+    return rc;
+}
+
+static enum rc tell_remote(struct import *im, const struct import_counts *c)
+{
+    CLEANUP(buf_done) struct buf path;
+    buf_init(&path, PATH_BYTES_MAX);
+    buf_addf(&path, "not-taken?project=%s", im->import.project->id_text);
+    buf_clear(&im->body);
+    for (uint32_t i = 0; i < c->reason_count; i++)
+        buf_addf(&im->body, "%s %llu\n", c->reasons[i].name,
+                 (unsigned long long)c->reasons[i].count);
+    struct slice body = buf_slice(&im->body);
+    return control_call(im->cli.cfg.data, buf_cstr(&path), &body, NULL, NULL, NULL, &im->err);
+}
+
+/* What was not taken of a file, into the counts of the project. */
+static enum rc tell_counts(struct import *im)
+{
+    if (im->is_remote)
+        return im->counts.reason_count ? tell_remote(im, &im->counts) : RC_OK;
+    import_tell_counts(&im->door, im->import.project, &im->counts);
+    return RC_OK;
 }
 
 /* Sums of Plausible's; only through the server, which has the store. */
@@ -139,6 +183,30 @@ static enum rc choose_project(struct import *im, const char *text, struct uuid *
     return rc;
 }
 
+static enum rc open_door(struct import *im)
+{
+    TRY(quota_open(im->node.state, unix_now(), &im->quota, &im->err));
+    TRY(erase_guard_new(im->node.state, &im->guard, &im->err));
+    im->rejected = rejected_new(&(struct rejected_cfg){.stream = im->node.rejects});
+    im->door = (struct import_door){.tenant = im->tenant,
+                                    .events = im->node.events,
+                                    .guard = im->guard,
+                                    .quota = im->quota,
+                                    .rejected = rejected_sink(im->rejected)};
+    return RC_OK;
+}
+
+/* What was counted is written down first. */
+static enum rc close_door(struct import *im)
+{
+    enum rc rc = im->quota ? quota_flush(im->quota, &im->err) : RC_OK;
+    enum rc told = im->rejected ? rejected_flush(im->rejected, &im->err) : RC_OK;
+    quota_close(im->quota);
+    rejected_free(im->rejected);
+    erase_guard_free(im->guard);
+    return rc == RC_OK ? told : rc;
+}
+
 static enum rc open_target(struct import *im)
 {
     const struct config *cfg = &im->cli.cfg;
@@ -146,21 +214,24 @@ static enum rc open_target(struct import *im)
     if (!im->is_remote) {
         TRY(node_open(&im->node, cfg, NODE_STREAMS, &im->err));
         im->tenant = im->node.tenant;
-        return RC_OK;
+        return open_door(im);
     }
     char path[OS_PATH_MAX];
     TRY(state_open(os_path(path, "%s/state.db", cfg->data), &im->state, &im->err));
     return tenant_open(im->state, &im->tenant, &im->err);
 }
 
-static void close_target(struct import *im)
+static enum rc close_target(struct import *im)
 {
+    enum rc rc = RC_OK;
     if (im->is_remote) {
         tenant_close(im->tenant);
         state_close(im->state);
     } else if (im->tenant) {
+        rc = close_door(im);
         node_close(&im->node);
     }
+    return rc;
 }
 
 static enum rc import_file(struct import *im, const char *file)
@@ -168,8 +239,15 @@ static enum rc import_file(struct import *im, const char *file)
     im->at = im->bytes = 0;
     TRY(os_open(file, O_RDONLY, &im->fd, &im->err));
     enum rc rc = os_size(im->fd, &im->bytes, &im->err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
         rc = import_run(&im->import, &im->counts, &im->err);
+        struct err own = im->err;
+        enum rc told = tell_counts(im);
+        if (rc == RC_OK)
+            rc = told;
+        else
+            im->err = own;
+    }
     os_close(im->fd);
     return rc == RC_OK ? rc : err_wrap(&im->err, "%s", file);
 }
@@ -252,12 +330,14 @@ int verb_import(int argc, char **argv)
                 "Brings in what another product, or another weir, exported; files may be packed\n"
                 "with gzip or zstd. Formats:\n");
     import_format_help(&help);
-    buf_add_str(&help,
-                "Works with the server running and stopped (then the rows appear when it\n"
-                "starts). Importing a file twice changes nothing: after a break just begin again,\n"
-                "or go on with --skip. A bad line is told and passed over; too many of them\n"
-                "(1,000) end the import. Addresses are not kept. docs/import.md says what becomes\n"
-                "of each field.\n");
+    buf_add_str(
+        &help, "Works with the server running and stopped (then the rows appear when it\n"
+               "starts). Importing a file twice changes nothing: after a break just begin again,\n"
+               "or go on with --skip. It counts against the project's events of the month; events\n"
+               "of users who were erased are left out. A bad line is told and passed over; too "
+               "many of them\n"
+               "(1,000) end the import. Addresses are not kept. docs/import.md says what becomes\n"
+               "of each field.\n");
     int code =
         cli_parse(&im.cli, argc, argv, options, COUNT_OF(options), CLI_ARGS_MAX, buf_cstr(&help));
     if (code != 0)
@@ -265,7 +345,8 @@ int verb_import(int argc, char **argv)
     buf_init(&im.body, BODY_BYTES_MAX);
     if (start(&im, project, skip, bad) != RC_OK)
         code = cli_fail(&im.cli, &im.err);
-    close_target(&im);
+    if (close_target(&im) != RC_OK && code == 0)
+        code = cli_fail(&im.cli, &im.err);
     buf_done(&im.body);
     config_done(&im.cli.cfg);
     return code;

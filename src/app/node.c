@@ -475,6 +475,7 @@ void node_close(struct node *n)
         store_supervisor_stop(take_ptr(&n->supervisor));
     if (n->quota)
         quota_close(take_ptr(&n->quota));
+    erase_guard_free(take_ptr(&n->guard));
     visitor_salts_close(take_ptr(&n->salts));
     geo_close(take_ptr(&n->geo));
     tenant_close(take_ptr(&n->tenant));

@@ -56,6 +56,7 @@ struct node {
     struct project_left_out *left_out;
     _Atomic(struct consumer *) rejecter; /* NULL until the store is ready */
     struct chores *chores;
+    struct erase_guard *guard; /* between imports and erasures */
     struct erase_worker *eraser;
     pthread_mutex_t rest; /* whoever has consumers or sessions at rest: backup, replay, erasure */
     struct visitor_salts *salts;

@@ -48,6 +48,7 @@ struct server {
     struct bi *bi;
     struct live *live;
     struct watch *watch;
+    struct import_door door;
     struct import_service *import;
     struct access *access;
     struct web *web;
@@ -257,8 +258,14 @@ static enum rc start_services(struct server *s, struct err *err)
     add_service(s, live_service(s->live));
     TRY(start_watch(s, err));
     add_service(s, definition_alert_service(s->definition));
-    s->import = import_service_new(&(struct import_service_cfg){
-        .events = s->node.events, .geo = s->node.geo, .pool = s->node.pool});
+    s->door = (struct import_door){.tenant = s->node.tenant,
+                                   .events = s->node.events,
+                                   .guard = s->node.guard,
+                                   .quota = s->node.quota,
+                                   .rejected = rejected_sink(s->node.rejected)};
+    s->control.door = &s->door;
+    s->import = import_service_new(
+        &(struct import_service_cfg){.door = &s->door, .geo = s->node.geo, .pool = s->node.pool});
     add_service(s, import_service(s->import));
     s->releaser = (struct ingest_releaser){.ingest = s->ingest, .store = s->node.pool};
     add_service(s, ingest_release_service(&s->releaser));

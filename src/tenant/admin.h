@@ -169,6 +169,10 @@ enum rc tenant_issuer_create(struct ctx *ctx, struct tenant *t, struct slice org
 enum rc tenant_issuer_remove(struct ctx *ctx, struct tenant *t, struct slice org, struct slice id,
                              struct err *err) MUST_CHECK;
 
+/* The audit event project.quota_warning: the project has used most of its events of the month. */
+enum rc tenant_project_warn_quota(struct ctx *ctx, struct tenant *t, const struct uuid *org,
+                                  const struct uuid *project, struct err *err) MUST_CHECK;
+
 /* ---- single things ---- */
 /* All of them, archived ones left out: id, organisation and name are set. For the command line. */
 enum rc tenant_projects(struct tenant *t,

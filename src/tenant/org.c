@@ -126,6 +126,22 @@ enum rc tenant_project_archive(struct ctx *ctx, struct tenant *t, struct slice o
                       err);
 }
 
+enum rc tenant_project_warn_quota(struct ctx *ctx, struct tenant *t, const struct uuid *org,
+                                  const struct uuid *project, struct err *err)
+{
+    char org_text[UUID_TEXT_LEN + 1], project_text[UUID_TEXT_LEN + 1];
+    const struct slice org_id = slice_str(uuid_format(org, org_text));
+    return tenant_change(
+        ctx, t,
+        &(struct tenant_change){.action = "project.quota_warning",
+                                .entity = TENANT_PROJECT,
+                                .parent = org_id,
+                                .id = slice_str(uuid_format(project, project_text)),
+                                .org = org_id,
+                                .is_unseen = true},
+        err);
+}
+
 struct project_each {
     enum rc (*each)(void *ctx, const struct tenant_project *p);
     void *ctx;

@@ -14,14 +14,23 @@ await until('the store', async () => (await s.fetch('/readyz')).json.store === '
 const folder = tempFolder();
 const A = s.keys.project;
 
-async function newProject(name) {
+/** A key that the running server knows, and with it all that was changed before. */
+async function newKey(id) {
+  const key = await weir(['key', 'create', '--project', id, '--kind', 'secret', '--scopes', 'stats:read,events:import', '--data', s.data, '--json']);
+  assert.equal(key.code, 0, key.err);
+  await until('the key', async () => (await s.fetch(`/v1/projects/${id}/export`, { headers: { 'x-api-key': key.json.key } })).status === 200);
+  return key.json.key;
+}
+async function seesSettings(id, ...words) {
+  const set = await weir(['project', 'set', id, ...words, '--data', s.data]);
+  assert.equal(set.code, 0, set.err);
+  return newKey(id);
+}
+async function newProject(name, ...settings) {
   const made = await weir(['project', 'create', name, '--data', s.data, '--json']);
   assert.equal(made.code, 0, made.err);
-  const key = await weir(['key', 'create', '--project', made.json.id, '--kind', 'secret', '--scopes', 'stats:read,events:import', '--data', s.data, '--json']);
-  assert.equal(key.code, 0, key.err);
-  const id = made.json.id;
-  await until('the project', async () => (await s.fetch(`/v1/projects/${id}/export`, { headers: { 'x-api-key': key.json.key } })).status === 200);
-  return { id, key: key.json.key };
+  const { id } = made.json;
+  return { id, key: settings.length ? await seesSettings(id, ...settings) : await newKey(id) };
 }
 const own = { id: A, key: s.keys.secret_key };
 const exported = async (project, query = '', headers = {}) => s.fetch(`/v1/projects/${project.id}/export${query}`, { headers: { 'x-api-key': project.key, ...headers } });
@@ -235,6 +244,35 @@ test('a bad line is told with its number and does not end the import; too many d
   assert.equal((await imports(D, 'weir', '')).status, 400);
   const cut = gzipSync(`${good(7)}\n`.repeat(100));
   assert.equal((await imports(D, 'weir', cut.subarray(0, cut.length - 12))).status, 400);
+});
+
+test('an import counts against the quota, and what it does not take is told by reason', async () => {
+  const Q = await newProject('Q', 'events_per_month_max=20');
+  const lines = (n) => Array.from({ length: n }, () => JSON.stringify({ id: randomUUID(), event: 'e', timestamp: '2026-01-01T00:00:00Z', received_at: new Date().toISOString(), source: 'api', anonymous_id: 'x' })).join('\n');
+  const file = path.join(folder, 'quota.ndjson');
+  const byCommand = async (text, ...more) => { writeFileSync(file, text); return weir(['import', 'weir', file, '--project', Q.id, '--data', s.data, '--json', ...more]); };
+  const counts = async (want) => until(`counts ${JSON.stringify(want)}`, async () => {
+    const got = {};
+    for (const c of (await s.fetch(`/v1/projects/${Q.id}/ingestion`, { headers: { 'x-api-key': Q.key } })).json.counts) got[`${c.dialect}/${c.outcome}`] = (got[`${c.dialect}/${c.outcome}`] ?? 0) + c.events;
+    assert.deepEqual(got, want);
+    return true;
+  });
+  assert.equal((await imports(Q, 'weir', lines(12))).json.imported, 12);
+  assert.equal((await byCommand(lines(12))).json.imported, 12, 'a batch that begins below the maximum is taken whole');
+  const over = await imports(Q, 'weir', `${lines(3)}\n{"event":`);
+  assert.equal(over.status, 429, over.text);
+  assert.match(over.json.detail, /used up its events of this month.*0 events of the first 0 lines are kept/);
+  assert.ok(Number(over.headers.get('retry-after')) > 1);
+  const told = await byCommand(lines(4));
+  assert.equal(told.code, 75, 'later, perhaps');
+  assert.match(told.err, /used up its events of this month/);
+  assert.equal(told.json.reasons.quota, 4);
+  await counts({ 'api/accepted': 24, 'import/quota': 7, 'import/bad_json': 1 });
+  const warnings = (await weir(['stream', 'cat', '--stream', 'audit', '--data', s.data])).out.split('\n').filter((l) => l.includes('project.quota_warning') && l.includes(Q.id));
+  assert.equal(warnings.length, 1, 'its owners were warned once');
+  await seesSettings(Q.id, 'events_per_month_max=0');
+  assert.deepEqual((await byCommand(`${lines(1)}\n{"event":\n${'x'.repeat((4 << 20) + 1)}\n{"event":"e"}`)).json.reasons, { bad_json: 1, too_long: 1, bad_value: 1 });
+  await counts({ 'api/accepted': 25, 'import/quota': 7, 'import/bad_json': 2, 'import/bad_line': 1, 'import/bad_value': 1 });
 });
 
 test('sums of Plausible\'s are kept apart, and count for the days before the first own event', async () => {

@@ -57,6 +57,25 @@ enum rc erase_again(struct state *s, struct state *other, uint64_t *ret_count,
                     struct err *err) MUST_CHECK;
 /* Its text as the GET routes show it: tenant_show(s, TENANT_ERASURE, project, id, …). */
 
+/* ---- what was erased does not come back by an import ---- */
+/* An import brings events of before, also of who was erased meanwhile: these are left out. Between
+ * the look at who was erased and the append no erasure may fix which records it is about, or it
+ * would neither be seen nor reach them: so both are done within the guard, one at a time. */
+struct erase_guard;
+struct erase_past; /* who was erased of a project, as hashes, and when */
+/* s: borrowed; migrated here. */
+enum rc erase_guard_new(struct state *s, struct erase_guard **ret_guard,
+                        struct err *err) MUST_CHECK;
+void erase_guard_free(struct erase_guard *g); /* NULL is fine */
+/* Waits until nobody else is within it. project: a UUID's text. *ret_past: NULL if nobody was
+ * erased. Blocks on the state. */
+enum rc erase_guard_enter(struct erase_guard *g, const char *project, struct erase_past **ret_past,
+                          struct err *err) MUST_CHECK;
+void erase_guard_leave(struct erase_guard *g, struct erase_past *past);
+/* Whether the record (of the stream `events`) is of somebody whose erasure is under way, or ended
+ * after the event happened or was received. What a user did afterwards is anybody's. */
+bool erase_past_has(struct erase_past *past, const struct stream_record *record);
+
 /* ---- carrying it out ---- */
 struct erase_count {  /* of one place */
     uint64_t records; /* or rows: those of the user */
@@ -74,11 +93,13 @@ struct erase_pass {         /* for a place outside of this module */
  * built in. */
 struct erase_table {
     const char *name;
-    /* Which rows, beside project_id: SQL in which $USER(column), $ANONYMOUS(column), $ANY(column)
-     * and $DEVICE(column) say "the column is one of the ids" (texts; a device: UInt64), and
-     * $VISITORS is a subquery of the visitors of all events that go. Rows are deleted before those
-     * of `events`. A table that is not there is passed over. */
+    /* Which rows, beside project_id: SQL in which $USER(column), $ANONYMOUS(column), $ANY(column:
+     * either) and $DEVICE(column) say "the column is one of the ids" (texts; a device: UInt64),
+     * $TEXT(column) "the text is one of them, of whatever kind", and $VISITORS is a subquery of the
+     * visitors of all events that go. Rows are deleted before those of `events`. A table that is
+     * not there is passed over. */
     const char *where;
+    bool has_nobodys; /* rows of no project (an id of zeros) go as well; no report counts them */
 };
 struct
     erase_hooks { /* what the tables' and streams' users have to do meanwhile; handed in by app/ */
@@ -93,12 +114,17 @@ struct
     /* NULL: there is no archive. */
     enum rc (*archive)(void *ctx, const struct erase_pass *pass, struct erase_count *ret,
                        struct err *err);
+    /* What was rejected up to now is in its tables when it returns; and, unless is_dry_run, no
+     * sample of the project's is anywhere else any more. */
+    enum rc (*samples_settle)(void *ctx, const char *project, bool is_dry_run,
+                              bool (*gives_up)(void *arg), void *arg, struct err *err);
     bool (*is_replaying)(void *ctx); /* a replay is copying rows: the tables wait for its end */
 };
 struct erase_cfg {
     struct tenant *tenant;
     struct store_cfg store; /* strings are borrowed for the worker's life */
     struct stream *events;
+    struct erase_guard *guard;
     struct stream *const *others; /* further streams of event records (dead letters, …) */
     uint32_t other_count;
     const struct erase_table *tables;

@@ -5,6 +5,7 @@
 #include "analytics/erase/erase.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "codec/json.h"
 
 enum { ERASE_SALT_BYTES = 32, ERASE_HASH_BYTES = 16 };
 
@@ -29,6 +30,10 @@ void erase_hash_of(const char *salt, enum erase_kind kind, struct slice id,
 enum rc erase_set_add(struct erase_set *s, const struct erase_hash *hash, bool *ret_is_new,
                       struct err *err) MUST_CHECK;
 bool erase_set_has(const struct erase_set *s, enum erase_kind kind, struct slice id);
+/* The ids that an event (a record's JSON) names, as whatever they may be: one that is said to be
+ * somebody's former id is looked for as both kinds. Empty ones are left out. */
+enum { ERASE_EVENT_IDS_MAX = 5 };
+uint32_t erase_ids_of(yyjson_val *event, struct erase_id ids[ERASE_EVENT_IDS_MAX]);
 /* For stream_erase and archive_erase; set: struct erase_set. */
 bool erase_set_wants(void *set, const struct stream_record *record);
 /* "lower(hex(…)) IN (…)" of a column's text; "0" if there is no id of the kind. */

@@ -62,12 +62,32 @@ static enum rc forget_in_lists(struct state *s, const struct erase_request *r, s
     return RC_OK;
 }
 
+static enum rc take_salt(void *ctx, const struct state_row *row)
+{
+    struct creation *c = ctx;
+    struct slice salt = state_row_blob(row, 0);
+    ENSURE(salt.len == ERASE_SALT_BYTES, RC_CORRUPT);
+    memcpy(c->salt, salt.data, sizeof(c->salt));
+    return RC_OK;
+}
+
+/* All jobs of a project have one salt (but for those that came from elsewhere), so that an import
+ * hashes each id once, however many were erased. */
+static enum rc salt_of_project(struct creation *c, struct state *s, struct err *err)
+{
+    return state_run(s,
+                     "SELECT salt FROM erasures WHERE project_id = ?1 ORDER BY requested_at, id"
+                     " LIMIT 1",
+                     &STATE_SLICE(c->request->project), 1, take_salt, c, err);
+}
+
 static enum rc create(void *arg, struct state *s, struct err *err)
 {
-    const struct creation *c = arg;
+    struct creation *c = arg;
     const struct erase_request *r = c->request;
     const struct state_value null = {.kind = STATE_NULL};
     struct erase_set set;
+    TRY(salt_of_project(c, s, err));
     TRY(state_run(
         s,
         "INSERT INTO erasures (id, org_id, project_id, status, reason, is_dry_run, has_linked,"

@@ -106,13 +106,33 @@ static struct slice text_of(yyjson_val *object, const char *name)
     return v && yyjson_is_str(v) ? json_text(v) : SLICE_EMPTY;
 }
 
+uint32_t erase_ids_of(yyjson_val *event, struct erase_id ids[ERASE_EVENT_IDS_MAX])
+{
+    static const struct {
+        const char *name;
+        enum erase_kind kind;
+    } members[ERASE_EVENT_IDS_MAX] = {{"user_id", ERASE_USER},
+                                      {"anonymous_id", ERASE_ANONYMOUS},
+                                      {"device", ERASE_DEVICE},
+                                      {"previous_id", ERASE_USER},
+                                      {"previous_id", ERASE_ANONYMOUS}};
+    uint32_t count = 0;
+    for (size_t i = 0; i < COUNT_OF(members); i++) {
+        struct slice id = text_of(event, members[i].name);
+        if (id.len)
+            ids[count++] = (struct erase_id){members[i].kind, id};
+    }
+    return count;
+}
+
 static bool is_of_set(const struct erase_set *s, yyjson_val *event)
 {
-    struct slice previous = text_of(event, "previous_id");
-    return erase_set_has(s, ERASE_USER, text_of(event, "user_id")) ||
-           erase_set_has(s, ERASE_ANONYMOUS, text_of(event, "anonymous_id")) ||
-           erase_set_has(s, ERASE_DEVICE, text_of(event, "device")) ||
-           erase_set_has(s, ERASE_USER, previous) || erase_set_has(s, ERASE_ANONYMOUS, previous);
+    struct erase_id ids[ERASE_EVENT_IDS_MAX];
+    uint32_t count = erase_ids_of(event, ids);
+    for (uint32_t i = 0; i < count; i++)
+        if (erase_set_has(s, ids[i].kind, ids[i].id))
+            return true;
+    return false;
 }
 
 bool erase_set_wants(void *set, const struct stream_record *record)

@@ -25,9 +25,12 @@ enum {
     OLD_PARTS_MS_MAX = 120 * 1000, /* a query that runs keeps its parts */
 };
 
-static const char *const events_tables[] = {"events", "events_shadow", "events_before"};
-static const char events_where[] = "$USER(user_id) OR $ANONYMOUS(anonymous_id) OR $DEVICE(device) "
-                                   "OR $ANY(previous_id)";
+#define EVENTS_WHERE \
+    "$USER(user_id) OR $ANONYMOUS(anonymous_id) OR $DEVICE(device) OR $ANY(previous_id)"
+static const struct erase_table events_tables[] = {
+    {.name = "events", .where = EVENTS_WHERE},
+    {.name = "events_shadow", .where = EVENTS_WHERE},
+    {.name = "events_before", .where = EVENTS_WHERE}};
 static const struct erase_table sessions_table = {
     .name = "sessions", .where = "$USER(user_id) OR visitor IN ($VISITORS)"};
 
@@ -50,7 +53,7 @@ static void add_events_match(const struct erase_tables *t, struct buf *sql)
     buf_add_char(sql, '(');
     add_before(t->job, sql);
     buf_add_str(sql, " AND (");
-    expand(t, events_where, sql);
+    expand(t, EVENTS_WHERE, sql);
     buf_add_str(sql, "))");
 }
 
@@ -67,12 +70,17 @@ static void add_is_one(const struct erase_tables *t, struct slice name, const ch
     const struct erase_set *set = &t->job->set;
     char device[256];
     buf_add_char(sql, '(');
-    if (slice_eq_str(name, "USER") || slice_eq_str(name, "ANY"))
+    bool is_text = slice_eq_str(name, "TEXT"), is_any = is_text || slice_eq_str(name, "ANY");
+    if (is_any || slice_eq_str(name, "USER"))
         erase_set_sql(set, ERASE_USER, column, sql);
-    if (slice_eq_str(name, "ANY"))
+    if (is_any)
         buf_add_str(sql, " OR ");
-    if (slice_eq_str(name, "ANONYMOUS") || slice_eq_str(name, "ANY"))
+    if (is_any || slice_eq_str(name, "ANONYMOUS"))
         erase_set_sql(set, ERASE_ANONYMOUS, column, sql);
+    if (is_text) {
+        buf_add_str(sql, " OR ");
+        erase_set_sql(set, ERASE_DEVICE, column, sql);
+    }
     if (slice_eq_str(name, "DEVICE")) {
         snprintf(device, sizeof(device), "if(%s = 0, '', leftPad(lower(hex(%s)), 16, '0'))", column,
                  column);
@@ -218,25 +226,32 @@ enum rc erase_tables_widen(struct erase_tables *t, struct err *err)
 
 /* ---- one table ---- */
 
-static void add_where(const struct erase_tables *t, const char *where, struct buf *sql)
+static bool is_of_events(const struct erase_table *table)
 {
-    buf_addf(sql, " WHERE project_id = '%s' AND ", t->job->project);
-    if (where == events_where) {
+    return table >= events_tables && table < events_tables + COUNT_OF(events_tables);
+}
+
+static void add_where(const struct erase_tables *t, const struct erase_table *table,
+                      bool has_nobodys, struct buf *sql)
+{
+    buf_addf(sql, " WHERE project_id IN ('%s'%s) AND ", t->job->project,
+             has_nobodys ? ", '00000000-0000-0000-0000-000000000000'" : "");
+    if (is_of_events(table)) {
         add_events_match(t, sql);
     } else {
         buf_add_char(sql, '(');
-        expand(t, where, sql);
+        expand(t, table->where, sql);
         buf_add_char(sql, ')');
     }
 }
 
-static enum rc count_rows(struct erase_tables *t, const char *name, const char *where,
+static enum rc count_rows(struct erase_tables *t, const struct erase_table *table, bool has_nobodys,
                           uint64_t *ret_rows, struct err *err)
 {
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, SQL_BYTES_MAX);
-    buf_addf(&sql, "SELECT count() FROM %s", name);
-    add_where(t, where, &sql);
+    buf_addf(&sql, "SELECT count() FROM %s", table->name);
+    add_where(t, table, has_nobodys, &sql);
     return ask_u64(t, &sql, ret_rows, err);
 }
 
@@ -297,23 +312,23 @@ static enum rc wait_for_old_parts(struct erase_tables *t, const char *name, stru
                          "parts with deleted rows are still read by somebody", err);
 }
 
-static enum rc delete_rows(struct erase_tables *t, const char *name, const char *where,
-                           struct err *err)
+static enum rc delete_rows(struct erase_tables *t, const struct erase_table *table, struct err *err)
 {
+    const char *name = table->name;
     CLEANUP(buf_done) struct buf sql;
     uint64_t rows = 0;
     buf_init(&sql, SQL_BYTES_MAX);
-    TRY(count_rows(t, name, where, &rows, err));
+    TRY(count_rows(t, table, table->has_nobodys, &rows, err));
     TRY(alter(t, name, "MODIFY SETTING old_parts_lifetime = 1, min_rows_to_fsync_after_merge = 1",
               err));
     if (rows) {
         buf_addf(&sql, "ALTER TABLE %s DELETE", name);
-        add_where(t, where, &sql);
+        add_where(t, table, table->has_nobodys, &sql);
         TRY(ask(t, &sql, NULL, err));
     }
     TRY(wait_for_mutations(t, name, err));
     TRY(wait_for_old_parts(t, name, err));
-    TRY(count_rows(t, name, where, &rows, err));
+    TRY(count_rows(t, table, table->has_nobodys, &rows, err));
     if (rows)
         return err_set(err, RC_AGAIN, "table %s: %" PRIu64 " rows are there again", name, rows);
     return alter(t, name, "RESET SETTING old_parts_lifetime, min_rows_to_fsync_after_merge", err);
@@ -326,11 +341,10 @@ static const char *const person_tables[] = {"person_ids",    "person_claims", "p
                                             "group_traits",  "identities"};
 static const struct erase_table person_ids = {.name = "person_ids", .where = "$ANY(id)"};
 
-static enum rc wait_for_old_generations(struct erase_tables *t, const char *name, const char *where,
+static enum rc wait_for_old_generations(struct erase_tables *t, const struct erase_table *table,
                                         struct err *err)
 {
-    (void)where;
-    return wait_for_none(t, name,
+    return wait_for_none(t, table->name,
                          "SELECT count() FROM system.parts WHERE NOT active AND "
                          "toUInt32OrZero(partition_id) < (SELECT max(generation) FROM "
                          "person_generations)",
@@ -340,34 +354,33 @@ static enum rc wait_for_old_generations(struct erase_tables *t, const char *name
 
 /* ---- all of them ---- */
 
-typedef enum rc table_fn(struct erase_tables *t, const char *name, const char *where,
-                         struct err *err);
+typedef enum rc table_fn(struct erase_tables *t, const struct erase_table *table, struct err *err);
 
-static enum rc each_if_there(struct erase_tables *t, const char *name, const char *where,
-                             table_fn *fn, struct err *err)
+static enum rc if_there(struct erase_tables *t, const struct erase_table *table, table_fn *fn,
+                        struct err *err)
 {
     bool has = false;
-    TRY(has_table(t, name, &has, err));
-    return has ? fn(t, name, where, err) : RC_OK;
+    TRY(has_table(t, table->name, &has, err));
+    return has ? fn(t, table, err) : RC_OK;
 }
 
 static enum rc each_table(struct erase_tables *t, table_fn *fn, struct err *err)
 {
-    TRY(each_if_there(t, sessions_table.name, sessions_table.where, fn, err));
+    TRY(if_there(t, &sessions_table, fn, err));
     for (uint32_t i = 0; i < t->cfg->table_count; i++)
-        TRY(each_if_there(t, t->cfg->tables[i].name, t->cfg->tables[i].where, fn, err));
+        TRY(if_there(t, &t->cfg->tables[i], fn, err));
     for (size_t i = COUNT_OF(events_tables); i-- > 0;) /* `events` last: others ask it */
-        TRY(each_if_there(t, events_tables[i], events_where, fn, err));
+        TRY(if_there(t, &events_tables[i], fn, err));
     return RC_OK;
 }
 
-static enum rc report_table(struct erase_tables *t, const char *name, const char *where,
+static enum rc report_table(struct erase_tables *t, const struct erase_table *table,
                             struct err *err)
 {
     uint64_t rows = 0;
-    TRY(count_rows(t, name, where, &rows, err));
+    TRY(count_rows(t, table, false, &rows, err));
     buf_addf(&t->job->places, "%s{\"place\":\"table %s\",\"rows\":%" PRIu64 "}",
-             t->job->places.len ? "," : "", name, rows);
+             t->job->places.len ? "," : "", table->name, rows);
     return RC_OK;
 }
 
@@ -395,7 +408,7 @@ enum rc erase_tables_count(struct erase_tables *t, struct err *err)
     size_t before = t->job->places.len;
     enum rc rc = each_table(t, report_table, err);
     if (rc == RC_OK)
-        rc = each_if_there(t, person_ids.name, person_ids.where, report_table, err);
+        rc = if_there(t, &person_ids, report_table, err);
     if (rc == RC_OK)
         rc = find_mixed(t, err);
     if (rc != RC_OK)
@@ -410,7 +423,9 @@ enum rc erase_tables_run(struct erase_tables *t, struct err *err)
 
 enum rc erase_tables_end_persons(struct erase_tables *t, struct err *err)
 {
-    for (size_t i = 0; i < COUNT_OF(person_tables); i++)
-        TRY(each_if_there(t, person_tables[i], NULL, wait_for_old_generations, err));
+    for (size_t i = 0; i < COUNT_OF(person_tables); i++) {
+        const struct erase_table table = {.name = person_tables[i]};
+        TRY(if_there(t, &table, wait_for_old_generations, err));
+    }
     return RC_OK;
 }

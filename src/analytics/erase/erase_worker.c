@@ -132,6 +132,12 @@ static struct erase_tables tables_of(struct step *s)
                                  .ctx = s->w};
 }
 
+static enum rc settle_samples(struct step *s, bool is_dry_run, struct err *err)
+{
+    const struct erase_hooks *h = &s->w->cfg.hooks;
+    return h->samples_settle(h->ctx, s->job->project, is_dry_run, gives_up, s->w, err);
+}
+
 static enum rc count_place(struct step *s, struct err *err)
 {
     struct erase_worker *w = s->w;
@@ -146,6 +152,7 @@ static enum rc count_place(struct step *s, struct err *err)
             report(s->job, "archive", "", &count);
     } else {
         TRY(store_client_of(w, err));
+        TRY(settle_samples(s, true, err)); /* the table has them all then */
         struct erase_tables t = tables_of(s);
         TRY(erase_tables_count(&t, err));
     }
@@ -158,6 +165,7 @@ static enum rc erase_tables(struct step *s, struct err *err)
     TRY(store_client_of(s->w, err));
     if (h->is_replaying(h->ctx))
         return err_set(err, RC_BUSY, "a replay is copying rows: the tables wait for its end");
+    TRY(settle_samples(s, false, err));
     TRY(h->sessions_rest(h->ctx, err));
     struct erase_tables t = tables_of(s);
     enum rc rc = erase_tables_run(&t, err);
@@ -195,9 +203,20 @@ static enum rc widen(struct step *s, struct err *err)
     return erase_job_save(s->w->state, s->job, err);
 }
 
+/* Behind an import's batch that did not know of this job yet. */
+static enum rc roll_within_guard(struct step *s, struct err *err)
+{
+    struct erase_guard *guard = s->w->cfg.guard;
+    struct erase_past *past = NULL;
+    TRY(erase_guard_enter(guard, s->job->project, &past, err));
+    enum rc rc = stream_roll(s->w->cfg.events, s->job->before, err);
+    erase_guard_leave(guard, past);
+    return rc;
+}
+
 static enum rc roll(struct step *s, struct err *err)
 {
-    TRY(stream_roll(s->w->cfg.events, s->job->before, err));
+    TRY(roll_within_guard(s, err));
     s->job->partitions = stream_partitions(s->w->cfg.events);
     s->job->stage = ERASE_ROLLED;
     return erase_job_save(s->w->state, s->job, err);

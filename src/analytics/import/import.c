@@ -49,15 +49,17 @@ void import_format_help(struct buf *out)
 
 /* ---- what came of it ---- */
 
-static void count_reason(struct import_counts *c, const char *name)
+static void count_reason(struct import_counts *c, const char *name, uint64_t count)
 {
     uint32_t i = 0;
+    if (!count)
+        return;
     while (i < c->reason_count && !slice_eq_str(slice_str(c->reasons[i].name), name))
         i++;
     must(i < IMPORT_REASONS_MAX); /* names are of a fixed set */
     if (i == c->reason_count)
         c->reasons[c->reason_count++].name = name;
-    c->reasons[i].count++;
+    c->reasons[i].count += count;
 }
 
 void import_reject(struct import *im, const char *name, const char *fmt, ...)
@@ -67,7 +69,7 @@ void import_reject(struct import *im, const char *name, const char *fmt, ...)
         return;
     im->is_bad = true;
     c->rejected++;
-    count_reason(c, name);
+    count_reason(c, name, 1);
     if (c->bad_told == IMPORT_BAD_TOLD)
         return;
     struct import_bad *bad = &c->bad[c->bad_told++];
@@ -80,13 +82,13 @@ void import_reject(struct import *im, const char *name, const char *fmt, ...)
 
 void import_count(struct import *im, const char *name)
 {
-    count_reason(im->counts, name);
+    count_reason(im->counts, name, 1);
 }
 
 void import_pass_over(struct import *im, const char *name)
 {
     if (!im->is_bad)
-        count_reason(im->counts, name);
+        count_reason(im->counts, name, 1);
     im->is_bad = true;
 }
 
@@ -169,6 +171,7 @@ enum rc import_text_id(struct import *im, struct slice text, struct uuid *ret_id
 static enum rc flush(struct import *im, uint64_t lines_done, struct err *err)
 {
     enum rc rc = RC_OK;
+    uint32_t erased = 0;
     if (im->waiting && im->has_rows) {
         rc = im->cfg->put_rows(im->cfg->sink_ctx, buf_slice(&im->out), err);
     } else if (im->waiting) {
@@ -180,12 +183,15 @@ static enum rc flush(struct import *im, uint64_t lines_done, struct err *err)
             records[i].value = slice_of(im->out.data + at, im->lengths[2 * i + 1]);
             at += im->lengths[2 * i + 1];
         }
-        rc = im->cfg->sink(im->cfg->sink_ctx, records, im->waiting, err);
+        rc = im->cfg->sink(im->cfg->sink_ctx, records, im->waiting, &erased, err);
         heap_free(records);
     }
     if (rc == RC_OK) {
-        im->counts->imported += im->waiting;
+        im->counts->imported += im->waiting - erased;
         im->counts->lines_done = lines_done;
+        count_reason(im->counts, rejected_reason_code(REJECTED_ERASED), erased);
+    } else if (rc == RC_RATE) {
+        count_reason(im->counts, rejected_reason_code(REJECTED_QUOTA), im->waiting);
     }
     im->waiting = 0;
     buf_clear(&im->out);

@@ -7,9 +7,15 @@
  *          among equal lines: importing a file twice, or going on after a break, adds nothing.
  * BAD      A line that cannot be taken is counted by reason, the first ones are told with their
  *          numbers; the import goes on until bad_max of them.
+ * ERASED   Events of somebody who was erased are left out, and counted as `erased`.
+ * QUOTA    As for what is sent: each batch that begins below the project's maximum is taken whole;
+ *          the first one that does not ends the import with RC_RATE.
+ * COUNTED  What was not taken is told by import_tell(), under the dialect `import`.
  * MEMORY   One piece of the file, one batch of records; for formats without ids, 16 bytes per
  *          different line as well.
  * THREADS  import_run() blocks: not on a loop. */
+#include "analytics/erase/erase.h"
+#include "analytics/rejected/rejected.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/rc.h"
@@ -17,6 +23,7 @@
 #include "geo/geo.h"
 #include "store/store.h"
 #include "stream/stream.h"
+#include "tenant/quota.h"
 #include "tenant/tenant.h"
 
 enum {
@@ -50,9 +57,10 @@ void import_counts_json(const struct import_counts *c, struct buf *out);
 
 /* Gives up to cap bytes; 0 at the end. */
 typedef enum rc import_read_fn(void *ctx, char *to, size_t cap, size_t *ret_len, struct err *err);
-/* Takes the records of a batch (borrowed during the call) for good, or stops the import. */
+/* Takes the records of a batch (borrowed during the call, also their order) for good, or stops the
+ * import. *ret_erased: how many of them it has left out as an erased user's. */
 typedef enum rc import_sink_fn(void *ctx, struct stream_record *records, uint32_t count,
-                               struct err *err);
+                               uint32_t *ret_erased, struct err *err);
 /* Puts lines of JSONEachRow into the table `imported`, of formats that hold sums, not events. */
 typedef enum rc import_rows_fn(void *ctx, struct slice lines, struct err *err);
 typedef void import_progress_fn(void *ctx, const struct import_counts *counts, uint64_t bytes);
@@ -83,11 +91,32 @@ struct import_cfg {
 enum rc import_run(const struct import_cfg *cfg, struct import_counts *counts,
                    struct err *err) MUST_CHECK;
 
+/* ---- the door: what a batch passes on its way into the stream, in whichever process ---- */
+struct import_door { /* all borrowed */
+    struct tenant *tenant;
+    struct stream *events;
+    struct erase_guard *guard;
+    struct quota *quota;
+    struct rejected_sink rejected;
+};
+/* For a sink. RC_RATE: the quota is used up, nothing was taken; RC_BUSY: try again; what the stream
+ * returns. Blocks. */
+enum rc import_door_append(const struct import_door *door, const struct tenant_project *project,
+                           struct stream_record *records, uint32_t count, uint32_t *ret_erased,
+                           struct err *err) MUST_CHECK;
+/* So many events or lines of an import were not taken. reason: one of import_counts, or any other
+ * text, which counts as a bad line. */
+void import_tell(const struct import_door *door, const struct tenant_project *project,
+                 struct slice reason, uint64_t count);
+/* The same of all that an import has counted; once, at its end. */
+void import_tell_counts(const struct import_door *door, const struct tenant_project *project,
+                        const struct import_counts *counts);
+
 /* ---- POST /v1/projects/{projectId}/imports ---- */
-struct import_service_cfg {
-    struct stream *events;   /* borrowed */
-    struct geo *geo;         /* borrowed; may be NULL */
-    struct store_pool *pool; /* borrowed */
+struct import_service_cfg { /* all borrowed */
+    const struct import_door *door;
+    struct geo *geo; /* may be NULL */
+    struct store_pool *pool;
 };
 /* import_rows_fn of who has a store. */
 enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err) MUST_CHECK;

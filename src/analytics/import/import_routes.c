@@ -4,6 +4,7 @@
  * THREADS  the handler on the request's loop; work() on the worker pool, one import at a time, so
  *          that imports never take the pool from everybody else; done() on the loop again. */
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "analytics/import/import_int.h"
 #include "base/heap.h"
@@ -38,17 +39,18 @@ static enum rc read_body(void *ctx, char *to, size_t cap, size_t *ret_len, struc
     return RC_OK;
 }
 
-static enum rc append(void *ctx, struct stream_record *records, uint32_t count, struct err *err)
+static enum rc append(void *ctx, struct stream_record *records, uint32_t count,
+                      uint32_t *ret_erased, struct err *err)
 {
     struct import_call *call = ctx;
     enum rc rc;
-    while ((rc = stream_append_wait(call->service->cfg.events, records, count)) == RC_BUSY &&
+    while ((rc = import_door_append(call->service->cfg.door, call->cfg.project, records, count,
+                                    ret_erased, err)) == RC_BUSY &&
            !atomic_load(&call->is_gone))
         sleep_ms(BUSY_PAUSE_MS);
     if (rc == RC_OK && atomic_load(&call->is_gone))
         return err_set(err, RC_CLOSED, "the client has gone");
-    return rc == RC_OK ? rc
-                       : err_set(err, rc, "the stream does not take the events: %s", rc_text(rc));
+    return rc;
 }
 
 enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err)
@@ -79,6 +81,19 @@ static void work(struct ctx *ctx, void *arg)
     struct import_call *call = arg;
     (void)ctx;
     call->rc = import_run(&call->cfg, &call->counts, &call->err);
+    import_tell_counts(call->service->cfg.door, call->cfg.project, &call->counts);
+}
+
+static void answer_failure(const struct import_call *call)
+{
+    char text[sizeof(call->err.text) + 128];
+    snprintf(text, sizeof(text), "%s (%llu events of the first %llu lines are kept)",
+             call->err.text, (unsigned long long)call->counts.imported,
+             (unsigned long long)call->counts.lines_done);
+    if (call->rc == RC_RATE)
+        api_too_many(call->req, quota_retry_after_s(unix_now()), text);
+    else
+        api_problem(call->req, call->rc, "%s", text);
 }
 
 static void done(struct ctx *ctx, void *arg)
@@ -88,9 +103,7 @@ static void done(struct ctx *ctx, void *arg)
     (void)ctx;
     atomic_store(&call->service->is_busy, false);
     if (call->rc != RC_OK) {
-        api_problem(req, call->rc, "%s (%llu events of the first %llu lines are kept)",
-                    call->err.text, (unsigned long long)call->counts.imported,
-                    (unsigned long long)call->counts.lines_done);
+        answer_failure(call);
         return;
     }
     CLEANUP(buf_done) struct buf body;
@@ -176,7 +189,8 @@ static const char openapi[] =
     "{}}},\"responses\":{\"200\":{\"description\":\"What came of it, with the first bad lines\","
     "\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/"
     "ImportCounts\"}}}},\"400\":{\"$ref\":\"#/components/responses/Problem\"},\"413\":{\"$ref\":"
-    "\"#/components/responses/Problem\"},\"503\":{\"$ref\":\"#/components/responses/Problem\"}}}";
+    "\"#/components/responses/Problem\"},\"429\":{\"$ref\":\"#/components/responses/Problem\"},"
+    "\"503\":{\"$ref\":\"#/components/responses/Problem\"}}}";
 
 static const char schemas[] =
     "\"ImportCounts\":{\"type\":\"object\",\"properties\":{\"lines\":{\"type\":\"integer\"},"

@@ -6,7 +6,7 @@
  *                 counted for nobody, so that the sum stays right
  *         samples encoded as they come, on a lock-free list
  *         room    bytes that each project, and each reason of it, has had in this hour
- * THREADS count, has_room, keep: any. flush: one. */
+ * THREADS count, has_room, keep, flush: any. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -62,11 +62,11 @@ struct rejected {
     int64_t hour;
     uint64_t hour_bytes;
     uint32_t room_count;
-    struct room *rooms; /* ROOM_SLOTS; NULL until the first */
-    /* the flusher's */
-    struct buf lines;       /* counts that could not be written yet */
-    struct mpsc_node *held; /* samples, likewise */
-    struct cell *merged;    /* SHARDS * CELLS_MAX */
+    struct room *rooms;         /* ROOM_SLOTS; NULL until the first */
+    pthread_mutex_t flush_lock; /* guards what follows */
+    struct buf lines;           /* counts that could not be written yet */
+    struct mpsc_node *held;     /* samples, likewise */
+    struct cell *merged;        /* SHARDS * CELLS_MAX */
 };
 
 /* ---- counting ---- */
@@ -310,7 +310,7 @@ static enum rc write_samples(struct rejected *r, struct err *err)
     return RC_OK;
 }
 
-enum rc rejected_flush(struct rejected *r, struct err *err)
+static enum rc flush_all(struct rejected *r, struct err *err)
 {
     bool is_waiting = r->lines.len > 0; /* the one before failed: nothing is added to it */
     if (!is_waiting)
@@ -322,6 +322,14 @@ enum rc rejected_flush(struct rejected *r, struct err *err)
     TRY(write_counts(r, err));
     take_samples(r);
     return write_samples(r, err);
+}
+
+enum rc rejected_flush(struct rejected *r, struct err *err)
+{
+    pthread_mutex_lock(&r->flush_lock);
+    enum rc rc = flush_all(r, err);
+    pthread_mutex_unlock(&r->flush_lock);
+    return rc;
 }
 
 /* ---- life ---- */
@@ -338,6 +346,7 @@ struct rejected *rejected_new(const struct rejected_cfg *cfg)
     for (unsigned i = 0; i < SHARDS; i++)
         pthread_mutex_init(&r->shards[i].lock, NULL);
     pthread_mutex_init(&r->room_lock, NULL);
+    pthread_mutex_init(&r->flush_lock, NULL);
     buf_init(&r->lines, LINES_BYTES_MAX);
     r->merged = heap_alloc(HEAP_ANALYTICS, SHARDS * CELLS_MAX * sizeof(*r->merged));
     return r;
@@ -358,6 +367,7 @@ void rejected_free(struct rejected *r)
         pthread_mutex_destroy(&r->shards[i].lock);
     }
     pthread_mutex_destroy(&r->room_lock);
+    pthread_mutex_destroy(&r->flush_lock);
     heap_free(r->rooms);
     heap_free(r->merged);
     buf_done(&r->lines);

@@ -97,7 +97,7 @@ struct rejected_cfg {
 struct rejected *rejected_new(const struct rejected_cfg *cfg);
 void rejected_free(struct rejected *r); /* does not flush; NULL is fine */
 struct rejected_sink rejected_sink(struct rejected *r);
-/* Blocks on the stream. What could not be written stays for the next time. One thread. */
+/* Blocks on the stream. What could not be written stays for the next time. One at a time. */
 enum rc rejected_flush(struct rejected *r, struct err *err) MUST_CHECK;
 void rejected_stream_settings(struct stream_cfg *cfg); /* name, retention, sizes */
 

@@ -29,10 +29,12 @@ static enum rc read_piece(void *ctx, char *to, size_t cap, size_t *ret_len, stru
     return RC_OK;
 }
 
-static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, struct err *err)
+static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, uint32_t *ret_erased,
+                    struct err *err)
 {
     struct run *r = ctx;
     struct arena arena;
+    *ret_erased = 0;
     arena_init(&arena, 64 << 10, 16 << 20);
     for (uint32_t i = 0; i < count; i++) {
         yyjson_val *root;

@@ -141,9 +141,11 @@ static void copy_text(char *to, yyjson_val *v, size_t len)
     to[len] = '\0';
 }
 
-static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, struct err *err)
+static enum rc sink(void *ctx, struct stream_record *records, uint32_t count, uint32_t *ret_erased,
+                    struct err *err)
 {
     struct seen *s = ctx;
+    *ret_erased = 0;
     if (s->fail_with != RC_OK)
         return err_set(err, s->fail_with, "the sink is full");
     for (uint32_t i = 0; i < count; i++) {

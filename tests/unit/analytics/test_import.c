@@ -19,10 +19,16 @@ static struct import_counts counts;
 static struct arena arena;
 static yyjson_val *records[RECORDS_MAX];
 static uint32_t record_count;
+static uint32_t leaves_out; /* so many of each batch, as an erased user's */
+static bool has_no_quota;
 
-static enum rc sink(void *ctx, struct stream_record *r, uint32_t count, struct err *err)
+static enum rc sink(void *ctx, struct stream_record *r, uint32_t count, uint32_t *ret_erased,
+                    struct err *err)
 {
     (void)ctx;
+    if (has_no_quota)
+        return err_set(err, RC_RATE, "nothing is left");
+    *ret_erased = leaves_out;
     for (uint32_t i = 0; i < count; i++) {
         assert_true(record_count < RECORDS_MAX);
         assert_int_equal(json_parse(&arena, r[i].value, &records[record_count++], err), RC_OK);
@@ -297,6 +303,33 @@ static void test_a_file_of_another_format_is_refused(void **state)
     assert_int_equal(counts.imported + counts.rejected, counts.lines);
 }
 
+static uint64_t reason(const char *name)
+{
+    for (uint32_t i = 0; i < counts.reason_count; i++)
+        if (strcmp(counts.reasons[i].name, name) == 0)
+            return counts.reasons[i].count;
+    return 0;
+}
+
+static void test_what_the_sink_leaves_out_or_refuses_is_counted(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    leaves_out = 2;
+    assert_int_equal(import("goatcounter", "goatcounter.csv", 100, &err), RC_OK);
+    leaves_out = 0;
+    assert_int_equal(counts.imported, 1);
+    assert_int_equal(counts.rejected, 2); /* lines; events that were left out are no bad lines */
+    assert_int_equal(reason("erased"), 2);
+    has_no_quota = true;
+    assert_int_equal(import("goatcounter", "goatcounter.csv", 100, &err), RC_RATE);
+    has_no_quota = false;
+    assert_int_equal(counts.imported, 0);
+    assert_int_equal(counts.lines_done, 0);
+    assert_int_equal(reason("quota"), 3);
+    assert_int_equal(reason("erased"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_ga4),
         cmocka_unit_test(test_matomo),
         cmocka_unit_test(test_a_file_of_another_format_is_refused),
+        cmocka_unit_test(test_what_the_sink_leaves_out_or_refuses_is_counted),
     };
     uuid_parse(SLICE_LIT("0198c0de-0000-7000-8000-000000000001"), &project.id);
     uuid_format(&project.id, project.id_text);
