@@ -332,6 +332,58 @@ static void post_imported(struct ctx *ctx, void *service, struct api_request *re
     net_loop_work(ctx, req->net->loop, imported_work, imported_done, call);
 }
 
+static void get_imports(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct control *c = service;
+    req->project = project_of(req);
+    if (req->project)
+        query_imports(ctx, c->query, req);
+}
+
+struct removal_call {
+    struct node *node;
+    struct api_request *req;
+    const struct tenant_project *project;
+    struct uuid id;
+    struct err err;
+};
+
+static void removal_work(struct ctx *ctx, void *arg)
+{
+    struct removal_call *call = arg;
+    (void)ctx;
+    IGNORE(import_sums_remove(call->node->pool, call->project, &call->id, &call->err) != RC_OK,
+           "told by the answer");
+}
+
+static void removal_done(struct ctx *ctx, void *arg)
+{
+    struct removal_call *call = arg;
+    (void)ctx;
+    if (call->err.rc != RC_OK)
+        api_problem_err(call->req, &call->err);
+    else
+        api_json(call->req, 200, SLICE_LIT("{\"ok\":true}"));
+}
+
+static void post_import_remove(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct control *c = service;
+    struct slice text;
+    struct uuid id;
+    const struct tenant_project *project = project_of(req);
+    if (!project)
+        return;
+    if (!net_query_get(req->net, "id", &text) || !uuid_parse(text, &id)) {
+        api_problem(req, RC_INVALID, "id (of an import) is wanted.");
+        return;
+    }
+    struct removal_call *call = arena_zalloc(ctx->arena, sizeof(*call));
+    must(call);
+    *call = (struct removal_call){.node = c->node, .req = req, .project = project, .id = id};
+    net_loop_work(ctx, req->net->loop, removal_work, removal_done, call);
+}
+
 /* ---- export ---- */
 
 static void get_export(struct ctx *ctx, void *service, struct api_request *req)
@@ -453,6 +505,14 @@ static const struct api_route routes[] = {
      .access = API_CONTROL,
      .body_bytes_max = APPEND_BYTES_MAX,
      .handle = post_imported},
+    {.method = NET_GET,
+     .pattern = "/control/imports",
+     .access = API_CONTROL,
+     .handle = get_imports},
+    {.method = NET_POST,
+     .pattern = "/control/import-remove",
+     .access = API_CONTROL,
+     .handle = post_import_remove},
     {.method = NET_GET, .pattern = "/control/export", .access = API_CONTROL, .handle = get_export},
     {.method = NET_POST,
      .pattern = "/control/replay",

@@ -8,6 +8,8 @@
  *                                         bytes>\n" and these bytes; {"erased":n} when durable
  *   POST /control/not-taken?project       what an import did not take: lines of "<reason> <count>"
  *   POST /control/imported                lines of JSONEachRow for the table imported
+ *   GET  /control/imports?project         as the public route of that name
+ *   POST /control/import-remove?project&id  the rows of one import are gone (no audit event)
  *   GET  /control/export?project&format   as the public route of that name
  *   GET  /control/visible?project&id      {"visible":true|false}: is the event's row in the store
  *   POST /control/replay                  JSON arguments; a job (job.h)

@@ -11,6 +11,7 @@
 #include "analytics/import/import.h"
 #include "app/cli.h"
 #include "app/control_client.h"
+#include "app/import_sums.h"
 #include "app/node.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -253,10 +254,10 @@ static enum rc import_file(struct import *im, const char *file)
 }
 
 /* Each file by itself: equal lines are told apart within one. */
-static enum rc import_files(struct import *im, const char *const *files, int count)
+static enum rc import_each(struct import *im)
 {
-    for (int i = 0; i < count; i++) {
-        enum rc rc = import_file(im, files[i]);
+    for (int i = 1; i < im->cli.arg_count; i++) {
+        enum rc rc = import_file(im, im->cli.args[i]);
         if (isatty(STDERR_FILENO))
             fputc('\n', stderr);
         if (rc == RC_OK || im->counts.lines)
@@ -267,22 +268,45 @@ static enum rc import_files(struct import *im, const char *const *files, int cou
     return RC_OK;
 }
 
-static enum rc run(struct import *im, const char *project_text)
+static enum rc import_files(struct import *im)
+{
+    const struct geo_cfg geo_cfg = node_geo_cfg(&im->cli.cfg);
+    TRY(geo_open(&geo_cfg, &im->geo, &im->err));
+    im->import.geo = im->geo;
+    im->import.id = uuid_v7(unix_now());
+    im->import.put_rows = im->is_remote ? put_rows : NULL;
+    enum rc rc = import_each(im);
+    geo_close(im->geo);
+    return rc;
+}
+
+static enum rc list_sums(struct import *im)
+{
+    return import_sums_cli_list(&im->cli, im->import.project, &im->err);
+}
+
+static enum rc remove_sums(struct import *im)
+{
+    return import_sums_cli_remove(&im->cli, im->tenant, im->import.project, im->cli.args[1],
+                                  &im->err);
+}
+
+static enum rc run(struct import *im, const char *project_text, enum rc (*act)(struct import *im))
 {
     struct uuid id;
-    const struct geo_cfg geo_cfg = node_geo_cfg(&im->cli.cfg);
     TRY(open_target(im));
+    if (act != import_files && !im->is_remote)
+        return err_set(&im->err, RC_UNAVAILABLE,
+                       "imported sums are in the store: start the server first (weir serve --data "
+                       "%s)",
+                       im->cli.cfg.data);
     TRY(choose_project(im, project_text, &id));
-    TRY(geo_open(&geo_cfg, &im->geo, &im->err));
     struct tenant_view *view = tenant_view_take(im->tenant);
     im->import.project = tenant_by_id(view, &id);
-    im->import.geo = im->geo;
-    im->import.put_rows = im->is_remote ? put_rows : NULL;
     enum rc rc = im->import.project
-                     ? import_files(im, im->cli.args + 1, im->cli.arg_count - 1)
+                     ? act(im)
                      : err_set(&im->err, RC_NOTFOUND, "there is no project %s", project_text);
     tenant_view_give(view);
-    geo_close(im->geo);
     return rc;
 }
 
@@ -306,6 +330,10 @@ static enum rc start(struct import *im, const char *project, const char *skip, c
                                      .progress_ctx = im};
     TRY(take_number(im, "skip", skip, &im->import.skip));
     TRY(take_number(im, "max-bad", bad, &im->import.bad_max));
+    if (im->cli.arg_count == 1 && strcmp(im->cli.args[0], "ls") == 0)
+        return run(im, project, list_sums);
+    if (im->cli.arg_count == 2 && strcmp(im->cli.args[0], "rm") == 0)
+        return run(im, project, remove_sums);
     if (im->cli.arg_count < 2)
         return err_set(&im->err, RC_INVALID, "a format (%s) and a file are wanted",
                        buf_cstr(&names));
@@ -313,22 +341,26 @@ static enum rc start(struct import *im, const char *project, const char *skip, c
     if (!im->import.format)
         return err_set(&im->err, RC_INVALID, "'%s' is no format: %s", im->cli.args[0],
                        buf_cstr(&names));
-    return run(im, project);
+    return run(im, project, import_files);
 }
 
 int verb_import(int argc, char **argv)
 {
     static struct import im;
-    const char *project = NULL, *skip = NULL, *bad = NULL;
-    const struct cli_option options[] = {
-        {"project", NULL, &project}, {"skip", NULL, &skip}, {"max-bad", NULL, &bad}};
+    const char *project = NULL, *skip = NULL, *bad = NULL, *reason = NULL;
+    const struct cli_option options[] = {{"project", NULL, &project},
+                                         {"skip", NULL, &skip},
+                                         {"max-bad", NULL, &bad},
+                                         {"reason", NULL, &reason}};
     CLEANUP(buf_done) struct buf help;
     buf_init(&help, 16 << 10);
-    buf_add_str(&help,
-                "usage: weir import FORMAT FILE… [--project ID] [--skip LINES] [--max-bad LINES]\n"
-                "       [--data DIR] [--json]\n\n"
-                "Brings in what another product, or another weir, exported; files may be packed\n"
-                "with gzip or zstd. Formats:\n");
+    buf_add_str(
+        &help, "usage: weir import FORMAT FILE… [--project ID] [--skip LINES] [--max-bad LINES]\n"
+               "       [--data DIR] [--json]\n"
+               "       weir import ls [--project ID]            which imports brought sums\n"
+               "       weir import rm IMPORT [--project ID] [--reason TEXT]   remove those sums\n\n"
+               "Brings in what another product, or another weir, exported; files may be packed\n"
+               "with gzip or zstd. Formats:\n");
     import_format_help(&help);
     buf_add_str(
         &help, "Works with the server running and stopped (then the rows appear when it\n"
@@ -343,6 +375,8 @@ int verb_import(int argc, char **argv)
     if (code != 0)
         return code;
     buf_init(&im.body, BODY_BYTES_MAX);
+    if (reason)
+        cli_ctx()->reason = slice_str(reason);
     if (start(&im, project, skip, bad) != RC_OK)
         code = cli_fail(&im.cli, &im.err);
     if (close_target(&im) != RC_OK && code == 0)

@@ -49,6 +49,7 @@ enum tenant_entity {                    /* parent */
                      TENANT_ERASURE, /* project; table and changes: analytics/erase */
                      TENANT_ALERT,
                      TENANT_MAIL_REPORT,
+                     TENANT_IMPORT, /* project; in the store: only as what was changed, unseen */
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */

@@ -270,4 +270,5 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                                 "(SELECT next_at FROM mail_report_states m "
                                                 "WHERE m.id = mail_reports.id)"),
                                         MADE}},
+    [TENANT_IMPORT] = {.type = "import", .service = "analytics"},
 };

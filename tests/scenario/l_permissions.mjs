@@ -116,7 +116,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/(orgs|me(\/.*)?|logout(\/.*)?)$/, 'signed-in'],
     [/^\/projects\/\{projectId\}\//, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(query(\/sql)?|export)$/, 'stats:read'],
-    [/^\/v1\/projects\/\{projectId\}\/imports$/, 'events:import', 'events:import'],
+    [/^\/v1\/projects\/\{projectId\}\/imports(\/\{importId\})?$/, 'stats:read', 'events:import'],
     [/^\/v1\/projects\/\{projectId\}\/(persons|groups)(\/\{\w+\})?(\/(timeline|\{groupId\}))?$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections)$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/rejections\/release$/, 'projects:write'],

@@ -321,6 +321,42 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
     assert.equal(a.status, 400, JSON.stringify(wrong));
     assert.match(a.json.detail, /^\/include\/imports: /);
   }
+  // Which import brought them, and one of them away.
+  const list = async (of = F) => { const a = await s.fetch(`/v1/projects/${of.id}/imports`, { headers: { 'x-api-key': of.key } }); assert.equal(a.status, 200, a.text); return a.json.data; };
+  const remove = (id, of = F) => s.fetch(`/v1/projects/${F.id}/imports/${id}`, { method: 'DELETE', headers: { 'x-api-key': of.key } });
+  const all = await list();
+  assert.deepEqual(await list(E), []);
+  assert.equal(all[0].id, zip.json.import_id, 'a row is the last import\'s that had it');
+  assert.deepEqual([all[0].rows, all[0].files, all[0].first_day, all[0].last_day], [8, ['pages', 'sources', 'visitors'], '2025-12-30', '2026-01-10']);
+  assert.equal(all[0].visitors, 10 + 12 + 999);
+  assert.match(all[0].imported_at, /^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/);
+  assert.ok(all.length >= 1 && new Set(all.map((x) => x.id)).size === all.length);
+  assert.equal((await remove(all[0].id, E)).status, 404, 'another tenant\'s');
+  assert.equal((await remove(randomUUID())).status, 404);
+  assert.equal((await remove('x')).status, 404);
+  assert.equal((await list()).length, all.length);
+  await s.storeExec('SYSTEM STOP MERGES imported'); // so that what was replaced lies below
+  const later = await imports(F, 'plausible', file('visitors'));
+  assert.equal((await list())[0].id, later.json.import_id);
+  const removed = remove(later.json.import_id);
+  await until('the mutation', async () => Number((await s.rows(`SELECT count() AS n FROM system.mutations WHERE table = 'imported' AND NOT is_done`))[0].n) === 1);
+  await s.storeExec('SYSTEM START MERGES imported');
+  assert.equal((await removed).status, 204);
+  assert.deepEqual(await results({}), [[1, 1, 2, 0, 60, 2]], 'no import before comes up again');
+  assert.equal((await remove(later.json.import_id)).status, 404, 'it is gone');
+  assert.deepEqual(await results({ dimensions: ['source'], metrics: ['visitors'] }), [['Google', 19], ['', 4]], 'other rows stay');
+  const ls = await weir(['import', 'ls', '--project', F.id, '--data', s.data, '--json']);
+  assert.deepEqual(ls.json?.data, await list(), ls.err);
+  assert.match((await weir(['import', 'ls', '--project', F.id, '--data', s.data])).out, new RegExp(`^id +imported_at .*files\n${zip.json.import_id} `));
+  const gone = await weir(['import', 'rm', zip.json.import_id, '--project', F.id, '--reason', 'wrong site', '--data', s.data]);
+  assert.equal(gone.code, 0, gone.err);
+  assert.deepEqual((await list()).filter((x) => x.id === zip.json.import_id), []);
+  assert.match((await weir(['import', 'rm', zip.json.import_id, '--project', F.id, '--data', s.data])).err, /no sums of the import/);
+  await until('the audit events', async () => {
+    const events = (await weir(['stream', 'cat', '--stream', 'audit', '--data', s.data])).out.split('\n').filter((l) => l.includes('import.remove')).map((l) => JSON.parse(l).value);
+    assert.deepEqual(events.map((e) => [e.action, e.service, e.resource, e.org, e.authtype, e.reason]), [['import.remove', 'analytics', { type: 'import', id: later.json.import_id }, s.keys.org, 'api_key', undefined], ['import.remove', 'analytics', { type: 'import', id: zip.json.import_id }, s.keys.org, 'system', 'wrong site']]);
+    return true;
+  });
 });
 
 test('an export of many pages has every event once, in order; who reads slowly or leaves holds nobody up', async (t) => {

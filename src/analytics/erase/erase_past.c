@@ -88,6 +88,7 @@ static enum rc take_row(void *ctx, const struct state_row *row)
     }
     if (p->entry_count == p->entry_room)
         TRY(grow(p));
+    must(p->entries);
     p->entries[p->entry_count++] = e;
     g->count++;
     return RC_OK;

@@ -304,6 +304,9 @@ static const char imported_table[] =
     "   browser_version, os, os_version, device, event, link_url, path)"
     " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
 static const char *const imported_statements[] = {imported_table, NULL};
+/* Which import a row came with: the last one that had it. Zeros: of before there were ids. */
+static const char imported_ids[] = "ALTER TABLE imported ADD COLUMN IF NOT EXISTS import_id UUID";
+static const char *const imported_id_statements[] = {imported_ids, NULL};
 
 /* {"<type>":"<id>"} of an event that belongs to more groups than group_type and group_id tell. */
 static const char events_groups[] =
@@ -321,6 +324,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 8, .name = "lists of cohorts", .statements = cohort_statements},
     {.number = 9, .name = "imported sums", .statements = imported_statements},
     {.number = 10, .name = "events in several groups", .statements = groups_statements},
+    {.number = 11, .name = "ids of imports", .statements = imported_id_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

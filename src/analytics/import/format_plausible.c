@@ -95,13 +95,17 @@ static enum rc take(struct import *im, const struct import_item *item, struct er
     struct slice date = import_column(im, item, 0);
     struct buf *rows = &im->out;
     size_t before = rows->len;
+    char id[UUID_TEXT_LEN + 1];
     unix_ms t;
     if (date.len != 10 || !time_parse(date, &t)) {
         import_reject(im, "bad_value", "date is no day (2026-01-31)");
         return RC_OK;
     }
-    buf_addf(rows, "{\"project_id\":\"%s\",\"report\":\"%s\",\"date\":\"%.*s\",\"version\":%lld",
-             im->cfg->project->id_text, f->report, SLICE_ARG(date), (long long)im->now.ms);
+    buf_addf(rows,
+             "{\"project_id\":\"%s\",\"import_id\":\"%s\",\"report\":\"%s\",\"date\":\"%.*s\","
+             "\"version\":%lld",
+             im->cfg->project->id_text, uuid_format(&im->cfg->id, id), f->report, SLICE_ARG(date),
+             (long long)im->now.ms);
     bool is_fine = add_count(rows, "visits", import_column(im, item, 1));
     for (uint32_t i = 0; i < COUNTS; i++)
         is_fine = add_count(rows, counts[i].to, import_column(im, item, 2 + i)) && is_fine;

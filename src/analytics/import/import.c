@@ -107,7 +107,12 @@ void import_counts_json(const struct import_counts *c, struct buf *out)
         buf_add_json(out, slice_str(c->bad[i].text));
         buf_add_char(out, '}');
     }
-    buf_addf(out, "],\"lines_done\":%llu}", (unsigned long long)c->lines_done);
+    buf_addf(out, "],\"lines_done\":%llu", (unsigned long long)c->lines_done);
+    static const struct uuid none;
+    char id[UUID_TEXT_LEN + 1];
+    if (memcmp(&c->id, &none, sizeof(none)) != 0)
+        buf_addf(out, ",\"import_id\":\"%s\"", uuid_format(&c->id, id));
+    buf_add_char(out, '}');
 }
 
 /* ---- ids of lines ---- */
@@ -207,6 +212,7 @@ enum rc import_add_row(struct import *im, struct err *err)
 {
     ENSURE(buf_ok(&im->out), err_set(err, RC_NOMEM, "no memory for a row"));
     im->has_rows = true;
+    im->counts->id = im->cfg->id;
     im->waiting++;
     return RC_OK;
 }

@@ -51,8 +51,10 @@ struct import_counts {
     uint32_t bad_told;
     /* What was before this line is in the stream: where to go on after a break. */
     uint64_t lines_done;
+    struct uuid id; /* of an import of sums, by which they can be removed; else zeros */
 };
-/* {"lines":…,"imported":…,"rejected":…,"reasons":{…},"bad":[{"line","reason"}]} */
+/* {"lines":…,"imported":…,"rejected":…,"reasons":{…},"bad":[{"line","reason"}],"lines_done":…};
+ * with "import_id" if there is one. */
 void import_counts_json(const struct import_counts *c, struct buf *out);
 
 /* Gives up to cap bytes; 0 at the end. */
@@ -74,7 +76,8 @@ void import_format_help(struct buf *out);
 struct import_cfg {
     const struct import_format *format;
     const struct tenant_project *project; /* borrowed */
-    import_read_fn *read;                 /* plain, gzip or zstd; or a ZIP archive of plain files */
+    struct uuid id;       /* under which sums are kept; of one file, or of several */
+    import_read_fn *read; /* plain, gzip or zstd; or a ZIP archive of plain files */
     void *read_ctx;
     import_sink_fn *sink;
     void *sink_ctx;
@@ -112,14 +115,26 @@ void import_tell(const struct import_door *door, const struct tenant_project *pr
 void import_tell_counts(const struct import_door *door, const struct tenant_project *project,
                         const struct import_counts *counts);
 
-/* ---- POST /v1/projects/{projectId}/imports ---- */
+/* ---- sums that were imported: rows of the table `imported`; block ---- */
+/* import_rows_fn of who has a store. */
+enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err) MUST_CHECK;
+/* RC_NOTFOUND: the project has none of that import. */
+enum rc import_sums_find(struct store_pool *pool, const struct tenant_project *project,
+                         const struct uuid *id, struct err *err) MUST_CHECK;
+/* The audit event import.remove; before the rows go, so that none goes without. */
+enum rc import_sums_note(struct ctx *ctx, struct tenant *t, const struct tenant_project *project,
+                         const struct uuid *id, struct err *err) MUST_CHECK;
+/* Its rows are gone when it returns, and are not replaced by those of imports before: a row is the
+ * last import's that had it. May be repeated. */
+enum rc import_sums_remove(struct store_pool *pool, const struct tenant_project *project,
+                           const struct uuid *id, struct err *err) MUST_CHECK;
+
+/* ---- POST /v1/projects/{projectId}/imports, DELETE …/imports/{importId} ---- */
 struct import_service_cfg { /* all borrowed */
     const struct import_door *door;
     struct geo *geo; /* may be NULL */
     struct store_pool *pool;
 };
-/* import_rows_fn of who has a store. */
-enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err) MUST_CHECK;
 struct import_service;
 struct import_service *import_service_new(const struct import_service_cfg *cfg);
 struct api_service import_service(struct import_service *s);

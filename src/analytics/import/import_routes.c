@@ -1,4 +1,5 @@
-/* WHAT     POST /v1/projects/{projectId}/imports?format=…: the body is the file.
+/* WHAT     POST /v1/projects/{projectId}/imports?format=…: the body is the file. DELETE …/{id}:
+ *          the sums that one has brought (report/query_imports.c lists them).
  * WHY      For whoever has no shell on the machine. The body is held whole, so it is bounded (as
  *          sent: IMPORT_BODY_BYTES_MAX); larger files go through the command (app/import.c).
  * THREADS  the handler on the request's loop; work() on the worker pool, one import at a time, so
@@ -50,16 +51,6 @@ static enum rc append(void *ctx, struct stream_record *records, uint32_t count,
         sleep_ms(BUSY_PAUSE_MS);
     if (rc == RC_OK && atomic_load(&call->is_gone))
         return err_set(err, RC_CLOSED, "the client has gone");
-    return rc;
-}
-
-enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err)
-{
-    struct store_client *client = store_pool_take(pool);
-    ENSURE(client, err_set(err, RC_UNAVAILABLE, "the store cannot be reached"));
-    enum rc rc =
-        store_insert(client, "imported", NULL, "JSONEachRow", lines, NULL, NULL, NULL, err);
-    store_pool_give(pool, client);
     return rc;
 }
 
@@ -163,6 +154,7 @@ static void handle(struct ctx *ctx, void *service, struct api_request *req)
     call->rest = req->net->body;
     call->cfg = (struct import_cfg){.format = format,
                                     .project = req->project,
+                                    .id = uuid_v7(unix_now()),
                                     .read = read_body,
                                     .read_ctx = call,
                                     .sink = append,
@@ -176,6 +168,64 @@ static void handle(struct ctx *ctx, void *service, struct api_request *req)
     req->net->on_gone = on_gone;
     net_loop_work(ctx, req->net->loop, work, done, call);
 }
+
+/* ---- removing sums ---- */
+
+struct removal { /* in the request's arena */
+    struct import_service *service;
+    struct api_request *req;
+    struct uuid id;
+    struct err err;
+};
+
+static enum rc remove_sums(struct ctx *ctx, struct removal *r)
+{
+    struct store_pool *pool = r->service->cfg.pool;
+    const struct tenant_project *project = r->req->project;
+    TRY(import_sums_find(pool, project, &r->id, &r->err));
+    TRY(import_sums_note(ctx, r->service->cfg.door->tenant, project, &r->id, &r->err));
+    return import_sums_remove(pool, project, &r->id, &r->err);
+}
+
+static void removal_work(struct ctx *ctx, void *arg)
+{
+    IGNORE(remove_sums(ctx, arg) != RC_OK, "told by the answer");
+}
+
+static void removal_done(struct ctx *ctx, void *arg)
+{
+    struct removal *r = arg;
+    (void)ctx;
+    if (r->err.rc != RC_OK)
+        api_problem_err(r->req, &r->err);
+    else
+        api_answer(r->req, 204, NULL, SLICE_EMPTY, NULL, 0);
+}
+
+static void handle_removal(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct removal *r = arena_zalloc(ctx->arena, sizeof(*r));
+    if (!r) {
+        api_problem(req, RC_NOMEM, "no memory for this request");
+        return;
+    }
+    *r = (struct removal){.service = service, .req = req};
+    if (uuid_parse(req->params[1], &r->id))
+        net_loop_work(ctx, req->net->loop, removal_work, removal_done, r);
+    else
+        api_problem(req, RC_NOTFOUND, "the project has no sums of an import of that id");
+}
+
+static const char openapi_removal[] =
+    "{\"operationId\":\"removeImport\",\"summary\":\"Remove the sums that an import brought\","
+    "\"parameters\":[{\"name\":\"projectId\",\"in\":\"path\",\"required\":true,\"schema\":{"
+    "\"type\":"
+    "\"string\",\"format\":\"uuid\"}},{\"name\":\"importId\",\"in\":\"path\",\"required\":true,"
+    "\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}],\"responses\":{\"204\":{"
+    "\"description\":"
+    "\"Its rows are "
+    "gone\"},\"404\":{\"$ref\":\"#/components/responses/Problem\"},\"503\":{\"$ref\":"
+    "\"#/components/responses/Problem\"}}}";
 
 static const char openapi[] =
     "{\"operationId\":\"importEvents\",\"summary\":\"Import events that another product (or "
@@ -197,7 +247,8 @@ static const char schemas[] =
     "\"imported\":{\"type\":\"integer\"},\"rejected\":{\"type\":\"integer\"},\"reasons\":{\"type\":"
     "\"object\",\"additionalProperties\":{\"type\":\"integer\"}},\"bad\":{\"type\":\"array\","
     "\"items\":{\"type\":\"object\",\"properties\":{\"line\":{\"type\":\"integer\"},\"reason\":{"
-    "\"type\":\"string\"}}}},\"lines_done\":{\"type\":\"integer\"}}}";
+    "\"type\":\"string\"}}}},\"lines_done\":{\"type\":\"integer\"},"
+    "\"import_id\":{\"type\":\"string\"}}}";
 
 static const struct api_route routes[] = {
     {.method = NET_POST,
@@ -206,6 +257,11 @@ static const struct api_route routes[] = {
      .body_bytes_max = IMPORT_BODY_BYTES_MAX,
      .handle = handle,
      .openapi = openapi},
+    {.method = NET_DELETE,
+     .pattern = "/v1/projects/{projectId}/imports/{importId}",
+     .access = API_NEEDS(EVENTS_IMPORT),
+     .handle = handle_removal,
+     .openapi = openapi_removal},
 };
 
 struct import_service *import_service_new(const struct import_service_cfg *cfg)

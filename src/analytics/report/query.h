@@ -27,6 +27,8 @@ struct api_service query_service(struct query *q);
 /* Raw events of req->project as GET …/export answers them, for a route of who has settled by
  * himself whose they are (weir export, over the control socket). service: the struct query. */
 void query_export(struct ctx *ctx, void *service, struct api_request *req);
+/* Likewise: which imports its sums came with. */
+void query_imports(struct ctx *ctx, void *service, struct api_request *req);
 void query_export_user(struct ctx *ctx, void *service, struct api_request *req);
 /* A question as the body of POST /v1/projects/{projectId}/query, asked by weir itself; its answer
  * is that route's. Blocks; any thread but a loop's. */

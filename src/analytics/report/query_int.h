@@ -162,7 +162,7 @@ void query_group(struct ctx *ctx, void *service, struct api_request *req);
 extern const char query_openapi_devices[], query_openapi_geo[], query_openapi_webvitals[];
 void query_ingestion(struct ctx *ctx, void *service, struct api_request *req);
 void query_rejections(struct ctx *ctx, void *service, struct api_request *req);
-extern const char query_openapi_ingestion[], query_openapi_rejections[];
+extern const char query_openapi_ingestion[], query_openapi_rejections[], query_openapi_imports[];
 extern const char query_openapi_live[]; /* query_live.c */
 /* query_openapi.c */
 extern const char query_openapi_schemas[];

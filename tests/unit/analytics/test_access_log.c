@@ -232,7 +232,7 @@ static uint32_t distinct(void *texts, uint32_t count, size_t size)
 static void test_a_real_file_against_awk(void **state)
 {
     (void)state;
-    struct import_counts counts;
+    struct import_counts counts = {.lines = 0};
     assert_int_equal(import(ACCESS_LOG_GZ, &counts), RC_OK);
     assert_int_equal(counts.lines, 10000);
     assert_int_equal(counts.imported, 10000);
@@ -252,7 +252,7 @@ static void test_a_second_import_has_the_same_ids(void **state)
 {
     (void)state;
     static char first[TEXTS][TEXT_LEN + 1];
-    struct import_counts counts;
+    struct import_counts counts = {.lines = 0};
     assert_int_equal(import(ACCESS_LOG_GZ, &counts), RC_OK);
     memcpy(first, seen.ids, sizeof(first));
     assert_int_equal(import(ACCESS_LOG_GZ, &counts), RC_OK);
@@ -283,7 +283,7 @@ static void write_file(char *path, struct slice text)
 static void test_damage_is_counted_or_told(void **state)
 {
     (void)state;
-    struct import_counts counts;
+    struct import_counts counts = {.lines = 0};
     char path[64];
     struct buf text;
     buf_init(&text, 1 << 20);
