@@ -202,8 +202,7 @@ static enum rc insert_list(struct state *s, const struct definition_change *d, s
                   3, NULL, NULL, err));
     return state_run(s, "UPDATE cohorts SET list_id = ?1, size = ?2, count_by = ?3 WHERE id = ?4",
                      (struct state_value[]){STATE_STR(text), STATE_I64(p->count),
-                                            STATE_STR(p->by_user ? "users" : "visitors"),
-                                            STATE_SLICE(d->id)},
+                                            STATE_STR(p->count_by), STATE_SLICE(d->id)},
                      4, NULL, NULL, err);
 }
 

@@ -53,7 +53,7 @@ enum rc tenant_definition_update(struct ctx *ctx, struct tenant *t, enum tenant_
                                  int64_t version, struct slice object, struct err *err) MUST_CHECK;
 /* A cohort of the people in a list: ids with U+0000 between, count of them. */
 struct tenant_people {
-    bool by_user;
+    const char *count_by; /* "users", "visitors" or "persons" */
     uint32_t count;
     struct slice ids;
 };

@@ -19,10 +19,17 @@ static enum rc check_word(struct slice value, const char *const *words, struct e
 
 static enum rc check_one_of(struct slice value, const char *const *words, struct err *err)
 {
-    for (uint32_t i = 0; words[i]; i++)
+    char list[100] = "";
+    for (uint32_t i = 0; words[i]; i++) {
         if (slice_eq_str(value, words[i]))
             return RC_OK;
-    return err_set(err, RC_INVALID, "give %s or %s", words[0], words[1]);
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+                 i == 0         ? ""
+                 : words[i + 1] ? ", "
+                                : " or ",
+                 words[i]);
+    }
+    return err_set(err, RC_INVALID, "give %s", list);
 }
 
 static enum rc check_privacy(struct slice value, struct err *err)
@@ -149,7 +156,7 @@ static enum rc check_colour(struct slice value, struct err *err)
 
 static enum rc check_count_by(struct slice value, struct err *err)
 {
-    return check_one_of(value, (const char *const[]){"visitors", "users", NULL}, err);
+    return check_one_of(value, (const char *const[]){"visitors", "users", "persons", NULL}, err);
 }
 
 /* clang-format off */

@@ -140,6 +140,8 @@ export function knowPersons(h, who) {
     Object.defineProperty(x, 'known', { value: { person, traits: valuesOf(of(who.traits)), group, groupTraits: valuesOf(who.groupTraits.filter((t) => group && t.group_id === group)) } });
   }
 }
+/** by: a column, or person: whose it is. */
+export const actorBy = (by, x) => (by === 'person' ? x.known.person : x[by]);
 const actorOf = (q, x) => (q.count_by === 'persons' ? x.known.person : q.count_by === 'users' ? x.user_id : x.visitor);
 
 // ---- fields and filters ----
@@ -176,7 +178,7 @@ export function passes(row, f, done) {
     case 'and': return field.every((x) => passes(row, x, done));
     case 'or': return field.some((x) => passes(row, x, done));
     case 'not': return !passes(row, field, done);
-    case 'cohort': return field.of.has((row.event ?? row.visit)[field.by]); // stored_model.mjs has put the people there
+    case 'cohort': return field.of.has(actorBy(field.by, row.event ?? row.visit)); // stored_model.mjs has put the people there
     case 'has_done': return done(field, row.event ?? row.visit);
     case 'has_not_done': return !done(field, row.event ?? row.visit);
     case 'is': return values.map((v) => fold(String(v ?? ''))).includes(fold(textOf(row, field)));

@@ -1,6 +1,6 @@
 // The independent model of what questions name: every name is replaced by what it stands for, a cohort by its people,
 // before report_model.mjs counts. stored: {segments, goals, cohorts}, as the routes show them; around: {data, zone, now}.
-import { dayOf, midnight, passes } from './report_model.mjs';
+import { actorBy, dayOf, midnight, passes } from './report_model.mjs';
 
 const find = (list, name) => list.find((x) => x.id === name) ?? list.find((x) => x.name === name) ?? (() => { throw new Error(`nothing stored is called ${name}`); })();
 function filter(f, stored, around) {
@@ -57,14 +57,14 @@ function holds(c, own, stored, around) {
 }
 /** {by: the column of an actor, of: who is in it}: of those that are there at all. */
 export function peopleOf(cohort, stored, around) {
-  const by = cohort.count_by === 'users' ? 'user_id' : 'visitor';
+  const by = { users: 'user_id', visitors: 'visitor', persons: 'person' }[cohort.count_by];
   if (cohort.people) return { by, of: new Set(cohort.people) };
-  const actors = new Set(around.data.events.map((e) => e[by]).filter(Boolean));
-  return { by, of: new Set([...actors].filter((a) => cohort.conditions.every((c) => holds(c, around.data.events.filter((e) => e[by] === a), stored, around)))) };
+  const actors = new Set(around.data.events.map((e) => actorBy(by, e)).filter(Boolean));
+  return { by, of: new Set([...actors].filter((a) => cohort.conditions.every((c) => holds(c, around.data.events.filter((e) => actorBy(by, e) === a), stored, around)))) };
 }
 /** What GET …/members lists: of those with conditions, who did anything that counts. */
 export function membersOf(cohort, stored, around) {
   const { by, of } = peopleOf(cohort, stored, around);
-  const list = cohort.people ? [...of] : [...of].filter((a) => around.data.events.some((e) => e[by] === a && e.kind === '' && e.bot === ''));
+  const list = cohort.people ? [...of] : [...of].filter((a) => around.data.events.some((e) => actorBy(by, e) === a && e.kind === '' && e.bot === ''));
   return list.sort((a, b) => (a < b ? -1 : 1));
 }

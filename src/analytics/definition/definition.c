@@ -221,7 +221,7 @@ static enum rc source_keep(void *ctx, struct ctx *request, const struct stored_w
     struct uuid id;
     char text[UUID_TEXT_LEN + 1];
     TRY(tenant_cohort_create(request, d->tenant, &at, name,
-                             &(struct tenant_people){people->by_user, people->count, people->ids},
+                             &(struct tenant_people){people->count_by, people->count, people->ids},
                              &id, err));
     return tenant_definition_show(d->state, TENANT_COHORT, &at, slice_str(uuid_format(&id, text)),
                                   out, err);

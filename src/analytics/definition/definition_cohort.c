@@ -51,7 +51,7 @@ static enum rc create_listed(struct ctx *ctx, struct definition_call *c, struct 
                              size_t count)
 {
     CLEANUP(buf_done) struct buf text;
-    struct tenant_people people = {.by_user = true};
+    struct tenant_people people = {.count_by = "users"};
     struct uuid id;
     char id_text[UUID_TEXT_LEN + 1];
     buf_init(&text, DEFINITION_LIST_BYTES_MAX);

@@ -47,9 +47,10 @@ OPS(report, definition_list, definition_create, definition_update);
     "\"name\":" TEXT ",\"filters\":" FILTERS ",\"visibility\":{\"enum\":[\"project\"," \
     "\"personal\"]}"
 
-#define COHORT                                                                                     \
-    "\"name\":" TEXT ",\"count_by\":{\"enum\":[\"visitors\",\"users\"]},\"conditions\":{\"type\":" \
-    "\"array\",\"items\":{\"type\":\"object\"}},\"members\":{\"type\":\"array\",\"items\":" TEXT   \
+#define COHORT                                                                                   \
+    "\"name\":" TEXT                                                                             \
+    ",\"count_by\":{\"enum\":[\"visitors\",\"users\",\"persons\"]},\"conditions\":{\"type\":"    \
+    "\"array\",\"items\":{\"type\":\"object\"}},\"members\":{\"type\":\"array\",\"items\":" TEXT \
     "}"
 
 #define ANNOTATION "\"at\":" TEXT ",\"text\":" TEXT ",\"kind\":" TEXT ",\"colour\":" TEXT

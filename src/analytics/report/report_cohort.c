@@ -4,7 +4,7 @@
  *         its events and visits, for either range of a comparison, and whatever its own range and
  *         bots are. So it is one expression over the column of the actor, each condition a set that
  *         the store makes of the project's events (never of a bot's).
- *         Nobody (no visitor, no user) is in no cohort. docs/definitions.md, "Cohorts". */
+ *         Nobody (no visitor, no user, no person) is in no cohort. docs/definitions.md. */
 #include "analytics/report/report_int.h"
 
 enum { DEPTH_MAX = 3, CONDITIONS_MAX = 20, DAYS_MAX = 3660, TIMES_MAX = 1000000 };
@@ -26,8 +26,10 @@ struct condition {
     struct period period;
     struct condition *children, *next;
 };
+static const char *const actors[] = {
+    [COHORT_VISITORS] = "visitor", [COHORT_USERS] = "user_id", [COHORT_PERSONS] = "person"};
 struct report_cohort {
-    bool by_user;
+    enum report_cohort_by by;
     struct condition *conditions; /* all of them */
     uint32_t list;                /* parameter, where there are no conditions */
     uint32_t count;
@@ -171,15 +173,29 @@ static bool take_conditions(struct report *r, const struct report_at *at, yyjson
     return true;
 }
 
+const char *const report_cohort_by_names[] = {
+    [COHORT_VISITORS] = "visitors", [COHORT_USERS] = "users", [COHORT_PERSONS] = "persons"};
+
+/* As it is kept, which is one of them; what is about to be kept is looked at by who keeps it. */
+static enum report_cohort_by by_of(yyjson_val *v)
+{
+    struct slice text = yyjson_is_str(v) ? json_text(v) : SLICE_EMPTY;
+    for (int by = COHORT_PERSONS; by > COHORT_VISITORS; by--)
+        if (slice_eq_str(text, report_cohort_by_names[by]))
+            return (enum report_cohort_by)by;
+    return COHORT_VISITORS;
+}
+
 bool report_read_cohort(struct report *r, const struct report_at *at, yyjson_val *object,
                         struct report_cohort **ret)
 {
     const struct report_at at_conditions = {.up = at, .name = "conditions"};
-    yyjson_val *by = json_get(object, "count_by"), *list = json_get(object, "list_id");
+    yyjson_val *list = json_get(object, "list_id");
     struct report_cohort *c = *ret = arena_zalloc(r->arena, sizeof(*c));
     if (!c)
         return report_fail(r, at, "no memory for this question");
-    c->by_user = yyjson_is_str(by) && slice_eq_str(json_text(by), "users");
+    c->by = by_of(json_get(object, "count_by"));
+    r->needs_person |= c->by == COHORT_PERSONS;
     if (yyjson_is_str(list)) {
         struct report_list_used used = {.id = json_text(list)};
         if (r->list_count == REPORT_LISTS_MAX || !json_to_i64(json_get(object, "size"), &used.size))
@@ -203,20 +219,33 @@ bool report_take_cohort(struct report *r, const struct report_at *at, yyjson_val
     return report_read_cohort(r, &here, found.object, &f->cohort);
 }
 
-bool report_cohort_by_user(const struct report_cohort *c)
+enum report_cohort_by report_cohort_by(const struct report_cohort *c)
 {
-    return c->by_user;
+    return c->by;
 }
 
 /* ---- writing ---- */
-static const char *actor_of(const struct report_cohort *c)
-{
-    return c->by_user ? "user_id" : "visitor";
-}
-
 static const char *has_actor(const struct report_cohort *c)
 {
-    return c->by_user ? "user_id != ''" : "visitor != 0";
+    static const char *const conditions[] = {[COHORT_VISITORS] = "visitor != 0",
+                                             [COHORT_USERS] = "user_id != ''",
+                                             [COHORT_PERSONS] = "person != 0"};
+    return conditions[c->by];
+}
+
+/* The people of a list, as `actor`: of persons whoever they have become. */
+static void add_list(const struct report_cohort *c, struct buf *out)
+{
+    static const char *const columns[] = {[COHORT_VISITORS] = "toUInt64OrZero(member)",
+                                          [COHORT_USERS] = "member",
+                                          [COHORT_PERSONS] = "toUInt64OrZero(member)"};
+    if (c->by == COHORT_PERSONS)
+        buf_add_str(out, "SELECT if(i.hash != 0, i.person, m.kept) AS actor FROM (");
+    buf_addf(out, "SELECT %s AS %s FROM $MEMBERS AND list = {p%u:String}", columns[c->by],
+             c->by == COHORT_PERSONS ? "kept" : "actor", c->list);
+    if (c->by == COHORT_PERSONS)
+        buf_add_str(out, ") AS m LEFT ANY JOIN (SELECT hash, person FROM $IDENTITIES) AS i ON "
+                         "m.kept = i.hash");
 }
 
 #define MIDNIGHT_OF "toDateTime(toDate({p%u:String}) + %d, {timezone:String})"
@@ -265,14 +294,14 @@ static void add_set(const struct report_sql *s, const struct report_cohort *coho
                     const struct condition *c)
 {
     const struct report_sql events = {.r = s->r, .out = s->out};
-    const char *actor = actor_of(cohort);
+    const char *actor = actors[cohort->by];
     buf_addf(s->out, "%s %s (SELECT %s", actor, c->kind == DID_NOT ? "NOT IN" : "IN", actor);
     report_person_open_sql(&events);
-    buf_addf(s->out, " FROM $EVENTS%s AND bot = '' AND %s", c->knows_kind ? "" : " AND kind = ''",
-             has_actor(cohort));
+    buf_addf(s->out, " FROM $EVENTS%s AND bot = ''", c->knows_kind ? "" : " AND kind = ''");
     if (c->kind == DID || c->kind == DID_NOT)
         add_period(&c->period, s->out);
     report_person_close_sql(&events);
+    buf_addf(s->out, " AND %s", has_actor(cohort));
     if (c->kind != LATEST) {
         buf_add_str(s->out, " AND ");
         report_filter_sql(&events, c->filter);
@@ -314,9 +343,11 @@ void report_cohort_sql(const struct report_sql *s, const struct report_cohort *c
     buf_addf(s->out, "(%s AND ", has_actor(c));
     if (c->conditions)
         add_conditions(s, c, c->conditions, " AND ");
-    else
-        buf_addf(s->out, "%s IN (SELECT %s FROM $MEMBERS AND list = {p%u:String})", actor_of(c),
-                 c->by_user ? "member" : "toUInt64OrZero(member)", c->list);
+    else {
+        buf_addf(s->out, "%s IN (", actors[c->by]);
+        add_list(c, s->out);
+        buf_add_char(s->out, ')');
+    }
     buf_add_char(s->out, ')');
 }
 
@@ -324,14 +355,17 @@ void report_cohort_sql(const struct report_sql *s, const struct report_cohort *c
 void report_members_sql(const struct report *r, const struct report_cohort *c, struct buf *out)
 {
     const struct report_sql s = {.r = r, .out = out};
-    const char *type = c->by_user ? "String" : "UInt64";
+    buf_add_str(out, "SELECT DISTINCT actor FROM (");
     if (!c->conditions) {
-        buf_addf(out, "SELECT DISTINCT %s AS actor FROM $MEMBERS AND list = {p%u:String}",
-                 c->by_user ? "member" : "toUInt64OrZero(member)", c->list);
+        add_list(c, out);
     } else {
-        buf_addf(out, "SELECT DISTINCT %s AS actor FROM $EVENTS AND kind = '' AND bot = '' AND ",
-                 actor_of(c));
+        buf_addf(out, "SELECT %s AS actor", actors[c->by]);
+        report_person_open_sql(&s);
+        buf_add_str(out, " FROM $EVENTS AND kind = '' AND bot = ''");
+        report_person_close_sql(&s);
+        buf_add_str(out, " AND ");
         report_cohort_sql(&s, c);
     }
-    buf_addf(out, " AND actor > {after:%s} ORDER BY actor LIMIT {limit:UInt32}", type);
+    buf_addf(out, ") WHERE actor > {after:%s} ORDER BY actor LIMIT {limit:UInt32}",
+             c->by == COHORT_USERS ? "String" : "UInt64");
 }

@@ -323,7 +323,9 @@ bool report_read_cohort(struct report *r, const struct report_at *at, yyjson_val
 void report_cohort_sql(const struct report_sql *s, const struct report_cohort *c);
 /* Those in it as `actor`, in order: {limit:UInt32} of them behind {after}. */
 void report_members_sql(const struct report *r, const struct report_cohort *c, struct buf *out);
-bool report_cohort_by_user(const struct report_cohort *c);
+enum report_cohort_by { COHORT_VISITORS, COHORT_USERS, COHORT_PERSONS };
+extern const char *const report_cohort_by_names[]; /* "visitors" …, its count_by */
+enum report_cohort_by report_cohort_by(const struct report_cohort *c);
 bool report_take_segment(struct report *r, const struct report_at *at, yyjson_val *v,
                          uint32_t depth, struct report_filter *f);
 

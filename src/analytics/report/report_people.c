@@ -5,6 +5,7 @@
  *         and it is not there whole (it forgets them after a week); a store made anew gets them
  *         again.
  * THREADS handlers on the request's loop, everything else on the worker pool. */
+#include "analytics/report/query_person_int.h"
 #include "analytics/report/report_run_int.h"
 
 #include "base/log.h"
@@ -17,7 +18,7 @@ enum {
     COPY_SQL_BYTES_MAX = 1024,
 };
 enum purpose { MEMBERS, COUNT, SNAPSHOT };
-struct people {
+struct membership {
     struct report report;
     struct report_cohort *cohort;
     enum purpose purpose;
@@ -103,7 +104,7 @@ enum rc report_copy_lists(struct query_call *call, const struct report *r, struc
 }
 
 /* ---- the question ---- */
-static enum rc find_cohort(struct query_call *call, struct people *p, struct err *err)
+static enum rc find_cohort(struct query_call *call, struct membership *p, struct err *err)
 {
     const struct stored_lookup l = report_lookup_of(call);
     struct report *r = &p->report;
@@ -121,10 +122,10 @@ static enum rc find_cohort(struct query_call *call, struct people *p, struct err
     return err->rc == RC_OK ? err_set(err, RC_NOMEM, "no memory for this request") : err->rc;
 }
 
-/* Everybody behind the last one shown: a number of a visitor, the id of a user. */
-static enum rc take_cursor(struct query_call *call, const struct people *p, struct err *err)
+/* Everybody behind the last one shown: a number of a visitor or person, the id of a user. */
+static enum rc take_cursor(struct query_call *call, const struct membership *p, struct err *err)
 {
-    bool by_user = report_cohort_by_user(p->cohort);
+    bool by_user = report_cohort_by(p->cohort) == COHORT_USERS;
     struct slice after = by_user ? SLICE_EMPTY : SLICE_LIT("0"), given;
     uint64_t number;
     if (p->purpose == MEMBERS && net_query_get(call->req->net, "cursor", &given)) {
@@ -138,7 +139,7 @@ static enum rc take_cursor(struct query_call *call, const struct people *p, stru
 
 static enum rc prepare(struct query_call *call, struct err *err)
 {
-    struct people *p = call->user;
+    struct membership *p = call->user;
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, QUERY_SQL_BYTES_MAX);
     TRY(find_cohort(call, p, err));
@@ -169,9 +170,11 @@ static enum rc shape_count(struct slice result, struct buf *body, struct err *er
 }
 
 /* Lines ["x"], of which one more than the limit says that there are further ones. */
-static enum rc shape_members(const struct people *p, struct slice result, struct buf *body)
+static enum rc shape_members(const struct membership *p, struct slice result, struct buf *body)
 {
-    const char *name = report_cohort_by_user(p->cohort) ? "user_id" : "visitor";
+    static const char *const names[] = {
+        [COHORT_VISITORS] = "visitor", [COHORT_USERS] = "user_id", [COHORT_PERSONS] = "person_id"};
+    enum report_cohort_by by = report_cohort_by(p->cohort);
     struct slice line, last = SLICE_EMPTY;
     uint32_t count = 0;
     bool is_more = false;
@@ -181,19 +184,24 @@ static enum rc shape_members(const struct people *p, struct slice result, struct
         if (is_more)
             break;
         last = slice_of(line.data + 1, line.len - 2);
-        buf_addf(body, "%s{\"%s\":%.*s}", count++ ? "," : "", name, SLICE_ARG(last));
+        buf_addf(body, "%s{\"%s\":", count++ ? "," : "", names[by]);
+        if (by == COHORT_PERSONS)
+            people_put_hash(body, people_first_u64(line));
+        else
+            buf_add_slice(body, last);
+        buf_add_char(body, '}');
     }
     buf_addf(body, "],\"next\":%.*s}", is_more ? (int)last.len : 4, is_more ? last.data : "null");
     return RC_OK;
 }
 
-static enum rc keep(struct query_call *call, const struct people *p, struct slice result,
+static enum rc keep(struct query_call *call, const struct membership *p, struct slice result,
                     struct buf *body, struct err *err)
 {
     const struct stored_lookup l = report_lookup_of(call);
     CLEANUP(buf_done) struct buf list;
     struct arena *arena = call->req->net->arena;
-    struct stored_people people = {.by_user = report_cohort_by_user(p->cohort)};
+    struct stored_people people = {.count_by = report_cohort_by_names[report_cohort_by(p->cohort)]};
     struct slice line;
     yyjson_val *row;
     buf_init(&list, STORED_PEOPLE_BYTES_MAX);
@@ -215,7 +223,7 @@ static enum rc keep(struct query_call *call, const struct people *p, struct slic
 static enum rc shape(struct query_call *call, struct slice result, struct buf *body,
                      struct err *err)
 {
-    const struct people *p = call->user;
+    const struct membership *p = call->user;
     if (p->purpose == COUNT)
         return shape_count(result, body, err);
     return p->purpose == SNAPSHOT ? keep(call, p, result, body, err)
@@ -223,11 +231,11 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
 }
 
 /* ---- routes ---- */
-static struct people *start(struct ctx *ctx, struct query *q, struct api_request *req,
-                            enum purpose purpose, struct query_call **ret_call)
+static struct membership *start(struct ctx *ctx, struct query *q, struct api_request *req,
+                                enum purpose purpose, struct query_call **ret_call)
 {
     struct query_call *call = query_call_new(ctx, q, req);
-    struct people *p = call ? arena_zalloc(ctx->arena, sizeof(*p)) : NULL;
+    struct membership *p = call ? arena_zalloc(ctx->arena, sizeof(*p)) : NULL;
     if (call && !p)
         api_problem(req, RC_NOMEM, "no memory for this request");
     if (!p)
@@ -247,7 +255,7 @@ void query_cohort_members(struct ctx *ctx, void *service, struct api_request *re
     struct query_call *call;
     struct slice text;
     uint64_t limit;
-    struct people *p = start(ctx, service, req, MEMBERS, &call);
+    struct membership *p = start(ctx, service, req, MEMBERS, &call);
     if (!p)
         return;
     if (net_query_get(req->net, "limit", &text)) {
@@ -274,7 +282,7 @@ void query_cohort_snapshot(struct ctx *ctx, void *service, struct api_request *r
     const struct report_at at = {.name = names[0]};
     struct query_call *call;
     yyjson_val *root;
-    struct people *p = start(ctx, service, req, SNAPSHOT, &call);
+    struct membership *p = start(ctx, service, req, SNAPSHOT, &call);
     if (!p)
         return;
     struct report *r = &p->report;

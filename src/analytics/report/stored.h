@@ -18,8 +18,8 @@ struct stored_where {
     struct slice project, viewer;
 };
 enum { STORED_PEOPLE_MAX = 50000, STORED_PEOPLE_BYTES_MAX = 4 << 20 /* of one list */ };
-struct stored_people { /* a list of people: ids of users, or numbers of visitors */
-    bool by_user;
+struct stored_people {    /* a list of people: ids of users, or numbers of visitors or persons */
+    const char *count_by; /* "users" …, as the cohort says it */
     uint32_t count;
     struct slice ids; /* U+0000 between */
 };

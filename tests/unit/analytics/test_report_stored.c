@@ -44,6 +44,10 @@ static const struct {
      "\"days\":30}]}"},
     {STORED_COHORT, "listed",
      "{\"id\":\"c2\",\"count_by\":\"users\",\"conditions\":null,\"list_id\":\"l1\",\"size\":2}"},
+    {STORED_COHORT, "buyers",
+     "{\"id\":\"c3\",\"count_by\":\"persons\",\"conditions\":[{\"did\":{\"event\":\"buy\"}}]}"},
+    {STORED_COHORT, "snapped",
+     "{\"id\":\"c4\",\"count_by\":\"persons\",\"conditions\":null,\"list_id\":\"l2\",\"size\":2}"},
     {STORED_GOAL, "paid",
      "{\"id\":\"g1\",\"filters\":[[\"is\",\"event\",[\"buy\"]]],\"revenue\":{\"property\":"
      "\"property:amount\",\"currency\":\"EUR\"}}"},
@@ -174,14 +178,21 @@ static void a_cohort_is_a_set_of_whoever_it_counts(void **state)
                       &lookup));
     assert_non_null(strstr(statement(),
                            "(user_id != '' AND (user_id IN (SELECT user_id FROM $EVENTS "
-                           "AND kind = '' AND bot = '' AND user_id != ''"));
+                           "AND kind = '' AND bot = '' AND"));
+    assert_null(strstr(statement(), "person"));
     assert_int_equal(report.scope, SCOPE_VISIT); /* what it asks of events is its own affair */
     assert_int_equal(report.list_count, 0);
     assert_true(parse("\"filters\":[[\"cohort\",\"listed\"]],\"bots\":\"include\"", &lookup));
-    assert_non_null(
-        strstr(statement(), "user_id IN (SELECT member FROM $MEMBERS AND list = {p0:String})"));
+    assert_non_null(strstr(
+        statement(), "user_id IN (SELECT member AS actor FROM $MEMBERS AND list = {p0:String})"));
     assert_int_equal(report.list_count, 1);
     assert_true(slice_eq_str(report.lists[0].id, "l1") && report.lists[0].size == 2);
+    assert_true(parse("\"filters\":[[\"cohort\",\"buyers\"]]", &lookup));
+    assert_true(report.needs_person && !report.by_person);
+    assert_non_null(strstr(statement(), "(person != 0 AND (person IN (SELECT person FROM (SELECT "
+                                        "b.*, if(i.hash != 0, i.person, b.own) AS person FROM"));
+    assert_true(parse("\"filters\":[[\"cohort\",\"snapped\"]]", &lookup));
+    assert_non_null(strstr(statement(), "person IN (SELECT if(i.hash != 0, i.person, m.kept)"));
     assert_false(parse("\"filters\":[[\"cohort\",\"nobody\"]]", &lookup));
     assert_memory_equal(report.err.text, "/filters/0/1: there is no cohort", 32);
 }

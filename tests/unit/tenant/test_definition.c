@@ -168,7 +168,8 @@ static void there_are_no_more_than_so_many(void **state)
 static void listed(struct place *p, const char *name, bool by_user, struct slice ids, uint32_t n)
 {
     struct uuid id;
-    const struct tenant_people people = {.by_user = by_user, .count = n, .ids = ids};
+    const struct tenant_people people = {
+        .count_by = by_user ? "users" : "visitors", .count = n, .ids = ids};
     assert_int_equal(tenant_cohort_create(p->ctx, p->bed->tenant, &p->where, slice_str(name),
                                           &people, &id, NULL),
                      RC_OK);
