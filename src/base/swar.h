@@ -45,4 +45,19 @@ static inline uint64_t swar_has_high(uint64_t word)
 {
     return word & swar_of(0x80);
 }
+/* Sixteen bytes at once, where the processor has registers for that: the place of the first that is
+ * a or b, SWAR_WIDE_BYTES if none is. */
+enum { SWAR_WIDE_BYTES = 16 };
+typedef uint8_t swar_wide __attribute__((vector_size(SWAR_WIDE_BYTES)));
+static inline unsigned swar_wide_first(const char *from, unsigned char a, unsigned char b)
+{
+    swar_wide bytes;
+    uint64_t half[2];
+    memcpy(&bytes, from, sizeof(bytes));
+    swar_wide found = (swar_wide)(bytes == a) | (swar_wide)(bytes == b);
+    memcpy(half, &found, sizeof(half));
+    if (half[0])
+        return swar_first(half[0]);
+    return half[1] ? SWAR_BYTES + swar_first(half[1]) : SWAR_WIDE_BYTES;
+}
 #endif

@@ -33,18 +33,20 @@ void base64_encode(struct buf *out, enum base64_kind kind, struct slice bytes)
     buf_commit(out, n);
 }
 
-static int value_of(enum base64_kind kind, char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == (kind == BASE64_URL ? '-' : '+'))
-        return 62;
-    return c == (kind == BASE64_URL ? '_' : '/') ? 63 : -1;
-}
+/* What a character stands for, and one more than that, so that 0 is "no such character". */
+#define LETTERS(a, first)                                                                     \
+    [a] = (first), [(a) + 1] = (first) + 1, [(a) + 2] = (first) + 2, [(a) + 3] = (first) + 3, \
+    [(a) + 4] = (first) + 4, [(a) + 5] = (first) + 5, [(a) + 6] = (first) + 6,                \
+    [(a) + 7] = (first) + 7, [(a) + 8] = (first) + 8, [(a) + 9] = (first) + 9
+#define ALPHABET                                                                                  \
+    LETTERS('A', 1), LETTERS('K', 11),                                                            \
+        ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, LETTERS('a', 27), \
+        LETTERS('k', 37), ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, \
+        LETTERS('0', 53)
+static const uint8_t values[2][256] = {
+    [BASE64_STD] = {ALPHABET, ['+'] = 63, ['/'] = 64},
+    [BASE64_URL] = {ALPHABET, ['-'] = 63, ['_'] = 64},
+};
 
 bool base64_decode(enum base64_kind kind, struct slice text, uint8_t *to, size_t *ret_len)
 {
@@ -54,18 +56,22 @@ bool base64_decode(enum base64_kind kind, struct slice text, uint8_t *to, size_t
             len--;
     if (len % 4 == 1)
         return false;
+    const uint8_t *value = values[kind], *p = (const uint8_t *)text.data;
     uint32_t v = 0;
-    for (size_t i = 0; i < len; i++) {
-        int six = value_of(kind, text.data[i]);
-        if (six < 0)
+    size_t i = 0;
+    for (; i + 4 <= len; i += 4) {
+        uint32_t a = value[p[i]], b = value[p[i + 1]], c = value[p[i + 2]], d = value[p[i + 3]];
+        if (!a || !b || !c || !d)
             return false;
-        v = v << 6 | (uint32_t)six;
-        if (i % 4 == 3) {
-            to[n++] = (uint8_t)(v >> 16);
-            to[n++] = (uint8_t)(v >> 8);
-            to[n++] = (uint8_t)v;
-            v = 0;
-        }
+        v = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+        to[n++] = (uint8_t)(v >> 16);
+        to[n++] = (uint8_t)(v >> 8);
+        to[n++] = (uint8_t)v;
+    }
+    for (v = 0; i < len; i++) {
+        if (!value[p[i]])
+            return false;
+        v = v << 6 | (uint32_t)(value[p[i]] - 1);
     }
     if (len % 4 == 2) {
         if (v & 15)

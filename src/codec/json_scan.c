@@ -26,14 +26,11 @@ char json_peek(struct slice text, size_t *at)
 static size_t string_end(struct slice text, size_t at)
 {
     while (at < text.len) {
-        if (text.len - at >= SWAR_BYTES) {
-            uint64_t word = swar_load(text.data + at);
-            uint64_t found = swar_has(word, '"') | swar_has(word, '\\');
-            if (!found) {
-                at += SWAR_BYTES;
+        if (text.len - at >= SWAR_WIDE_BYTES) {
+            unsigned first = swar_wide_first(text.data + at, '"', '\\');
+            at += first;
+            if (first == SWAR_WIDE_BYTES)
                 continue;
-            }
-            at += swar_first(found);
         }
         if (text.data[at] == '"')
             return at + 1;
@@ -155,12 +152,13 @@ enum rc json_members_next(struct json_members *it, struct slice *ret_key,
         c = json_peek(it->text, &it->at);
     }
     it->is_first = false;
-    struct json_span key;
-    ENSURE(c == '"' && json_skip(it->text, &it->at, &key), RC_INVALID);
+    size_t from = it->at + 1, end = c == '"' ? string_end(it->text, from) : 0;
+    ENSURE(end, RC_INVALID);
+    it->at = end;
     ENSURE(json_peek(it->text, &it->at) == ':', RC_INVALID);
     it->at++;
     ENSURE(json_skip(it->text, &it->at, ret_span), RC_INVALID);
-    *ret_key = slice_of(key.text.data + 1, key.text.len - 2);
+    *ret_key = slice_of(it->text.data + from, end - 1 - from);
     return RC_OK;
 }
 

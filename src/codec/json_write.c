@@ -56,10 +56,21 @@ bool json_put_string(struct json_out *o, struct slice s)
     return true;
 }
 
+static bool is_ascii(struct slice s)
+{
+    uint64_t high = 0;
+    for (size_t i = 0; i + SWAR_BYTES < s.len; i += SWAR_BYTES)
+        high |= swar_load(s.data + i);
+    return !swar_has_high(high | swar_load(s.data + s.len - SWAR_BYTES));
+}
+
 void json_put_bytes(struct json_out *o, struct slice s)
 {
     json_put_char(o, '"');
-    for (size_t i = 0; i < s.len;) {
+    bool is_simple = is_plain(s) && is_ascii(s);
+    if (is_simple)
+        json_put(o, s.data, s.len);
+    for (size_t i = is_simple ? s.len : 0; i < s.len;) {
         unsigned char c = (unsigned char)s.data[i];
         size_t n = slice_utf8_len(slice_sub(s, i));
         if (n == 0)
@@ -105,9 +116,10 @@ static bool is_number_fine(const yyjson_val *v)
 }
 
 /* ---- duplicate keys ----
- * Up to FEW members each key is compared with the later ones; beyond that a table of the last
- * member of each name, with a seeded hash so that chosen keys cannot make it slow. */
-enum { FEW = 16 };
+ * Each key is compared with the later ones, as long as that are no more than FEW_COMPARISONS in a
+ * small object (of many members most may be left out); else a table of the last member of each
+ * name, with a seeded hash so that chosen keys cannot make it slow. */
+enum { SMALL = 32, FEW_COMPARISONS = 128 };
 
 static uint64_t key_hash(struct slice key, uint64_t seed)
 {
@@ -172,8 +184,10 @@ static bool is_repeated_later(yyjson_val *key, yyjson_val *value, size_t left)
 
 static bool is_skipped(struct slice name, const char *const *skip)
 {
+    if (!name.len)
+        return false;
     for (; *skip; skip++)
-        if (slice_eq_str(name, *skip))
+        if (**skip == name.data[0] && slice_eq_str(name, *skip))
             return true;
     return false;
 }
@@ -184,20 +198,20 @@ static enum json_problem write_object(struct json_out *o, yyjson_val *v, const c
                                       struct arena *scratch)
 {
     struct last_table table = {0};
-    size_t i, n, count = yyjson_obj_size(v);
+    size_t i, n, comparisons = yyjson_obj_size(v) > SMALL ? FEW_COMPARISONS : 0;
     yyjson_val *key, *value;
     bool is_first = true;
-    if (count > FEW && !last_table_fill(&table, v, scratch))
-        return JSON_NO_MEMORY;
     json_put_char(o, '{');
     yyjson_obj_foreach(v, i, n, key, value)
     {
         if (json_text(key).len > JSON_KEY_BYTES_MAX)
             return JSON_KEY_TOO_LONG;
-        if (table.slots ? *last_slot(&table, key) != key
-                        : is_repeated_later(key, value, count - i - 1))
-            continue;
         if (skip && is_skipped(json_text(key), skip))
+            continue;
+        comparisons += n - i - 1;
+        if (comparisons > FEW_COMPARISONS && !table.slots && !last_table_fill(&table, v, scratch))
+            return JSON_NO_MEMORY;
+        if (table.slots ? *last_slot(&table, key) != key : is_repeated_later(key, value, n - i - 1))
             continue;
         if (!is_first)
             json_put_char(o, ',');

@@ -104,6 +104,61 @@ static void test_many_duplicates(void **state)
     }
 }
 
+/* Names that are left out may be many, and their repetitions with them. */
+static void what_is_left_out_is_not_there_twice_either(void **state)
+{
+    (void)state;
+    static const char *const skip[] = {"s0", "s1", "s2", "s3", "s4", "s5", "s6",
+                                       "s7", "s8", "s9", "x",  "",   NULL};
+    for (unsigned n = 1; n < 60; n++) {
+        char in[4096] = "{", want[4096] = "{", text[4096];
+        size_t at = 1, to = 1;
+        yyjson_val *root;
+        struct err err = ERR_INIT;
+        for (unsigned i = 0; i < n; i++)
+            at += (size_t)snprintf(in + at, sizeof(in) - at, "%s\"%c%u\":%u", i ? "," : "",
+                                   i % 3 ? 's' : 'k', i % 3 ? i % 10 : i % 12, i);
+        for (unsigned i = 0; i < n; i += 3)
+            if (i + 12 >= n)
+                to += (size_t)snprintf(want + to, sizeof(want) - to, "%s\"k%u\":%u",
+                                       to > 1 ? "," : "", i % 12, i);
+        memcpy(in + at, "}", 2);
+        memcpy(want + to, "}", 2);
+        arena_reset(&arena);
+        assert_int_equal(json_parse(&arena, slice_str(in), &root, &err), RC_OK);
+        struct json_out out = {.p = text, .end = text + sizeof(text)};
+        assert_int_equal(json_write(&out, root, skip, &arena), JSON_FINE);
+        assert_slice(slice_of(text, (size_t)(out.p - text)), want);
+    }
+}
+
+/* A quote, a backslash with a quote, at each place of texts of any length. */
+static void a_string_ends_at_its_quote_wherever_that_is(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len < 50; len++) {
+        for (size_t rest = 0; rest < 20; rest++) {
+            char text[80];
+            struct json_span span;
+            size_t at = 0;
+            memset(text, 'a', sizeof(text));
+            text[0] = text[len + 1] = '"';
+            assert_true(json_skip(slice_of(text, len + 2 + rest), &at, &span));
+            assert_int_equal(at, len + 2);
+            at = 0;
+            assert_false(json_skip(slice_of(text, len + 1), &at, &span));
+            for (size_t escape = 1; escape + 1 <= len; escape++) {
+                text[escape] = '\\';
+                text[escape + 1] = rest % 2 ? '"' : '\\';
+                at = 0;
+                assert_true(json_skip(slice_of(text, len + 2 + rest), &at, &span));
+                assert_int_equal(at, len + 2);
+                text[escape] = text[escape + 1] = 'a';
+            }
+        }
+    }
+}
+
 static void test_items(void **state)
 {
     (void)state;
@@ -232,6 +287,19 @@ static void test_bytes_of_unknown_origin(void **state)
     json_put_bytes(&out, slice_of("a\xff\0\n\xc3\xa9\xed\xa0\x80", 9));
     assert_slice(slice_of(text, (size_t)(out.p - text)),
                  "\"a\xef\xbf\xbd\\n\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    for (size_t len = 0; len < 40; len++) { /* one odd byte at each place */
+        for (size_t odd = 0; odd < len; odd++) {
+            char bytes[40], want[64];
+            memset(bytes, 'a', sizeof(bytes));
+            bytes[odd] = odd % 2 ? '\n' : '\xff';
+            const char *there = odd % 2 ? "\\n" : "\xef\xbf\xbd";
+            snprintf(want, sizeof(want), "\"%.*s%s%.*s\"", (int)odd, bytes, there,
+                     (int)(len - odd - 1), bytes + odd + 1);
+            out = (struct json_out){.p = text, .end = text + sizeof(text)};
+            json_put_bytes(&out, slice_of(bytes, len));
+            assert_slice(slice_of(text, (size_t)(out.p - text)), want);
+        }
+    }
     struct json_out small = {.p = text, .end = text + 4};
     json_put_bytes(&small, SLICE_LIT("too long"));
     assert_true(small.is_full && small.p <= small.end);
@@ -244,6 +312,8 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_many_duplicates),
+        cmocka_unit_test(what_is_left_out_is_not_there_twice_either),
+        cmocka_unit_test(a_string_ends_at_its_quote_wherever_that_is),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_lines),

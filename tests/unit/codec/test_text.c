@@ -40,6 +40,37 @@ static void test_base64_vectors(void **state)
     assert_false(base64_decode(BASE64_STD, SLICE_LIT("===="), to, &len));
 }
 
+/* Each byte at each place: it is the alphabet's, or there is no such text. */
+static void base64_knows_its_alphabets_and_no_other_byte(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"+/", "-_"};
+    for (int kind = BASE64_STD; kind <= BASE64_URL; kind++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            bool is_letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+                             (byte >= '0' && byte <= '9') ||
+                             (byte && strchr(ends[kind], (int)byte));
+            for (size_t at = 0; at < 8; at++) {
+                char text[8];
+                uint8_t to[9];
+                size_t len;
+                struct buf b;
+                memset(text, 'k', sizeof(text));
+                text[at] = (char)byte;
+                bool is_read = base64_decode((enum base64_kind)kind, slice_of(text, 8), to, &len);
+                bool is_end = kind == BASE64_STD && byte == '=' && at == 7; /* "kkkkkkk=" */
+                assert_int_equal(is_read, is_letter || is_end);
+                if (!is_letter)
+                    continue;
+                buf_init(&b, 100);
+                base64_encode(&b, (enum base64_kind)kind, slice_of((char *)to, len));
+                assert_true(slice_eq(buf_slice(&b), slice_of(text, 8)));
+                buf_done(&b);
+            }
+        }
+    }
+}
+
 static void test_base32_vectors(void **state)
 {
     (void)state;
@@ -94,6 +125,15 @@ static void test_hashes(void **state)
     hmac_sha256(SLICE_LIT("Jefe"), SLICE_LIT("what do ya want for nothing?"), hash); /* RFC 4231 */
     assert_slice(slice_of(hex_encode(text, hash, 32), 64),
                  "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    char key[131]; /* the same RFC, test case 6: a key that is longer than a block */
+    memset(key, 0xaa, sizeof(key));
+    hmac_sha256(slice_of(key, sizeof(key)),
+                SLICE_LIT("Test Using Larger Than Block-Size Key - Hash Key First"), hash);
+    assert_slice(slice_of(hex_encode(text, hash, 32), 64),
+                 "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    hmac_sha256(SLICE_EMPTY, SLICE_EMPTY, hash);
+    assert_slice(slice_of(hex_encode(text, hash, 32), 64),
+                 "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
 static void a_block_is_its_columns_without_the_rows_left_out(void **state)
@@ -192,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base64_vectors),
+        cmocka_unit_test(base64_knows_its_alphabets_and_no_other_byte),
         cmocka_unit_test(test_base32_vectors),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_hashes),
