@@ -118,6 +118,13 @@ static const struct tenant_project *authenticate(struct ingest *in, struct api_r
     return project;
 }
 
+enum { NAME, ORIGIN, REFERRER, TIME, WIDTH, HEIGHT, DATA, MEMBERS };
+static const struct slice names[MEMBERS] = {
+    [NAME] = SLICE_CONST("en"), [ORIGIN] = SLICE_CONST("o"), [REFERRER] = SLICE_CONST("r"),
+    [TIME] = SLICE_CONST("ts"), [WIDTH] = SLICE_CONST("sw"), [HEIGHT] = SLICE_CONST("sh"),
+    [DATA] = SLICE_CONST("ed"),
+};
+
 static bool is_pixels(yyjson_val *v)
 {
     int64_t value;
@@ -127,19 +134,20 @@ static bool is_pixels(yyjson_val *v)
 static void read_article(yyjson_val *root, const struct event_env *env, struct event *e,
                          struct event_notes *n)
 {
-    yyjson_val *name = json_get(root, "en"), *origin = json_get(root, "o"),
-               *referrer = json_get(root, "r");
+    yyjson_val *member[MEMBERS];
+    json_get_all(root, names, MEMBERS, member);
+    yyjson_val *name = member[NAME], *origin = member[ORIGIN], *referrer = member[REFERRER];
     int64_t ts = 0;
     if (!name || !yyjson_is_str(name) || json_text(name).len == 0)
         event_drop(n, EVENT_NO_NAME, "en (event name) is required");
     else if (!origin || !yyjson_is_str(origin) || json_text(origin).len == 0)
         event_drop(n, EVENT_BAD_VALUE, "o (origin URL) is required");
-    else if (!json_get(root, "ts") || !json_to_i64(json_get(root, "ts"), &ts))
+    else if (!member[TIME] || !json_to_i64(member[TIME], &ts))
         event_drop(n, EVENT_BAD_JSON,
                    "Invalid JSON in request body: ts must be an integer (milliseconds)");
     else if (!referrer || !yyjson_is_str(referrer))
         event_drop(n, EVENT_BAD_JSON, "Invalid JSON in request body: r must be a string");
-    else if (!is_pixels(json_get(root, "sw")) || !is_pixels(json_get(root, "sh")))
+    else if (!is_pixels(member[WIDTH]) || !is_pixels(member[HEIGHT]))
         event_drop(n, EVENT_BAD_JSON,
                    "Invalid JSON in request body: sw and sh must be unsigned integers");
     if (n->reason != EVENT_FINE)
@@ -147,13 +155,13 @@ static void read_article(yyjson_val *root, const struct event_env *env, struct e
     event_take_id(e, NULL, "id", env, n);
     event_take_name(e, name, "en", n);
     if (ts != 0)
-        event_take_time(e, json_get(root, "ts"), "ts", env, n);
+        event_take_time(e, member[TIME], "ts", env, n);
     e->url = event_field_text(origin, "o", EVENT_URL_BYTES_MAX, n);
     e->path = event_url_path(e->url);
     e->referrer = event_field_text(referrer, "r", EVENT_URL_BYTES_MAX, n);
-    e->screen_width = event_field_pixels(json_get(root, "sw"), "sw", n);
-    e->screen_height = event_field_pixels(json_get(root, "sh"), "sh", n);
-    e->properties = event_field_object(json_get(root, "ed"), "ed", n);
+    e->screen_width = event_field_pixels(member[WIDTH], "sw", n);
+    e->screen_height = event_field_pixels(member[HEIGHT], "sh", n);
+    e->properties = event_field_object(member[DATA], "ed", n);
     yyjson_val *title = json_get(e->properties, "title");
     if (title && yyjson_is_str(title))
         e->title = event_field_text(title, "title", EVENT_TITLE_BYTES_MAX, n);

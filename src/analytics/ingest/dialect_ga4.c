@@ -15,7 +15,38 @@ struct shared {
     yyjson_val *traits;
 };
 
+/* Beside the events. */
+enum { CLIENT_ID, USER_ID, MICROS, USER_PROPERTIES, EVENTS, BESIDE };
+static const struct slice beside_names[BESIDE] = {
+    [CLIENT_ID] = SLICE_CONST("client_id"),     [USER_ID] = SLICE_CONST("user_id"),
+    [MICROS] = SLICE_CONST("timestamp_micros"), [USER_PROPERTIES] = SLICE_CONST("user_properties"),
+    [EVENTS] = SLICE_CONST("events"),
+};
+
 /* ---- reading ---- */
+enum {
+    LOCATION,
+    REFERRER,
+    TITLE,
+    SESSION,
+    ENGAGEMENT_MS,
+    LANGUAGE,
+    RESOLUTION,
+    VALUE,
+    CURRENCY,
+    PARAMS
+};
+static const struct slice params_names[PARAMS] = {
+    [LOCATION] = SLICE_CONST("page_location"),
+    [REFERRER] = SLICE_CONST("page_referrer"),
+    [TITLE] = SLICE_CONST("page_title"),
+    [SESSION] = SLICE_CONST("session_id"),
+    [ENGAGEMENT_MS] = SLICE_CONST("engagement_time_msec"),
+    [LANGUAGE] = SLICE_CONST("language"),
+    [RESOLUTION] = SLICE_CONST("screen_resolution"),
+    [VALUE] = SLICE_CONST("value"),
+    [CURRENCY] = SLICE_CONST("currency"),
+};
 static const char *const params_taken[] = {
     "page_location",        "page_referrer", "page_title",        "session_id",
     "engagement_time_msec", "language",      "screen_resolution", NULL};
@@ -45,24 +76,22 @@ static void take_time(const struct shared *s, yyjson_val *own, const struct even
 
 static void take_params(yyjson_val *params, struct event *e, struct event_notes *n)
 {
+    yyjson_val *p[PARAMS], *session;
+    json_get_all(params, params_names, PARAMS, p);
     e->properties = params;
     e->properties_skip = params_taken;
-    e->url = event_field_text(json_get(params, "page_location"), "page_location",
-                              EVENT_URL_BYTES_MAX, n);
+    e->url = event_field_text(p[LOCATION], "page_location", EVENT_URL_BYTES_MAX, n);
     e->path = event_url_path(e->url);
-    e->referrer = event_field_text(json_get(params, "page_referrer"), "page_referrer",
-                                   EVENT_URL_BYTES_MAX, n);
-    e->title =
-        event_field_text(json_get(params, "page_title"), "page_title", EVENT_TITLE_BYTES_MAX, n);
-    e->locale =
-        event_field_text(json_get(params, "language"), "language", EVENT_LOCALE_BYTES_MAX, n);
-    event_take_screen(e, json_get(params, "screen_resolution"), "screen_resolution", n);
-    yyjson_val *session = json_get(params, "session_id");
+    e->referrer = event_field_text(p[REFERRER], "page_referrer", EVENT_URL_BYTES_MAX, n);
+    e->title = event_field_text(p[TITLE], "page_title", EVENT_TITLE_BYTES_MAX, n);
+    e->locale = event_field_text(p[LANGUAGE], "language", EVENT_LOCALE_BYTES_MAX, n);
+    event_take_screen(e, p[RESOLUTION], "screen_resolution", n);
+    session = p[SESSION];
     if (session && (yyjson_is_str(session) || json_is_number(session)))
         e->session_id = event_cut(json_text(session), EVENT_ID_BYTES_MAX);
-    event_take_engagement(e, json_get(params, "engagement_time_msec"), NULL, n);
-    if (json_get(params, "currency"))
-        event_take_revenue(e, json_get(params, "value"), json_get(params, "currency"), n);
+    event_take_engagement(e, p[ENGAGEMENT_MS], NULL, n);
+    if (p[CURRENCY])
+        event_take_revenue(e, p[VALUE], p[CURRENCY], n);
 }
 
 static void read_ga4(yyjson_val *root, const struct event_env *env, struct event *e,
@@ -123,18 +152,17 @@ static yyjson_val *flat_traits(struct ingest_call *call, struct slice properties
 static bool read_shared(struct ingest_call *call, struct slice body, struct shared *s,
                         struct slice *ret_events)
 {
-    struct json_span span;
-    s->client_id = event_cut(ingest_member_text(call, body, "client_id"), EVENT_ID_BYTES_MAX);
-    s->user_id = event_cut(ingest_member_text(call, body, "user_id"), EVENT_ID_BYTES_MAX);
+    struct json_span span[BESIDE];
+    ingest_members(body, beside_names, BESIDE, span);
+    s->client_id = event_cut(ingest_span_text(call, &span[CLIENT_ID]), EVENT_ID_BYTES_MAX);
+    s->user_id = event_cut(ingest_span_text(call, &span[USER_ID]), EVENT_ID_BYTES_MAX);
     s->micros = -1;
-    if (ingest_member(body, "timestamp_micros", &span))
-        IGNORE(!micros_of(span.text, &s->micros), "the time of receipt, then");
-    if (ingest_member(body, "user_properties", &span) && span.text.len <= EVENT_TRAITS_BYTES_MAX)
-        s->traits = flat_traits(call, span.text);
-    if (!ingest_member(body, "events", &span) || span.text.data[0] != '[')
-        return false;
-    *ret_events = span.text;
-    return true;
+    IGNORE(!micros_of(span[MICROS].text, &s->micros), "the time of receipt, then");
+    struct slice traits = span[USER_PROPERTIES].text;
+    if (traits.len && traits.len <= EVENT_TRAITS_BYTES_MAX)
+        s->traits = flat_traits(call, traits);
+    *ret_events = span[EVENTS].text;
+    return ret_events->len && ret_events->data[0] == '[';
 }
 
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)

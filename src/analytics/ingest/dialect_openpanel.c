@@ -6,6 +6,14 @@
 
 #include <stdio.h>
 
+enum { PATH, REFERRER, TITLE, TIMESTAMP, DEVICE_ID, REVENUE, CURRENCY, PROPERTIES };
+static const struct slice properties_names[PROPERTIES] = {
+    [PATH] = SLICE_CONST("__path"),          [REFERRER] = SLICE_CONST("__referrer"),
+    [TITLE] = SLICE_CONST("__title"),        [TIMESTAMP] = SLICE_CONST("__timestamp"),
+    [DEVICE_ID] = SLICE_CONST("__deviceId"), [REVENUE] = SLICE_CONST("__revenue"),
+    [CURRENCY] = SLICE_CONST("currency"),
+};
+
 static struct slice text_member(yyjson_val *object, const char *name, size_t bytes_max,
                                 struct event_notes *n)
 {
@@ -31,20 +39,20 @@ static void read_track(yyjson_val *payload, const struct event_env *env, struct 
     event_take_name(e, json_get(payload, "name"), "name", n);
     if (slice_eq_str(e->name, "screen_view"))
         e->name = SLICE_LIT("pageview");
-    yyjson_val *properties = event_field_object(json_get(payload, "properties"), "properties", n);
-    e->properties = properties;
+    e->properties = event_field_object(json_get(payload, "properties"), "properties", n);
     e->properties_skip = taken;
-    e->url = text_member(properties, "__path", EVENT_URL_BYTES_MAX, n);
+    yyjson_val *p[PROPERTIES];
+    json_get_all(e->properties, properties_names, PROPERTIES, p);
+    e->url = event_field_text(p[PATH], "__path", EVENT_URL_BYTES_MAX, n);
     e->path = event_url_path(e->url);
-    e->referrer = text_member(properties, "__referrer", EVENT_URL_BYTES_MAX, n);
-    e->title = text_member(properties, "__title", EVENT_TITLE_BYTES_MAX, n);
-    e->anonymous_id = text_member(properties, "__deviceId", EVENT_ID_BYTES_MAX, n);
-    event_take_time(e, json_get(properties, "__timestamp"), "__timestamp", env, n);
+    e->referrer = event_field_text(p[REFERRER], "__referrer", EVENT_URL_BYTES_MAX, n);
+    e->title = event_field_text(p[TITLE], "__title", EVENT_TITLE_BYTES_MAX, n);
+    e->anonymous_id = event_field_text(p[DEVICE_ID], "__deviceId", EVENT_ID_BYTES_MAX, n);
+    event_take_time(e, p[TIMESTAMP], "__timestamp", env, n);
     take_group(json_get(payload, "groups"), e, n);
     /* The SDK sends no currency beside it: what it is in is the property `currency`, if any. */
-    if (json_get(properties, "currency"))
-        event_take_revenue(e, json_get(properties, "__revenue"), json_get(properties, "currency"),
-                           n);
+    if (p[CURRENCY])
+        event_take_revenue(e, p[REVENUE], p[CURRENCY], n);
 }
 
 static void read_payload(struct slice type, yyjson_val *payload, const struct event_env *env,

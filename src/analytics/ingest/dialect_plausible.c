@@ -145,14 +145,26 @@ static struct slice host_of(struct slice url)
     return slice_of(host.data, end);
 }
 
+enum { SHORT_DOMAIN, LONG_DOMAIN, SHORT_URL, LONG_URL, SITE_MEMBERS };
+static const struct slice site_names[SITE_MEMBERS] = {
+    [SHORT_DOMAIN] = SLICE_CONST("d"),
+    [LONG_DOMAIN] = SLICE_CONST("domain"),
+    [SHORT_URL] = SLICE_CONST("u"),
+    [LONG_URL] = SLICE_CONST("url"),
+};
+/* What a body says without being read. */
+struct own {
+    struct json_span event; /* the whole */
+    struct slice sites;     /* empty: the key was in the head */
+};
+
 /* `d` as it was sent, else the host of the page. */
-static struct slice sites_of(struct ingest_call *call, struct slice body)
+static struct slice sites_of(struct ingest_call *call, const struct json_span *member)
 {
-    static const char *const where[] = {"d", "domain", "u", "url"};
-    for (unsigned i = 0; i < COUNT_OF(where); i++) {
-        struct slice text = slice_trim(ingest_member_text(call, body, where[i]));
+    for (unsigned i = 0; i < SITE_MEMBERS; i++) {
+        struct slice text = slice_trim(ingest_span_text(call, &member[i]));
         if (text.len)
-            return i < 2 ? text : host_of(text);
+            return i < SHORT_URL ? text : host_of(text);
     }
     return SLICE_EMPTY;
 }
@@ -161,25 +173,26 @@ static const char bad_json[] = "Unable to parse request body as json";
 
 static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
 {
-    struct json_span span;
+    struct json_span member[SITE_MEMBERS], span;
+    struct own *own = arena_zalloc(call->req->net->arena, sizeof(*own));
     size_t at = 0;
-    if (json_peek(*body, &at) != '{' || !json_skip(*body, &at, &span) || json_peek(*body, &at))
+    ENSURE(own, RC_NOMEM);
+    call->own = own;
+    if (!ingest_members_of_whole(*body, site_names, SITE_MEMBERS, member, &own->event) &&
+        (json_peek(*body, &at) != '{' || !json_skip(*body, &at, &span) || json_peek(*body, &at)))
         return err_set(err, RC_INVALID, "%s", bad_json);
     if (call->share_count) /* the key was in the head: no site is asked about */
         return RC_OK;
-    struct slice *sites = arena_alloc(call->req->net->arena, sizeof(*sites));
-    ENSURE(sites, RC_NOMEM);
-    *sites = sites_of(call, *body);
-    call->own = sites;
-    if (sites->len)
+    own->sites = sites_of(call, member);
+    if (own->sites.len)
         return RC_OK;
-    bool has_url = ingest_member(*body, "u", &span) || ingest_member(*body, "url", &span);
+    bool has_url = member[SHORT_URL].text.len || member[LONG_URL].text.len;
     return err_set(err, RC_INVALID, has_url ? "domain: can't be blank" : "url: is required");
 }
 
 static struct slice find_key(struct ingest_call *call)
 {
-    struct slice rest = *(struct slice *)call->own;
+    struct slice rest = ((struct own *)call->own)->sites;
     struct slice first = slice_trim(slice_cut(&rest, ',')), site = first;
     while (!api_ingest_knows(call->req, site) && rest.len)
         site = slice_trim(slice_cut(&rest, ','));
@@ -189,15 +202,17 @@ static struct slice find_key(struct ingest_call *call)
 /* The event once for each site. */
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 {
-    struct slice rest = call->own ? *(struct slice *)call->own : SLICE_EMPTY;
+    const struct own *own = call->own;
+    struct slice rest = own->sites;
+    (void)body;
     if (!rest.len)
-        return ingest_cut_one(call, body, err);
+        return ingest_event(call, &own->event, err);
     while (rest.len) {
         const char *why = ingest_turn_to(call, slice_trim(slice_cut(&rest, ',')));
         if (why)
             TRY(ingest_drop(call, EVENT_NO_PROJECT, why, err));
         else
-            TRY(ingest_cut_one(call, body, err));
+            TRY(ingest_event(call, &own->event, err));
     }
     return RC_OK;
 }

@@ -13,14 +13,47 @@ static const char *const taken[] = {
     "ttfb",        NULL};
 
 /* ---- reading ---- */
-static void read_page(yyjson_val *root, const struct event_env *env, struct event *e,
+enum {
+    TYPE,
+    HOSTNAME,
+    PATHNAME,
+    QUERYSTRING,
+    TITLE,
+    REFERRER,
+    LANGUAGE,
+    WIDTH,
+    HEIGHT,
+    USER_AGENT,
+    USER_ID,
+    ADDRESS,
+    PROPERTIES,
+    EVENT_NAME,
+    MEMBERS
+};
+static const struct slice names[MEMBERS] = {
+    [TYPE] = SLICE_CONST("type"),
+    [HOSTNAME] = SLICE_CONST("hostname"),
+    [PATHNAME] = SLICE_CONST("pathname"),
+    [QUERYSTRING] = SLICE_CONST("querystring"),
+    [TITLE] = SLICE_CONST("page_title"),
+    [REFERRER] = SLICE_CONST("referrer"),
+    [LANGUAGE] = SLICE_CONST("language"),
+    [WIDTH] = SLICE_CONST("screenWidth"),
+    [HEIGHT] = SLICE_CONST("screenHeight"),
+    [USER_AGENT] = SLICE_CONST("user_agent"),
+    [USER_ID] = SLICE_CONST("user_id"),
+    [ADDRESS] = SLICE_CONST("ip_address"),
+    [PROPERTIES] = SLICE_CONST("properties"),
+    [EVENT_NAME] = SLICE_CONST("event_name"),
+};
+
+static void read_page(yyjson_val *const *member, const struct event_env *env, struct event *e,
                       struct event_notes *n)
 {
-    struct slice host = event_field_text(json_get(root, "hostname"), "hostname", 253, n);
-    struct slice path =
-        event_field_text(json_get(root, "pathname"), "pathname", EVENT_URL_BYTES_MAX, n);
+    struct slice host = event_field_text(member[HOSTNAME], "hostname", 253, n);
+    struct slice path = event_field_text(member[PATHNAME], "pathname", EVENT_URL_BYTES_MAX, n);
     struct slice query =
-        event_field_text(json_get(root, "querystring"), "querystring", EVENT_URL_BYTES_MAX, n);
+        event_field_text(member[QUERYSTRING], "querystring", EVENT_URL_BYTES_MAX, n);
     if (query.len && query.data[0] == '?')
         query = slice_sub(query, 1);
     const struct slice parts[] = {SLICE_LIT("https://"), host, path,
@@ -28,15 +61,14 @@ static void read_page(yyjson_val *root, const struct event_env *env, struct even
     if (host.len)
         e->url = event_cut(event_join(env->arena, parts, COUNT_OF(parts)), EVENT_URL_BYTES_MAX);
     e->path = path;
-    e->title =
-        event_field_text(json_get(root, "page_title"), "page_title", EVENT_TITLE_BYTES_MAX, n);
-    e->referrer = event_field_text(json_get(root, "referrer"), "referrer", EVENT_URL_BYTES_MAX, n);
-    e->locale = event_field_text(json_get(root, "language"), "language", EVENT_LOCALE_BYTES_MAX, n);
-    e->screen_width = event_field_pixels(json_get(root, "screenWidth"), "screenWidth", n);
-    e->screen_height = event_field_pixels(json_get(root, "screenHeight"), "screenHeight", n);
+    e->title = event_field_text(member[TITLE], "page_title", EVENT_TITLE_BYTES_MAX, n);
+    e->referrer = event_field_text(member[REFERRER], "referrer", EVENT_URL_BYTES_MAX, n);
+    e->locale = event_field_text(member[LANGUAGE], "language", EVENT_LOCALE_BYTES_MAX, n);
+    e->screen_width = event_field_pixels(member[WIDTH], "screenWidth", n);
+    e->screen_height = event_field_pixels(member[HEIGHT], "screenHeight", n);
     e->user_agent =
-        event_field_text(json_get(root, "user_agent"), "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
-    e->user_id = event_field_text(json_get(root, "user_id"), "user_id", EVENT_ID_BYTES_MAX, n);
+        event_field_text(member[USER_AGENT], "user_agent", EVENT_USER_AGENT_BYTES_MAX, n);
+    e->user_id = event_field_text(member[USER_ID], "user_id", EVENT_ID_BYTES_MAX, n);
 }
 
 /* An object, or the text of one. */
@@ -55,11 +87,13 @@ static yyjson_val *properties_of(yyjson_val *v, const struct event_env *env, str
 static void read_rybbit(yyjson_val *root, const struct event_env *env, struct event *e,
                         struct event_notes *n)
 {
-    yyjson_val *type = json_get(root, "type");
+    yyjson_val *member[MEMBERS];
+    json_get_all(root, names, MEMBERS, member);
+    yyjson_val *type = member[TYPE];
     struct slice kind = type && yyjson_is_str(type) ? json_text(type) : SLICE_EMPTY;
     event_take_id(e, NULL, "id", env, n);
-    read_page(root, env, e, n);
-    event_take_address(e, json_get(root, "ip_address"), "ip_address", n);
+    read_page(member, env, e, n);
+    event_take_address(e, member[ADDRESS], "ip_address", n);
     e->context = root;
     e->context_skip = taken;
     if (env->variant >= FIRST_VITAL) {
@@ -67,11 +101,11 @@ static void read_rybbit(yyjson_val *root, const struct event_env *env, struct ev
         event_take_vital(e, vital, json_get(root, vital->member), env, n);
         return;
     }
-    e->properties = properties_of(json_get(root, "properties"), env, n);
+    e->properties = properties_of(member[PROPERTIES], env, n);
     if (slice_eq_str(kind, "pageview"))
         e->name = SLICE_LIT("pageview");
     else if (slice_eq_str(kind, "custom_event"))
-        event_take_name(e, json_get(root, "event_name"), "event_name", n);
+        event_take_name(e, member[EVENT_NAME], "event_name", n);
     else if (kind.len && kind.len <= EVENT_NAME_BYTES_MAX) /* outbound, error, form_submit … */
         e->name = kind;
     else
@@ -80,23 +114,44 @@ static void read_rybbit(yyjson_val *root, const struct event_env *env, struct ev
 }
 
 /* ---- the request ---- */
+/* What a body says without being read. */
+enum { OWN_KEY, OWN_SITE, OWN_TYPE, OWN_MEMBERS };
+static const struct slice own_names[OWN_MEMBERS] = {
+    [OWN_KEY] = SLICE_CONST("api_key"),
+    [OWN_SITE] = SLICE_CONST("site_id"),
+    [OWN_TYPE] = SLICE_CONST("type"),
+};
+struct own {
+    struct json_span member[OWN_MEMBERS], event;
+};
+
+static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
+{
+    struct own *own = arena_alloc(call->req->net->arena, sizeof(*own));
+    ENSURE(own, err_set(err, RC_NOMEM, "There is no memory for this request now."));
+    IGNORE(!ingest_members_of_whole(*body, own_names, OWN_MEMBERS, own->member, &own->event),
+           "told when it is read");
+    call->own = own;
+    return RC_OK;
+}
+
 static struct slice find_key(struct ingest_call *call)
 {
-    struct json_span span;
-    struct slice key = ingest_member_text(call, call->body, "api_key");
+    const struct own *own = call->own;
+    const struct json_span *site = &own->member[OWN_SITE];
+    struct slice key = ingest_span_text(call, &own->member[OWN_KEY]);
     if (slice_has_prefix(key, SLICE_LIT("wk_")))
         return key;
-    key = ingest_member_text(call, call->body, "site_id");
-    return !key.len && ingest_member(call->body, "site_id", &span) && span.depth == 0 ? span.text
-                                                                                      : key;
+    key = ingest_span_text(call, site);
+    return !key.len && site->text.len && site->depth == 0 ? site->text : key;
 }
 
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 {
-    struct json_span whole = ingest_whole(body);
-    if (slice_eq_str(ingest_member_text(call, body, "type"), "performance"))
-        return ingest_cut_vitals(call, body, &whole, FIRST_VITAL, err);
-    return ingest_event(call, &whole, err);
+    const struct own *own = call->own;
+    if (slice_eq_str(ingest_span_text(call, &own->member[OWN_TYPE]), "performance"))
+        return ingest_cut_vitals(call, body, &own->event, FIRST_VITAL, err);
+    return ingest_event(call, &own->event, err);
 }
 
 static void answer_error(struct api_request *req, int status, const char *text)
@@ -133,6 +188,7 @@ static const struct dialect_route routes[] = {
 const struct dialect dialect_rybbit = {.source = "rybbit",
                                        .routes = routes,
                                        .route_count = COUNT_OF(routes),
+                                       .unwrap = unwrap,
                                        .find_key = find_key,
                                        .cut = cut,
                                        .read = read_rybbit,

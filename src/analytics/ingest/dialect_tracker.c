@@ -8,10 +8,24 @@
 enum { PREFIX_BYTES_MAX = 64, DATASET_BYTES_MAX = 2 * EVENT_PROPERTIES_BYTES_MAX };
 
 /* What a body says of all its events. */
-enum { SHARED_ID, SHARED_TIME, WIDTH, HEIGHT, SHARED_TITLE, SHARED_USER, HASH, EVENTS, SHARED };
-static const char *const shared_names[SHARED] = {
-    [SHARED_ID] = "i",    [SHARED_TIME] = "t",    [WIDTH] = "w",   [HEIGHT] = "h",
-    [SHARED_TITLE] = "d", [SHARED_USER] = "user", [HASH] = "hash", [EVENTS] = "e",
+enum {
+    SHARED_ID,
+    SHARED_TIME,
+    WIDTH,
+    HEIGHT,
+    SHARED_TITLE,
+    SHARED_USER,
+    HASH,
+    EVENTS,
+    SHARED_KEY,
+    SHARED
+};
+static const struct slice shared_names[SHARED] = {
+    [SHARED_ID] = SLICE_CONST("i"),    [SHARED_TIME] = SLICE_CONST("t"),
+    [WIDTH] = SLICE_CONST("w"),        [HEIGHT] = SLICE_CONST("h"),
+    [SHARED_TITLE] = SLICE_CONST("d"), [SHARED_USER] = SLICE_CONST("user"),
+    [HASH] = SLICE_CONST("hash"),      [EVENTS] = SLICE_CONST("e"),
+    [SHARED_KEY] = SLICE_CONST("key"),
 };
 struct shared {
     struct ingest_call *call;
@@ -237,28 +251,23 @@ static yyjson_val *shared_value(struct ingest_call *call, const struct json_span
     return v;
 }
 
-/* Each member's last span; an empty text where there is none. */
-static void find_shared(struct slice body, struct json_span ret[SHARED])
+/* The members' last spans; an empty text where there is none. */
+static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
 {
-    struct json_members members;
-    struct json_span span;
-    struct slice key;
-    memset(ret, 0, SHARED * sizeof(ret[0]));
-    if (json_members_begin(&members, body) != RC_OK)
-        return;
-    while (json_members_next(&members, &key, &span) == RC_OK)
-        for (unsigned i = 0; i < SHARED; i++)
-            if (slice_eq_str(key, shared_names[i]))
-                ret[i] = span;
+    struct json_span *span = arena_alloc(call->req->net->arena, SHARED * sizeof(*span));
+    ENSURE(span, err_set(err, RC_NOMEM, "There is no memory for this request now."));
+    ingest_members(*body, shared_names, SHARED, span);
+    call->own = span;
+    return RC_OK;
 }
 
 static enum rc cut_tracker(struct ingest_call *call, struct slice body, struct err *err)
 {
-    struct json_span span[SHARED];
+    const struct json_span *span = call->own;
     struct event_notes ignored = {.reason = EVENT_FINE};
     struct shared *shared = arena_zalloc(call->req->net->arena, sizeof(*shared));
     ENSURE(shared, err_set(err, RC_NOMEM, "There is no memory for this request now."));
-    find_shared(body, span);
+    (void)body;
     if (!span[EVENTS].text.len || span[EVENTS].text.data[0] != '[')
         return err_set(err, RC_INVALID, "The body is no JSON object with an array \"e\".");
     shared->call = call;
@@ -284,7 +293,7 @@ static enum rc cut_tracker(struct ingest_call *call, struct slice body, struct e
 
 static struct slice find_key(struct ingest_call *call)
 {
-    return ingest_member_text(call, call->body, "key");
+    return ingest_span_text(call, (const struct json_span *)call->own + SHARED_KEY);
 }
 
 /* Nobody reads it: half of the requests are beacons, whose answer no script sees. */
@@ -310,6 +319,7 @@ static const struct dialect_route routes[] = {
 const struct dialect dialect_tracker = {.source = "tracker",
                                         .routes = routes,
                                         .route_count = COUNT_OF(routes),
+                                        .unwrap = unwrap,
                                         .find_key = find_key,
                                         .cut = cut_tracker,
                                         .read = read_tracker,

@@ -23,6 +23,17 @@ struct batch {
     struct item *items;
     uint32_t count, cap;
 };
+/* What an item says without being read. */
+enum { TYPE, PAYLOAD, ITEM_MEMBERS };
+static const struct slice item_names[ITEM_MEMBERS] = {
+    [TYPE] = SLICE_CONST("type"),
+    [PAYLOAD] = SLICE_CONST("payload"),
+};
+struct look {
+    struct json_span whole, member[ITEM_MEMBERS];
+    bool is_object; /* and one as it should be, as far as it was looked at */
+    struct slice site;
+};
 
 /* ---- reading ---- */
 enum {
@@ -156,6 +167,26 @@ static void read_umami(yyjson_val *root, const struct event_env *env, struct eve
 }
 
 /* ---- items ---- */
+/* The website, link or pixel of a payload. */
+static struct slice site_of(struct ingest_call *call, struct slice payload)
+{
+    enum { SITES = 3 };
+    struct json_span site[SITES];
+    struct slice text = SLICE_EMPTY;
+    ingest_members(payload, names + WEBSITE, SITES, site);
+    for (unsigned i = 0; i < SITES && !text.len; i++)
+        text = ingest_span_text(call, &site[i]);
+    return text;
+}
+
+static void look_at(struct ingest_call *call, struct slice item, struct look *ret)
+{
+    ret->is_object =
+        ingest_members_of_whole(item, item_names, ITEM_MEMBERS, ret->member, &ret->whole);
+    ret->site = site_of(call, ret->member[PAYLOAD].text);
+}
+
+/* Of /api/send: looked at once, for the key and for the event. */
 static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
 {
     size_t at = 0;
@@ -163,22 +194,13 @@ static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *
     if (json_peek(*body, &at) != (is_batch ? '[' : '{'))
         return err_set(err, RC_INVALID, "The body is %s{type, payload}.",
                        is_batch ? "an array of " : "");
+    if (is_batch)
+        return RC_OK;
+    struct look *look = arena_alloc(call->req->net->arena, sizeof(*look));
+    ENSURE(look, err_set(err, RC_NOMEM, "There is no memory for this request now."));
+    look_at(call, *body, look);
+    call->own = look;
     return RC_OK;
-}
-
-/* The website, link or pixel of {"type","payload"}. */
-static struct slice site_of(struct ingest_call *call, struct slice item)
-{
-    static const char *const sites[] = {"website", "link", "pixel"};
-    struct json_span payload;
-    if (!ingest_member(item, "payload", &payload))
-        return SLICE_EMPTY;
-    for (unsigned i = 0; i < COUNT_OF(sites); i++) {
-        struct slice site = ingest_member_text(call, payload.text, sites[i]);
-        if (site.len)
-            return site;
-    }
-    return SLICE_EMPTY;
 }
 
 static struct slice find_key(struct ingest_call *call)
@@ -189,43 +211,32 @@ static struct slice find_key(struct ingest_call *call)
     struct slice first = SLICE_EMPTY;
     size_t at = 0;
     if (call->route->variant == SEND)
-        return site_of(call, call->body);
+        return ((struct look *)call->own)->site;
     json_peek(call->body, &at);
     if (json_items_begin(&items, slice_sub(call->body, at)) != RC_OK)
         return SLICE_EMPTY;
     for (int i = 0; i < ITEMS_LOOKED_AT && json_items_next(&items, &span) == RC_OK; i++) {
-        struct slice site = site_of(call, span.text);
-        if (api_ingest_knows(call->req, site))
-            return site;
+        struct look look;
+        look_at(call, span.text, &look);
+        if (api_ingest_knows(call->req, look.site))
+            return look.site;
         if (!first.len)
-            first = site;
+            first = look.site;
     }
     return first;
 }
 
-static enum rc cut_vitals(struct ingest_call *call, const struct json_span *span, struct err *err)
-{
-    struct json_span payload = {.text = SLICE_EMPTY};
-    IGNORE(!ingest_member(span->text, "payload", &payload), "then it has no vital");
-    return ingest_cut_vitals(call, payload.text, span, FIRST_VITAL, err);
-}
-
-static bool is_performance(struct ingest_call *call, struct slice item)
-{
-    return slice_eq_str(ingest_member_text(call, item, "type"), "performance");
-}
-
-static enum rc cut_item(struct ingest_call *call, const struct json_span *span, struct err *err)
+static enum rc cut_item(struct ingest_call *call, const struct look *look, struct err *err)
 {
     const char *why = NULL;
     if (call->key.len) /* else the key was in the head, and is the only one */
-        why = ingest_turn_to(call, site_of(call, span->text));
+        why = ingest_turn_to(call, look->site);
     if (why)
         return ingest_drop(call, EVENT_NO_PROJECT, why, err);
-    if (is_performance(call, span->text))
-        return cut_vitals(call, span, err);
+    if (slice_eq_str(ingest_span_text(call, &look->member[TYPE]), "performance"))
+        return ingest_cut_vitals(call, look->member[PAYLOAD].text, &look->whole, FIRST_VITAL, err);
     call->env.variant = WHOLE;
-    return ingest_event(call, span, err);
+    return ingest_event(call, &look->whole, err);
 }
 
 static enum rc note_item(struct ingest_call *call, struct batch *batch, uint32_t first)
@@ -253,7 +264,9 @@ static enum rc cut_batch(struct ingest_call *call, struct slice body, struct bat
     enum rc rc = json_items_begin(&items, slice_sub(body, at));
     while (rc == RC_OK && (rc = json_items_next(&items, &span)) == RC_OK) {
         uint32_t first = call->result_count;
-        TRY(cut_item(call, &span, err));
+        struct look look;
+        look_at(call, span.text, &look);
+        TRY(cut_item(call, &look, err));
         if (note_item(call, batch, first) != RC_OK)
             return err_set(err, RC_NOMEM, "There is no memory for this request now.");
     }
@@ -264,16 +277,18 @@ static enum rc cut_batch(struct ingest_call *call, struct slice body, struct bat
 
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
 {
-    struct batch *batch = arena_zalloc(call->req->net->arena, sizeof(*batch));
     struct json_span span;
     size_t at = 0;
-    ENSURE(batch, err_set(err, RC_NOMEM, "There is no memory for this request now."));
-    call->own = batch;
-    if (call->route->variant == BATCH)
+    if (call->route->variant == BATCH) {
+        struct batch *batch = arena_zalloc(call->req->net->arena, sizeof(*batch));
+        ENSURE(batch, err_set(err, RC_NOMEM, "There is no memory for this request now."));
+        call->own = batch;
         return cut_batch(call, body, batch, err);
-    if (!json_skip(body, &at, &span) || json_peek(body, &at))
+    }
+    const struct look *look = call->own;
+    if (!look->is_object && (!json_skip(body, &at, &span) || json_peek(body, &at)))
         return err_set(err, RC_INVALID, "The body is not valid JSON.");
-    return cut_item(call, &span, err);
+    return cut_item(call, look, err);
 }
 
 /* ---- answers ---- */

@@ -275,32 +275,94 @@ enum rc ingest_cut_vitals(struct ingest_call *call, struct slice object,
 
 /* ---- what a body says beside its events ---- */
 
-bool ingest_member(struct slice body, const char *name, struct json_span *ret)
+/* How it ended; *members is behind it then. */
+static enum rc find_members(struct slice body, const struct slice *names, uint32_t count,
+                            struct json_span *ret, struct json_members *members,
+                            uint32_t *ret_deepest)
 {
-    struct json_members members;
     struct json_span span;
     struct slice key;
-    bool is_found = false;
-    if (json_members_begin(&members, body) != RC_OK)
-        return false;
-    while (json_members_next(&members, &key, &span) == RC_OK) {
-        if (!slice_eq_str(key, name))
-            continue;
-        *ret = span;
-        is_found = true;
+    uint32_t deepest = 0;
+    memset(ret, 0, count * sizeof(*ret));
+    enum rc rc = json_members_begin(members, body);
+    while (rc == RC_OK && (rc = json_members_next(members, &key, &span)) == RC_OK) {
+        deepest = span.depth > deepest ? span.depth : deepest;
+        for (uint32_t i = 0; i < count; i++)
+            if (slice_eq(names[i], key))
+                ret[i] = span;
     }
-    return is_found;
+    *ret_deepest = deepest;
+    return rc;
+}
+
+bool ingest_members_of_whole(struct slice body, const struct slice *names, uint32_t count,
+                             struct json_span *ret, struct json_span *ret_whole)
+{
+    struct json_members members;
+    uint32_t deepest;
+    size_t begin = 0;
+    if (find_members(body, names, count, ret, &members, &deepest) != RC_END) {
+        *ret_whole = ingest_whole(body);
+        return false;
+    }
+    size_t end = members.at, rest = end;
+    if (json_peek(body, &rest) != 0) {
+        *ret_whole = ingest_whole(body);
+        return false;
+    }
+    json_peek(body, &begin);
+    *ret_whole =
+        (struct json_span){.text = slice_of(body.data + begin, end - begin), .depth = deepest + 1};
+    return true;
+}
+
+void ingest_members(struct slice body, const struct slice *names, uint32_t count,
+                    struct json_span *ret)
+{
+    struct json_members members;
+    uint32_t deepest;
+    IGNORE(find_members(body, names, count, ret, &members, &deepest) != RC_END,
+           "what was found up to where it is broken");
+}
+
+bool ingest_member(struct slice body, const char *name, struct json_span *ret)
+{
+    struct slice names[] = {slice_str(name)};
+    struct json_span span;
+    ingest_members(body, names, 1, &span);
+    if (span.text.len)
+        *ret = span;
+    return span.text.len > 0;
+}
+
+/* Without escapes and beyond doubt, so that it need not be read. */
+static bool is_simple_text(struct slice text)
+{
+    if (text.len < 2 || text.data[0] != '"')
+        return false;
+    for (size_t i = 1; i + 1 < text.len; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~' || text.data[i] == '\\')
+            return false;
+    return true;
+}
+
+struct slice ingest_span_text(struct ingest_call *call, const struct json_span *span)
+{
+    struct err err = ERR_INIT;
+    yyjson_val *v;
+    if (!span->text.len || span->depth > 0 || span->text.len > EVENT_BYTES_MAX)
+        return SLICE_EMPTY;
+    if (is_simple_text(span->text))
+        return slice_of(span->text.data + 1, span->text.len - 2);
+    if (json_parse_span(call->req->net->arena, span, &v, &err) != RC_OK || !yyjson_is_str(v))
+        return SLICE_EMPTY;
+    return json_text(v);
 }
 
 struct slice ingest_member_text(struct ingest_call *call, struct slice body, const char *name)
 {
-    struct err err = ERR_INIT;
     struct json_span span;
-    yyjson_val *v;
-    if (!ingest_member(body, name, &span) || span.depth > 0 || span.text.len > EVENT_BYTES_MAX ||
-        json_parse_span(call->req->net->arena, &span, &v, &err) != RC_OK || !yyjson_is_str(v))
-        return SLICE_EMPTY;
-    return json_text(v);
+    return ingest_member(body, name, &span) ? ingest_span_text(call, &span) : SLICE_EMPTY;
 }
 
 enum rc ingest_form_to_json(struct ingest_call *call, struct slice form, struct slice *ret_json,

@@ -184,6 +184,16 @@ enum rc ingest_cut_array(struct ingest_call *call, struct slice array, struct er
 bool ingest_member(struct slice body, const char *name, struct json_span *ret);
 /* The same, of a text: without quotes and escapes; empty if absent or no text. */
 struct slice ingest_member_text(struct ingest_call *call, struct slice body, const char *name);
+/* The same for count names in one pass: ret[i] for names[i], its text empty where there is none. */
+void ingest_members(struct slice body, const struct slice *names, uint32_t count,
+                    struct json_span *ret);
+/* The same where the body is one event: *ret_whole is what ingest_whole() has. False if it is none
+ * for sure, as it is no object, is broken, or something stands behind it. */
+bool ingest_members_of_whole(struct slice body, const struct slice *names, uint32_t count,
+                             struct json_span *ret, struct json_span *ret_whole);
+/* The text that one of these is, as ingest_member_text() has it; borrowed from the body if it holds
+ * no escapes. */
+struct slice ingest_span_text(struct ingest_call *call, const struct json_span *span);
 /* A query or form as an object of texts: of what is there twice the last one holds. */
 enum rc ingest_form_to_json(struct ingest_call *call, struct slice form, struct slice *ret_json,
                             struct err *err) MUST_CHECK;
