@@ -112,7 +112,7 @@ static bool is_match(struct slice pattern, struct slice path)
 }
 
 /* As the router does it: what is no "*" comes first. */
-static const struct api_route *find_route(void)
+const struct api_route *bed_route(void)
 {
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < bed.service.route_count; i++) {
@@ -142,7 +142,7 @@ static void begin(void)
     }
 }
 
-void bed_post(struct slice body)
+void bed_post_to(const struct api_route *route, struct slice body)
 {
     static struct net_request net;
     static struct api_request req;
@@ -158,12 +158,17 @@ void bed_post(struct slice body)
                                .body = body,
                                .body_bytes = body.len};
     req = (struct api_request){
-        .net = &net, .route = find_route(), .params = {bed.param}, .client = bed.client};
+        .net = &net, .route = route, .params = {bed.param}, .client = bed.client};
     struct ctx *ctx = ctx_enter(ctx_ref(bed.ctx));
     req.route->handle(ctx, bed.service.ctx, &req);
     ctx_leave(ctx);
     if (!bed.is_waiting)
         assert_int_equal(bed.answers, 1);
+}
+
+void bed_post(struct slice body)
+{
+    bed_post_to(bed_route(), body);
 }
 
 const char *bed_answer(void)
