@@ -149,7 +149,20 @@ test('the list: the last seen first, by part of an id or trait, by trait, by gro
     cursor = page.next_cursor;
   }
   assert.deepEqual(pages, all.persons);
-  for (const wrong of ['trait=x', 'group=:', 'identified=maybe', 'limit=0', 'cursor=eHg', 'search=']) assert.equal((await fetchAs(s.keys.secret_key, `${base}/persons?${wrong}`)).status, 400, wrong);
+  for (const sort of ['last_seen', 'first_seen']) {
+    for (const order of ['asc', 'desc']) {
+      const seen = [];
+      for (let cursor = ''; cursor !== null;) {
+        const page = await get(`/persons?limit=2&sort=${sort}&order=${order}${cursor && `&cursor=${cursor}`}`);
+        seen.push(...page.persons);
+        cursor = page.next_cursor;
+      }
+      const keys = seen.map((p) => `${p[sort]} ${p.person_id}`), sorted = [...keys].sort();
+      assert.deepEqual(keys, order === 'asc' ? sorted : sorted.reverse(), `${sort} ${order}`);
+      assert.equal(new Set(seen.map((p) => p.person_id)).size, all.persons.length);
+    }
+  }
+  for (const wrong of ['sort=name', 'order=up', 'trait=x', 'group=:', 'identified=maybe', 'limit=0', 'cursor=eHg', 'search=']) assert.equal((await fetchAs(s.keys.secret_key, `${base}/persons?${wrong}`)).status, 400, wrong);
 });
 test('groups: types, list, one', async () => {
   assert.deepEqual((await get('/groups')).types, [{ type: 'company', groups: 3 }, { type: 'group', groups: 1 }, { type: 'shift', groups: 1 }, { type: 'team', groups: 1 }]);

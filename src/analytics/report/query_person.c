@@ -233,10 +233,16 @@ enum rc people_put_details(struct slice rows, uint64_t hash, struct arena *scrat
 /* ---- the list ---- */
 /* Who is on the page is settled on narrow columns, and only these are put together whole. */
 enum { LIST_PAGE, LIST_PERSONS, LIST_DETAILS, LIST_STAGES };
-#define SEEN_ROWS                                                                            \
-    "(SELECT if(i.person != 0, i.person, p.hash) AS person, p.id AS id, p.last_ms AS last, " \
-    "p.is_user AS user FROM (SELECT * FROM $PERSON_IDS) AS p LEFT ANY JOIN (SELECT hash, "   \
+#define SEEN_ROWS                                                                               \
+    "(SELECT if(i.person != 0, i.person, p.hash) AS person, p.id AS id, p.first_ms AS first, "  \
+    "p.last_ms AS last, p.is_user AS user FROM (SELECT * FROM $PERSON_IDS) AS p LEFT ANY JOIN " \
+    "(SELECT hash, "                                                                            \
     "person FROM $IDENTITIES) AS i ON p.hash = i.hash)"
+/* What the list is in the order of; ties by the person. */
+struct list_order {
+    const char *at; /* over the ids of a person */
+    bool is_first, is_ascending;
+};
 /* {list} of the first values of these rows; false if there is none. */
 static bool bind_list(struct query_call *call, struct slice rows, uint32_t rows_max)
 {
@@ -276,7 +282,8 @@ static enum rc write_page(struct query_call *call, struct people *p, struct aren
                           struct buf *body, struct err *err)
 {
     struct slice rows = p->results[LIST_PERSONS], line;
-    struct slice last_seen = SLICE_EMPTY, last_hash = SLICE_EMPTY;
+    struct slice last_at = SLICE_EMPTY, last_hash = SLICE_EMPTY;
+    const struct list_order *order = p->own;
     struct arena *arena = call->req->net->arena;
     yyjson_val *row;
     buf_add_str(body, "{\"persons\":[");
@@ -286,14 +293,15 @@ static enum rc write_page(struct query_call *call, struct people *p, struct aren
         TRY(json_parse(scratch, line, &row, err));
         TRY(people_put_person(row, body, err));
         uint64_t hash = hash_of(yyjson_arr_get(row, P_HASH));
-        last_seen = arena_copy(arena, json_text(yyjson_arr_get(row, P_LAST)));
+        last_at =
+            arena_copy(arena, json_text(yyjson_arr_get(row, order->is_first ? P_FIRST : P_LAST)));
         last_hash = arena_copy(arena, json_text(yyjson_arr_get(row, P_HASH)));
         TRY(people_put_details(p->results[LIST_DETAILS], hash, scratch, body, err));
         buf_add_char(body, '}');
     }
     buf_add_char(body, ']');
-    if (last_seen.len && has_more(call, p->results[LIST_PAGE]))
-        query_cursor_put(body, "next_cursor", last_seen, last_hash);
+    if (last_at.len && has_more(call, p->results[LIST_PAGE]))
+        query_cursor_put(body, "next_cursor", last_at, last_hash);
     else
         buf_add_str(body, ",\"next_cursor\":null");
     buf_add_char(body, '}');
@@ -373,7 +381,24 @@ static bool take_conditions(struct query_call *call, struct buf *sql)
     return true;
 }
 
-static bool take_cursor(struct query_call *call, struct buf *sql)
+static bool take_order(struct query_call *call, struct list_order *order)
+{
+    struct slice sort = slice_str("last_seen"), way = slice_str("desc");
+    IGNORE(net_query_get(call->req->net, "sort", &sort), "the last seen first");
+    IGNORE(net_query_get(call->req->net, "order", &way), "the last seen first");
+    order->is_first = slice_eq_str(sort, "first_seen");
+    order->is_ascending = slice_eq_str(way, "asc");
+    order->at = order->is_first ? "min(first)" : "max(last)";
+    if (!order->is_first && !slice_eq_str(sort, "last_seen"))
+        api_problem(call->req, RC_INVALID, "sort: give last_seen or first_seen");
+    else if (!order->is_ascending && !slice_eq_str(way, "desc"))
+        api_problem(call->req, RC_INVALID, "order: give asc or desc");
+    else
+        return true;
+    return false;
+}
+
+static bool take_cursor(struct query_call *call, const struct list_order *order, struct buf *sql)
 {
     bool is_given;
     int64_t seen;
@@ -389,7 +414,8 @@ static bool take_cursor(struct query_call *call, struct buf *sql)
     }
     query_param_i64(call, "cursorSeen", seen);
     query_param(call, "cursorHash", text);
-    buf_add_str(sql, " AND (seen, person) < ({cursorSeen:Int64}, {cursorHash:UInt64})");
+    buf_addf(sql, " AND (%s, person) %s ({cursorSeen:Int64}, {cursorHash:UInt64})", order->at,
+             order->is_ascending ? ">" : "<");
     return true;
 }
 
@@ -401,32 +427,50 @@ static void add_page(struct buf *sql, const char *more, uint32_t ids_max)
              (unsigned)ids_max, (unsigned)ids_max, more);
 }
 
+static void add_order(struct buf *sql, const struct list_order *order, const char *at)
+{
+    const char *way = order->is_ascending ? "" : " DESC";
+    buf_addf(sql, " ORDER BY %s%s, person%s", at, way, way);
+}
+
+/* The two statements of who is on the page; NULL in p where there is no memory. */
+static void add_statements(struct query_call *call, struct people *p, struct buf *page)
+{
+    const struct list_order *order = p->own;
+    struct arena *arena = call->req->net->arena;
+    CLEANUP(buf_done) struct buf persons;
+    buf_init(&persons, QUERY_SQL_BYTES_MAX);
+    add_page(&persons, PERSON_ROWS(" AND " PERSON_MEMBERS("hash")), IDS_IN_LIST);
+    add_order(page, order, order->at);
+    buf_add_str(page, " LIMIT {limit:UInt32}");
+    add_order(&persons, order, order->is_first ? "min(first)" : "seen");
+    query_param_u64(call, "limit", call->limit + 1);
+    p->statements[LIST_PAGE] = arena_strndup(arena, buf_cstr(page), page->len);
+    p->statements[LIST_PERSONS] = arena_strndup(arena, buf_cstr(&persons), persons.len);
+    p->statements[LIST_DETAILS] = people_details_sql;
+}
+
 void query_persons(struct ctx *ctx, void *service, struct api_request *req)
 {
     struct query_call *call = query_call_new(ctx, service, req);
+    struct people *p = call ? people_new(ctx, call) : NULL;
+    struct list_order *order = p ? arena_zalloc(ctx->arena, sizeof(*order)) : NULL;
     CLEANUP(buf_done) struct buf page;
-    CLEANUP(buf_done) struct buf persons;
     buf_init(&page, QUERY_SQL_BYTES_MAX);
-    buf_init(&persons, QUERY_SQL_BYTES_MAX);
+    if (p && !order)
+        api_problem(req, RC_NOMEM, "no memory for this request");
+    if (!order || !query_take_limit(call) || !take_order(call, order))
+        return;
     buf_add_str(&page, "SELECT toString(person), max(last) AS seen FROM " SEEN_ROWS
                        " GROUP BY person HAVING seen > 0");
-    add_page(&persons, PERSON_ROWS(" AND " PERSON_MEMBERS("hash")), IDS_IN_LIST);
-    if (!call || !query_take_limit(call) || !take_conditions(call, &page) ||
-        !take_cursor(call, &page))
+    if (!take_conditions(call, &page) || !take_cursor(call, order, &page))
         return;
-    struct people *p = people_new(ctx, call);
-    if (!p)
-        return;
-    buf_add_str(&page, " ORDER BY seen DESC, person DESC LIMIT {limit:UInt32}");
-    buf_add_str(&persons, " ORDER BY seen DESC, person DESC");
-    query_param_u64(call, "limit", call->limit + 1);
-    p->statements[LIST_PAGE] = buf_cstr(&page);
-    p->statements[LIST_PERSONS] = arena_strndup(ctx->arena, buf_cstr(&persons), persons.len);
-    p->statements[LIST_DETAILS] = people_details_sql;
+    p->own = order;
+    add_statements(call, p, &page);
     p->count = LIST_STAGES;
     p->after = after_page;
     p->write = write_page;
-    if (p->statements[LIST_PERSONS])
+    if (p->statements[LIST_PAGE] && p->statements[LIST_PERSONS])
         people_run(ctx, call, p);
     else
         api_problem(req, RC_NOMEM, "no memory for this request");

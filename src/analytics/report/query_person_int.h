@@ -23,7 +23,8 @@
     ") AS t LEFT ANY JOIN (SELECT hash, person FROM $IDENTITIES) AS i ON t.id = i.hash)"
 
 enum { PEOPLE_STAGES_MAX = 5 };
-struct people { /* call->user */
+struct people {      /* call->user */
+    const void *own; /* the route's */
     const char *statements[PEOPLE_STAGES_MAX];
     uint32_t count, stage;
     /* After each statement: binds what the next one needs. *ret_goes_on: false at the last. */

@@ -50,12 +50,15 @@
     "\"type\":" TEXT ",\"group_id\":" TEXT "," SEEN ",\"member_count\":" NUMBER ",\"traits\":" ANY
 
 const char query_openapi_persons[] = OPERATION(
-    "listPersons", "Who was seen, the last seen first",
+    "listPersons", "Who was seen, the last seen first if nothing else is asked for",
     PROJECT ","
     QUERY("search", TEXT, "A part of any id or trait, in any case") ","
     QUERY("identified", FLAG, "true: a user id is known; false: none") ","
     QUERY("trait", TEXT, "name:value, a trait as it is now") ","
-    QUERY("group", TEXT, "type:id, members of it now") "," LIMIT "," CURSOR,
+    QUERY("group", TEXT, "type:id, members of it now") ","
+    QUERY("sort", "{\"enum\":[\"last_seen\",\"first_seen\"]}", "Default: last_seen") ","
+    QUERY("order", "{\"enum\":[\"desc\",\"asc\"]}", "Default: desc, the latest first") ","
+    LIMIT "," CURSOR,
     OBJECT("\"persons\":" ARRAY(ITEM(WHO "," KNOWN)) ",\"next_cursor\":" MAYBE));
 const char query_openapi_person[] = OPERATION(
     "getPerson", "One person: ids, traits, groups, totals",
