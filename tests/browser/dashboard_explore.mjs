@@ -1,6 +1,6 @@
-// The pages of the dashboard that one explores with: events. What is shown is what the API answers.
-import { assert } from '../scenario/harness.mjs';
-import { digits, events, loaded, noFindings, open, owner, question, s, signIn, test } from './dashboard_bed.mjs';
+// The pages of the dashboard that one explores with: events, users. What is shown is what the API answers.
+import { assert, until } from '../scenario/harness.mjs';
+import { PASSWORD, digits, events, loaded, noFindings, open, owner, question, s, signIn, test } from './dashboard_bed.mjs';
 
 const DAY = 86400000, now = Date.now();
 /** Sign-ups of which properties are known: text, number, within another, and one with a dot in its name. */
@@ -9,7 +9,10 @@ const signups = Array.from({ length: 30 }, (_, i) => ({
   properties: { plan: ['free', 'pro', 'team'][i % 3 === 0 ? 0 : i % 2 ? 1 : 2], ...(i % 2 ? { seats: i } : {}), cart: { items: i % 4 }, 'trial.days': 14 },
 }));
 const others = Array.from({ length: 60 }, (_, i) => ({ event: `step ${String(i).padStart(2, '0')}`, anonymous_id: `o${i}`, timestamp: now - DAY }));
-const all = [...events, ...signups, ...others];
+/** Of whom traits and groups are known; Ann comes twice, under two ids. */
+const people = Array.from({ length: 30 }, (_, i) => ({ kind: 'identify', event: 'identify', user_id: `p${i}`, anonymous_id: `b${i}`, timestamp: now - (60 + i) * 3600000, group: { type: 'company', id: i % 2 ? 'acme' : 'globex' }, traits: i % 3 ? { plan: i % 2 ? 'pro' : 'free', seats: i, address: { city: 'Ulm' } } : { name: `Person ${i}`, email: `person${i}@shop.example` } }));
+const visits = [3, 2].flatMap((days) => ['/', '/pricing', '/cart'].map((path, i) => ({ event: 'pageview', anonymous_id: 'b1', user_id: 'p1', timestamp: now - days * DAY + i * 60000, context: { page: { url: `https://shop.example${path}`, referrer: i ? '' : 'https://www.google.com/' } } })));
+const all = [...events, ...signups, ...others, ...people, ...visits];
 
 const at = (path) => `${s.url}/app/${s.keys.project}${path}`;
 async function visit(t, path, selector, options = {}, who = owner) {
@@ -147,5 +150,97 @@ test('events: nothing there, and what fails is told where it fails', async (t) =
   await page.unroute('**/query');
   await page.click('section[aria-label="Latest"] button:has-text("Try again")');
   await loaded(page, '.events li');
+});
+const get = (path) => s.fetch(`/v1/projects/${s.keys.project}${path}`, { headers: { 'x-api-key': s.keys.secret_key } }).then((r) => { assert.equal(r.status, 200, r.text); return r.json; });
+const users = (page) => page.locator('.list tbody th').evaluateAll((all_) => all_.map((th) => new URL(th.querySelector('a').href).searchParams.get('user')));
+test('users: the list says what the API says, page by page, searched, sorted and narrowed', async (t) => {
+  await until('who they are', async () => (await get('/persons?identified=true&limit=1000')).persons.filter((p) => p.groups.company).length === people.length);
+  await until('the visits', async () => (await get('/persons/p1/timeline')).events.every((e) => e.kind || e.session));
+  const page = await visit(t, '/users', '.list tbody tr');
+  const all_ = (await get('/persons?limit=1000')).persons.map((p) => p.person_id), seen = [];
+  for (let n = 0; n < Math.ceil(all_.length / 25); n++) {
+    if (n) await page.click('a:has-text("Next page")');
+    await page.waitForFunction((first) => document.querySelector('.list tbody a')?.href.includes(first), all_[n * 25]);
+    seen.push(...await users(page));
+  }
+  assert.deepEqual(seen, all_);
+  assert.equal(await page.locator('a:has-text("Next page")').count(), 0);
+  await page.goBack();
+  await page.waitForFunction((first) => document.querySelector('.list tbody a')?.href.includes(first), all_[seen.length - (seen.length % 25 || 25) - 25]);
+  await page.click('a:has-text("First page")');
+  const expect = async (query) => {
+    const { persons } = await get(`/persons?limit=25&${query}`);
+    await page.waitForFunction((ids) => ids === String([...document.querySelectorAll('.list tbody th a')].map((a) => new URL(a.href).searchParams.get('user'))), String(persons.map((p) => p.person_id)));
+    return persons;
+  };
+  await page.selectOption('label:has-text("Sorted by") select', 'first_seen');
+  await page.selectOption('label:has-text("Order") select', 'asc');
+  await expect('sort=first_seen&order=asc');
+  await page.selectOption('label:has-text("Show") select', 'true');
+  await expect('sort=first_seen&order=asc&identified=true');
+  await page.fill('label:has-text("Trait") input', 'plan:pro');
+  await page.keyboard.press('Enter');
+  await page.fill('label:has-text("Group") input', 'company:acme');
+  await page.keyboard.press('Enter');
+  const found = await expect('sort=first_seen&order=asc&identified=true&trait=plan:pro&group=company:acme');
+  assert.ok(found.length > 3);
+  const other = await visit(t, page.url().slice(at('').length), '.list tbody tr');
+  assert.deepEqual(await users(other), found.map((p) => p.person_id));
+  await page.goto(at('/users'));
+  await loaded(page, '.list');
+  await page.fill('input[aria-label="Search in ids and traits"]', 'PERSON12@');
+  await page.keyboard.press('Enter');
+  await expect('search=PERSON12@');
+  assert.deepEqual(await page.locator('.list tbody th').allInnerTexts(), ['Person 12\np12']);
+  await page.fill('label:has-text("Trait") input', 'nonsense');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('[role=alert]:has-text("trait: give name:value")');
+  assert.deepEqual([...page.wrong.filter((w) => !w.includes('400')), ...other.wrong], []);
+});
+test('a user: traits, groups, ids and what they did, visit by visit, as the API has it', async (t) => {
+  const page = await visit(t, '/users?q=p1', '.list tbody tr');
+  const person = await get('/persons/p1'), timeline = await get('/persons/p1/timeline?limit=50');
+  await page.click(`.list a[href*="${person.person_id}"]`);
+  await loaded(page, '.visit-part');
+  const pairs = (label) => page.locator(`section[aria-label="${label}"] .pairs > div`).evaluateAll((all_) => all_.map((d) => [d.querySelector('dt').textContent, d.querySelector('dd').textContent]));
+  assert.equal(await page.textContent('h1'), 'p1');
+  assert.deepEqual((await pairs('Numbers')).slice(0, 3), [['Events', String(person.events)], ['Page views', String(person.pageviews)], ['Visits', String(person.sessions)]]);
+  assert.deepEqual(await pairs('Traits'), Object.entries(person.traits).map(([k, v]) => [k, typeof v === 'string' ? v : JSON.stringify(v)]));
+  assert.deepEqual(await pairs('Groups'), [['company', 'acme']]);
+  assert.deepEqual(await page.locator('.ids li').allTextContents(), ['p1 user', 'b1']);
+  assert.deepEqual(await page.locator('.events li').evaluateAll((all_) => all_.map((li) => [li.querySelector('time').dateTime, li.children[1].textContent, li.children[2].textContent])), timeline.events.map((e) => [e.timestamp, e.event, e.page?.path ?? '']));
+  assert.deepEqual(await page.locator('.visit-part').evaluateAll((all_) => all_.map((x) => [x.querySelectorAll('li').length, x.querySelector('.visit').textContent.includes('Google'), x.querySelector('.visit').textContent.includes('3 page views, 3 events, 2 min 0 s')])), [[3, true, true], [1, false, false], [3, true, true]]);
+  await page.click('section[aria-label="Groups"] a');
+  await loaded(page, '.list tbody tr');
+  assert.deepEqual((await users(page)).sort(), (await get('/persons?group=company:acme')).persons.map((p) => p.person_id).sort());
+  await page.goto(at('/users?user=nobody'));
+  await page.waitForSelector('[role=alert]:has-text("seen nobody under that id")');
+  await page.goto(at('/events?event=signup'));
+  await loaded(page, '.events li');
+  await page.click('.events a:has-text("user 9")');
+  await loaded(page, '.visit-part');
+  assert.equal(await page.textContent('h1'), 'user 9');
+});
+test('a long timeline goes on', async (t) => {
+  const many = Array.from({ length: 120 }, (_, i) => ({ event: `tick ${i}`, user_id: 'busy', timestamp: now - i * 61000 }));
+  await s.send({ batch: many });
+  await s.visible(many.length, "user_id = 'busy'");
+  await until('it is known', async () => (await s.fetch(`/v1/projects/${s.keys.project}/persons/busy`, { headers: { 'x-api-key': s.keys.secret_key } })).status === 200);
+  const page = await visit(t, '/users?user=busy', '.visit-part');
+  for (const n of [100, 120]) {
+    await page.click('button:has-text("Show earlier")');
+    await page.waitForFunction((count) => document.querySelectorAll('.events li').length === count, n);
+  }
+  assert.deepEqual(await page.locator('.events li').evaluateAll((all_) => all_.map((li) => li.children[1].textContent)), many.map((e) => e.event));
+  assert.equal(await page.locator('button:has-text("Show earlier")').count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+test('users: on a phone, in the dark, and axe finds nothing; who may not see numbers sees none of these pages', async (t) => {
+  await everyLook(t, '/users?group=company:acme', '.list tbody tr');
+  await everyLook(t, '/users?user=p1', '.visit-part');
+  const page = await open(t, {}, at('/users'));
+  await signIn(page, ['auditor@a.example', PASSWORD]);
+  await page.waitForSelector('.card:has-text("does not show numbers")');
+  assert.equal(await page.locator('nav[aria-label=Pages] a').count(), 0);
 });
 test('it stops', () => s.stop());

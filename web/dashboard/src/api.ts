@@ -70,6 +70,34 @@ export interface RawEvent {
   properties: Record<string, unknown> | null;
   kind: string | null;
 }
+/** Somebody, under all of their ids (docs/persons.md). */
+export interface Person {
+  person_id: string;
+  user_id: string | null;
+  user_ids: string[];
+  anonymous_ids: string[];
+  id_count: number;
+  first_seen: string | null;
+  last_seen: string | null;
+  traits: Record<string, unknown>;
+  groups: Record<string, string>;
+}
+export interface WholePerson extends Person { events: number; pageviews: number; sessions: number }
+export interface Visit {
+  session: string;
+  start: string;
+  end: string;
+  pageviews: number;
+  events: number;
+  duration_ms: number;
+  source: string | null;
+  channel: string | null;
+  country: string | null;
+  browser: string | null;
+  os: string | null;
+  device: string | null;
+}
+export interface Timeline { events: (RawEvent & { session: string | null })[]; sessions: Visit[]; next_cursor: string | null }
 export interface PropertyRow { property: string; count: number; numbers: number }
 
 /** Of the other kinds of reports: rows as that kind has them. */

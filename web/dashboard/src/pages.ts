@@ -17,6 +17,7 @@ const STATS = 'stats:read';
 export const PAGES: readonly PageInfo[] = [
   { id: 'overview', text: 'Overview', group: 'Look', needs: STATS, tools: 'compare', load: () => Promise.resolve(OverviewPage) },
   { id: 'events', text: 'Events', group: 'Explore', needs: STATS, tools: 'compare', load: () => import('./pages/events.tsx').then((m) => m.EventsPage) },
+  { id: 'users', text: 'Users', group: 'Explore', needs: STATS, tools: 'none', load: () => import('./pages/users.tsx').then((m) => m.UsersPage) },
   { id: 'funnel', text: 'Funnel', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/funnel.tsx').then((m) => m.FunnelPage) },
   { id: 'retention', text: 'Retention', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/retention.tsx').then((m) => m.RetentionPage) },
   { id: 'paths', text: 'Paths', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/paths.tsx').then((m) => m.PathsPage) },

@@ -137,7 +137,7 @@ function One({ project, event }: { project: ProjectOf; event: string }) {
       <Breakdown project={project} event={event} seen={known && [...known, ...nested]} />
       <section class="card tall" aria-label="Latest" aria-busy={latest.isLoading}>
         <header class="head"><h2>Latest</h2></header>
-        {latest.value && (latest.value.length ? <EventList events={latest.value} project={project} label="Latest events" /> : <p class="muted">None in this range.</p>)}
+        {latest.value && (latest.value.length ? <EventList events={latest.value} project={project} label="Latest events" of="name" /> : <p class="muted">None in this range.</p>)}
         {latest.error && <Failure text={latest.error} retry={latest.retry} />}
         {latest.more && <button type="button" class="button" onClick={latest.more}>Show older ones</button>}
       </section>
