@@ -3,6 +3,12 @@
 export class ApiError extends Error {
   constructor(readonly status: number, readonly slug: string, message: string) { super(message); }
 }
+/** What a refusal is about: the member that its text begins with, as "time_zone" or as a JSON pointer, and what it says of it. */
+export function refusal(e: unknown): { field: string; text: string } {
+  const message = e instanceof Error ? e.message : String(e), [, quoted, pointed, rest] = /^(?:"(\w+)"|\/(\w+)(?:\/[^:\s]*)?):?\s+(.*)$/s.exec(message) ?? [];
+  const text = rest ?? message;
+  return { field: quoted ?? pointed ?? '', text: text.charAt(0).toUpperCase() + text.slice(1) };
+}
 
 let csrf = '';
 export const setCsrf = (token: string): void => { csrf = token; };
@@ -38,9 +44,20 @@ export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path:
 export interface User { id: string; email: string; name: string; has_second_factor: boolean }
 export interface Membership { id: string; role: string; name: string; permissions: string[] }
 export interface Me { user: User; memberships: { data: Membership[] }; csrf_token: string }
-export interface Project { id: string; name: string; time_zone: string; domains: string[]; archived_at: string | null }
-export interface Key { id: string; kind: 'write' | 'secret'; text: string | null; revoked_at: string | null; expires_at: string | null }
+export interface Project {
+  id: string; name: string; time_zone: string; domains: string[]; client_ids: string[]; allowed_origins: string[]; retention_days: number;
+  privacy_mode: string; bot_policy: string; events_per_month_max: number; created_at: string; archived_at: string | null;
+}
+export interface Key {
+  id: string; name: string; kind: 'write' | 'secret'; prefix: string; text: string | null; scopes: string[]; allowed_origins: string[];
+  created_at: string; last_used_at: string | null; replaces: string | null; revoked_at: string | null; expires_at: string | null;
+}
 export interface Page<T> { data: T[]; next: string | null }
+/** A page of a list that goes on behind `after`, for usePages. */
+export const listed = <T>(path: string) => async (after: string | null, signal?: AbortSignal): Promise<{ rows: T[]; next: string | null }> => {
+  const { data, next } = await call<Page<T>>('GET', after ? `${path}?after=${encodeURIComponent(after)}` : path, undefined, signal);
+  return { rows: data, next };
+};
 
 export type Filter = [operator: string, field: string, values: string[]];
 export interface Question {

@@ -45,8 +45,8 @@ function formatOf(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateT
 }
 /** A moment, to the second, in this zone. */
 export const moment = (at: number | string, zone: string): string => formatOf(zone, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));
-/** The same to the minute. */
-export const minute = (at: number | string, zone: string): string => formatOf(zone, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
+/** The same to the minute, "–" where there is none; without a zone, in the reader's. */
+export const when = (at: string | null | undefined, zone = Intl.DateTimeFormat().resolvedOptions().timeZone): string => (at ? formatOf(zone, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at)) : NOTHING);
 /** The same of how long something lasted. */
 export const span = (from: string, to: string, zone: string): string => formatOf(zone, { dateStyle: 'medium', timeStyle: 'short' }).formatRange(new Date(from), new Date(to));
 export const time = (at: number | string, zone: string): string => formatOf(zone, { timeStyle: 'medium' }).format(new Date(at));

@@ -18,11 +18,11 @@ export function useLoad<T>(key: string, ask: (signal: AbortSignal) => Promise<T>
 }
 
 export interface Page<T> { rows: T[]; next: string | null }
-/** A list that goes on: `ask` is given where the page before ended. Another key begins anew. */
+/** A list that goes on: `ask` is given where the page before ended. Another key, and retry(), begin anew. */
 export function usePages<T>(key: string, ask: (cursor: string | null, signal: AbortSignal) => Promise<Page<T>>): Loaded<T[]> & { more: (() => void) | null } {
-  const [later, set] = useState<{ key: string; rows: T[]; next: string | null; error: string; isLoading: boolean }>({ key: '', rows: [], next: null, error: '', isLoading: false });
+  const [later, set] = useState<{ of: unknown; rows: T[]; next: string | null; error: string; isLoading: boolean }>({ of: null, rows: [], next: null, error: '', isLoading: false });
   const first = useLoad(key, (signal) => ask(null, signal));
-  const there = later.key === key && !first.isLoading ? later : { key, rows: [], next: first.value?.next ?? null, error: '', isLoading: false };
+  const there = later.of === first.value && !first.isLoading ? later : { of: first.value, rows: [], next: first.value?.next ?? null, error: '', isLoading: false };
   const stop = useRef<AbortController | null>(null);
   useEffect(() => () => stop.current?.abort(), [key]);
   const more = async (): Promise<void> => {
@@ -30,7 +30,7 @@ export function usePages<T>(key: string, ask: (cursor: string | null, signal: Ab
     set({ ...there, error: '', isLoading: true });
     try {
       const got = await ask(there.next, signal);
-      if (!signal.aborted) set({ key, rows: [...there.rows, ...got.rows], next: got.next, error: '', isLoading: false });
+      if (!signal.aborted) set({ ...there, rows: [...there.rows, ...got.rows], next: got.next, error: '', isLoading: false });
     } catch (e) {
       if (!signal.aborted) set({ ...there, error: e instanceof Error ? e.message : String(e), isLoading: false });
     }

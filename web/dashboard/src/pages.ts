@@ -13,7 +13,7 @@ export interface PageInfo {
   load: () => Promise<PageComponent>;
 }
 export const GROUPS = ['Look', 'Explore', 'Define', 'Run'] as const;
-const STATS = 'stats:read';
+const STATS = 'stats:read', PROJECTS = 'projects:write';
 export const PAGES: readonly PageInfo[] = [
   { id: 'overview', text: 'Overview', group: 'Look', needs: STATS, tools: 'compare', load: () => Promise.resolve(OverviewPage) },
   { id: 'events', text: 'Events', group: 'Explore', needs: STATS, tools: 'compare', load: () => import('./pages/events.tsx').then((m) => m.EventsPage) },
@@ -21,4 +21,5 @@ export const PAGES: readonly PageInfo[] = [
   { id: 'funnel', text: 'Funnel', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/funnel.tsx').then((m) => m.FunnelPage) },
   { id: 'retention', text: 'Retention', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/retention.tsx').then((m) => m.RetentionPage) },
   { id: 'paths', text: 'Paths', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/paths.tsx').then((m) => m.PathsPage) },
+  { id: 'settings', text: 'Settings', group: 'Run', needs: PROJECTS, tools: 'none', load: () => import('./pages/settings.tsx').then((m) => m.SettingsPage) },
 ];

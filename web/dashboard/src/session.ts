@@ -1,6 +1,6 @@
 // Who is signed in, and what they can see.
 import { computed, signal } from '@preact/signals';
-import { ApiError, ask, call, setCsrf, whenSignedOut, type Me, type Page, type Project } from './api.ts';
+import { ApiError, ask, call, listed, setCsrf, whenSignedOut, type Me, type Project } from './api.ts';
 import { projectId } from './location.ts';
 
 export interface ProjectOf extends Project { org: string; permissions: string[] }
@@ -11,13 +11,13 @@ export const project = computed(() => projects.value.find((p) => p.id === projec
 whenSignedOut(() => { me.value = null; });
 
 async function all<T>(path: string): Promise<T[]> {
-  const data: T[] = [];
-  for (let after: string | null = ''; after !== null;) {
-    const got: Page<T> = await call('GET', after ? `${path}?after=${encodeURIComponent(after)}` : path);
-    data.push(...got.data);
-    after = got.next;
+  const rows: T[] = [], page = listed<T>(path);
+  for (let next: string | null | undefined; next !== null;) {
+    const got = await page(next ?? null);
+    rows.push(...got.rows);
+    next = got.next;
   }
-  return data;
+  return rows;
 }
 export async function load(): Promise<void> {
   failure.value = '';

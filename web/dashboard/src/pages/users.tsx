@@ -1,7 +1,7 @@
 // Who was seen, and one of them whole: what is known, and what they did, visit by visit.
 import type { ComponentChildren } from 'preact';
 import { call, type Person, type Timeline, type Visit, type WholePerson } from '../api.ts';
-import { minute, moment, name, number, span } from '../format.ts';
+import { moment, name, number, span, when } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import { go, param, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
@@ -31,8 +31,8 @@ function Row({ project, of: p }: { project: ProjectOf; of: Person }) {
     <tr>
       <th scope="row"><Link to={withParams({ user: p.person_id })} class="cut block" title={shown}>{shown}</Link>{id !== shown && <span class="muted cut block" title={id}>{id}</span>}</th>
       <td class="wide"><span class="cut block" title={traits}>{traits}</span><span class="cut block muted">{Object.entries(p.groups).map(([type, g]) => `${type}: ${g}`).join(' · ')}</span></td>
-      <td class="wide muted">{p.first_seen && minute(p.first_seen, project.time_zone)}</td>
-      <td class="muted">{p.last_seen && minute(p.last_seen, project.time_zone)}</td>
+      <td class="wide muted">{when(p.first_seen, project.time_zone)}</td>
+      <td class="muted">{when(p.last_seen, project.time_zone)}</td>
     </tr>
   );
 }

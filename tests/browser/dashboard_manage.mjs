@@ -1,0 +1,227 @@
+// The pages that change something: settings, keys, team, profile, definitions; and the health of ingestion. Each change is looked
+// up at the API, and again on the page after a reload.
+import { assert, until } from '../scenario/harness.mjs';
+import { PASSWORD, home, loaded, noFindings, open, owner, s, signIn, test, viewer } from './dashboard_bed.mjs';
+
+const org = `/v1/orgs/${s.keys.org}`, project = `${org}/projects/${s.keys.project}`;
+const at = (page, of = s.keys.project) => `${s.url}/app/${of}/${page}`;
+/** Signed in, on that page, once it shows what `selector` says. */
+async function on(t, what, selector, who = owner, options = {}) {
+  const page = await open(t, options, at(what));
+  await signIn(page, who);
+  await loaded(page, selector);
+  return page;
+}
+const get = (page, path) => page.evaluate((p) => fetch(p).then((r) => r.json()), path);
+const reloaded = async (page, selector) => {
+  await page.reload();
+  await loaded(page, selector);
+};
+/** A button of the dialog; gone is the dialog when it is done. */
+const finish = async (page, button) => {
+  await page.click(`dialog button:text-is("${button}")`);
+  await page.waitForSelector('dialog', { state: 'detached' });
+};
+const rowOf = (page, table, words) => page.locator(`section[aria-label="${table}"] tbody tr`, { hasText: words });
+const LOOKS = [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }];
+/** axe in both themes and on a phone, where nothing hangs over the edge. */
+async function looks(t, ...pages) {
+  for (const options of LOOKS) {
+    const page = await on(t, ...pages[0], owner, options);
+    for (const [what, selector] of pages) {
+      await page.goto(at(what));
+      await loaded(page, selector);
+      await noFindings(page, `${what} ${JSON.stringify(options)}`);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: no sideways scrolling, ${JSON.stringify(options)}`);
+    }
+    await page.context().close();
+  }
+}
+/** Refusals that a test provokes are written to the console by the browser. */
+const noErrors = (...pages) => assert.deepEqual(pages.flatMap((p) => p.wrong).filter((w) => !/status of 4\d\d/.test(w)), []);
+
+// ---- settings ----
+test('a setting is changed, is what the API says, and survives a reload', async (t) => {
+  const page = await on(t, 'settings', 'input[name=name]');
+  await page.fill('input[name=name]', 'Shop');
+  await page.fill('input[name=time_zone]', 'Europe/Berlin');
+  await page.fill('textarea[name=domains]', 'shop.example\n\n  www.shop.example ');
+  await page.fill('textarea[name=allowed_origins]', 'https://shop.example');
+  await page.fill('input[name=retention_days]', '400');
+  await page.selectOption('select[name=privacy_mode]', 'strict');
+  await page.selectOption('select[name=bot_policy]', 'drop');
+  await page.fill('input[name=events_per_month_max]', '1000000');
+  await page.click('button:text-is("Save")');
+  await page.waitForSelector('.done:has-text("Saved.")');
+  const now = await get(page, project);
+  assert.deepEqual([now.name, now.time_zone, now.domains, now.allowed_origins, now.retention_days, now.privacy_mode, now.bot_policy, now.events_per_month_max], ['Shop', 'Europe/Berlin', ['shop.example', 'www.shop.example'], ['https://shop.example'], 400, 'strict', 'drop', 1000000]);
+  assert.equal(await page.textContent('button[aria-label^="Project:"]'), 'Shop');
+  await reloaded(page, 'input[name=name]');
+  assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('form [name]')].map((e) => e.value)), ['Shop', 'Europe/Berlin', 'shop.example\nwww.shop.example', '', 'https://shop.example', '400', 'strict', 'drop', '1000000']);
+  assert.ok(await page.isDisabled('button:text-is("Save")'), 'nothing is changed yet');
+  // What was there before is put back by the same form, so that the other tests find it.
+  for (const [name, value] of [['input[name=time_zone]', 'UTC'], ['textarea[name=domains]', ''], ['textarea[name=allowed_origins]', ''], ['input[name=retention_days]', '0'], ['input[name=events_per_month_max]', '0']]) await page.fill(name, value);
+  await page.selectOption('select[name=privacy_mode]', 'standard');
+  await page.selectOption('select[name=bot_policy]', 'mark');
+  await page.click('button:text-is("Save")');
+  await page.waitForSelector('.done:has-text("Saved.")');
+  noErrors(page);
+});
+test('a refused setting says why at its field, which has the focus, and nothing is changed', async (t) => {
+  const page = await on(t, 'settings', 'input[name=name]'), before = await get(page, project);
+  for (const [name, value, words] of [['time_zone', 'Mars/Olympus', /no time zone 'Mars\/Olympus'/], ['domains', 'not a domain', /'not a domain' is no domain/], ['retention_days', '1.5', /integer from 0 to 36500/], ['retention_days', '', /integer/], ['name', '', /1 to 100 bytes/], ['allowed_origins', 'https://a.example/path', /is no origin/]]) {
+    const was = await page.inputValue(`[name=${name}]`);
+    await page.fill(`[name=${name}]`, value);
+    await page.press('button:text-is("Save")', 'Enter');
+    await page.waitForSelector(`[name=${name}][aria-invalid=true]`);
+    assert.equal(await page.locator('[aria-invalid=true]').count(), 1);
+    const told = await page.evaluate(() => document.getElementById(document.activeElement.getAttribute('aria-describedby').split(' ').find((id) => id.endsWith('e'))).textContent);
+    assert.match(told, words);
+    await page.fill(`[name=${name}]`, was);
+  }
+  assert.deepEqual(await get(page, project), before);
+  noErrors(page);
+});
+test('a key is made, shown once, replaced and revoked', async (t) => {
+  const page = await on(t, 'settings?tab=keys', 'section[aria-label="Keys"] tbody tr');
+  const shown = async (button) => {
+    await page.click(`dialog button:text-is("${button}")`);
+    await page.waitForSelector('dialog .code');
+    const text = await page.textContent('dialog code');
+    await finish(page, 'Done');
+    return text;
+  };
+  const works = (key) => s.query('/analytics/overview', { key }).then((r) => r.status);
+  await page.click('button:text-is("New key")');
+  await page.waitForSelector('dialog input[type=checkbox]');
+  assert.ok(await page.evaluate(() => document.activeElement.name === 'name'), 'the first field has the focus');
+  await page.click('dialog button:text-is("Make the key")');
+  await page.waitForSelector('dialog [name=name][aria-invalid=true]');
+  await page.fill('dialog [name=name]', 'Grafana');
+  await page.check('dialog label:has-text("audit:read") input');
+  await page.selectOption('dialog [name=expires_at]', '30');
+  const text = await shown('Make the key');
+  assert.match(text, /^sk_\w{49}$/);
+  assert.equal(await works(text), 200);
+  const [made] = (await get(page, `${project}/keys`)).data.filter((k) => k.name === 'Grafana');
+  assert.deepEqual([made.kind, made.scopes.sort(), Math.round((Date.parse(made.expires_at) - Date.now()) / 86400000)], ['secret', ['audit:read', 'stats:read'], 30]);
+  await reloaded(page, 'section[aria-label="Keys"] tbody tr');
+  assert.ok(!(await page.content()).includes(text), 'it is shown nowhere else');
+  await page.click('button[aria-label="Change Grafana"]');
+  await page.fill('dialog [name=allowed_origins]', 'nonsense');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=allowed_origins][aria-invalid=true]');
+  await page.fill('dialog [name=allowed_origins]', 'https://grafana.example');
+  await finish(page, 'Save');
+  assert.deepEqual((await get(page, `${project}/keys/${made.id}`)).allowed_origins, ['https://grafana.example']);
+  await page.click('button[aria-label="Replace Grafana"]');
+  await page.selectOption('dialog [name=overlap_seconds]', '0');
+  const next = await shown('Make the new key');
+  assert.notEqual(next, text);
+  await until('the old key to stop', async () => (await works(text)) === 401);
+  await page.click('button[aria-label="Revoke Grafana"]');
+  await finish(page, 'Revoke');
+  await until('the new key to stop', async () => (await works(next)) === 401);
+  await page.waitForSelector('.faded:has-text("Revoked")');
+  assert.equal(await rowOf(page, 'Keys', 'Grafana').locator('button').count(), 0);
+  noErrors(page);
+});
+test('somebody is invited, joins by the link, gets another role, and is removed', async (t) => {
+  const page = await on(t, 'settings?tab=team', 'section[aria-label="Members"] tbody tr');
+  await page.click('button:has-text("Invite")');
+  await page.fill('dialog [name=email]', 'nonsense');
+  await page.click('dialog button:text-is("Make the invitation")');
+  await page.waitForSelector('dialog [name=email][aria-invalid=true]');
+  await page.fill('dialog [name=email]', 'grace@a.example');
+  await page.check('dialog input[value=analyst]');
+  await page.click('dialog button:text-is("Make the invitation")');
+  await page.waitForSelector('dialog .code');
+  const link = await page.textContent('dialog code');
+  await finish(page, 'Done');
+  await rowOf(page, 'Invitations', 'grace@a.example').filter({ hasText: 'Open until' }).waitFor();
+
+  const invited = await open(t, {}, link);
+  await invited.waitForSelector('p:has-text("You are invited to")');
+  await noFindings(invited, 'an invitation');
+  await invited.fill('[name=name]', 'Grace');
+  await invited.fill('[name=password]', 'short');
+  await invited.click('button:text-is("Make the account")');
+  await invited.waitForSelector('[name=password][aria-invalid=true]');
+  await invited.fill('[name=password]', PASSWORD);
+  await invited.click('button:text-is("Make the account")');
+  await invited.waitForSelector('nav[aria-label=Pages]');
+  assert.equal(await invited.locator('nav a:has-text("Settings")').count(), 0, 'an analyst has no settings');
+  assert.equal(new URL(invited.url()).hash, '');
+  const again = await open(t, {}, link);
+  await again.waitForSelector('[role=alert]:has-text("was used")');
+
+  await reloaded(page, 'section[aria-label="Members"] tbody tr');
+  await page.selectOption('select[aria-label="Role of Grace"]', 'admin');
+  await until('the role', async () => (await get(page, `${org}/members`)).data.find((m) => m.name === 'Grace').role === 'admin');
+  await reloaded(invited, 'nav a[href$="/settings"]');
+  await page.click('button[aria-label="Remove Grace"]');
+  await finish(page, 'Remove');
+  await rowOf(page, 'Members', 'grace@a.example').waitFor({ state: 'detached' });
+  assert.equal((await get(page, `${org}/members`)).data.filter((m) => m.name === 'Grace').length, 0);
+  await page.selectOption('select[aria-label="Role of Admin"]', 'viewer');
+  await page.waitForSelector('section[aria-label="Members"] [role=alert]');
+  assert.equal(await page.inputValue('select[aria-label="Role of Admin"]'), 'owner', 'the last owner stays one');
+  await page.click('button:has-text("Invite")');
+  await page.fill('dialog [name=email]', 'linus@a.example');
+  await page.click('dialog button:text-is("Make the invitation")');
+  await page.waitForSelector('dialog .code');
+  await page.keyboard.press('Escape');
+  await page.click('button[aria-label="Withdraw the invitation of linus@a.example"]');
+  await finish(page, 'Withdraw');
+  await rowOf(page, 'Invitations', 'linus@a.example').filter({ hasText: 'Withdrawn' }).waitFor();
+  noErrors(page, invited, again);
+});
+test('the organisation is renamed; a project is made, and archived after its name was typed', async (t) => {
+  const page = await on(t, 'settings?tab=organisation', 'section[aria-label="Projects"] tbody tr');
+  await page.fill('[name=name]', 'Example Ltd');
+  await page.click('button:text-is("Save")');
+  await page.waitForSelector('.done:has-text("Saved.")');
+  assert.equal((await get(page, org)).name, 'Example Ltd');
+  await page.click('button:text-is("New project")');
+  await page.click('dialog button:text-is("Make the project")');
+  await page.waitForSelector('dialog [name=name][aria-invalid=true]');
+  await page.fill('dialog [name=name]', 'Blog');
+  await page.click('dialog button:text-is("Make the project")');
+  await page.waitForSelector('.waiting');
+  const blog = new URL(page.url()).pathname.split('/')[2];
+  const [key] = (await get(page, `${org}/projects/${blog}/keys`)).data;
+  await until('the key in the snippet', async () => (await page.textContent('.code')).includes(key.text));
+  await page.click('nav a:has-text("Settings")');
+  await page.click('button:has-text("Archive")');
+  assert.ok(await page.isDisabled('dialog button:text-is("Archive")'), 'not before its name is typed');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  assert.ok(await page.evaluate(() => document.activeElement.textContent.startsWith('Archive')), 'the focus comes back');
+  await page.keyboard.press('Enter');
+  await page.fill('dialog [name=word]', 'Blog');
+  await finish(page, 'Archive');
+  await page.waitForFunction((id) => !location.pathname.includes(id), blog);
+  assert.equal((await get(page, `${org}/projects/${blog}`)).status, 404);
+  await page.goto(at('settings?tab=organisation'));
+  await rowOf(page, 'Projects', 'Blog').filter({ hasText: 'Archived' }).waitFor();
+  noErrors(page);
+});
+test('a viewer has no settings, neither in the list nor by the address', async (t) => {
+  const page = await on(t, 'settings', '#main .card', viewer);
+  assert.equal(await page.locator('nav a:has-text("Settings")').count(), 0);
+  assert.match(await page.textContent('main'), /does not show this page/);
+  noErrors(page);
+});
+test('settings: a failing API is told and tried again; axe finds nothing', async (t) => {
+  const page = await open(t, {}, at('settings'));
+  const failing = (route) => (route.request().method() === 'GET' ? route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The state is busy."}' }) : route.continue());
+  await page.route(`**${project}`, failing);
+  await signIn(page, owner);
+  await page.waitForSelector('section[aria-label="Project"] [role=alert]:has-text("The state is busy.")');
+  await page.unroute(`**${project}`);
+  await page.click('button:text-is("Try again")');
+  await page.waitForSelector('input[name=name]');
+  await looks(t, ['settings', 'input[name=name]'], ['settings?tab=keys', 'tbody tr'], ['settings?tab=team', 'tbody tr'], ['settings?tab=organisation', 'tbody tr']);
+  noErrors(page);
+});
+test('it stops', () => s.stop());
