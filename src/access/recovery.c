@@ -59,7 +59,7 @@ static void write_message(struct buf *out, const struct job *j)
              "Somebody, probably you, asked to reset the password of your account at %.*s.\n\n",
              SLICE_ARG(url.len ? url : SLICE_LIT("weir")));
     if (url.len)
-        buf_addf(out, "    %.*s/reset-password#token=%s\n\n", SLICE_ARG(url), j->token.text);
+        buf_addf(out, "    %.*s/app/reset-password#token=%s\n\n", SLICE_ARG(url), j->token.text);
     else
         buf_addf(out, "    Token: %s\n\n", j->token.text);
     buf_addf(out,

@@ -196,8 +196,9 @@ static enum rc user_reset_link(struct admin *a)
                  step.token.text, USER_RESET_MINUTES * 60);
     else
         buf_addf(&a->out,
-                 "%s\n\nA token that sets a new password, once, within %d minutes. Hand it to its "
-                 "person alone;\nearlier ones work no more.\n",
+                 "%s\n\nA token that sets a new password, once, within %d minutes: they open "
+                 "/app/reset-password#token=TOKEN\nat this server. Hand it to its person alone; "
+                 "earlier ones work no more.\n",
                  step.token.text, USER_RESET_MINUTES);
     explicit_bzero(&step.token, sizeof(step.token));
     return RC_OK;

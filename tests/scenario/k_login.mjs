@@ -343,7 +343,7 @@ test('a reset link: the same answer for everybody, and it works once', async () 
   const [, second] = await until('another', () => tokensFor(email).length > 1 && tokensFor(email));
   secrets.add(first).add(second);
   const text = messages();
-  assert.match(text, /https:\/\/weir\.example\.com\/reset-password#token=/);
+  assert.match(text, /https:\/\/weir\.example\.com\/app\/reset-password#token=/);
   assert.match(text, /^Subject: Reset your password$/m);
   assert.ok(!text.includes('nobody@') && !text.includes('eve@'));
   const redeem = (token, pass) => new Browser().post('/v1/password-reset/redeem', { token, password: pass });

@@ -1,4 +1,4 @@
-import { render } from 'preact';
+import { render, type ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import './style.css';
 import { filters, go, kept, page, projectId, setFilters } from './location.ts';
@@ -76,6 +76,19 @@ function Content({ of }: { of: ProjectOf }) {
     </>
   );
 }
+/** For who has none: a first one, if some organisation lets them make it. */
+function NoProject() {
+  const org = me.value?.memberships.data.find((m) => m.permissions.includes('projects:write')), [isNew, setNew] = useState(false);
+  const { value: New } = useLoad(`new ${isNew}`, async () => (isNew ? (await import('./pages/settings_org.tsx')).NewProject : undefined));
+  if (!org) return <p class="card">You are not a member of any organisation with a project yet.</p>;
+  return (
+    <section class="card row-card" aria-label="No project">
+      <p>{org.name} has no project.</p>
+      <button type="button" class="button primary" onClick={() => setNew(true)}>New project</button>
+      {New && isNew && <New org={org.id} onClose={() => setNew(false)} />}
+    </section>
+  );
+}
 function Shell() {
   const p = project.value;
   useEffect(() => {
@@ -95,16 +108,28 @@ function Shell() {
       <div class="frame">
         {p && <Navigation of={p} />}
         <main id="main" tabIndex={-1}>
-          {!projects.value.length && <p class="card">You are not a member of any organisation with a project yet.</p>}
+          {!projects.value.length && <NoProject />}
           {p && <Content of={p} />}
         </main>
       </div>
     </>
   );
 }
+/** Where links lead that were sent to somebody: they are asked for no session. */
+const SENT: Record<string, () => Promise<ComponentType>> = {
+  invitation: () => import('./pages/sent.tsx').then((m) => m.InvitationPage),
+  'reset-password': () => import('./pages/sent.tsx').then((m) => m.ResetPage),
+};
+function Sent({ what }: { what: () => Promise<ComponentType> }) {
+  const { value: Page, error, retry } = useLoad(projectId.value, what);
+  if (error) return <main class="login"><Failure text="This page could not be loaded: the server is not there." retry={retry} /></main>;
+  return Page ? <Page /> : <main class="login" aria-busy="true" />;
+}
 function App() {
   if (failure.value) return <main class="login"><Failure text={failure.value} retry={() => void load()} /></main>;
   if (me.value === undefined) return <main class="login" aria-busy="true" />;
+  const sent = SENT[projectId.value];
+  if (sent) return <Sent what={sent} />;
   return me.value ? <Shell /> : <LoginPage />;
 }
 void load();

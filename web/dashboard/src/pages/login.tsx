@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import { ApiError, call } from '../api.ts';
 import { load } from '../session.ts';
+import { Link } from '../ui/parts.tsx';
 
-interface Login { second_factor: boolean }
 export function LoginPage() {
   const [email, setEmail] = useState(''), [password, setPassword] = useState(''), [code, setCode] = useState('');
   const [needsCode, setNeedsCode] = useState(false), [error, setError] = useState(''), [isBusy, setBusy] = useState(false);
@@ -11,11 +11,11 @@ export function LoginPage() {
     setBusy(true);
     setError('');
     try {
-      const got = await call<Login>('POST', '/v1/login', { email, password, ...(needsCode ? { second_factor: code.trim() } : {}) });
-      if (got.second_factor) setNeedsCode(true);
-      else await load();
+      await call('POST', '/v1/login', { email, password, ...(needsCode ? { second_factor: code.trim() } : {}) });
+      await load();
     } catch (failed) {
-      setError(failed instanceof ApiError ? failed.message : String(failed));
+      if (failed instanceof ApiError && failed.slug === 'second-factor' && !needsCode) setNeedsCode(true);
+      else setError(failed instanceof Error ? failed.message : String(failed));
     }
     setBusy(false);
   };
@@ -28,6 +28,7 @@ export function LoginPage() {
         {needsCode && <label>Code of your app, or a recovery code<input name="code" autocomplete="one-time-code" required autofocus value={code} onInput={(e) => setCode(e.currentTarget.value)} /></label>}
         {error && <p class="error" role="alert">{error}</p>}
         <button class="button primary" disabled={isBusy}>Sign in</button>
+        <p><Link to="/app/reset-password">Forgot the password?</Link></p>
         <p class="muted">The first person's password is in <code>credentials.json</code> in the data folder.</p>
       </form>
     </main>
