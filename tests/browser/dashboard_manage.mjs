@@ -1,9 +1,13 @@
 // The pages that change something: settings, keys, team, profile, definitions; and the health of ingestion. Each change is looked
 // up at the API, and again on the page after a reload.
+import { makePeople } from '../scenario/access.mjs';
 import { assert, until } from '../scenario/harness.mjs';
+import { totp } from '../scenario/people.mjs';
 import { PASSWORD, home, loaded, noFindings, open, owner, s, signIn, test, viewer } from './dashboard_bed.mjs';
 
 const org = `/v1/orgs/${s.keys.org}`, project = `${org}/projects/${s.keys.project}`;
+await makePeople(s, [`ana@a.example,${s.keys.org}=analyst`, `tess@a.example,${s.keys.org}=viewer`], { password: PASSWORD });
+const tess = ['tess@a.example', PASSWORD];
 const at = (page, of = s.keys.project) => `${s.url}/app/${of}/${page}`;
 /** Signed in, on that page, once it shows what `selector` says. */
 async function on(t, what, selector, who = owner, options = {}) {
@@ -39,6 +43,23 @@ async function looks(t, ...pages) {
 }
 /** Refusals that a test provokes are written to the console by the browser. */
 const noErrors = (...pages) => assert.deepEqual(pages.flatMap((p) => p.wrong).filter((w) => !/status of 4\d\d/.test(w)), []);
+
+/** What a QR code says (of version 5 to 9, M), read the way back: mask of its format, columns in pairs from the right, blocks apart. */
+function readQr(path) {
+  const dark = new Set(path.match(/M\d+,\d+/g)), at = (x, y) => dark.has(`M${x + 4},${y + 4}`), size = Math.max(...path.match(/M\d+/g).map((m) => Number(m.slice(1)))) - 3, version = (size - 17) / 4;
+  const mask = [2, 3, 4].reduce((v, x) => v * 2 + (at(x, 8) ^ [1, 0, 1][x - 2]), 0), align = [6, ...{ 5: [30], 6: [34], 7: [22, 38], 8: [24, 42], 9: [26, 46] }[version]];
+  const flips = [(x, y) => (x + y) % 2, (x, y) => y % 2, (x) => x % 3, (x, y) => (x + y) % 3, (x, y) => ((y >> 1) + Math.floor(x / 3)) % 2, (x, y) => (x * y) % 2 + (x * y) % 3, (x, y) => ((x * y) % 2 + (x * y) % 3) % 2, (x, y) => ((x + y) % 2 + (x * y) % 3) % 2][mask];
+  const isFixed = (x, y) => x === 6 || y === 6 || (x < 9 && (y < 9 || y > size - 9)) || (x > size - 9 && y < 9) || (version > 6 && ((x < 6 && y > size - 12) || (y < 6 && x > size - 12)))
+    || align.some((cx) => align.some((cy) => Math.abs(x - cx) < 3 && Math.abs(y - cy) < 3 && !(cx === 6 && cy === align.at(-1)) && !(cy === 6 && cx === align.at(-1))));
+  const bits = [];
+  for (let right = size - 1, isUp = true; right > 0; right -= right === 8 ? 3 : 2, isUp = !isUp)
+    for (let i = 0; i < size; i++) for (const x of [right, right - 1]) { const y = isUp ? size - 1 - i : i; if (!isFixed(x, y)) bits.push(at(x, y) !== !flips(x, y) ? 1 : 0); }
+  const words = bits.join('').match(/.{8}/g).map((b) => parseInt(b, 2)), [blocks, room] = { 5: [2, 86], 6: [4, 108], 7: [4, 124], 8: [4, 154], 9: [5, 182] }[version], short = Math.floor(room / blocks);
+  const parts = Array.from({ length: blocks }, () => []);
+  for (let i = 0, n = 0; i <= short; i++) parts.forEach((p, b) => { if (i < short || b >= blocks - (room % blocks)) p.push(words[n++]); });
+  const text = parts.flat().map((w) => w.toString(2).padStart(8, '0')).join(''), length = parseInt(text.slice(4, 12), 2);
+  return Buffer.from(text.slice(12, 12 + 8 * length).match(/.{8}/g).map((b) => parseInt(b, 2))).toString();
+}
 
 // ---- settings ----
 test('a setting is changed, is what the API says, and survives a reload', async (t) => {
@@ -223,5 +244,106 @@ test('settings: a failing API is told and tried again; axe finds nothing', async
   await page.waitForSelector('input[name=name]');
   await looks(t, ['settings', 'input[name=name]'], ['settings?tab=keys', 'tbody tr'], ['settings?tab=team', 'tbody tr'], ['settings?tab=organisation', 'tbody tr']);
   noErrors(page);
+});
+
+// ---- profile ----
+test('a name is changed, a wrong password told at its field, the right one replaced, and the other sessions end', async (t) => {
+  const page = await on(t, 'profile', 'section[aria-label="Sessions"] tbody tr', tess), other = await on(t, 'profile', 'section[aria-label="Sessions"] tbody tr', tess);
+  await page.fill('section[aria-label="Account"] [name=name]', '');
+  await page.click('button:text-is("Save")');
+  await page.waitForSelector('[name=name][aria-invalid=true]');
+  await page.fill('section[aria-label="Account"] [name=name]', 'Tess T.');
+  await page.click('button:text-is("Save")');
+  await page.waitForSelector('.done:has-text("Saved.")');
+  assert.equal((await get(page, '/v1/me')).user.name, 'Tess T.');
+  assert.equal(await page.textContent('button[aria-label^="Account:"]'), 'Tess T.');
+  const next = 'six dancing otters in May', change = async (current, password, field) => {
+    await page.fill('[name=current]', current);
+    await page.fill('[name=new]', password);
+    await page.click('button:text-is("Change the password")');
+    await page.waitForSelector(field ? `[name=${field}][aria-invalid=true]` : '.done:has-text("Changed.")');
+  };
+  await change('not it at all', next, 'current');
+  await change(PASSWORD, 'short', 'new');
+  await change(PASSWORD, next);
+  await until('the other session to end', async () => (await other.evaluate(() => fetch('/v1/me').then((r) => r.status))) === 401);
+  await reloaded(page, 'section[aria-label="Sessions"] tbody tr');
+  assert.equal(await page.inputValue('section[aria-label="Account"] [name=name]'), 'Tess T.');
+  tess[1] = next;
+  await signIn(await open(t), tess);
+  noErrors(page, other);
+});
+test('a second factor is set up by its code, asked for at the next login, and removed', async (t) => {
+  const page = await on(t, 'profile', 'section[aria-label="Second factor"] button', tess);
+  const prove = async (button, password) => {
+    await page.fill('dialog [name=password]', password);
+    await page.click(`dialog button:text-is("${button}")`);
+  };
+  await page.click('button:has-text("Set up")');
+  await prove('Go on', 'not it at all');
+  await page.waitForSelector('dialog [name=password][aria-invalid=true]');
+  await prove('Go on', tess[1]);
+  await page.waitForSelector('.qr');
+  const secret = await page.textContent('dialog code'), uri = await page.getAttribute('dialog a', 'href');
+  assert.match(uri, new RegExp(`^otpauth://totp/.*secret=${secret}`));
+  assert.equal(readQr(await page.getAttribute('.qr path', 'd')), uri);
+  await page.fill('dialog [name=code]', '12345');
+  await page.click('dialog button:text-is("Confirm")');
+  await page.waitForSelector('dialog [name=code][aria-invalid=true]');
+  await page.fill('dialog [name=code]', totp(secret));
+  await page.click('dialog button:text-is("Confirm")');
+  await page.waitForSelector('dialog:has-text("Recovery codes")');
+  const codes = (await page.textContent('dialog code')).split('\n');
+  assert.equal(codes.length, 10);
+  await finish(page, 'Done');
+  await page.waitForSelector('p:has-text("10 recovery codes are left.")');
+  assert.equal((await get(page, '/v1/me')).user.has_second_factor, true);
+
+  const other = await open(t);
+  await signIn(other, tess);
+  await other.fill('[name=code]', codes[0]);
+  await other.click('button:has-text("Sign in")');
+  await other.waitForSelector('nav[aria-label=Pages]');
+  await reloaded(page, 'section[aria-label="Second factor"] button');
+  await page.waitForSelector('p:has-text("9 recovery codes are left.")');
+  await page.click('button:has-text("New recovery codes")');
+  await prove('Make them', tess[1]);
+  await page.waitForSelector('dialog .code');
+  assert.ok(!(await page.textContent('dialog code')).includes(codes[1]));
+  await finish(page, 'Done');
+  await page.click('section[aria-label="Second factor"] button:has-text("Remove")');
+  await prove('Remove', tess[1]);
+  await page.waitForSelector('button:has-text("Set up")');
+  assert.equal((await get(page, '/v1/me')).user.has_second_factor, false);
+  noErrors(page, other);
+});
+test('sessions are those of the API; one is ended, and all', async (t) => {
+  const page = await on(t, 'profile', 'section[aria-label="Sessions"] tbody tr', tess), other = await on(t, 'profile', 'section[aria-label="Sessions"] tbody tr', tess);
+  await reloaded(page, 'section[aria-label="Sessions"] tbody tr');
+  const all = (await get(page, '/v1/me/sessions')).data, rows = page.locator('section[aria-label="Sessions"] tbody tr');
+  assert.deepEqual(await rows.evaluateAll((x) => x.map((r) => !r.querySelector('button'))), all.map((x) => x.is_current));
+  const mine = (await get(other, '/v1/me/sessions')).data.findIndex((x) => x.is_current);
+  await rows.nth(mine).locator('button').click();
+  await finish(page, 'End it');
+  await until('that session to end', async () => (await other.evaluate(() => fetch('/v1/me').then((r) => r.status))) === 401);
+  await page.waitForFunction((n) => document.querySelectorAll('section[aria-label="Sessions"] tbody tr').length === n, all.length - 1);
+  await page.click('button:has-text("Sign out everywhere")');
+  await page.click('dialog button:text-is("Sign out")');
+  await page.waitForSelector('input[name=password]');
+  noErrors(page, other);
+});
+test('the last owner cannot leave, who is of no organisation has a profile, and axe finds nothing', async (t) => {
+  const page = await on(t, 'profile', 'section[aria-label="Organisations"] tbody tr');
+  await page.click('button[aria-label^="Leave"]');
+  await page.click('dialog button:text-is("Leave")');
+  await page.waitForSelector('dialog [role=alert]:has-text("owner")');
+  await page.keyboard.press('Escape');
+  const nobody = await open(t, {}, `${s.url}/app`);
+  await signIn(nobody, ['nobody@else.example', PASSWORD]);
+  await nobody.click('button[aria-label^="Account"]');
+  await nobody.click('.menu-list button:text-is("Profile")');
+  await nobody.waitForSelector('section[aria-label="Organisations"]:has-text("not a member")');
+  await looks(t, ['profile', 'section[aria-label="Sessions"] tbody tr']);
+  noErrors(page, nobody);
 });
 test('it stops', () => s.stop());

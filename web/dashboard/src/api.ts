@@ -4,10 +4,10 @@ export class ApiError extends Error {
   constructor(readonly status: number, readonly slug: string, message: string) { super(message); }
 }
 /** What a refusal is about: the member that its text begins with, as "time_zone" or as a JSON pointer, and what it says of it. */
-export function refusal(e: unknown): { field: string; text: string } {
+export function refusal(e: unknown): { field: string; text: string; slug: string } {
   const message = e instanceof Error ? e.message : String(e), [, quoted, pointed, rest] = /^(?:"(\w+)"|\/(\w+)(?:\/[^:\s]*)?):?\s+(.*)$/s.exec(message) ?? [];
   const text = rest ?? message;
-  return { field: quoted ?? pointed ?? '', text: text.charAt(0).toUpperCase() + text.slice(1) };
+  return { field: quoted ?? pointed ?? '', slug: e instanceof ApiError ? e.slug : '', text: text.charAt(0).toUpperCase() + text.slice(1) };
 }
 
 let csrf = '';
@@ -43,7 +43,7 @@ export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path:
 // ---- shapes (openapi.json) ----
 export interface User { id: string; email: string; name: string; has_second_factor: boolean }
 export interface Membership { id: string; role: string; name: string; permissions: string[] }
-export interface Me { user: User; memberships: { data: Membership[] }; csrf_token: string }
+export interface Me { user: User; memberships: { data: Membership[] }; recovery_codes_left: number; csrf_token: string }
 export interface Project {
   id: string; name: string; time_zone: string; domains: string[]; client_ids: string[]; allowed_origins: string[]; retention_days: number;
   privacy_mode: string; bot_policy: string; events_per_month_max: number; created_at: string; archived_at: string | null;

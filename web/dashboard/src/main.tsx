@@ -21,7 +21,7 @@ function ProjectMenu() {
 function PersonMenu() {
   return (
     <Menu label={`Account: ${me.value?.user.name || me.value?.user.email || ''}`} text={me.value?.user.name || me.value?.user.email || ''}>
-      {() => <><div class="menu-text">{me.value?.user.email}</div><button type="button" onClick={signOut}>Sign out</button></>}
+      {(close) => <><div class="menu-text">{me.value?.user.email}</div><button type="button" onClick={() => { go(`/app/${project.value?.id ?? 'me'}/profile`); close(); }}>Profile</button><button type="button" onClick={signOut}>Sign out</button></>}
     </Menu>
   );
 }
@@ -60,15 +60,15 @@ function Navigation({ of }: { of: ProjectOf }) {
     </div>
   );
 }
-function Shown({ info, project }: { info: PageInfo; project: ProjectOf }) {
+function Shown({ info, project }: { info: PageInfo; project: ProjectOf | null }) {
   const { value: Page, error, retry } = useLoad(info.id, info.load);
   if (error) return <Failure text="This page could not be loaded: the server is not there, or was upgraded since. Load the application anew." retry={retry} />;
-  return Page ? <Page project={project} /> : <div aria-busy="true" />;
+  return Page ? <Page project={project as ProjectOf} /> : <div aria-busy="true" />;
 }
 function Content({ of }: { of: ProjectOf }) {
   const info = PAGES.find((p) => p.id === page.value);
   if (!info) return <p class="card">There is no such page. <Link to={`/app/${of.id}/overview`}>To the overview</Link></p>;
-  if (!of.permissions.includes(info.needs)) return <p class="card">Your role in this organisation does not show {info.needs === 'stats:read' ? 'numbers' : 'this page'}.</p>;
+  if (info.needs && !of.permissions.includes(info.needs)) return <p class="card">Your role in this organisation does not show {info.needs === 'stats:read' ? 'numbers' : 'this page'}.</p>;
   return (
     <>
       {info.tools !== 'none' && <div class="tools"><FilterList /><div class="tools-end"><RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
@@ -95,7 +95,7 @@ function Shell() {
     const first = projects.value[0];
     if (!p && first) go(`/app/${first.id}/overview`, { replace: true });
   }, [p, projects.value]);
-  const title = PAGES.find((x) => x.id === page.value)?.text ?? '';
+  const own = PAGES.find((x) => x.id === page.value && !x.needs), title = PAGES.find((x) => x.id === page.value)?.text ?? '';
   useEffect(() => { document.title = p ? `${title} · ${p.name} · weir` : 'weir'; }, [p, title]);
   return (
     <>
@@ -108,7 +108,7 @@ function Shell() {
       <div class="frame">
         {p && <Navigation of={p} />}
         <main id="main" tabIndex={-1}>
-          {!projects.value.length && <NoProject />}
+          {!projects.value.length && (own ? <Shown info={own} project={null} /> : <NoProject />)}
           {p && <Content of={p} />}
         </main>
       </div>

@@ -7,8 +7,8 @@ export type PageComponent = ComponentType<{ project: ProjectOf }>;
 export interface PageInfo {
   id: string; // in the address: /app/{project}/{id}
   text: string;
-  group: (typeof GROUPS)[number];
-  needs: string; // the permission that it asks with (docs/access.md); without it, it is not shown
+  group: (typeof GROUPS)[number] | null; // null: not in the list of pages
+  needs: string; // the permission that it asks with (docs/access.md); without it, it is not shown. '': it is everybody's, and takes no project
   tools: 'range' | 'compare' | 'none'; // what stands above it: filters and range, these and a comparison, or nothing
   load: () => Promise<PageComponent>;
 }
@@ -22,4 +22,5 @@ export const PAGES: readonly PageInfo[] = [
   { id: 'retention', text: 'Retention', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/retention.tsx').then((m) => m.RetentionPage) },
   { id: 'paths', text: 'Paths', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/paths.tsx').then((m) => m.PathsPage) },
   { id: 'settings', text: 'Settings', group: 'Run', needs: PROJECTS, tools: 'none', load: () => import('./pages/settings.tsx').then((m) => m.SettingsPage) },
+  { id: 'profile', text: 'Profile', group: null, needs: '', tools: 'none', load: () => import('./pages/profile.tsx').then((m) => m.ProfilePage) },
 ];

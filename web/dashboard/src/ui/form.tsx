@@ -12,8 +12,8 @@ export interface Sending {
   rest: string;
   run: (what: () => Promise<void>) => Promise<boolean>;
 }
-/** `fields`: the members that the form shows; `usual`: the one that a refusal without a name is about. */
-export function useSending(fields: readonly string[] = [], usual = ''): Sending {
+/** `fields`: the members that the form shows; `usual`: the one that a refusal without a name is about, by the kind of problem. */
+export function useSending(fields: readonly string[] = [], usual: string | ((slug: string) => string) = ''): Sending {
   const [state, set] = useState({ isBusy: false, isDone: false, field: '', text: '' });
   const isGone = useRef(false);
   useEffect(() => () => { isGone.current = true; }, []);
@@ -24,8 +24,8 @@ export function useSending(fields: readonly string[] = [], usual = ''): Sending 
       if (!isGone.current) set({ isBusy: false, isDone: true, field: '', text: '' });
       return true;
     } catch (e) {
-      const { field, text } = refusal(e);
-      if (!isGone.current) set({ isBusy: false, isDone: false, field: fields.includes(field) ? field : usual, text });
+      const { field, text, slug } = refusal(e);
+      if (!isGone.current) set({ isBusy: false, isDone: false, field: fields.includes(field) ? field : typeof usual === 'string' ? usual : usual(slug), text });
       return false;
     }
   };
