@@ -425,7 +425,10 @@ static enum rc open_parts(struct node *n, unsigned parts, struct err *err)
 
 enum rc node_open(struct node *n, const struct config *cfg, unsigned parts, struct err *err)
 {
-    *n = (struct node){.cfg = cfg, .lock_fd = -1, .rest = PTHREAD_MUTEX_INITIALIZER};
+    *n = (struct node){.cfg = cfg,
+                       .lock_fd = -1,
+                       .rest = PTHREAD_MUTEX_INITIALIZER,
+                       .replaying.lock = PTHREAD_MUTEX_INITIALIZER};
     enum rc rc = open_parts(n, parts, err);
     if (rc != RC_OK)
         node_close(n);

@@ -19,6 +19,7 @@
 #include "analytics/erase/erase.h"
 #include "analytics/projector/project.h"
 #include "analytics/person/persons.h"
+#include "analytics/replay/replay.h"
 #include "analytics/rejected/rejected.h"
 #include "analytics/session/sessionize.h"
 #include "analytics/ingest/visitor.h"
@@ -40,6 +41,12 @@ enum node_parts {
     NODE_STREAMS = 1,   /* + streams */
     NODE_STORE = 2,     /* + the store (child started when embedded) */
     NODE_CONSUMERS = 4, /* + project and archive */
+};
+/* A replay under way, for who asks how far it is (app/pipeline.h). */
+struct node_replaying {
+    pthread_mutex_t lock;
+    bool is_under_way;
+    struct replay_progress progress;
 };
 struct node {
     const struct config *cfg;
@@ -67,6 +74,7 @@ struct node {
     char store_socket[OS_PATH_MAX], store_dir[OS_PATH_MAX], library[OS_PATH_MAX];
     char executable[OS_PATH_MAX], archive_dir[OS_PATH_MAX], archive_state_dir[OS_PATH_MAX];
     char replay_dir[OS_PATH_MAX];
+    struct node_replaying replaying;
     struct store_pool *pool;
     _Atomic bool is_migrated;
     struct project_writer *writer;

@@ -160,9 +160,18 @@ static void on_interrupt(int sig)
     is_interrupted = 1;
 }
 
+static void tell_node(struct node *n, bool is_under_way, const struct replay_progress *p)
+{
+    pthread_mutex_lock(&n->replaying.lock);
+    n->replaying.is_under_way = is_under_way;
+    n->replaying.progress = *p;
+    pthread_mutex_unlock(&n->replaying.lock);
+}
+
 static void on_progress(void *ctx, const struct replay_progress *p)
 {
     struct run *run = ctx;
+    tell_node(run->node, true, p);
     if (mono_is_before(mono_now(), run->next_line) && p->done != p->total)
         return;
     run->next_line = mono_add_ms(mono_now(), 500);
@@ -256,7 +265,10 @@ enum rc node_replay(struct node *n, const struct replay_args *args, struct job *
         .should_stop = should_stop,
         .ctx = &run,
     };
+    const struct replay_progress begun = {.phase = "begin", .eta_ms = -1};
+    tell_node(n, true, &begun);
     enum rc rc = replay_run(&cfg, &result, err);
+    tell_node(n, false, &begun);
     replay_source_close(&source);
     tell_result(&run, &result);
     return rc;

@@ -24,6 +24,7 @@
 #include "app/mail.h"
 #include "app/node.h"
 #include "app/notify.h"
+#include "app/pipeline.h"
 #include "app/version.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -33,7 +34,7 @@
 extern char **environ;
 
 enum { LOOPS_MAX = 64, EXIT_HALTED = 70, HALT_GRACE_MS = 200, CONSUMER_STOP_MS = 5000 };
-enum { SERVICES_MAX = 16 };
+enum { SERVICES_MAX = 24 };
 
 struct server {
     struct cli cli;
@@ -244,6 +245,7 @@ static enum rc start_services(struct server *s, struct err *err)
                    &s->access, err));
     add_service(s, access_service(s->access));
     add_service(s, health_service(&s->health));
+    add_service(s, pipeline_service(&s->node));
     TRY(web_new(&(struct web_cfg){.script_path = s->cli.cfg.tracker_script_path,
                                   .vitals_path = s->cli.cfg.tracker_vitals_path,
                                   .endpoint_path = s->cli.cfg.tracker_endpoint_path},

@@ -118,7 +118,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/(query(\/sql)?|export)$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/imports(\/\{importId\})?$/, 'stats:read', 'events:import'],
     [/^\/v1\/projects\/\{projectId\}\/(persons|groups)(\/\{\w+\})?(\/(timeline|\{groupId\}))?$/, 'stats:read'],
-    [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections)$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/(ingestion|rejections|pipeline)$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/rejections\/release$/, 'projects:write'],
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(alerts|mail-reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
