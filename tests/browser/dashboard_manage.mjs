@@ -1,12 +1,19 @@
 // The pages that change something: settings, keys, team, profile, definitions; and the health of ingestion. Each change is looked
 // up at the API, and again on the page after a reload.
-import { makePeople } from '../scenario/access.mjs';
-import { assert, until } from '../scenario/harness.mjs';
+import { Client, makePeople } from '../scenario/access.mjs';
+import { assert, until, weir } from '../scenario/harness.mjs';
 import { totp } from '../scenario/people.mjs';
-import { PASSWORD, home, loaded, noFindings, open, owner, s, signIn, test, viewer } from './dashboard_bed.mjs';
+import { PASSWORD, digits, events, loaded, noFindings, open, owner, s, signIn, test, viewer } from './dashboard_bed.mjs';
 
-const org = `/v1/orgs/${s.keys.org}`, project = `${org}/projects/${s.keys.project}`;
-await makePeople(s, [`ana@a.example,${s.keys.org}=analyst`, `tess@a.example,${s.keys.org}=viewer`], { password: PASSWORD });
+const org = `/v1/orgs/${s.keys.org}`, project = `${org}/projects/${s.keys.project}`, of = `/v1/projects/${s.keys.project}`;
+const sent = await s.send({ batch: events });
+assert.ok(sent.status === 200 && sent.json.results.every((r) => r.result === 'ok'), sent.text);
+await s.visible(events.length, '1');
+const [boss] = await makePeople(s, [`boss@a.example,${s.keys.org}=admin`, `ana@a.example,${s.keys.org}=analyst`, `tess@a.example,${s.keys.org}=viewer`], { password: PASSWORD });
+const client = new Client(s);
+test.after(() => client.close());
+/** What the API says, to somebody who may ask for all of it. */
+const api = (method, path, body, status = method === 'POST' ? 201 : method === 'DELETE' ? 204 : 200) => client.must(status, method, path, { as: boss, body });
 const tess = ['tess@a.example', PASSWORD];
 const at = (page, of = s.keys.project) => `${s.url}/app/${of}/${page}`;
 /** Signed in, on that page, once it shows what `selector` says. */
@@ -345,5 +352,91 @@ test('the last owner cannot leave, who is of no organisation has a profile, and 
   await nobody.waitForSelector('section[aria-label="Organisations"]:has-text("not a member")');
   await looks(t, ['profile', 'section[aria-label="Sessions"] tbody tr']);
   noErrors(page, nobody);
+});
+
+// ---- ingestion ----
+test('what arrived, what was not taken and why is what the API says, with samples', async (t) => {
+  assert.equal((await s.send([{ event: 'a' }, { x: 1 }])).status, 200);
+  await s.send('{"event":');
+  const outcome = (name) => async () => (await api('GET', `${of}/ingestion?granularity=day`)).counts.filter((c) => c.outcome === name).reduce((n, c) => n + c.events, 0);
+  await until('the counts', async () => (await outcome('bad_json')()) === 1 && (await outcome('no_name')()) === 1 && (await outcome('accepted')()) === events.length + 1);
+  await until('the samples', async () => (await api('GET', `${of}/rejections`)).rejections.length === 2);
+  const { counts } = await api('GET', `${of}/ingestion?granularity=day`), sum = (member, where = () => true) => counts.filter(where).reduce((n, c) => n + c[member], 0);
+  const page = await on(t, 'ingestion', '.sample');
+  const isTaken = (c) => c.outcome === 'accepted', figures = await page.locator('.figures .tile-value').allTextContents();
+  assert.deepEqual(figures.map((f) => Number(digits(f))), [sum('events', isTaken), sum('events', (c) => !isTaken(c)), sum('late'), sum('ahead')]);
+  assert.match(await page.getAttribute('.chart', 'aria-label'), new RegExp(`^Events taken, 7 values .* together ${sum('events', isTaken)}$`));
+  assert.deepEqual(await page.locator('section[aria-label="By dialect"] tbody tr').evaluateAll((all) => all.map((tr) => [...tr.cells].map((c) => c.textContent))), [['weir’s API', String(sum('events', isTaken)), String(sum('late')), String(sum('ahead')), '2']]);
+  assert.deepEqual((await page.locator('section[aria-label="Not taken"] tbody tr').evaluateAll((all) => all.map((tr) => [...tr.cells].map((c) => c.textContent)))).sort(), [['No valid JSON', 'weir’s API', '1'], ['Without a name', 'weir’s API', '1']]);
+  assert.equal(await page.locator('.sample').count(), 2);
+  await page.click('section[aria-label="Not taken"] button:text-is("Without a name")');
+  await page.waitForFunction(() => document.querySelectorAll('.sample').length === 1);
+  assert.match(page.url(), /reason=no_name/);
+  await page.click('.sample summary');
+  const [sample] = (await api('GET', `${of}/rejections?reason=no_name`)).rejections;
+  assert.ok((await page.textContent('.sample')).includes(sample.rejected[0].details));
+  assert.deepEqual(JSON.parse(await page.textContent('.sample code')), JSON.parse(sample.body));
+  await page.click('button:has-text("Show all")');
+  await page.waitForFunction(() => document.querySelectorAll('.sample').length === 2);
+  await page.selectOption('label:has-text("Of the") select', '1');
+  await loaded(page, '.chart[aria-label^="Events taken, 24 values"]');
+  assert.equal(Number(digits(await page.textContent('.figures .tile-value'))), sum('events', isTaken));
+  assert.equal(Number(/together (\d+)$/.exec(await page.getAttribute('.chart', 'aria-label'))[1]), sum('events', isTaken), 'each hour is on the chart');
+  noErrors(page);
+});
+test('what a changed rule lets pass is brought in, and a viewer is not asked to', async (t) => {
+  await api('PATCH', project, { allowed_origins: ['https://shop.example'] });
+  const send = () => s.send({ event: 'from elsewhere', user_id: 'u9' }, { headers: { origin: 'https://other.example' } });
+  await until('the rule', async () => (await send()).status === 403);
+  await api('PATCH', project, { allowed_origins: [] });
+  const refused = () => api('GET', `${of}/rejections?reason=origin`).then((r) => r.rejections.length);
+  const page = await on(t, 'ingestion?reason=origin', '#main .card');
+  await until('the sample', refused);
+  await reloaded(page, '.sample');
+  await page.click('button:has-text("Bring in")');
+  await page.waitForSelector('dialog p:has-text("would be taken")');
+  await noFindings(page, 'bringing in');
+  const [, count] = /(\d+) events would/.exec(await page.textContent('dialog'));
+  assert.ok(Number(count) > 0);
+  await page.click(`dialog button:text-is("Bring in ${count}")`);
+  await page.waitForSelector(`dialog p:has-text("${count} events were brought in.")`);
+  await finish(page, 'Done');
+  await s.visible(Number(count), "event = 'from elsewhere'");
+  await page.waitForFunction(() => !document.querySelector('.sample'));
+  assert.equal(await refused(), 0);
+  const seen = await on(t, 'ingestion', '.sample', viewer);
+  assert.equal(await seen.locator('button:has-text("Bring in")').count(), 0);
+  noErrors(page, seen);
+});
+test('the pipeline: each consumer, the month, the room; and how far a replay is', async (t) => {
+  await api('PATCH', project, { events_per_month_max: 5000 });
+  await until('the month', async () => (await s.send({ event: 'counted', user_id: 'u1' })).status === 200 && (await api('GET', `${of}/pipeline`)).month?.events > 0);
+  const page = await on(t, 'ingestion', '.pairs'), rows = page.locator('section[aria-label="Pipeline"] tbody tr');
+  const said = await until('all up to date', async () => { const p = await api('GET', `${of}/pipeline`); return p.consumers.length === 4 && p.consumers.every((c) => !c.lag_records) && p; });
+  assert.deepEqual(said.consumers.map((c) => c.name).sort(), ['persons', 'project', 'rejected', 'sessionize']);
+  await until('the same on the page', async () => JSON.stringify(await rows.evaluateAll((all) => all.map((tr) => [tr.cells[1].textContent, tr.cells[3].textContent]))) === JSON.stringify(said.consumers.map(() => ['0', 'Up to date'])));
+  await until('the month', async () => (await page.textContent('.pairs')).includes(`${said.month.events} of 5,000 events`));
+  assert.equal(said.replay, null);
+  assert.ok(said.stream.records > 0 && said.stream.bytes > 0 && said.disk.free_bytes > said.disk.floor_bytes);
+  // A store that does not answer holds the replay where it is.
+  const store = s.storePid;
+  process.kill(store, 'SIGSTOP');
+  const replay = weir(['replay', '--from', '0', '--source', 'stream', '--data', s.data]);
+  await page.waitForSelector('.replay progress').finally(() => process.kill(store, 'SIGCONT'));
+  assert.equal((await replay).code, 0, (await replay).err);
+  await page.waitForSelector('.replay', { state: 'detached' });
+  await api('PATCH', project, { events_per_month_max: 0 });
+  noErrors(page);
+});
+test('ingestion: a part that fails is told there, the rest stays; axe finds nothing', async (t) => {
+  const page = await open(t, {}, at('ingestion'));
+  await page.route('**/pipeline', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The disk is away."}' }));
+  await signIn(page, owner);
+  await page.waitForSelector('section[aria-label="Pipeline"] [role=alert]:has-text("The disk is away.")');
+  await page.waitForSelector('.sample');
+  await page.unroute('**/pipeline');
+  await page.waitForSelector('.pairs');
+  await looks(t, ['ingestion', '.pairs']);
+  assert.deepEqual(page.wrong, []);
 });
 test('it stops', () => s.stop());

@@ -50,3 +50,13 @@ export const when = (at: string | null | undefined, zone = Intl.DateTimeFormat()
 /** The same of how long something lasted. */
 export const span = (from: string, to: string, zone: string): string => formatOf(zone, { dateStyle: 'medium', timeStyle: 'short' }).formatRange(new Date(from), new Date(to));
 export const time = (at: number | string, zone: string): string => formatOf(zone, { timeStyle: 'medium' }).format(new Date(at));
+const SIZES = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+export function bytes(value: number): string {
+  const size = Math.min(SIZES.length - 1, value < 1000 ? 0 : Math.floor(Math.log10(value) / 3));
+  return new Intl.NumberFormat(locale, { style: 'unit', unit: SIZES[size] as string, maximumSignificantDigits: 3 }).format(value / 1000 ** size);
+}
+/** The day of an instant in a time zone, "2026-03-29", or with its hour, "2026-03-29T03:00". */
+export function localLabel(instant: Date, timeZone: string, withHour = false): string {
+  const [day = '', time = ''] = instant.toLocaleString('sv-SE', { timeZone }).split(' ');
+  return withHour ? `${day}T${time.slice(0, 5)}` : day;
+}

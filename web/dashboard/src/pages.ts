@@ -21,6 +21,7 @@ export const PAGES: readonly PageInfo[] = [
   { id: 'funnel', text: 'Funnel', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/funnel.tsx').then((m) => m.FunnelPage) },
   { id: 'retention', text: 'Retention', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/retention.tsx').then((m) => m.RetentionPage) },
   { id: 'paths', text: 'Paths', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/paths.tsx').then((m) => m.PathsPage) },
+  { id: 'ingestion', text: 'Ingestion', group: 'Run', needs: STATS, tools: 'none', load: () => import('./pages/ingestion.tsx').then((m) => m.IngestionPage) },
   { id: 'settings', text: 'Settings', group: 'Run', needs: PROJECTS, tools: 'none', load: () => import('./pages/settings.tsx').then((m) => m.SettingsPage) },
   { id: 'profile', text: 'Profile', group: null, needs: '', tools: 'none', load: () => import('./pages/profile.tsx').then((m) => m.ProfilePage) },
 ];

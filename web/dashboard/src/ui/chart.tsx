@@ -13,7 +13,7 @@ const HEIGHT = 260;
 function options(width: number, series: Series, unit: Unit, onTip: (tip: Tip | null) => void): uPlot.Options {
   const ink = token('ink-3'), line = token('line'), accent = token('accent'), font = '12px system-ui, sans-serif';
   return {
-    width, height: HEIGHT, padding: [12, 8, 0, 0], legend: { show: false },
+    width, height: HEIGHT, padding: [12, 24, 0, 0], legend: { show: false },
     cursor: { y: false, points: { size: 7, fill: accent, stroke: token('surface') } },
     scales: { x: { time: false }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [
