@@ -10,17 +10,27 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build, stop } from 'esbuild-wasm';
+import { HEIGHT, WIDTH, sources, world } from './world.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url)), root = path.join(here, '../..');
 const [, , out, depfile] = process.argv;
 const FIRST_PAGE_MAX = 150 * 1024;
 
+const NOTICE = '/*! Shapes of countries: world-atlas, Copyright 2013-2019 Michael Bostock (ISC), made of Natural Earth */';
+const worldPlugin = {
+  name: 'world',
+  setup(b) {
+    b.onResolve({ filter: /^weir:world$/ }, () => ({ path: 'world', namespace: 'weir' }));
+    b.onLoad({ filter: /^world$/, namespace: 'weir' }, () => ({ contents: `${NOTICE}\nexport const WIDTH = ${WIDTH}, HEIGHT = ${HEIGHT}, COUNTRIES = ${JSON.stringify(world(root))};` }));
+  },
+};
 const made = await build({
   absWorkingDir: root, entryPoints: { app: path.join(here, 'src/main.tsx') }, outdir: 'assets', write: false, metafile: true, bundle: true, splitting: true, format: 'esm', target: 'es2022',
-  entryNames: '[name].[hash]', chunkNames: '[name].[hash]', minify: true, legalComments: 'inline', jsx: 'automatic', jsxImportSource: 'preact', logLevel: 'warning',
+  entryNames: '[name].[hash]', chunkNames: '[name].[hash]', minify: true, legalComments: 'inline', jsx: 'automatic', jsxImportSource: 'preact', plugins: [worldPlugin], logLevel: 'warning',
 });
 await stop();
-if (depfile) writeFileSync(depfile, `web_dashboard.c: ${Object.keys(made.metafile.inputs).map((f) => path.join(root, f).replace(/ /g, '\\ ')).join(' ')}\n`);
+const inputs = [...Object.keys(made.metafile.inputs).filter((f) => !f.startsWith('weir:')).map((f) => path.join(root, f)), path.join(here, 'world.mjs'), ...sources(root)];
+if (depfile) writeFileSync(depfile, `web_dashboard.c: ${inputs.map((f) => f.replace(/ /g, '\\ ')).join(' ')}\n`);
 const [entry, entryInfo] = Object.entries(made.metafile.outputs).find(([, o]) => o.entryPoint?.endsWith('src/main.tsx'));
 const imported = (output) => output.imports.filter((i) => i.kind === 'import-statement').flatMap((i) => [i.path, ...imported(made.metafile.outputs[i.path])]);
 const first = new Set([entry, ...imported(entryInfo)].map((name) => path.basename(name)));

@@ -1,6 +1,7 @@
-import type { Filter, Question } from '../api.ts';
-import { useLoad } from '../load.ts';
-import { filters, go, param, withParams } from '../location.ts';
+import { useMemo, useState } from 'preact/hooks';
+import type { Answer, Filter, Question } from '../api.ts';
+import { useLoad, type Loaded } from '../load.ts';
+import { filters, go, param, toggleFilter, withParams } from '../location.ts';
 import { begun, lookForEvents, type ProjectOf } from '../session.ts';
 import { BarTable, SeriesChart, Tiles, useAnswer, valueRow, type Metric } from '../ui/numbers.tsx';
 import { Failure, Tabs } from '../ui/parts.tsx';
@@ -37,18 +38,39 @@ const PANELS: readonly (readonly [title: string, lists: readonly List[]])[] = [
   ['Events', [list('event', 'Event', 'events', 'Events', [['is_not', 'event', ['pageview']]])]],
 ];
 const ROWS = 9;
-function Rows({ project, of }: { project: ProjectOf; of: List }) {
-  const { value, error, isLoading, retry } = useAnswer(project, { ...base(), filters: [...filters.value, ...(of.more ?? [])], metrics: [of.metric], dimensions: [of.field], limit: ROWS });
+const useRows = (project: ProjectOf, of: List, limit = ROWS): Loaded<Answer> => useAnswer(project, { ...base(), filters: [...filters.value, ...(of.more ?? [])], metrics: [of.metric], dimensions: [of.field], limit });
+function Rows({ of, loaded: { value, error, isLoading, retry }, onPoint }: { of: List; loaded: Loaded<Answer>; onPoint?: (value: string) => void }) {
   if (error && !value) return <Failure text={error} retry={retry} />;
-  return <BarTable head={[of.text, of.count]} rows={value?.results.map((r) => valueRow(of.field, r))} isLoading={isLoading} empty="Nothing in this range." />;
+  return <BarTable head={[of.text, of.count]} rows={value?.results.slice(0, ROWS).map((r) => valueRow(of.field, r))} isLoading={isLoading} empty="Nothing in this range." {...(onPoint ? { onPoint } : {})} />;
+}
+function AskedRows({ project, of }: { project: ProjectOf; of: List }) {
+  return <Rows of={of} loaded={useRows(project, of)} />;
+}
+const COUNTRIES_MAX = 300; // more than there are
+/** The map and, beside it, the list: of countries, it is the same answer. */
+function Places({ project, of, countries }: { project: ProjectOf; of: List; countries: List }) {
+  const [pointed, setPointed] = useState('');
+  const loaded = useRows(project, countries, COUNTRIES_MAX), map = useLoad('map', () => import('../ui/map.tsx').then((m) => m.WorldMap)), WorldMap = map.value;
+  const numbers = useMemo(() => new Map((loaded.value?.results ?? []).flatMap((r) => (r.dimensions[0] ? [[r.dimensions[0], r.metrics[0] ?? 0] as const] : []))), [loaded.value]);
+  const chosen = new Set(filters.value.filter(([o, f]) => o === 'is' && f === 'country').flatMap(([, , v]) => v));
+  return (
+    <div class="places">
+      <div class="map-box" aria-busy={loaded.isLoading}>
+        {WorldMap && <WorldMap numbers={numbers} chosen={chosen} pointed={pointed} onPoint={setPointed} onChoose={(code) => toggleFilter('country', code)} />}
+        {map.error && <Failure text="The map could not be loaded." retry={map.retry} />}
+      </div>
+      <div>{of === countries ? <Rows of={of} loaded={loaded} onPoint={setPointed} /> : <AskedRows key={of.id} project={project} of={of} />}</div>
+    </div>
+  );
 }
 function Panel({ project, title, lists }: { project: ProjectOf; title: string; lists: readonly List[] }) {
-  const asked = param(title.toLowerCase()), of = lists.find((l) => l.id === asked) ?? lists[0];
-  if (!of) return null;
+  const asked = param(title.toLowerCase()), first = lists[0], of = lists.find((l) => l.id === asked) ?? first;
+  if (!of || !first) return null;
+  const isPlaces = first.id === 'country';
   return (
-    <section class="panel card" aria-label={title}>
-      <header><h2>{title}</h2>{lists.length > 1 && <Tabs label={title} all={lists.map((l) => [l.id, l.text] as const)} value={of.id} onChoose={(id) => go(withParams({ [title.toLowerCase()]: id === lists[0]?.id ? null : id }), { replace: true })} />}</header>
-      <Rows key={of.id} project={project} of={of} />
+    <section class={`panel card ${isPlaces ? 'wide' : ''}`} aria-label={title}>
+      <header><h2>{title}</h2>{lists.length > 1 && <Tabs label={title} all={lists.map((l) => [l.id, l.text] as const)} value={of.id} onChoose={(id) => go(withParams({ [title.toLowerCase()]: id === first.id ? null : id }), { replace: true })} />}</header>
+      {isPlaces ? <Places project={project} of={of} countries={first} /> : <AskedRows key={of.id} project={project} of={of} />}
     </section>
   );
 }

@@ -58,16 +58,17 @@ export interface BarRow {
   onChoose?: () => void;
   to?: string; // the address of a page about it, instead of onChoose
 }
-/** `head`: what the rows are, then what the cells are; a class behind "|" of those. */
-export function BarTable({ head, rows, isLoading, empty }: { head: readonly string[]; rows: BarRow[] | undefined; isLoading: boolean; empty: string }) {
+/** `head`: what the rows are, then what the cells are; a class behind "|" of those. onPoint: pointer or focus is on that row; '' on none. */
+export function BarTable({ head, rows, isLoading, empty, onPoint }: { head: readonly string[]; rows: BarRow[] | undefined; isLoading: boolean; empty: string; onPoint?: (key: string) => void }) {
   const most = Math.max(0, ...(rows ?? []).map((r) => r.of)), [first, ...others] = head.map((h) => h.split('|'));
+  const pointing = (key: string) => (onPoint ? { onPointerEnter: () => onPoint(key), onPointerLeave: () => onPoint(''), onFocusIn: () => onPoint(key), onFocusOut: () => onPoint('') } : {});
   const kind = (i: number): string => `right ${others[i]?.[1] ?? ''}`;
   return (
     <table class="rows" aria-busy={isLoading}>
       <thead><tr><th scope="col">{first?.[0]}</th>{others.map(([text], i) => <th key={text} scope="col" class={kind(i)}>{text}</th>)}</tr></thead>
       <tbody>
         {rows?.map((r) => (
-          <tr key={r.key}>
+          <tr key={r.key} {...pointing(r.key)}>
             <th scope="row">
               <span class="bar" style={{ width: `${most ? (r.of / most) * 100 : 0}%` }} aria-hidden="true" />
               {r.to ? <Link to={r.to} class="row-name" title={r.text}>{r.text}</Link> : r.onChoose ? <button type="button" class="row-name" title={r.text} aria-pressed={r.isChosen ?? false} onClick={r.onChoose}>{r.text}</button> : <span class="row-name" title={r.text}>{r.text}</span>}
