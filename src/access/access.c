@@ -225,6 +225,7 @@ static void collect_routes(struct access *a)
     add_routes(a, access_account_routes.routes, access_account_routes.count);
     add_routes(a, access_recovery_routes.routes, access_recovery_routes.count);
     add_routes(a, access_invitation_routes.routes, access_invitation_routes.count);
+    add_routes(a, access_share_routes.routes, access_share_routes.count);
     if (a->oidc)
         add_routes(a, access_oidc_routes.routes, access_oidc_routes.count);
 }

@@ -149,7 +149,7 @@ struct access_routes {
 extern const struct api_route access_org_routes[], access_key_routes[], access_member_routes[];
 extern const uint32_t access_org_route_count, access_key_route_count, access_member_route_count;
 extern const struct access_routes access_login_routes, access_account_routes,
-    access_recovery_routes, access_invitation_routes, access_oidc_routes;
+    access_recovery_routes, access_invitation_routes, access_oidc_routes, access_share_routes;
 
 /* One row: method, path, what it asks for, operation, body limit, OpenAPI. */
 enum { ACCESS_BODY_BYTES_MAX = 64 << 10 };

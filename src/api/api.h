@@ -13,6 +13,7 @@
 #include "tenant/jwks_cache.h"
 #include "tenant/limit.h"
 #include "tenant/quota.h"
+#include "tenant/share.h"
 #include "tenant/tenant.h"
 
 /* What a route asks of its caller. Every route says it: api_new() refuses one that does not. */
@@ -33,6 +34,7 @@ struct api_request { /* lives in the request's arena until the answer */
     const struct tenant_project *project; /* {projectId} of the path, or the key's own; else NULL */
     struct slice params[API_PARAMS_MAX];  /* percent-decoded {…} of the pattern, in order */
     struct uuid session;                  /* of the cookie, when that is who asks */
+    const struct tenant_share *share;     /* of a visit by a shared link, when that is; else NULL */
     const struct api_route *route;
     const struct api_service *service; /* NULL before a route is found */
     struct api *api;
@@ -51,6 +53,7 @@ struct api_route {
     int access;          /* enum api_access; {projectId} in the path must be the caller's */
     bool is_ingest;      /* the key is where the dialect has it: the handler hands it to
                         api_ingest_project() */
+    bool is_shared;      /* visits by a shared link may use it; the handler heeds req->share */
     bool is_password; /* the key may also come as a password: Basic, X-ClickHouse-Key, ?password= */
     bool is_browser;  /* CORS for any origin; body read whatever its Content-Type */
     uint64_t body_bytes_max; /* 0 = no body expected (64 KiB is let pass) */

@@ -6,6 +6,7 @@
  *
  *       X-API-Key, Bearer sk_…   a secret key: at once, from the view
  *       Bearer x.y.z             a token of an issuer: at once, or when its keys are here (token.c)
+ *       Bearer sv_…              a visit by a shared link: at once, and only routes that say so
  *       Cookie: weir_session=…   a person: the state is asked on the worker pool (session.c) */
 #include "api/api_int.h"
 
@@ -104,11 +105,9 @@ bool api_place_of(struct api_request *req, struct api_place *ret)
     return is_there;
 }
 
-static const char *const who[] = {[CTX_NOBODY] = "Nobody",
-                                  [CTX_USER] = "Your role",
-                                  [CTX_API_KEY] = "This key",
-                                  [CTX_TOKEN] = "This token",
-                                  [CTX_SYSTEM] = "This process"};
+static const char *const who[] = {
+    [CTX_NOBODY] = "Nobody",    [CTX_USER] = "Your role",      [CTX_API_KEY] = "This key",
+    [CTX_TOKEN] = "This token", [CTX_SYSTEM] = "This process", [CTX_SHARE] = "This shared link"};
 
 bool api_admit(struct api_request *req, const struct api_place *place, struct ctx_claims *claims)
 {
@@ -128,6 +127,10 @@ bool api_admit(struct api_request *req, const struct api_place *place, struct ct
         return false;
     }
     ctx_set_claims(req->net->ctx, claims);
+    if (claims->actor.kind == CTX_SHARE && !req->route->is_shared) {
+        api_problem(req, RC_FORBIDDEN, "A shared link shows reports and annotations only.");
+        return false;
+    }
     if (access < API_PERMISSION)
         return true;
     enum tenant_permission needed = (enum tenant_permission)(access - (int)API_PERMISSION);
@@ -144,6 +147,25 @@ static void claims_of_key(const struct tenant_key *key, struct ctx_claims *ret)
     memcpy(ret->actor.id, key->id_text, sizeof(key->id_text));
 }
 
+/* Of what is one project's, and of nothing else: a key, a shared link. False: answered. */
+static bool find_place(struct api_request *req, const struct uuid *id,
+                       const struct tenant_project *project, struct api_place *ret)
+{
+    if (!api_limit_key(req, id) || !api_place_of(req, ret))
+        return false;
+    if (ret->has_org && !ret->has_project) {
+        api_problem(req, RC_FORBIDDEN, "A key is for its project; this is for people.");
+        return false;
+    }
+    if (ret->has_project && ret->project != project) {
+        api_not_there(req);
+        return false;
+    }
+    if (!ret->has_project)
+        *ret = (struct api_place){true, true, project->org, project};
+    return true;
+}
+
 static enum api_verdict authenticate_key(struct api_request *req, struct slice text)
 {
     unix_ms now = unix_now();
@@ -154,20 +176,28 @@ static enum api_verdict authenticate_key(struct api_request *req, struct slice t
         api_problem(req, RC_UNAUTHORIZED, "This key is unknown, was revoked or has expired.");
         return API_ANSWERED;
     }
-    if (!api_limit_key(req, &key->id) || !api_place_of(req, &place))
+    if (!find_place(req, &key->id, key->project, &place))
         return API_ANSWERED;
-    if (place.has_org && !place.has_project) {
-        api_problem(req, RC_FORBIDDEN, "A key is for its project; this is for people.");
-        return API_ANSWERED;
-    }
-    if (place.has_project && place.project != key->project) {
-        api_not_there(req);
-        return API_ANSWERED;
-    }
     tenant_key_used(key, now);
     claims_of_key(key, &claims);
-    if (!place.has_project)
-        place = (struct api_place){true, true, key->project->org, key->project};
+    return api_admit(req, &place, &claims) ? API_GO : API_ANSWERED;
+}
+
+static enum api_verdict authenticate_share(struct api_request *req, struct slice text)
+{
+    struct api_place place;
+    struct ctx_claims claims = {.actor = {.kind = CTX_SHARE},
+                                .permissions = UINT64_C(1) << TENANT_STATS_READ};
+    const struct tenant_share *share = tenant_share_by_visit(req->view, text, unix_now());
+    if (!share) {
+        api_problem(req, RC_UNAUTHORIZED,
+                    "This shared link was revoked or has expired, or has to be opened again.");
+        return API_ANSWERED;
+    }
+    if (!find_place(req, &share->id, share->project, &place))
+        return API_ANSWERED;
+    memcpy(claims.actor.id, share->id_text, sizeof(share->id_text));
+    req->share = share;
     return api_admit(req, &place, &claims) ? API_GO : API_ANSWERED;
 }
 
@@ -186,6 +216,8 @@ enum api_verdict api_authenticate(struct api_request *req)
         text = password(req->net);
     if (is_key(text))
         return authenticate_key(req, text);
+    if (slice_has_prefix(text, SLICE_LIT("sv_")))
+        return authenticate_share(req, text);
     if (memchr(text.data, '.', text.len))
         return api_token_begin(req, text);
     struct slice session =

@@ -1,6 +1,6 @@
 /* GET /openapi.json from the route table: what is not in the table is not served, so the two cannot
  * drift apart. "x-weir-access" of each operation says what it asks of its caller: "public",
- * "signed-in", or a permission's name. */
+ * "signed-in", or a permission's name; "x-weir-shared", that visits by a shared link may use it. */
 #include "api/api_int.h"
 
 #include "base/must.h"
@@ -32,7 +32,8 @@ static void add_operation(struct buf *out, const struct api_route *route)
     if (route->access >= API_PERMISSION)
         access =
             tenant_permission_name((enum tenant_permission)(route->access - (int)API_PERMISSION));
-    buf_addf(out, "{\"x-weir-access\":\"%s\",", access);
+    buf_addf(out, "{\"x-weir-access\":\"%s\",%s", access,
+             route->is_shared ? "\"x-weir-shared\":true," : "");
     buf_add_str(out, route->openapi + 1);
 }
 

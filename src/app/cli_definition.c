@@ -16,6 +16,7 @@ static const struct kind {
     {"cohorts", TENANT_COHORT, "id name count_by size version"},
     {"annotations", TENANT_ANNOTATION, "id at text kind"},
     {"reports", TENANT_REPORT, "id name version"},
+    {"shares", TENANT_SHARE, "id name link pages has_password expires_at"},
 };
 
 static enum rc find_kind(struct admin *a, const struct kind **ret)
@@ -27,7 +28,8 @@ static enum rc find_kind(struct admin *a, const struct kind **ret)
         }
     }
     return err_set(&a->err, RC_INVALID,
-                   "there are goals, segments, cohorts, annotations and reports, not '%.40s'",
+                   "there are goals, segments, cohorts, annotations, reports and shares, not "
+                   "'%.40s'",
                    a->args[0]);
 }
 
@@ -72,6 +74,6 @@ int verb_definition(int argc, char **argv)
 {
     return admin_run(
         &(struct admin_verb){actions, COUNT_OF(actions),
-                             "\nKinds: goals, segments, cohorts, annotations, reports.\n"},
+                             "\nKinds: goals, segments, cohorts, annotations, reports, shares.\n"},
         argc, argv);
 }

@@ -268,6 +268,7 @@ static enum rc start_services(struct server *s, struct err *err)
     s->control.door = &s->door;
     s->import = import_service_new(
         &(struct import_service_cfg){.door = &s->door, .geo = s->node.geo, .pool = s->node.pool});
+    add_service(s, definition_share_service(s->definition));
     add_service(s, import_service(s->import));
     s->releaser = (struct ingest_releaser){.ingest = s->ingest, .store = s->node.pool};
     add_service(s, ingest_release_service(&s->releaser));

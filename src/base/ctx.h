@@ -28,6 +28,7 @@ enum ctx_actor_kind {
     CTX_API_KEY, /* a key of a project */
     CTX_TOKEN,   /* somebody whom a token issuer vouches for */
     CTX_SYSTEM,  /* weir itself: consumers, commands */
+    CTX_SHARE,   /* whoever has a shared link */
 };
 enum {
     CTX_PARTY_ID_BYTES = 64,

@@ -10,7 +10,7 @@
 
 static const char *const actor_names[] = {
     [CTX_NOBODY] = "unauthenticated", [CTX_USER] = "user",     [CTX_API_KEY] = "api_key",
-    [CTX_TOKEN] = "app_user",         [CTX_SYSTEM] = "system",
+    [CTX_TOKEN] = "app_user",         [CTX_SYSTEM] = "system", [CTX_SHARE] = "share",
 };
 
 const char *ctx_actor_name(enum ctx_actor_kind kind)

@@ -25,7 +25,7 @@ static enum rc snapshot(struct state *s, const struct tenant_change *c, struct b
     struct err ignored = ERR_INIT;
     if (c->is_unseen)
         return RC_OK;
-    enum rc rc = tenant_show(s, c->entity, c->parent, c->id, out, &ignored);
+    enum rc rc = entity_show(s, c->entity, c->parent, c->id, true, out, &ignored);
     if (rc == RC_OK || rc == RC_NOTFOUND)
         return RC_OK;
     return err_set(err, rc, "%s", ignored.text);
@@ -101,8 +101,9 @@ static enum rc next_id(struct state *s, struct uuid *ret, struct err *err)
 /* A login must not make every process read all keys again. */
 static bool is_in_view(const struct tenant_change *c)
 {
-    return !c->is_unseen && (c->entity == TENANT_ORG || c->entity == TENANT_PROJECT ||
-                             c->entity == TENANT_KEY || c->entity == TENANT_ISSUER);
+    return !c->is_unseen &&
+           (c->entity == TENANT_ORG || c->entity == TENANT_PROJECT || c->entity == TENANT_KEY ||
+            c->entity == TENANT_ISSUER || c->entity == TENANT_SHARE);
 }
 
 static enum rc run_step(void *arg, struct state *s, struct err *err)

@@ -166,6 +166,7 @@ struct definition_change {
     int64_t version;
     struct entity_values values;
     const struct tenant_people *people; /* of a cohort that is a list; else NULL */
+    const struct definition_more *more; /* or NULL */
     struct arena *arena;
 };
 
@@ -206,6 +207,11 @@ static enum rc insert_list(struct state *s, const struct definition_change *d, s
                      4, NULL, NULL, err);
 }
 
+static enum rc apply_more(const struct definition_change *d, struct state *s, struct err *err)
+{
+    return d->more ? d->more->apply(d->more->arg, s, d->id, err) : RC_OK;
+}
+
 static enum rc insert_apply(void *arg, struct state *s, struct err *err)
 {
     const struct definition_change *d = arg;
@@ -221,6 +227,7 @@ static enum rc insert_apply(void *arg, struct state *s, struct err *err)
                                          STATE_I64(unix_now().ms), STATE_SLICE(d->actor)},
                   4, NULL, NULL, err));
     TRY(explain(d, entity_update(s, d->entity, d->where->project, d->id, &d->values, err), err));
+    TRY(apply_more(d, s, err));
     return d->people ? insert_list(s, d, err) : RC_OK;
 }
 
@@ -251,6 +258,7 @@ static enum rc update_apply(void *arg, struct state *s, struct err *err)
     char sql[160];
     TRY(check_version(s, d, err));
     TRY(explain(d, entity_update(s, d->entity, d->where->project, d->id, &d->values, err), err));
+    TRY(apply_more(d, s, err));
     snprintf(sql, sizeof(sql),
              "UPDATE %s SET version = version + 1, updated_at = ?1 WHERE id = ?2 AND project_id = "
              "?3",
@@ -327,25 +335,43 @@ static struct definition_change change_of(enum tenant_entity entity,
         .entity = &tenant_entities[entity], .kind = entity, .where = where, .id = id};
 }
 
-enum rc tenant_definition_create(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
-                                 const struct tenant_definitions *where, struct slice object,
-                                 struct uuid *ret_id, struct err *err)
+enum rc definition_create_with(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
+                               const struct tenant_definitions *where, struct slice object,
+                               const struct definition_more *more, struct uuid *ret_id,
+                               struct err *err)
 {
     char text[UUID_TEXT_LEN + 1];
     struct uuid id = uuid_v7(unix_now());
     struct definition_change d = change_of(entity, where, slice_str(uuid_format(&id, text)));
+    d.more = more;
     TRY(change_with(ctx, t, &d, object, "create", insert_apply, err));
     *ret_id = id;
     return RC_OK;
+}
+
+enum rc tenant_definition_create(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
+                                 const struct tenant_definitions *where, struct slice object,
+                                 struct uuid *ret_id, struct err *err)
+{
+    return definition_create_with(ctx, t, entity, where, object, NULL, ret_id, err);
+}
+
+enum rc definition_update_with(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
+                               const struct tenant_definitions *where, struct slice id,
+                               int64_t version, struct slice object,
+                               const struct definition_more *more, struct err *err)
+{
+    struct definition_change d = change_of(entity, where, id);
+    d.version = version;
+    d.more = more;
+    return change_with(ctx, t, &d, object, "update", update_apply, err);
 }
 
 enum rc tenant_definition_update(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,
                                  const struct tenant_definitions *where, struct slice id,
                                  int64_t version, struct slice object, struct err *err)
 {
-    struct definition_change d = change_of(entity, where, id);
-    d.version = version;
-    return change_with(ctx, t, &d, object, "update", update_apply, err);
+    return definition_update_with(ctx, t, entity, where, id, version, object, NULL, err);
 }
 
 enum rc tenant_definition_remove(struct ctx *ctx, struct tenant *t, enum tenant_entity entity,

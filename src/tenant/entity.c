@@ -95,6 +95,8 @@ enum rc entity_add_row(void *rows, const struct state_row *row)
     buf_add_json(r->out, state_row_text(row, 0));
     snprintf(r->last, sizeof(r->last), "%.*s", SLICE_ARG(state_row_text(row, 0)));
     for (uint32_t i = 0; r->entity->columns[i].name; i++) {
+        if (r->is_audit && r->entity->columns[i].is_unaudited)
+            continue;
         buf_add_char(r->out, ',');
         add_column(r->out, &r->entity->columns[i], row, (int)i + 1);
     }
@@ -120,8 +122,14 @@ static const char *parent_of(const struct entity *e)
 enum rc tenant_show(struct state *s, enum tenant_entity entity, struct slice parent,
                     struct slice id, struct buf *out, struct err *err)
 {
+    return entity_show(s, entity, parent, id, false, out, err);
+}
+
+enum rc entity_show(struct state *s, enum tenant_entity entity, struct slice parent,
+                    struct slice id, bool is_audit, struct buf *out, struct err *err)
+{
     const struct entity *e = &tenant_entities[entity];
-    struct entity_rows rows = {.entity = e, .out = out};
+    struct entity_rows rows = {.entity = e, .out = out, .is_audit = is_audit};
     CLEANUP(buf_done) struct buf sql;
     entity_select(e, &sql);
     buf_addf(&sql, "%s = ?1 AND %s = ?2", parent_of(e), e->id);

@@ -28,14 +28,15 @@ struct column {
     bool is_writable; /* by tenant_update() */
     /* Of a text, or of each word or line. NULL: any */
     enum rc (*check)(struct slice value, struct err *err);
-    int64_t min, max; /* of a COLUMN_INT */
+    int64_t min, max;  /* of a COLUMN_INT */
+    bool is_unaudited; /* a credential: no audit event has it */
 };
 /* Rows as JSON objects. */
 struct entity_rows {
     const struct entity *entity;
     struct buf *out;
     uint32_t count, limit; /* 0: all */
-    bool is_more;
+    bool is_more, is_audit;
     char last[UUID_TEXT_LEN + 1];
 };
 struct entity {
@@ -60,6 +61,9 @@ enum rc entity_read(const struct entity *e, yyjson_val *object, struct arena *ar
 /* "SELECT id, columns FROM table WHERE ", for rows of entity_add_row(). Initialises sql. */
 void entity_select(const struct entity *e, struct buf *sql);
 enum rc entity_add_row(void *rows, const struct state_row *row);
+/* tenant_show(); is_audit: without what is_unaudited. */
+enum rc entity_show(struct state *s, enum tenant_entity entity, struct slice parent,
+                    struct slice id, bool is_audit, struct buf *out, struct err *err) MUST_CHECK;
 enum rc entity_update(struct state *s, const struct entity *e, struct slice parent, struct slice id,
                       const struct entity_values *values, struct err *err) MUST_CHECK;
 

@@ -159,6 +159,14 @@ static enum rc check_count_by(struct slice value, struct err *err)
     return check_one_of(value, (const char *const[]){"visitors", "users", "persons", NULL}, err);
 }
 
+/* Pages of the dashboard; what of the reports each asks for: analytics/report. */
+static enum rc check_shared_page(struct slice value, struct err *err)
+{
+    return check_word(
+        value, (const char *const[]){"overview", "funnel", "retention", "paths", "vitals", NULL},
+        err);
+}
+
 /* clang-format off */
 #define TEXT(n, chk)       {.name = n, .kind = COLUMN_TEXT, .is_writable = true, .check = chk}
 #define LIST(n, k, chk)    {.name = n, .kind = k, .is_writable = true, .check = chk}
@@ -278,4 +286,13 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                                 "WHERE m.id = mail_reports.id)"),
                                         MADE}},
     [TENANT_IMPORT] = {.type = "import", .service = "analytics"},
+    [TENANT_SHARE] = {"share", "shares", "id", "project_id",
+                      .columns = {TEXT("name", check_definition_name),
+                                  {.name = "link", .kind = COLUMN_TEXT, .is_unaudited = true},
+                                  LIST("pages", COLUMN_WORDS, check_shared_page),
+                                  JSON("filters"),
+                                  SEEN_AS("has_password", COLUMN_FLAG, "password_hash"),
+                                  LIST("embed_origins", COLUMN_LINES, check_origin),
+                                  LIST("expires_at", COLUMN_TIME, NULL),
+                                  MADE}},
 };

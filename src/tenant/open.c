@@ -115,6 +115,7 @@ enum rc tenant_open(struct state *state, struct tenant **ret_tenant, struct err 
     TRY(tenant_migrate(state, err));
     TRY(definition_migrate(state, err));
     TRY(watch_migrate(state, err));
+    TRY(share_migrate(state, err));
     CLEANUP(tenant_closep) struct tenant *t = heap_alloc(HEAP_TENANT, sizeof(*t));
     t->state = state;
     pthread_condattr_t attr;

@@ -15,6 +15,7 @@
 #include "base/must.h"
 #include "codec/hash.h"
 #include "tenant/admin.h"
+#include "tenant/share.h"
 
 enum { ARENA_CHUNK = 64 << 10, ARENA_MAX = 1 << 30 };
 
@@ -34,7 +35,8 @@ struct tenant_view {
     uint64_t key_mask;
     const struct tenant_project **projects;
     uint64_t project_mask;
-    struct name_table names;       /* of projects that are not archived */
+    struct name_table names; /* of projects that are not archived */
+    struct share_table shares;
     struct tenant_issuer *issuers; /* a handful per organisation, looked through */
     uint32_t issuer_count;
 };
@@ -111,6 +113,18 @@ const struct tenant_issuer *tenant_issuer_find(const struct tenant_view *v, stru
         if (slice_eq(v->issuers[i].issuer, issuer) && slice_eq(v->issuers[i].audience, audience))
             return &v->issuers[i];
     return NULL;
+}
+
+const struct tenant_share *tenant_share_by_link(const struct tenant_view *v, struct slice link,
+                                                unix_ms now)
+{
+    return share_table_by_link(&v->shares, link, now);
+}
+
+const struct tenant_share *tenant_share_by_visit(const struct tenant_view *v, struct slice visit,
+                                                 unix_ms now)
+{
+    return share_table_by_visit(&v->shares, visit, now);
 }
 
 /* ---- keys ---- */
@@ -381,6 +395,8 @@ static enum rc load_all(void *ctx, struct state *s, struct err *err)
         "retention_days, bot_policy FROM projects",
         NULL, 0, load_project, v, err));
     TRY(load_names(v));
+    v->shares = (struct share_table){.arena = &v->arena, .find = find_project, .view = v};
+    TRY(share_table_load(&v->shares, s, err));
     TRY(state_run(s,
                   "SELECT id, org_id, issuer, audience, jwks_url, algorithms, user_claim, "
                   "project_claim, role_claim FROM token_issuers",

@@ -1,7 +1,9 @@
 /* WHAT   The dashboard: one page under every address below /app, and its files.
  * WHY    The page says nothing of anybody: what it shows it asks the API for, as whoever is signed
  *        in. It may load and ask nothing but this server. Files are named by what is in them, and
- *        so kept for ever. */
+ *        so kept for ever.
+ *        No page of another site may hold it in a frame, with one exception: a shared link whose
+ *        makers name that site, asked for with ?embed=1. */
 #include "base/heap.h"
 #include "base/must.h"
 #include "web/web_int.h"
@@ -32,13 +34,13 @@ void web_dashboard_free(struct web_dashboard_pages *d)
     {                                         \
         SLICE_CONST(name), SLICE_CONST(value) \
     }
+#define POLICY                                                                              \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " \
+    "'self'; form-action 'self'; base-uri 'none'; frame-ancestors "
 static const struct web_head page_head = {
     .cache = SLICE_CONST("no-cache"),
-    .more = {HEADER("Content-Security-Policy",
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                    "connect-src 'self'; form-action 'self'; base-uri 'none'; "
-                    "frame-ancestors 'none'"),
-             HEADER("X-Frame-Options", "DENY"), HEADER("Referrer-Policy", "same-origin"),
+    .more = {HEADER("Content-Security-Policy", POLICY "'none'"), HEADER("X-Frame-Options", "DENY"),
+             HEADER("Referrer-Policy", "same-origin"),
              HEADER("Cross-Origin-Opener-Policy", "same-origin"),
              HEADER("Cross-Origin-Resource-Policy", "same-origin")},
     .more_count = 5,
@@ -54,6 +56,56 @@ static void get_page(struct ctx *ctx, void *service, struct api_request *req)
     const struct web_dashboard_pages *d = req->route->arg;
     (void)ctx, (void)service;
     web_answer(req, &d->files[0], &page_head);
+}
+
+/* Who looks at a shared link is not told of to others; nor is it to be found. */
+static const struct net_header no_referrer = HEADER("Referrer-Policy", "no-referrer"),
+                               no_index = HEADER("X-Robots-Tag", "noindex"),
+                               any_frame = HEADER("Cross-Origin-Resource-Policy", "cross-origin");
+
+/* Of a link that may be held in a frame: its sites instead of none. NULL: no memory. */
+static const char *embed_policy(struct api_request *req, const struct tenant_share *share)
+{
+    CLEANUP(buf_done) struct buf policy;
+    buf_init(&policy, 64 << 10);
+    buf_add_str(&policy, POLICY);
+    for (struct slice rest = share->embed_origins; rest.len;) {
+        buf_add_slice(&policy, slice_cut(&rest, '\n'));
+        buf_add_char(&policy, ' ');
+    }
+    return buf_ok(&policy) ? arena_strndup(req->net->arena, policy.data, policy.len) : NULL;
+}
+
+static bool is_embed(struct api_request *req, const struct tenant_share *share)
+{
+    struct slice embed;
+    return share && share->embed_origins.len && net_query_get(req->net, "embed", &embed) &&
+           slice_eq_str(embed, "1");
+}
+
+static void get_shared(struct ctx *ctx, void *service, struct api_request *req)
+{
+    const struct web_dashboard_pages *d = req->route->arg;
+    const struct tenant_share *share = tenant_share_by_link(req->view, req->params[0], unix_now());
+    struct web_head head = {.cache = page_head.cache, .more_count = 5};
+    (void)ctx, (void)service;
+    head.more[0] = page_head.more[0];
+    head.more[1] = page_head.more[1];
+    head.more[2] = no_referrer;
+    head.more[3] = no_index;
+    head.more[4] = page_head.more[4];
+    if (is_embed(req, share)) {
+        const char *policy = embed_policy(req, share);
+        if (!policy) {
+            api_problem(req, RC_NOMEM, "No memory.");
+            return;
+        }
+        head.cache = SLICE_LIT("no-store"); /* another policy for the same bytes */
+        head.more[0].value = slice_str(policy);
+        head.more[1] = any_frame;
+        head.more_count = 4;
+    }
+    web_answer(req, &d->files[0], &head);
 }
 
 static void get_asset(struct ctx *ctx, void *service, struct api_request *req)
@@ -82,6 +134,10 @@ uint32_t web_dashboard_routes(struct web_dashboard_pages *d,
     } all[] = {
         {"/app/assets/{file}", OPERATION("dashboardFile", "A file of the dashboard"), get_asset},
         {"/app", OPERATION("dashboard", "The dashboard"), get_page},
+        {"/app/share/{link}", OPERATION("dashboardShared", "The dashboard by a shared link"),
+         get_shared},
+        {"/app/share/{link}/{page}", OPERATION("dashboardSharedPage", "The same, another page"),
+         get_shared},
         {"/app/{project}", OPERATION("dashboardOfProject", "The dashboard"), get_page},
         {"/app/{project}/{page}", OPERATION("dashboardPage", "A page of the dashboard"), get_page},
         {"/app/{project}/{page}/{item}", OPERATION("dashboardItem", "A page of the dashboard"),

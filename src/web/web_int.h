@@ -44,7 +44,7 @@ void web_served_init(struct web_served *s, const char *type, struct web_bodies b
 void web_answer(struct api_request *req, const struct web_served *s, const struct web_head *head);
 
 /* ---- the dashboard (dashboard.c) ---- */
-enum { WEB_DASHBOARD_ROUTES = 5 };
+enum { WEB_DASHBOARD_ROUTES = 7 };
 struct web_dashboard_pages;
 struct web_dashboard_pages *web_dashboard_new(void);
 void web_dashboard_free(struct web_dashboard_pages *d); /* NULL is fine */

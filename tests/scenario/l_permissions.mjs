@@ -18,7 +18,7 @@ const ofRole = (role) => permissions.filter((p) => p.roles.includes(role)).map((
 const scopes = permissions.filter((p) => p.secret_keys).map((p) => p.name);
 const openapi = (await client.must(200, 'GET', '/openapi.json'));
 const routes = Object.entries(openapi.paths).flatMap(([pattern, item]) => Object.entries(item).map(([method, o]) => ({
-  method: method.toUpperCase(), pattern, access: o['x-weir-access'], id: o.operationId,
+  method: method.toUpperCase(), pattern, access: o['x-weir-access'], isShared: o['x-weir-shared'] === true, id: o.operationId,
   isIngest: /\{"writeKey":\[\]\}\]$/.test(JSON.stringify(o.security)), isArticle: /^article/.test(o.operationId),
   // Answers who is not known in the words of the product that it stands for (ok, or an error of its own) and keeps nothing.
   isForeign: /^(plausible|umami|goatcounter)/.test(o.operationId), hasOwnErrors: /^(plausible|umami|goatcounter|ingestRybbit|clickhouse)/.test(o.operationId),
@@ -47,6 +47,9 @@ for (const role of roles) {
   callers.push({ name: `token: ${role}`, kind: 'token', may: [...may, 'events:write'], as: { token: issuer.token({ role }) } });
   callers.push({ name: `member: ${role}`, kind: 'member', may: ofRole(role), as: person[role] });
 }
+const share = await client.must(201, 'POST', `/v1/projects/${projectA}/shares`, { as: person.owner, body: { name: 'walk', pages: ['overview', 'funnel', 'retention', 'paths', 'vitals'] } });
+const { visit } = await client.must(200, 'POST', '/v1/shares/open', { body: { link: share.link } });
+callers.push({ name: 'shared link', kind: 'share', may: [], as: { token: visit } });
 callers.push({ name: 'signed in, no member', kind: 'outsider', may: [], as: person.outsider });
 
 // ---- places ----
@@ -72,9 +75,9 @@ function expected(route, caller, place) {
   if (caller.kind === 'nobody') return '401';
   if (route.access === 'signed-in') return ['member', 'outsider'].includes(caller.kind) ? 'passes' : '403';
   if (['malformed', 'own, in capitals'].includes(place) && (hasOrg || hasProject)) return '404'; // an id has one spelling
-  if (caller.kind === 'key') {
+  if (['key', 'share'].includes(caller.kind)) {
     if (hasOrg && !hasProject) return '403'; // a key is its project's; also of an organisation that is not there
-    return place !== 'own' ? '404' : may ? 'passes' : '403';
+    return place !== 'own' ? '404' : may || (caller.kind === 'share' && route.isShared) ? 'passes' : '403';
   }
   if (hasOrg || hasProject) {
     if (caller.kind === 'outsider' || place !== 'own') return '404';
@@ -99,13 +102,16 @@ const bodyOf = (route) => (['POST', 'PATCH', 'PUT'].includes(route.method) ? { '
 const isEndless = (route) => route.id === 'listenToEvents'; // t_live
 const isGrave = (route) => ['archiveProject', 'leaveOrg'].includes(route.id) || (route.access === 'signed-in' && route.method !== 'GET');
 
+test('who has a shared link may ask questions and read annotations', () => {
+  assert.deepEqual(routes.filter((r) => r.isShared).map((r) => r.id).sort(), ['listAnnotations', 'queryReport']);
+});
 test('the table of permissions, the document and the routes name the same things', () => {
   assert.ok(routes.length >= 40, `${routes.length} routes`);
   const known = new Set(['public', 'signed-in', ...permissions.map((p) => p.name)]);
   for (const r of routes) assert.ok(known.has(r.access), `${r.method} ${r.pattern} asks for ${r.access}`);
   // A second opinion, written by hand: a row that asks for less by mistake would otherwise be walked as it stands.
   const opinions = [
-    [/^\/(healthz|readyz|metrics|openapi\.json|api\/heartbeat|v1\/permissions|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
+    [/^\/(healthz|readyz|metrics|openapi\.json|api\/heartbeat|v1\/permissions|v1\/shares\/open|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
     [/^\/(v1\/events|i\/v1\/analytics\/events|view|event|w|api\/(event|send|batch|v0\/count)|count)$/, 'events:write'],
     [/^\/((debug\/)?mp\/collect|api\/track|com\.snowplowanalytics\.snowplow\/tp2|i)$/, 'events:write', 'events:write'], // GA4, Rybbit, Snowplow
     [/^\/(js\/(weir|vitals|web-vitals)\.js|js\/\{file\}|(script|umami)\.js|static\/(\{version\}\/)?\{file\}|array\/\{token\}\/array\.js)$/, 'public'], // scripts
@@ -123,6 +129,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/api\/v2\/query$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(alerts|mail-reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/v1\/projects\/\{projectId\}\/alert-log$/, 'stats:read'],
+    [/^\/v1\/projects\/\{projectId\}\/shares(\/\{shareId\})?$/, 'shares:write', 'shares:write'],
     [/^\/v1\/projects\/\{projectId\}\/live(\/events)?$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/v1\/projects\/\{projectId\}\/reports\/\{reportId\}\/run$/, 'stats:read'],

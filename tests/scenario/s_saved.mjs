@@ -441,4 +441,147 @@ test('the statements are shown with what names stand for, and nothing of it in t
   assert.ok(!r.statements.join().includes('OR 1=1') && !r.statements.join().includes('Quote'));
   assert.ok(Object.values(r.parameters).some((v) => v.includes('OR 1=1') || v.includes('OR%201=1')), JSON.stringify(r.parameters));
 });
+// ---- shared links ----
+const share = (body, as = owner) => client.must(201, 'POST', `${P}/shares`, { as, body });
+const tryOpen = (link, password) => client.call('POST', '/v1/shares/open', { body: { link, ...(password === undefined ? {} : { password }) } });
+const visitOf = async (link, password) => { const r = await tryOpen(link, password); assert.equal(r.status, 200, r.text); return { token: r.json.visit }; };
+const EVERY_PAGE = ['overview', 'funnel', 'retention', 'paths', 'vitals'];
+for (let round = 0; round < rounds; round++) {
+  test(`a shared link shows the numbers behind its own filters, history of seed ${firstSeed + round}`, async () => {
+    const seed = firstSeed + round, r = chanceOf(seed + 9000), now = Date.now(), data = history(r, now - 1000);
+    await load(data.events, data.visits);
+    const open = ofEvents.filter(([field]) => ['event', 'page', 'country'].includes(field));
+    const segment = await make('segments', { name: `shared${seed}`, filters: [filterOf(r, ofEvents)] }), stored = { segments: [segment], goals: [], cohorts: [] };
+    const range = [model.dayText(Math.floor(now / DAY) - 8), model.dayText(Math.floor(now / DAY) - r.below(3))];
+    for (let i = 0; i < 4; i++) {
+      const own = r.pick([[filterOf(r, ofEvents)], [['segment', segment.id]], [filterOf(r, ofEvents), ['not', ['segment', segment.name]]], [['has_done', filterOf(r, ofEvents)]]]);
+      const as = await visitOf((await share({ name: `walk ${seed}.${i}`, filters: own, pages: EVERY_PAGE })).link);
+      for (let k = 0; k < 3; k++) {
+        const filters = r.chance(0.6) ? [filterOf(r, open)] : [];
+        const q = r.pick([{ metrics: ['visitors', 'events', 'visits', 'bounce_rate'], dimensions: r.pick([[], ['country'], ['source'], ['time:day']]) }, { metrics: ['visitors', 'conversion_rate'], goal: [filterOf(r, open)], dimensions: r.pick([[], ['page']]) }, { report: 'funnel', steps: [{ event: 'pageview' }, { filters: [filterOf(r, open)] }] }, { report: 'retention', start: [filterOf(r, open)] }]);
+        const answer = await ask({ ...q, date_range: range, filters }, as), told = `seed ${seed} ${JSON.stringify([own, q, filters])}`;
+        assert.equal(answer.status, 200, `${told}: ${answer.text}`);
+        const want = model[q.report ?? 'breakdown'](data, expand({ ...q, date_range: range, filters: [...own, ...filters] }, stored, { data, zone: 'UTC', now })).results;
+        if (!same(answer.json.results, want)) assert.deepEqual(answer.json.results, want, told);
+        assert.deepEqual(answer.json.query.filters ?? [], filters, 'what it is bound to is not told');
+      }
+    }
+  });
+}
+
+test('a shared link tells nothing of persons, properties and names, and no reports that it does not show', async () => {
+  await make('segments', { name: 'known', filters: [['is', 'country', ['DE']]] });
+  await make('goals', { name: 'known', filters: [['is', 'event', ['signup']]] });
+  const { link, id } = await share({ name: 'small' });
+  const as = await visitOf(link), B = { metrics: ['visitors'], date_range: '7d' };
+  assert.equal((await ask(B, as)).status, 200);
+  const no = async (q, part = /shared link/) => { const r = await ask({ ...B, ...q }, as); assert.equal(r.status, 400, JSON.stringify(q) + r.text); assert.match(r.json.detail, part, JSON.stringify(q)); };
+  for (const field of ['user', 'click_id', 'bot', 'network', 'currency', 'property:plan', 'person:email', 'group:company', 'group_trait:company:tier', 'goal']) {
+    await no({ dimensions: [field] });
+    if (field !== 'goal') for (const wrap of [(f) => f, (f) => ['not', f], (f) => ['or', [f]]]) await no({ filters: [wrap(['is', field, ['x']])] });
+  }
+  for (const f of [['segment', 'known'], ['cohort', 'known'], ['has_done', ['is', 'page', ['/']]], ['has_not_done', ['is', 'page', ['/']]]]) await no({ filters: [f] });
+  await no({ goal: 'known' });
+  await no({ goal: [['is', 'user', ['u1']]] });
+  for (const m of ['sum:property:amount', 'p50:property:amount', 'max:revenue', 'total_revenue', 'average_revenue']) await no({ metrics: [m] });
+  await no({ include: { sql: true } });
+  for (const report of ['funnel', 'retention', 'stickiness', 'lifecycle', 'paths', 'vitals', 'attribution']) await no({ report }, /the link does not show this report/);
+  // What it may: the fields of the dashboard, annotations, another zone, as CSV.
+  for (const field of ['page', 'entry_page', 'source', 'utm_campaign', 'country', 'city', 'browser', 'os', 'device', 'screen_class', 'locale', 'event', 'time:hour']) assert.equal((await ask({ ...B, dimensions: [field] }, as)).status, 200, field);
+  assert.equal((await ask({ ...B, timezone: 'Asia/Kathmandu', include: { compare: 'previous_period', total_rows: true } }, as)).status, 200);
+  assert.match((await client.call('POST', `${P}/query?format=csv`, { as, body: B })).text, /^visitors\r\n/);
+  await make('annotations', { at: '2026-01-31', text: 'A launch' });
+  assert.ok((await client.must(200, 'GET', `${P}/annotations`, { as })).data.some((a) => a.text === 'A launch'));
+  for (const path of [`${P}/annotations/x`, `${P}/segments`, `${P}/shares`, `${P}/export`, `${P}/live`, `/projects/${project}/events`, '/v1/me', '/v1/orgs', `/v1/orgs/${org}/projects`]) await refused(403, null, 'GET', path, { as });
+  await refused(404, null, 'POST', `/v1/projects/${foreign.id}/query`, { as, body: B });
+  // More pages, at once; and none of them when it is revoked, on the same connection.
+  await client.must(200, 'PATCH', `${P}/shares/${id}`, { as: owner, body: { pages: ['overview', 'retention'] } });
+  assert.equal((await ask({ report: 'retention', date_range: '7d' }, as)).status, 200);
+  assert.equal((await client.call('DELETE', `${P}/shares/${id}`, { as: owner })).status, 204);
+  await refused(401, /revoked/, 'POST', `${P}/query`, { as, body: B });
+  assert.equal((await tryOpen(link)).status, 404);
+});
+
+test('a shared link is kept like all that is stored: with a name, a version, and events without its text', async () => {
+  const made = await share({ name: 'For the board', filters: [['is', 'country', ['DE']]], embed_origins: ['https://board.example'], expires_at: '2100-01-01T00:00:00Z' });
+  assert.match(made.link, /^sh_[0-9A-Za-z]{32}$/);
+  assert.deepEqual([made.pages, made.filters, made.has_password, made.embed_origins, made.expires_at, made.version], [['overview'], [['is', 'country', ['DE']]], false, ['https://board.example'], '2100-01-01T00:00:00.000Z', 1]);
+  assert.deepEqual((await client.must(200, 'GET', `${P}/shares`, { as: owner })).data.find((x) => x.id === made.id), made, 'it can be copied later');
+  await refused(403, /shares:write/, 'GET', `${P}/shares`, { as: viewer });
+  await refused(403, /shares:write/, 'POST', `${P}/shares`, { as: analyst, body: { name: 'x' } });
+  await refused(409, /of that name/, 'POST', `${P}/shares`, { as: owner, body: { name: 'For the board' } });
+  await refused(412, null, 'PATCH', `${P}/shares/${made.id}`, { as: owner, body: { name: 'y' }, headers: { 'if-match': '"9"' } });
+  const wrong = (body, part) => refused(400, part, 'POST', `${P}/shares`, { as: owner, body: { name: 'wrong', ...body } });
+  await refused(400, /name: it is needed/, 'POST', `${P}/shares`, { as: owner, body: {} });
+  await wrong({ pages: [] }, /pages/);
+  await wrong({ pages: ['settings'] }, /pages/);
+  await wrong({ embed_origins: ['https://x.example/path'] }, /embed_origins/);
+  await wrong({ embed_origins: ["https://x.example; script-src *"] }, /embed_origins/);
+  await wrong({ filters: [['is', 'nothing', ['x']]] }, /^\/filters\/0\/1/);
+  await wrong({ expires_at: '2020-01-01T00:00:00Z' }, /expired already/);
+  await wrong({ password: 'short' }, /10/);
+  await wrong({ link: 'sh_mine' }, /"link" cannot be set/);
+  const personal = await make('segments', { name: 'only mine', filters: [['is', 'country', ['DE']]], visibility: 'personal' }, owner);
+  await wrong({ filters: [['segment', personal.id]] }, /there is no segment/);
+  await client.must(200, 'PATCH', `${P}/shares/${made.id}`, { as: owner, body: { filters: null } });
+  const events = await until('the events', async () => { const all = (await auditEvents(s)).filter((e) => e.resource.id === made.id); return all.length >= 2 && all; });
+  assert.deepEqual(events.map((e) => [e.service, e.action, e.authid, e.after.name]), [['access', 'share.create', owner.id, 'For the board'], ['access', 'share.update', owner.id, 'For the board']]);
+  assert.ok(!JSON.stringify(await auditEvents(s)).includes(made.link), 'no event has the link');
+  const command = await weir(['definition', 'remove', 'shares', made.id, '--data', s.data, '--json']);
+  assert.equal(command.code, 0, command.err);
+  await until('another process sees it', async () => (await tryOpen(made.link)).status === 404);
+});
+
+test('a filter of a link that is not there any more shows nothing, and does not say what it was', async () => {
+  const segment = await make('segments', { name: 'secret plans', filters: [['is', 'country', ['DE']]] });
+  const as = await visitOf((await share({ name: 'bound', filters: [['segment', segment.id]] })).link);
+  await client.call('DELETE', `${P}/segments/${segment.id}`, { as: analyst });
+  const r = await ask({ metrics: ['visitors'], date_range: '7d' }, as);
+  assert.equal(r.status, 409, r.text);
+  assert.ok(!r.text.includes('secret') && !r.text.includes(segment.id), r.text);
+});
+
+test('a password of a shared link: tried as slowly as at login; another one ends the visits of the first', async () => {
+  const { id, link } = await share({ name: 'with password', password: 'correct horse battery' });
+  const B = { metrics: ['visitors'], date_range: '7d' };
+  for (const password of [undefined, '', 'wrong horse battery']) {
+    const r = await tryOpen(link, password);
+    assert.deepEqual([r.status, r.json.type.split('/').pop()], [401, 'share-password'], r.text);
+  }
+  const as = await visitOf(link, 'correct horse battery');
+  assert.equal((await ask(B, as)).status, 200);
+  const forged = { token: as.token.slice(0, -1) + (as.token.endsWith('A') ? 'B' : 'A') };
+  await refused(401, null, 'POST', `${P}/query`, { as: forged, body: B });
+  const shown = (await client.must(200, 'GET', `${P}/shares`, { as: owner })).data.find((x) => x.id === id);
+  assert.equal(shown.has_password, true);
+  assert.ok(!JSON.stringify(shown).includes('argon') && !JSON.stringify(shown).includes('horse'));
+  await client.must(200, 'PATCH', `${P}/shares/${id}`, { as: owner, body: { password: 'another horse battery' } });
+  await refused(401, /opened again/, 'POST', `${P}/query`, { as, body: B });
+  await visitOf(link, 'another horse battery');
+  await client.must(200, 'PATCH', `${P}/shares/${id}`, { as: owner, body: { name: 'still with password' } });
+  await visitOf(link, 'another horse battery');
+  let last;
+  for (let i = 0; i < 12 && last?.status !== 429; i++) last = await tryOpen(link, `guess number ${i}`);
+  assert.equal(last.status, 429, last.text);
+  assert.ok(Number(last.headers['retry-after']) >= 1);
+  assert.equal((await tryOpen(link, 'another horse battery')).status, 429, 'nothing is tried meanwhile');
+  await client.must(200, 'PATCH', `${P}/shares/${id}`, { as: owner, body: { password: null } });
+  await visitOf(link);
+  const failures = await until('the events', async () => { const all = (await auditEvents(s)).filter((e) => e.action === 'share.open'); return all.length >= 2 && all; });
+  assert.ok(failures.every((e) => e.outcome === 'failure' && e.resource.id === id && e.org === org));
+  assert.ok(!JSON.stringify(failures).includes('horse'));
+});
+
+test('a page of a shared link may be held in a frame by the sites that it names, and by no other', async () => {
+  const policy = async (target) => { const r = await client.call('GET', target); assert.equal(r.status, 200, target); return [/frame-ancestors (.*?)\s*(;|$)/.exec(r.headers['content-security-policy'])[1], r.headers['x-frame-options'], r.headers['x-robots-tag'], r.headers['referrer-policy']]; };
+  const { link, id } = await share({ name: 'framed', embed_origins: ['https://a.example', 'http://b.example:8080'] }), plain = await share({ name: 'not framed' });
+  const closed = ["'none'", 'DENY', 'noindex', 'no-referrer'], opened = ['https://a.example http://b.example:8080', undefined, 'noindex', 'no-referrer'];
+  for (const page of ['', '/overview']) {
+    assert.deepEqual(await policy(`/app/share/${link}${page}?embed=1`), opened);
+    for (const [l, query] of [[link, ''], [link, '?embed=0'], [plain.link, '?embed=1'], ['sh_unknown', '?embed=1']]) assert.deepEqual(await policy(`/app/share/${l}${page}${query}`), closed);
+  }
+  assert.deepEqual((await policy(`/app/${project}/overview?embed=1`)).slice(0, 2), ["'none'", 'DENY']);
+  await client.call('DELETE', `${P}/shares/${id}`, { as: owner });
+  assert.deepEqual(await policy(`/app/share/${link}?embed=1`), closed);
+});
 test('it stops', () => s.stop());

@@ -77,8 +77,7 @@ enum rc definition_shown(struct definition_call *c, struct slice id)
     return RC_OK;
 }
 
-/* The version that If-Match names; 0: whichever. */
-static enum rc read_match(struct definition_call *c, int64_t *ret)
+enum rc definition_read_match(struct definition_call *c, int64_t *ret)
 {
     struct slice tag = net_header_get(c->req->net, "If-Match");
     *ret = 0;
@@ -166,7 +165,7 @@ enum rc definition_show(struct ctx *ctx, struct definition_call *c)
 enum rc definition_update(struct ctx *ctx, struct definition_call *c)
 {
     int64_t version;
-    TRY(read_match(c, &version));
+    TRY(definition_read_match(c, &version));
     TRY(check(c, id_of(c)));
     TRY(tenant_definition_update(ctx, c->definition->tenant, c->op->kind->entity, &c->where,
                                  id_of(c), version, c->req->net->body, &c->err));
@@ -176,7 +175,7 @@ enum rc definition_update(struct ctx *ctx, struct definition_call *c)
 enum rc definition_remove(struct ctx *ctx, struct definition_call *c)
 {
     int64_t version;
-    TRY(read_match(c, &version));
+    TRY(definition_read_match(c, &version));
     return tenant_definition_remove(ctx, c->definition->tenant, c->op->kind->entity, &c->where,
                                     id_of(c), version, &c->err);
 }

@@ -19,6 +19,7 @@ struct definition_cfg {
 struct definition *definition_new(const struct definition_cfg *cfg);
 struct api_service definition_service(struct definition *d);
 struct api_service definition_alert_service(struct definition *d);   /* alerts, mail reports */
+struct api_service definition_share_service(struct definition *d);   /* shared links */
 const struct stored_source *definition_source(struct definition *d); /* lives as long as d */
 void definition_free(struct definition *d);
 #endif

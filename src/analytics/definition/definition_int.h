@@ -42,6 +42,8 @@ enum rc definition_create_cohort(struct ctx *ctx, struct definition_call *c);
 enum rc definition_update_cohort(struct ctx *ctx, struct definition_call *c);
 enum rc definition_list_annotations(struct ctx *ctx, struct definition_call *c);
 enum rc definition_shown(struct definition_call *c, struct slice id); /* as the answer */
+/* The version that If-Match names; 0: whichever. */
+enum rc definition_read_match(struct definition_call *c, int64_t *ret) MUST_CHECK;
 enum rc definition_list(struct ctx *ctx, struct definition_call *c);
 enum rc definition_create(struct ctx *ctx, struct definition_call *c);
 enum rc definition_show(struct ctx *ctx, struct definition_call *c);

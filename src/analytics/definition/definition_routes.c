@@ -59,16 +59,20 @@ OPS(report, definition_list, definition_create, definition_update);
     ",{\"name\":\"from\",\"in\":\"query\",\"schema\":" TEXT "},{\"name\":\"to\",\"in\":\"query\"," \
     "\"schema\":" TEXT "}"
 
-#define ROUTE(method_, path, needs, op, bytes, text)                                        \
-    {                                                                                       \
-        .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,    \
-        .body_bytes_max = bytes, .handle = definition_handle, .arg = &(op), .openapi = text \
+#define ROUTE_OF(method_, path, needs, shared, op, bytes, text)                                  \
+    {                                                                                            \
+        .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,         \
+        .is_shared = shared, .body_bytes_max = bytes, .handle = definition_handle, .arg = &(op), \
+        .openapi = text                                                                          \
     }
+#define ROUTE(method, path, needs, op, bytes, text) \
+    ROUTE_OF(method, path, needs, false, op, bytes, text)
 #define NEEDED(names) ",\"required\":[" names "]"
-/* The five of one kind: path, name of its id, of one, of many. */
-#define ROUTES(kind, path, id, One, Many, more, members, needed)                            \
-    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                             \
-          HEAD("list" Many, "Stored ones of the project", "," AFTER more) RESPONSES),       \
+/* The five of one kind: path, whether who has a shared link sees the list, name of its id, of one,
+ * of many. */
+#define ROUTES(kind, path, shared, id, One, Many, more, members, needed)                    \
+    ROUTE_OF(NET_GET, path, API_NEEDS(STATS_READ), shared, kind##_list, 0,                  \
+             HEAD("list" Many, "Stored ones of the project", "," AFTER more) RESPONSES),    \
         ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,  \
               HEAD("create" One, "Keep one", "") BODY(members, NEEDED(needed)) RESPONSES),  \
         ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,             \
@@ -81,12 +85,13 @@ OPS(report, definition_list, definition_create, definition_update);
               HEAD("remove" One, "Remove one", "," PARAMETER(id) "," IF_MATCH) RESPONSES)
 
 const struct api_route definition_routes[] = {
-    ROUTES(goal, "goals", "goalId", "Goal", "Goals", "", GOAL, "\"name\",\"filters\""),
-    ROUTES(segment, "segments", "segmentId", "Segment", "Segments", "", SEGMENT,
+    ROUTES(goal, "goals", false, "goalId", "Goal", "Goals", "", GOAL, "\"name\",\"filters\""),
+    ROUTES(segment, "segments", false, "segmentId", "Segment", "Segments", "", SEGMENT,
            "\"name\",\"filters\""),
-    ROUTES(cohort, "cohorts", "cohortId", "Cohort", "Cohorts", "", COHORT, "\"name\""),
-    ROUTES(annotation, "annotations", "annotationId", "Annotation", "Annotations", DAYS, ANNOTATION,
-           "\"at\",\"text\""),
-    ROUTES(report, "reports", "reportId", "Report", "Reports", "", REPORT, "\"name\",\"question\""),
+    ROUTES(cohort, "cohorts", false, "cohortId", "Cohort", "Cohorts", "", COHORT, "\"name\""),
+    ROUTES(annotation, "annotations", true, "annotationId", "Annotation", "Annotations", DAYS,
+           ANNOTATION, "\"at\",\"text\""),
+    ROUTES(report, "reports", false, "reportId", "Report", "Reports", "", REPORT,
+           "\"name\",\"question\""),
 };
 const uint32_t definition_route_count = COUNT_OF(definition_routes);

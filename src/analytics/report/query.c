@@ -484,6 +484,7 @@ static const struct api_route routes[] = {
     {.method = NET_POST,
      .pattern = "/v1/projects/{projectId}/query",
      .access = API_NEEDS(STATS_READ),
+     .is_shared = true,
      .body_bytes_max = REPORT_BODY_BYTES_MAX,
      .handle = query_report,
      .openapi = query_openapi_report},

@@ -191,7 +191,7 @@ static bool take_node(struct report *r, const struct report_at *at, yyjson_val *
     if (f->op == OP_COHORT)
         return report_take_cohort(r, &inner, yyjson_arr_get(v, 1), f);
     if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
-        return take_done(r, &inner, yyjson_arr_get(v, 1), depth, f);
+        return report_bounds_no(r, at) && take_done(r, &inner, yyjson_arr_get(v, 1), depth, f);
     if (f->op == OP_NOT)
         return take_filter(r, &inner, yyjson_arr_get(v, 1), depth + 1, &f->children);
     return report_take_filter_list(r, &inner, yyjson_arr_get(v, 1), depth + 1, &f->children);
@@ -262,8 +262,7 @@ static bool take_event(struct report *r, const struct report_at *at, yyjson_val 
     return report_take_filters(r, at, list, ret);
 }
 
-/* Two ANDs are one. */
-static void add_further(struct report_filter **all, struct report_filter *further)
+void report_filters_join(struct report_filter **all, struct report_filter *further)
 {
     if (!*all) {
         *all = further;
@@ -289,10 +288,10 @@ bool report_take_which(struct report *r, const struct report_at *at, yyjson_val 
         return false;
     if (goal && !report_take_stored_goal(r, &at_goal, goal, &part))
         return false;
-    add_further(ret, part);
+    report_filters_join(ret, part);
     if (!report_take_filters(r, &at_filters, json_get(v, "filters"), &part))
         return false;
-    add_further(ret, part);
+    report_filters_join(ret, part);
     return *ret || report_fail(r, at, "say which events: {\"event\": \"signup\"}, goal or filters");
 }
 

@@ -207,8 +207,14 @@ struct report_list_used { /* a list of people of a cohort */
     struct slice id;
     int64_t size;
 };
+/* Of who came by a shared link (report_bounds.c). */
+struct report_bounds {
+    struct slice pages;   /* words: of the dashboard, which say what kinds of reports */
+    struct slice filters; /* a JSON array that holds for every row; empty: none */
+};
 struct report {
     struct arena *arena;
+    const struct report_bounds *bounds; /* NULL: none */
     const struct stored_lookup *lookup; /* NULL: nothing can be looked up here */
     bool needs_lookup;                  /* and so it was refused */
     bool is_in_cohort;                  /* what is read at the moment */
@@ -257,6 +263,10 @@ struct report {
  * read again where one may block. */
 bool report_parse(struct report *r, struct arena *arena, struct slice body,
                   const struct stored_lookup *lookup) MUST_CHECK;
+/* The same of who may ask only within bounds (NULL: everything), which live as long. */
+bool report_parse_within(struct report *r, struct arena *arena, struct slice body,
+                         const struct stored_lookup *lookup,
+                         const struct report_bounds *bounds) MUST_CHECK;
 /* The same of what has been read already. */
 bool report_parse_value(struct report *r, struct arena *arena, yyjson_val *root,
                         const struct stored_lookup *lookup) MUST_CHECK;
@@ -299,6 +309,15 @@ bool report_take_filter_list(struct report *r, const struct report_at *at, yyjso
  * for those of a stored goal; with filters beside it, all hold. */
 bool report_take_which(struct report *r, const struct report_at *at, yyjson_val *v,
                        struct report_filter **ret_filter);
+/* Two ANDs become one, which is *all; further may be NULL. */
+void report_filters_join(struct report_filter **all, struct report_filter *further);
+/* ---- bounds (report_bounds.c): true without any ---- */
+bool report_bounds_kind(struct report *r);
+bool report_bounds_field(struct report *r, const struct report_at *at,
+                         const struct report_field *field);
+bool report_bounds_no(struct report *r, const struct report_at *at); /* never within bounds */
+bool report_bounds_asked(struct report *r); /* metrics and include, when they are read */
+bool report_bounds_filters(struct report *r);
 /* ---- what is stored (report_stored.c) ---- */
 struct report_found {
     yyjson_val *object; /* as its GET shows it */

@@ -271,6 +271,8 @@ bool report_resolve_dim(struct report *r, const struct report_at *at, struct sli
     *ret_dim = (struct report_dim){.name = name, .field = report_field_find(name, &rest)};
     if (!ret_dim->field)
         return unknown_field(r, at, name);
+    if (!report_bounds_field(r, at, ret_dim->field))
+        return false;
     switch (ret_dim->field->kind) {
     case FIELD_TIME:
         return take_unit(r, at, rest, &ret_dim->unit);
@@ -420,7 +422,7 @@ static bool take_common(struct report *r, yyjson_val *root)
     uint32_t word = BOTS_EXCLUDE;
     if (!report_take_range(r, root) ||
         !report_take_filters(r, &at_filters, json_get(root, "filters"), &r->filter) ||
-        !report_take_goal(r, &at_goal, json_get(root, "goal")) ||
+        !report_bounds_filters(r) || !report_take_goal(r, &at_goal, json_get(root, "goal")) ||
         !report_take_word(r, &at_bots, json_get(root, "bots"), bots, COUNT_OF(bots), &word))
         return false;
     r->bots = (enum report_bots)word;
@@ -465,11 +467,13 @@ static bool parse_root(struct report *r)
 {
     if (!yyjson_is_obj(r->root))
         return report_fail(r, NULL, "give an object: {\"metrics\": […], \"date_range\": …}");
-    if (!take_kind(r, r->root) || !take_members(r, r->root) || !take_common(r, r->root))
+    if (!take_kind(r, r->root) || !report_bounds_kind(r) || !take_members(r, r->root) ||
+        !take_common(r, r->root))
         return false;
     if (r->kind->own_size && !(r->own = arena_zalloc(r->arena, r->kind->own_size)))
         return false;
-    if (!r->kind->parse(r, r->root) || !take_include(r, json_get(r->root, "include")))
+    if (!r->kind->parse(r, r->root) || !take_include(r, json_get(r->root, "include")) ||
+        !report_bounds_asked(r))
         return false;
     return r->err.rc == RC_OK && !r->arena->is_failed;
 }
@@ -477,8 +481,15 @@ static bool parse_root(struct report *r)
 bool report_parse(struct report *r, struct arena *arena, struct slice body,
                   const struct stored_lookup *lookup)
 {
+    return report_parse_within(r, arena, body, lookup, NULL);
+}
+
+bool report_parse_within(struct report *r, struct arena *arena, struct slice body,
+                         const struct stored_lookup *lookup, const struct report_bounds *bounds)
+{
     struct err err = ERR_INIT;
     *r = (struct report){.arena = arena,
+                         .bounds = bounds,
                          .lookup = lookup,
                          .err = ERR_INIT,
                          .body_bytes = body.len,

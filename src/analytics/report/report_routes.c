@@ -228,7 +228,11 @@ void report_run_start(struct ctx *ctx, struct query_call *call)
 static bool parse_body(struct query_call *call, const struct stored_lookup *lookup)
 {
     struct report_run *run = call->user;
-    return report_parse(&run->report, call->req->net->arena, call->req->net->body, lookup);
+    const struct tenant_share *share = call->req->share;
+    if (share)
+        run->bounds = (struct report_bounds){.pages = share->pages, .filters = share->filters};
+    return report_parse_within(&run->report, call->req->net->arena, call->req->net->body, lookup,
+                               share ? &run->bounds : NULL);
 }
 
 enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req, struct buf *out,

@@ -54,6 +54,8 @@ bool report_find_stored(struct report *r, const struct report_at *at, yyjson_val
     const struct report_at at_id = {.up = at, .name = names[0]};
     struct slice name = SLICE_EMPTY;
     bool is_object = yyjson_is_obj(v);
+    if (!report_bounds_no(r, at))
+        return false;
     if (is_object && !report_known_members(r, at, v, names))
         return false;
     return report_take_text(r, is_object ? &at_id : at, is_object ? json_get(v, names[0]) : v,
@@ -143,6 +145,8 @@ bool report_take_goals(struct report *r, const struct report_at *at)
     yyjson_val *list, *v;
     size_t i, n;
     buf_init(&text, ALL_BYTES_MAX);
+    if (!report_bounds_no(r, at))
+        return false;
     if (!l) {
         r->needs_lookup = true;
         return fail_as(r, RC_AGAIN, at, "what is stored has to be looked up first");

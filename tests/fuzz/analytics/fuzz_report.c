@@ -1,5 +1,5 @@
 /* Any bytes as a question: refused with a pointer, or statements of our own words only, that read
- * nothing but what is bound. */
+ * nothing but what is bound; by a shared link, nothing of what it does not tell. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +66,29 @@ static enum rc all(void *ctx, const struct stored_where *where, enum stored_kind
     return RC_OK;
 }
 
+/* The same bytes by a shared link: its own filter stands first, and nothing of properties, of what
+ * was paid and of what is stored gets into a statement. */
+static void check_bounded(struct slice body, const struct stored_lookup *lookup)
+{
+    static const struct report_bounds bounds = {
+        .pages = SLICE_CONST("overview funnel retention paths"),
+        .filters = SLICE_CONST("[[\"is\",\"country\",[\"ZZ\"]]]")};
+    static struct report r;
+    struct arena arena;
+    struct buf sql;
+    arena_init(&arena, 64 * 1024, 16 << 20);
+    buf_init(&sql, 4 << 20);
+    if (report_parse_within(&r, &arena, body, lookup, &bounds)) {
+        check(r.filter && r.filter->op == OP_AND && r.filter->children->op == OP_IS &&
+              slice_eq_str(r.filter->children->dim.name, "country"));
+        check(!r.goals && !r.worth.is_known && !r.list_count && !r.has_sql);
+        report_main_sql(&r, &sql);
+        check(!strstr(buf_cstr(&sql), "properties") && !strstr(buf_cstr(&sql), "revenue"));
+    }
+    buf_done(&sql);
+    arena_done(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -91,5 +114,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     buf_done(&sql);
     arena_done(&arena);
+    check_bounded(slice_of((const char *)data, size), &lookup);
     return 0;
 }
