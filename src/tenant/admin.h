@@ -50,7 +50,7 @@ enum tenant_entity {                    /* parent */
                      TENANT_ALERT,
                      TENANT_MAIL_REPORT,
                      TENANT_IMPORT, /* project; in the store: only as what was changed, unseen */
-                     TENANT_SHARE, /* project; tenant/share.h */
+                     TENANT_SHARE,  /* project; tenant/share.h */
                      TENANT_ENTITIES
 };
 /* One object. RC_NOTFOUND. */
