@@ -11,8 +11,16 @@ struct api_entry {
     const struct api_service *service;
     struct slice segments[API_SEGMENTS_MAX]; /* "{name}" for a parameter */
     uint32_t segment_count;
-    bool
-        is_suffix; /* pattern began with a "*" segment (left out of segments): any prefix matches */
+    bool is_suffix; /* pattern began with "*" (left out of segments): any prefix matches */
+    uint32_t next;  /* match.c's */
+};
+
+/* match.c: the patterns as trees. */
+struct api_tree {
+    struct api_node *nodes;
+    struct api_child *slots; /* a hash table of slot_mask + 1 */
+    uint32_t node_count, slot_mask;
+    size_t literal_bytes_max; /* of a pattern's segment */
 };
 
 struct api {
@@ -29,6 +37,7 @@ struct api {
     bool is_control;
     struct api_entry *entries;
     uint32_t entry_count;
+    struct api_tree tree;
 };
 
 /* ---- who asks (auth.c) ---- */
@@ -92,8 +101,14 @@ void api_tell_refused(struct api_request *req, enum api_refusal why,
 bool api_limit_key_quietly(struct api_request *req, const struct uuid *key); /* not answered */
 
 enum api_match { API_MATCH_NONE, API_MATCH_METHOD, API_MATCH_FULL };
-/* Finds the route of method and raw path. API_MATCH_METHOD: the path exists, the method does not.
- * Raw (still percent-encoded) parameters in ret_params. */
+/* Cuts the pattern of its route; RC_BUG: it is none. */
+enum rc api_entry_cut(struct api_entry *e, struct err *err) MUST_CHECK;
+/* Once all entries are there. */
+void api_tree_make(struct api *api);
+void api_tree_free(struct api_tree *tree);
+/* Finds the route of method and raw path: the first in the order of the entries.
+ * API_MATCH_METHOD: the path exists, the method does not; the first that has the path. Raw (still
+ * percent-encoded) parameters in ret_params, the others empty. */
 enum api_match api_find(const struct api *api, enum net_method method, struct slice path,
                         const struct api_entry **ret_entry,
                         struct slice ret_params[API_PARAMS_MAX]);

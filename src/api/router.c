@@ -202,19 +202,7 @@ static enum rc entry_init(struct api_entry *e, const struct api_service *service
                        route->pattern);
     if (!route->openapi && route->access != API_CONTROL)
         return err_set(err, RC_BUG, "route '%s' is not in the OpenAPI document", route->pattern);
-    struct slice rest = slice_str(route->pattern);
-    if (rest.len == 0 || (rest.data[0] != '/' && rest.data[0] != '*'))
-        return err_set(err, RC_BUG, "route pattern '%s' must begin with / or */", route->pattern);
-    e->is_suffix = rest.data[0] == '*';
-    rest = slice_sub(rest, e->is_suffix ? 2 : 1);
-    for (;;) {
-        if (e->segment_count == API_SEGMENTS_MAX)
-            return err_set(err, RC_BUG, "route pattern '%s' has too many segments", route->pattern);
-        bool is_last = !rest.len || !memchr(rest.data, '/', rest.len);
-        e->segments[e->segment_count++] = slice_cut(&rest, '/');
-        if (is_last)
-            return RC_OK;
-    }
+    return api_entry_cut(e, err);
 }
 
 enum rc api_new(const struct api_cfg *cfg, struct api **ret_api, struct err *err)
@@ -255,6 +243,7 @@ enum rc api_new(const struct api_cfg *cfg, struct api **ret_api, struct err *err
             }
         }
     }
+    api_tree_make(api);
     *ret_api = api;
     return RC_OK;
 }
@@ -274,6 +263,7 @@ void api_free(struct api *api)
         return;
     limit_free(api->addresses);
     limit_free(api->keys);
+    api_tree_free(&api->tree);
     heap_free(api->entries);
     heap_free(api);
 }
