@@ -1,5 +1,5 @@
 /* WHAT  share.h: rows of shared links, over what all stored definitions do, and into a view.
- * WHY   What visits are signed with is the share's own key and made anew with each password, so that
+ * WHY   What visits are signed with is the share's own key, made anew with each password, so that
  *       who got in with the old one is out. */
 #include "tenant/share.h"
 

@@ -1,6 +1,6 @@
 /* WHAT  What a question may ask that comes by a shared link (docs/access.md, "Shared links").
- * WHY   Whoever has the link is anybody. So what can be asked is a list of what may, not of what may
- *       not: a field or kind of report that is added later is not told to the public by accident.
+ * WHY   Whoever has the link is anybody. So what can be asked is a list of what may, not of what
+ *       may not: a field or kind of report that is added later is not told to the public by chance.
  *       What a person is called, what was sent with an event, and who did what elsewhere is not on
  *       it; nor is anything stored, whose names would tell of the project.
  *       The link's own filters are read by the same parser, without these bounds, and stand before
