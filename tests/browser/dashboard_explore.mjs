@@ -1,4 +1,5 @@
-// The pages of the dashboard that one explores with: events, users. What is shown is what the API answers.
+// The pages of the dashboard that one explores with: events, users, who is here now. What is shown is what the API answers.
+import http from 'node:http';
 import { assert, until } from '../scenario/harness.mjs';
 import { PASSWORD, digits, events, loaded, noFindings, open, owner, question, s, signIn, test } from './dashboard_bed.mjs';
 
@@ -222,7 +223,7 @@ test('a user: traits, groups, ids and what they did, visit by visit, as the API 
   assert.equal(await page.textContent('h1'), 'user 9');
 });
 test('a long timeline goes on', async (t) => {
-  const many = Array.from({ length: 120 }, (_, i) => ({ event: `tick ${i}`, user_id: 'busy', timestamp: now - i * 61000 }));
+  const many = Array.from({ length: 120 }, (_, i) => ({ event: `tick ${i}`, user_id: 'busy', timestamp: now - 3600000 - i * 61000 }));
   await s.send({ batch: many });
   await s.visible(many.length, "user_id = 'busy'");
   await until('it is known', async () => (await s.fetch(`/v1/projects/${s.keys.project}/persons/busy`, { headers: { 'x-api-key': s.keys.secret_key } })).status === 200);
@@ -242,5 +243,84 @@ test('users: on a phone, in the dark, and axe finds nothing; who may not see num
   await signIn(page, ['auditor@a.example', PASSWORD]);
   await page.waitForSelector('.card:has-text("does not show numbers")');
   assert.equal(await page.locator('nav[aria-label=Pages] a').count(), 0);
+});
+const view = (path, more = {}) => ({ event: 'pageview', anonymous_id: 'here', context: { page: { url: `https://shop.example${path}`, referrer: 'https://www.google.com/' } }, ...more });
+const send = async (...batch) => { const r = await s.send({ batch }); assert.ok(r.status === 200 && r.json.results.every((x) => x.result === 'ok'), r.text); };
+const shownLive = (page) => page.evaluate(() => {
+  const rows = (label) => [...document.querySelectorAll(`section[aria-label="${label}"] .rows tbody tr`)].map((tr) => [tr.querySelector('.row-name')?.textContent ?? '', ...[...tr.querySelectorAll('td:not(.nothing)')].map((td) => Number(td.textContent))]);
+  return { numbers: [...document.querySelectorAll('.tile-value')].map((d) => Number(d.textContent)), pages: rows('Pages'), sources: rows('Sources'), bars: [...document.querySelectorAll('.minutes title')].map((x) => Number(x.textContent.match(/: (\d+) visitors/)[1])), latest: [...document.querySelectorAll('.latest li')].map((li) => [li.querySelector('time').dateTime, li.children[1].textContent]) };
+});
+const askedLive = async () => {
+  const a = await get('/live');
+  return { numbers: [a.visitors, a.visitors_30m, a.pageviews_30m, a.events_30m], pages: a.pages.map((p) => [p.page, p.visitors, p.pageviews]), sources: a.sources.map((x) => [x.source ? `${x.source} · ${x.channel}` : x.channel, x.visitors]), bars: a.minutes.map((m) => m.visitors), latest: a.events.slice(0, 10).map((e) => [e.timestamp, e.event]) };
+};
+const agree = (page) => until('the page and the API to say the same', async () => { const [shown, asked] = await Promise.all([shownLive(page), askedLive()]); assert.deepEqual(shown, asked); return true; });
+test('live: what is shown is what the API says, and an event that comes is seen without anybody asking', async (t) => {
+  await send(view('/now'), view('/now', { anonymous_id: 'there', timestamp: Date.now() - 20 * 60000 }), view('/pricing', { anonymous_id: 'there', timestamp: Date.now() - 600000 }));
+  const page = await visit(t, '/live', '.minutes rect');
+  await agree(page);
+  await page.waitForSelector('.stream:has-text("as they come") .pulse:not(.off)');
+  const before = (await shownLive(page)).numbers;
+  let asked = 0;
+  page.on('request', (r) => { if (r.url().endsWith('/live')) asked++; });
+  await page.evaluate(() => { window.cameAt = new Promise((done) => new MutationObserver(() => { if (document.querySelector('.latest').textContent.includes('bought')) done(Date.now()); }).observe(document.querySelector('.latest'), { childList: true, subtree: true, characterData: true })); });
+  const since = Date.now();
+  await send({ event: 'bought', anonymous_id: 'new one', user_id: 'p1', context: { page: { url: 'https://shop.example/now' } } });
+  t.diagnostic(`seen ${await page.evaluate(() => window.cameAt) - since} ms after it was sent`);
+  await page.waitForFunction((n) => Number(document.querySelectorAll('.tile-value')[0].textContent) === n, before[0] + 1);
+  t.diagnostic(`in the numbers after ${Date.now() - since} ms and ${asked} questions`);
+  await agree(page);
+  assert.match(await page.getAttribute('.latest a', 'href'), /users\?user=p1$/);
+  assert.match(await page.textContent('h1 + [role=status]'), /^\d+ visitors now, \d+ in the last 30 minutes$/);
+  await page.click('section[aria-label="Pages"] a:has-text("/now")');
+  await loaded(page, '.filters li');
+  assert.match(decodeURIComponent(page.url()), /overview\?range=day&f=is~page~\/now$/);
+  assert.deepEqual(page.wrong, []);
+});
+test('live: a connection that breaks goes on behind the last event, and nothing is shown twice', async (t) => {
+  let isCut = false;
+  const streams = new Set(), asked = [];
+  const proxy = http.createServer((req, res) => {
+    const isStream = req.url.includes('/live/events');
+    if (isStream) asked.push(req.headers['last-event-id'] ?? new URL(req.url, s.url).searchParams.get('last_event_id'));
+    if (isStream && isCut) return res.writeHead(503).end(); // the browser gives up on this one: the page has to come again
+    const on = http.request({ host: s.host, port: s.port, method: req.method, path: req.url, headers: req.headers }, (answer) => { res.writeHead(answer.statusCode, answer.headers); answer.pipe(res); });
+    on.on('error', () => res.destroy());
+    if (isStream) { streams.add(res); res.on('close', () => on.destroy()); }
+    req.pipe(on);
+  });
+  await new Promise((done) => { proxy.listen(0, '127.0.0.1', done); });
+  t.after(() => { proxy.closeAllConnections(); proxy.close(); });
+  const page = await open(t, {}, `http://127.0.0.1:${proxy.address().port}/app/${s.keys.project}/live`);
+  await signIn(page, owner);
+  await page.waitForSelector('.stream:has-text("as they come")');
+  const latest = (name) => page.waitForFunction((text) => document.querySelector('.latest li:first-child')?.children[1].textContent === text, name);
+  await send({ event: 'first', anonymous_id: 'c' });
+  await latest('first');
+  await page.route('**/live', (route) => route.abort()); // so that only the stream can tell
+  isCut = true;
+  for (const res of streams) res.destroy();
+  await page.waitForSelector('.stream:has-text("Connecting")');
+  await send({ event: 'meanwhile', anonymous_id: 'c' });
+  await until('it to try', () => asked.length > 2);
+  isCut = false;
+  await latest('meanwhile');
+  await send({ event: 'after', anonymous_id: 'c' });
+  await latest('after');
+  assert.ok(asked.slice(1).every(Boolean), `each says behind which: ${asked}`);
+  assert.deepEqual((await page.locator('.latest li > :nth-child(2)').allTextContents()).slice(0, 3), ['after', 'meanwhile', 'first']);
+});
+test('live: an empty half hour, an error and its end, on a phone, in the dark; axe finds nothing', async (t) => {
+  await everyLook(t, '/live', '.latest li');
+  const page = await open(t, {}, at('/live')), none = { now: '', visitors: 0, visitors_30m: 0, pageviews_30m: 0, events_30m: 0, minutes: [], pages: [], sources: [], countries: [], events: [] };
+  let status = 503;
+  await page.route('**/live', (route) => route.fulfill(status === 200 ? { json: none } : { status, contentType: 'application/problem+json', body: '{"detail":"The store is starting."}' }));
+  await signIn(page, owner);
+  await page.waitForSelector('section[aria-label="Now"] [role=alert]:has-text("The store is starting.")');
+  status = 200;
+  await page.click('button:has-text("Try again")');
+  await page.waitForSelector('section[aria-label="Latest events"] :text("Nothing in the last 30 minutes.")');
+  assert.equal(await page.locator('td:has-text("Nobody in the last 30 minutes.")').count(), 3);
+  assert.equal(await page.locator('[role=alert]').count(), 0);
 });
 test('it stops', () => s.stop());

@@ -115,6 +115,20 @@ export interface Visit {
   device: string | null;
 }
 export interface Timeline { events: (RawEvent & { session: string | null })[]; sessions: Visit[]; next_cursor: string | null }
+/** Who is here now (docs/live.md). */
+export interface Live {
+  visitors: number;
+  visitors_30m: number;
+  pageviews_30m: number;
+  events_30m: number;
+  minutes: { minutes_ago: number; visitors: number; pageviews: number }[];
+  pages: { page: string; visitors: number; pageviews: number }[];
+  sources: { source: string; channel: string; visitors: number }[];
+  countries: { country: string; visitors: number }[];
+  events: LiveEvent[];
+}
+/** As it became durable, or as it is in the store: what is not known is absent, or empty. */
+export interface LiveEvent { id: string; event: string; timestamp: string; kind?: string; user_id?: string; page?: string; country?: string; city?: string }
 export interface PropertyRow { property: string; count: number; numbers: number }
 
 /** Of the other kinds of reports: rows as that kind has them. */

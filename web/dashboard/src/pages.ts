@@ -16,6 +16,7 @@ export const GROUPS = ['Look', 'Explore', 'Define', 'Run'] as const;
 const STATS = 'stats:read', PROJECTS = 'projects:write';
 export const PAGES: readonly PageInfo[] = [
   { id: 'overview', text: 'Overview', group: 'Look', needs: STATS, tools: 'compare', load: () => Promise.resolve(OverviewPage) },
+  { id: 'live', text: 'Live', group: 'Look', needs: STATS, tools: 'none', load: () => import('./pages/live.tsx').then((m) => m.LivePage) },
   { id: 'events', text: 'Events', group: 'Explore', needs: STATS, tools: 'compare', load: () => import('./pages/events.tsx').then((m) => m.EventsPage) },
   { id: 'users', text: 'Users', group: 'Explore', needs: STATS, tools: 'none', load: () => import('./pages/users.tsx').then((m) => m.UsersPage) },
   { id: 'funnel', text: 'Funnel', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/funnel.tsx').then((m) => m.FunnelPage) },

@@ -31,6 +31,10 @@ export function Tiles({ metrics, row, chosen, isLoading }: { metrics: readonly M
     </div>
   );
 }
+/** Numbers that choose nothing. */
+export function Figures({ all }: { all: readonly (readonly [text: string, value: string])[] }) {
+  return <dl class="tiles">{all.map(([text, value]) => <div key={text} class="tile"><dt class="tile-name">{text}</dt><dd class="tile-value">{value}</dd></div>)}</dl>;
+}
 export function seriesOf(answer: Answer): Series {
   const by = new Map(answer.results.map((r) => [r.dimensions[0] ?? '', r]));
   const labels = answer.meta.time_labels ?? [...by.keys()];
