@@ -3,7 +3,7 @@
 import { Client, makePeople } from '../scenario/access.mjs';
 import { assert, until, weir } from '../scenario/harness.mjs';
 import { totp } from '../scenario/people.mjs';
-import { PASSWORD, digits, events, loaded, noFindings, open, owner, s, signIn, test, viewer } from './dashboard_bed.mjs';
+import { PASSWORD, digits, events, loaded, noFindings, open, opened, owner, question, s, settled, signIn, test, viewer } from './dashboard_bed.mjs';
 
 const org = `/v1/orgs/${s.keys.org}`, project = `${org}/projects/${s.keys.project}`, of = `/v1/projects/${s.keys.project}`;
 const sent = await s.send({ batch: events });
@@ -14,7 +14,7 @@ const client = new Client(s);
 test.after(() => client.close());
 /** What the API says, to somebody who may ask for all of it. */
 const api = (method, path, body, status = method === 'POST' ? 201 : method === 'DELETE' ? 204 : 200) => client.must(status, method, path, { as: boss, body });
-const tess = ['tess@a.example', PASSWORD];
+const ana = ['ana@a.example', PASSWORD], tess = ['tess@a.example', PASSWORD];
 const at = (page, of = s.keys.project) => `${s.url}/app/${of}/${page}`;
 /** Signed in, on that page, once it shows what `selector` says. */
 async function on(t, what, selector, who = owner, options = {}) {
@@ -430,13 +430,275 @@ test('the pipeline: each consumer, the month, the room; and how far a replay is'
 });
 test('ingestion: a part that fails is told there, the rest stays; axe finds nothing', async (t) => {
   const page = await open(t, {}, at('ingestion'));
-  await page.route('**/pipeline', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The disk is away."}' }));
+  await page.route('**/v1/**/pipeline', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The disk is away."}' }));
   await signIn(page, owner);
   await page.waitForSelector('section[aria-label="Pipeline"] [role=alert]:has-text("The disk is away.")');
   await page.waitForSelector('.sample');
-  await page.unroute('**/pipeline');
+  await page.unroute('**/v1/**/pipeline');
   await page.waitForSelector('.pairs');
   await looks(t, ['ingestion', '.pairs']);
   assert.deepEqual(page.wrong, []);
+});
+
+// ---- what people define ----
+/** The values of one filter, each done with Enter. */
+async function values(page, label, all) {
+  for (const v of all) {
+    await page.fill(`dialog input[aria-label="${label}: a value"]`, v);
+    await page.keyboard.press('Enter');
+  }
+}
+const tile = async (page) => Number(digits(await page.textContent('.tile-value')));
+const visitors = async (filters) => (await question({ metrics: ['visitors'], date_range: '28d', filters })).results[0].metrics[0];
+test('a segment is built, refused with the reason at its field, looked at, changed and removed', async (t) => {
+  const page = await on(t, 'segments', 'section[aria-label="Segments"] .nothing', ana);
+  await page.click('button:text-is("New segment")');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog fieldset .error');
+  await page.click('dialog button:text-is("Add a filter")');
+  await values(page, 'Filter 1', ['pageview']);
+  await page.click('dialog button:text-is("Add a filter")');
+  await page.selectOption('dialog select[aria-label="Filter 2: field"]', 'browser');
+  await page.selectOption('dialog select[aria-label="Filter 2: how"]', 'is_not');
+  await values(page, 'Filter 2', ['Firefox', 'A, B']);
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=name][aria-invalid=true]');
+  await page.fill('dialog [name=name]', 'Not Firefox');
+  await finish(page, 'Save');
+  const filters = [['is', 'event', ['pageview']], ['is_not', 'browser', ['Firefox', 'A, B']]], [made] = (await api('GET', `${of}/segments`)).data;
+  assert.deepEqual([made.name, made.filters, made.visibility], ['Not Firefox', filters, 'project']);
+  await page.click('button:text-is("New segment")');
+  await page.fill('dialog [name=name]', 'Not Firefox');
+  await page.click('dialog button:text-is("Add a filter")');
+  await values(page, 'Filter 1', ['x']);
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=name][aria-invalid=true]');
+  await page.keyboard.press('Escape');
+  await reloaded(page, 'tbody tr');
+  assert.match(await rowOf(page, 'Segments', 'Not Firefox').textContent(), /Event is pageview and Browser is not Firefox, A, B/);
+  await page.click('a[aria-label="Look at Not Firefox"]');
+  await settled(page);
+  assert.match(await page.textContent('.filters'), /segment is Not Firefox/);
+  assert.equal(await tile(page), await visitors(filters));
+  assert.notEqual(await tile(page), await visitors([]));
+  await page.goBack();
+  // Who changed it meanwhile is not overwritten.
+  await page.click('button[aria-label="Change Not Firefox"]');
+  await api('PATCH', `${of}/segments/${made.id}`, { visibility: 'project' });
+  await page.fill('dialog [name=name]', 'Chrome');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog .error');
+  await page.keyboard.press('Escape');
+  await reloaded(page, 'tbody tr');
+  await page.click('button[aria-label="Change Not Firefox"]');
+  await page.fill('dialog [name=name]', 'Chrome');
+  await finish(page, 'Save');
+  assert.deepEqual((({ name, filters: f }) => [name, f])(await api('GET', `${of}/segments/${made.id}`)), ['Chrome', filters]);
+  await page.click('button[aria-label="Remove Chrome"]');
+  await finish(page, 'Remove');
+  await page.waitForSelector('section[aria-label="Segments"] .nothing');
+  assert.deepEqual((await api('GET', `${of}/segments`)).data, []);
+  noErrors(page);
+});
+test('filters that the form does not know are kept as they are, and written as JSON', async (t) => {
+  const filters = [['or', [['is', 'country', ['DE']], ['has_done', ['is', 'event', ['signup']]]]]], { id } = await api('POST', `${of}/segments`, { name: 'Either', filters });
+  const page = await on(t, 'segments', 'tbody tr', ana);
+  await page.click('button[aria-label="Change Either"]');
+  await page.fill('dialog [name=name]', 'One or the other');
+  await finish(page, 'Save');
+  assert.deepEqual((await api('GET', `${of}/segments/${id}`)).filters, filters);
+  await page.click('button[aria-label="Change One or the other"]');
+  for (const [text, words] of [['[["is",', /no JSON/], ['[["is", "evnt", ["x"]]]', /'evnt' is not known/], ['{"is": 1}', /list of filters/]]) {
+    await page.fill('dialog textarea', text);
+    await page.click('dialog button:text-is("Save")');
+    await page.waitForFunction((w) => new RegExp(w).test(document.querySelector('dialog .error')?.textContent), words.source);
+  }
+  await page.fill('dialog textarea', '[["is", "country", ["AT"]]]');
+  await page.click('dialog button:text-is("As a form")');
+  assert.equal(await page.inputValue('dialog select[aria-label="Filter 1: field"]'), 'country');
+  await finish(page, 'Save');
+  assert.deepEqual((await api('GET', `${of}/segments/${id}`)).filters, [['is', 'country', ['AT']]]);
+  await api('DELETE', `${of}/segments/${id}`);
+  noErrors(page);
+});
+test('the filters of a report become a segment and a cohort, which filter like every value', async (t) => {
+  const page = await opened(t, ana);
+  await page.click('section[aria-label="Pages"] button:has-text("/pricing")');
+  await settled(page);
+  const filters = [['is', 'page', ['/pricing']]];
+  for (const kind of ['segment', 'cohort']) {
+    await page.click('button[aria-label="Keep these filters"]');
+    await page.click(`.menu-list button:text-is("A ${kind}")`);
+    await page.fill('dialog [name=name]', `Priced ${kind}`);
+    await finish(page, 'Save');
+    await page.waitForSelector('tbody tr');
+    assert.ok(!page.url().includes('new='));
+    await page.goto(`${at('overview')}?f=is~page~%2Fpricing`);
+    await settled(page);
+  }
+  const [segment] = (await api('GET', `${of}/segments`)).data, [cohort] = (await api('GET', `${of}/cohorts`)).data;
+  assert.deepEqual(segment.filters, filters);
+  assert.deepEqual(cohort.conditions, [{ did: { filters }, days: 30 }]);
+  await page.goto(at('overview'));
+  await settled(page);
+  for (const [kind, sent_] of [['segment', ['segment', segment.id]], ['cohort', ['cohort', cohort.id]]]) {
+    await page.click('button[aria-label="Segments and cohorts"]');
+    await page.click(`.menu-list button:text-is("Priced ${kind}")`);
+    await page.waitForSelector(`.filters:has-text("Priced ${kind}")`);
+    await settled(page);
+    assert.equal(await tile(page), await visitors([sent_]), kind);
+    await page.click(`button[aria-label="Remove the filter ${kind}"]`);
+    await page.waitForFunction(() => !document.querySelector('.filters'));
+    await settled(page);
+  }
+  await page.goto(at('cohorts'));
+  await loaded(page, 'tbody tr');
+  const { count } = await api('GET', `${of}/cohorts/${cohort.id}/count`);
+  const people = (name) => rowOf(page, 'Cohorts', name).locator('td').nth(2).textContent();
+  assert.equal(await people('Priced cohort'), String(count));
+  await page.click('button[aria-label="Members of Priced cohort"]');
+  await page.waitForSelector('dialog tbody tr');
+  if (count > 50) await page.click('dialog button:text-is("Show more")');
+  await page.waitForFunction((n) => document.querySelectorAll('dialog tbody tr').length === n, Math.min(count, 100));
+  await page.keyboard.press('Escape');
+  await page.click('button[aria-label="Keep who is in Priced cohort now"]');
+  await page.fill('dialog [name=name]', 'Priced, kept');
+  await finish(page, 'Keep');
+  await page.waitForSelector('tbody tr:has-text("Priced, kept")');
+  await loaded(page, 'tbody tr');
+  assert.equal(await people('Priced, kept'), String(count));
+  // A cohort of conditions, and one of a list.
+  await page.click('button:text-is("New cohort")');
+  await page.fill('dialog [name=name]', 'Came often');
+  await page.fill('dialog input[aria-label="Condition 1: how often"]', '3');
+  await page.click('dialog button:text-is("Add a condition")');
+  await page.locator('dialog .condition').nth(1).locator('select').first().selectOption('did_not');
+  await page.locator('dialog .condition').nth(1).locator('button[aria-label="Remove pageview"]').click();
+  await values(page, 'Condition 2, filter 1', ['signup']);
+  await finish(page, 'Save');
+  await page.click('button:text-is("New cohort")');
+  await page.fill('dialog [name=name]', 'Listed');
+  await page.selectOption('dialog label:has-text("Made of") select', 'list');
+  await page.fill('dialog [name=members]', 'u1\n u2 \n\nu1');
+  await finish(page, 'Save');
+  const all = (await api('GET', `${of}/cohorts`)).data, of_ = (name) => all.find((c) => c.name === name);
+  assert.deepEqual(of_('Came often').conditions, [{ did: { filters: [['is', 'event', ['pageview']]] }, at_least: 3, days: 30 }, { did_not: { filters: [['is', 'event', ['signup']]] }, days: 30 }]);
+  assert.equal(of_('Listed').size, 2);
+  await reloaded(page, 'tbody tr');
+  await page.click('button[aria-label="Change Came often"]');
+  assert.equal(await page.inputValue('dialog input[aria-label="Condition 1: how often"]'), '3');
+  await page.fill('dialog input[aria-label="Condition 1: how often"]', '2');
+  await finish(page, 'Save');
+  assert.equal((await api('GET', `${of}/cohorts/${of_('Came often').id}`)).conditions[0].at_least, 2);
+  noErrors(page);
+});
+test('an annotation is marked on the chart where it was, and told in words', async (t) => {
+  const day = new Date(Date.now() - 5 * 86400000).toISOString().slice(0, 10), long = new Date(Date.now() - 400 * 86400000).toISOString().slice(0, 10);
+  const page = await on(t, 'annotations', 'section[aria-label="Annotations"] .nothing', ana);
+  await page.click('button:text-is("New annotation")');
+  await page.fill('dialog [name=at]', day);
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=text][aria-invalid=true]');
+  await page.fill('dialog [name=text]', 'New prices');
+  await page.fill('dialog [name=kind]', 'Two words');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=kind][aria-invalid=true]');
+  await page.fill('dialog [name=kind]', 'release');
+  await finish(page, 'Save');
+  const [made] = (await api('GET', `${of}/annotations`)).data;
+  assert.deepEqual([made.at, made.text, made.kind], [day, 'New prices', 'release']);
+  await api('POST', `${of}/annotations`, { at: long, text: 'Long ago' });
+  await api('POST', `${of}/annotations`, { at: new Date(Date.now() - 6 * 86400000).toISOString(), text: 'At a moment' });
+  await page.goto(at('overview'));
+  await page.waitForSelector('.marks li');
+  const short = (at_) => new Date(`${at_}T00:00:00Z`).toLocaleDateString('en-US', { timeZone: 'UTC', day: 'numeric', month: 'short' }), before = new Date(Date.now() - 6 * 86400000).toISOString().slice(0, 10);
+  assert.deepEqual((await page.locator('.marks li').allTextContents()).sort(), [`${short(before)} At a moment`, `${short(day)} New prices`].sort());
+  await page.goto(`${at('overview')}?range=24h`);
+  await settled(page);
+  assert.equal(await page.locator('.marks').count(), 0, 'not of this range');
+  await page.goto(`${at('overview')}?range=12mo`);
+  await page.waitForSelector('.marks li');
+  assert.equal(await page.locator('.marks li').count(), 2);
+  await page.goto(at('annotations'));
+  await page.click('button[aria-label="Change New prices"]');
+  await page.fill('dialog [name=text]', 'Other prices');
+  await finish(page, 'Save');
+  await page.click('button[aria-label="Remove Long ago"]');
+  await finish(page, 'Remove');
+  assert.deepEqual((await api('GET', `${of}/annotations`)).data.map((a) => a.text), ['Other prices', 'At a moment']);
+  noErrors(page);
+});
+test('an alert is made, with what is refused at its field; how it stands and what was told is what the API says', async (t) => {
+  const page = await on(t, 'alerts', 'section[aria-label="Alerts"] .nothing', ana);
+  await page.click('button:text-is("New alert")');
+  await page.fill('dialog [name=name]', 'Few signups');
+  await page.selectOption('dialog label:has-text("The number of") select', 'events');
+  await page.selectOption('dialog select[aria-label="Condition"]', 'drop');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=amount][aria-invalid=true]');
+  await page.fill('dialog [name=amount]', '40');
+  await page.click('dialog button:text-is("Add a filter")');
+  await values(page, 'Filter 1', ['signup']);
+  await page.fill('dialog [name=emails]', 'not an address');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=emails][aria-invalid=true]');
+  await page.fill('dialog [name=emails]', 'ann@example.com\nops@example.com');
+  await finish(page, 'Save');
+  const [made] = (await api('GET', `${of}/alerts`)).data;
+  assert.deepEqual([made.name, made.question, made.condition, made.emails], ['Few signups', { metrics: ['events'], date_range: '24h', filters: [['is', 'event', ['signup']]] }, { type: 'drop', percent: 40 }, ['ann@example.com', 'ops@example.com']]);
+  await reloaded(page, 'tbody tr');
+  assert.match(await rowOf(page, 'Alerts', 'Few signups').textContent(), /Events of the last 24 hours, Event is signup falls, against the period before, by 40 %/);
+  await page.click('button[aria-label="Change Few signups"]');
+  assert.equal(await page.inputValue('dialog [name=amount]'), '40');
+  await page.selectOption('dialog select[aria-label="Condition"]', 'no_data');
+  await page.fill('dialog [name=amount]', '30');
+  await finish(page, 'Save');
+  assert.deepEqual((await api('GET', `${of}/alerts/${made.id}`)).condition, { type: 'no_data', minutes: 30 });
+  // The numbers of how it stands come once a minute: what the page makes of them is looked at with an answer of that shape.
+  const answer = (body) => (route) => route.fulfill({ contentType: 'application/json', body: JSON.stringify(body) });
+  await page.route('**/v1/**/alerts', answer({ data: [{ ...made, state: 'firing', value: '1234', since: '2026-03-01T12:00:00.000Z', checked_at: '2026-03-01T12:01:00.000Z' }, { ...made, id: made.id.replace(/.$/, '0'), name: 'Broken', error: 'there is no such goal' }], next: null }));
+  await page.route('**/v1/**/alert-log', answer({ data: [{ id: 'x', alert_id: made.id, at: '2026-03-01T12:00:00.000Z', what: 'fired', text: 'Few signups: 1,234 is too few' }] }));
+  await page.reload();
+  await page.waitForSelector('tbody tr:has-text("Fires, since Mar 1, 2026, 12:00")');
+  assert.match(await rowOf(page, 'Alerts', 'Few signups').textContent(), /1,234/);
+  assert.match(await rowOf(page, 'Alerts', 'Broken').textContent(), /Cannot be asked: there is no such goal/);
+  assert.match(await page.textContent('.told'), /Mar 1, 2026, 12:00.*Few signups: 1,234 is too few/);
+  noErrors(page);
+});
+test('a report by mail is made, changed and removed', async (t) => {
+  const page = await on(t, 'alerts', 'section[aria-label="Reports by mail"] .nothing', ana);
+  await page.click('button:text-is("New report")');
+  await page.fill('dialog [name=name]', 'Weekly numbers');
+  await page.fill('dialog [name=emails]', 'ann');
+  await page.click('dialog button:text-is("Save")');
+  await page.waitForSelector('dialog [name=emails][aria-invalid=true]');
+  await page.fill('dialog [name=emails]', 'ann@example.com');
+  await page.selectOption('dialog label:has-text("at") select', '17');
+  await finish(page, 'Save');
+  const [made] = (await api('GET', `${of}/mail-reports`)).data;
+  assert.deepEqual([made.name, made.schedule, made.emails], ['Weekly numbers', { every: 'week', hour: 17 }, ['ann@example.com']]);
+  await reloaded(page, 'section[aria-label="Reports by mail"] tbody tr');
+  assert.match(await rowOf(page, 'Reports by mail', 'Weekly numbers').textContent(), /Every Monday at 17:00/);
+  await page.click('button[aria-label="Change Weekly numbers"]');
+  await page.selectOption('dialog select[aria-label="How often"]', 'day');
+  await finish(page, 'Save');
+  assert.equal((await api('GET', `${of}/mail-reports/${made.id}`)).schedule.every, 'day');
+  noErrors(page);
+});
+test('a viewer sees what is defined and changes nothing; an error is told; axe finds nothing', async (t) => {
+  const page = await on(t, 'cohorts', 'tbody tr', viewer);
+  assert.equal(await page.locator('button:has-text("New"), button:has-text("Change"), button:has-text("Remove")').count(), 0);
+  await page.goto(`${at('segments')}?new=`);
+  await loaded(page, 'tbody tr');
+  assert.equal(await page.locator('dialog').count(), 0);
+  await page.route('**/v1/**/alerts', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The state is busy."}' }));
+  await page.goto(at('alerts'));
+  await page.waitForSelector('section[aria-label="Alerts"] [role=alert]:has-text("The state is busy.")');
+  await page.waitForSelector('section[aria-label="Reports by mail"] tbody tr');
+  await page.unroute('**/v1/**/alerts');
+  await page.click('button:text-is("Try again")');
+  await page.waitForSelector('section[aria-label="Alerts"] tbody tr');
+  await looks(t, ['segments', 'tbody tr'], ['cohorts', 'tbody tr'], ['annotations', 'tbody tr'], ['alerts', 'tbody tr'], ['overview', '.marks'], ['cohorts?new=', 'dialog .condition'], ['segments?new=&f=is~country~DE', 'dialog .filter-row']);
+  noErrors(page);
 });
 test('it stops', () => s.stop());

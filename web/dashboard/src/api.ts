@@ -21,8 +21,8 @@ async function problem(res: Response): Promise<ApiError> {
   return new ApiError(res.status, body?.type?.split('/').pop() ?? '', body?.detail ?? body?.title ?? `The server answered ${res.status}.`);
 }
 
-export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = {};
+export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal, more?: Record<string, string>): Promise<T> {
+  const headers: Record<string, string> = { ...more };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
   let res: Response;
@@ -55,7 +55,7 @@ export interface Key {
 export interface Page<T> { data: T[]; next: string | null }
 /** A page of a list that goes on behind `after`, for usePages. */
 export const listed = <T>(path: string) => async (after: string | null, signal?: AbortSignal): Promise<{ rows: T[]; next: string | null }> => {
-  const { data, next } = await call<Page<T>>('GET', after ? `${path}?after=${encodeURIComponent(after)}` : path, undefined, signal);
+  const { data, next } = await call<Page<T>>('GET', after ? `${path}${path.includes('?') ? '&' : '?'}after=${encodeURIComponent(after)}` : path, undefined, signal);
   return { rows: data, next };
 };
 
@@ -131,6 +131,14 @@ export interface Live {
 export interface LiveEvent { id: string; event: string; timestamp: string; kind?: string; user_id?: string; page?: string; country?: string; city?: string }
 export interface PropertyRow { property: string; count: number; numbers: number }
 
+/** Stored segments and cohorts stand among filters like a field, as in the address: ["is", "segment", [name]]. */
+const stored = (filter: Filter): unknown => {
+  const [operator, field, values] = filter;
+  if (field !== 'segment' && field !== 'cohort') return filter;
+  const each = values.map((v) => [field, v]), any = each.length === 1 ? each[0] : ['or', each];
+  return operator === 'is_not' ? ['not', any] : any;
+};
+const sent = (question: object): object => ({ ...question, ...('filters' in question && Array.isArray(question.filters) ? { filters: (question.filters as Filter[]).map(stored) } : {}) });
 /** Of the other kinds of reports: rows as that kind has them. */
-export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[]; meta: { next_cursor?: string | null } }> => call('POST', `/v1/projects/${project}/query`, question, signal);
-export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, question, signal);
+export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[]; meta: { next_cursor?: string | null } }> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
+export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);

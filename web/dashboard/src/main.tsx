@@ -8,6 +8,7 @@ import { failure, load, me, project, projects, signOut, type ProjectOf } from '.
 import { ThemeButton } from './ui/theme.tsx';
 import { Failure, Link, Menu } from './ui/parts.tsx';
 import { CompareMenu, RangeMenu } from './ui/range.tsx';
+import { SaveMenu, SegmentMenu } from './ui/segment.tsx';
 import { LoginPage } from './pages/login.tsx';
 import { GROUPS, PAGES, type PageInfo } from './pages.ts';
 
@@ -25,7 +26,7 @@ function PersonMenu() {
     </Menu>
   );
 }
-function FilterList() {
+function FilterList({ of }: { of: ProjectOf }) {
   if (!filters.value.length) return null;
   return (
     <ul class="filters" aria-label="Filters">
@@ -35,7 +36,7 @@ function FilterList() {
           <button type="button" aria-label={`Remove the filter ${f[1]}`} onClick={() => setFilters(filters.value.filter((_f, n) => n !== i))}>×</button>
         </li>
       ))}
-      <li class="plain"><button type="button" onClick={() => setFilters([])}>Clear all</button></li>
+      <li class="plain"><button type="button" onClick={() => setFilters([])}>Clear all</button>{of.permissions.includes('definitions:write') && <SaveMenu project={of} />}</li>
     </ul>
   );
 }
@@ -71,7 +72,7 @@ function Content({ of }: { of: ProjectOf }) {
   if (info.needs && !of.permissions.includes(info.needs)) return <p class="card">Your role in this organisation does not show {info.needs === 'stats:read' ? 'numbers' : 'this page'}.</p>;
   return (
     <>
-      {info.tools !== 'none' && <div class="tools"><FilterList /><div class="tools-end"><RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
+      {info.tools !== 'none' && <div class="tools"><FilterList of={of} /><div class="tools-end"><SegmentMenu project={of} /><RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
       <Shown key={`${of.id} ${info.id}`} info={info} project={of} />
     </>
   );

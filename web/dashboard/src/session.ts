@@ -10,7 +10,8 @@ export const failure = signal<string>('');
 export const project = computed(() => projects.value.find((p) => p.id === projectId.value));
 whenSignedOut(() => { me.value = null; });
 
-async function all<T>(path: string): Promise<T[]> {
+/** All pages of a list. */
+export async function all<T>(path: string): Promise<T[]> {
   const rows: T[] = [], page = listed<T>(path);
   for (let next: string | null | undefined; next !== null;) {
     const got = await page(next ?? null);

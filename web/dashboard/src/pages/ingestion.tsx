@@ -81,7 +81,7 @@ function Arrived({ project }: { project: ProjectOf }) {
           {value && !dialects.length && <p class="muted nothing">Nothing arrived in this time.</p>}
           {dialects.length > 0 && (
             <div class="scroll" tabIndex={0} role="region" aria-label="By dialect: table">
-              <table class="grid list">
+              <table class="grid records">
                 <thead><tr><th scope="col">Dialect</th><th scope="col" class="right">Taken</th><th scope="col" class="right">Late</th><th scope="col" class="right">Ahead</th><th scope="col" class="right">Not taken</th></tr></thead>
                 <tbody>{dialects.map((d) => <tr key={d.dialect}><th scope="row">{dialectText(d.dialect)}</th><td class="right" title={whole(d.accepted)}>{number(d.accepted)}</td><td class="right">{number(d.late)}</td><td class="right">{number(d.ahead)}</td><td class="right">{number(d.refused)}</td></tr>)}</tbody>
               </table>
@@ -93,7 +93,7 @@ function Arrived({ project }: { project: ProjectOf }) {
           {value && !reasons.length && <p class="muted nothing">Everything was taken.</p>}
           {reasons.length > 0 && (
             <div class="scroll" tabIndex={0} role="region" aria-label="Not taken: table">
-              <table class="grid list">
+              <table class="grid records">
                 <thead><tr><th scope="col">Reason</th><th scope="col">Dialect</th><th scope="col" class="right">Events</th></tr></thead>
                 <tbody>{reasons.map((r) => <tr key={`${r.dialect} ${r.reason}`}><th scope="row"><button type="button" class="link" title="Its samples" aria-pressed={param('reason') === r.reason && param('dialect') === r.dialect} onClick={() => look(r.dialect, r.reason)}>{reasonText(r.reason)}</button></th><td>{dialectText(r.dialect)}</td><td class="right" title={whole(r.events)}>{number(r.events)}</td></tr>)}</tbody>
               </table>
@@ -193,7 +193,7 @@ function Behind({ project }: { project: ProjectOf }) {
       {p && (
         <div class="behind">
           <div class="scroll" tabIndex={0} role="region" aria-label="Consumers: table">
-            <table class="grid list">
+            <table class="grid records">
               <thead><tr><th scope="col">Consumer</th><th scope="col" class="right">Events behind</th><th scope="col" class="right">Time behind</th><th scope="col">State</th></tr></thead>
               <tbody>{p.consumers.map((c) => <tr key={c.name}><th scope="row">{CONSUMERS[c.name] ?? c.name}</th><td class="right">{whole(c.lag_records)}</td><td class="right">{number(c.lag_ms / 1000, 'seconds')}</td><td class={c.is_failing ? 'error' : ''}>{c.is_failing ? 'Fails, and tries again' : c.is_rebuilding ? 'Makes all anew' : c.lag_records ? 'At work' : 'Up to date'}</td></tr>)}</tbody>
             </table>

@@ -1,16 +1,37 @@
-// The one style of a series: a line with a soft area, the period before it dashed, a crosshair that tells both.
+// The one style of a series: a line with a soft area, the period before it dashed, a crosshair that tells both; what happened as
+// lines across, and as a list below.
 import uPlot from 'uplot';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { bucket, number, whole, type Unit } from '../format.ts';
+import type { Mark } from './marks.ts';
 
 export interface Series { labels: string[]; now: (number | null)[]; before: (number | null)[] | null }
-interface Tip { left: number; label: string; now: string; before: string | null }
+interface Tip { left: number; label: string; now: string; before: string | null; marks: string[] }
 
 const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const HEIGHT = 260;
 
-function options(width: number, series: Series, unit: Unit, onTip: (tip: Tip | null) => void): uPlot.Options {
+/** A dashed line across at each point that has one, with a dot on top. */
+function drawMarks(u: uPlot, places: number[], colour: string): void {
+  const { ctx, bbox } = u, dpr = devicePixelRatio || 1;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.lineWidth = dpr;
+  for (const i of places) {
+    const x = Math.round(u.valToPos(i, 'x', true));
+    ctx.setLineDash([2 * dpr, 3 * dpr]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.arc(x, bbox.top, 3.5 * dpr, 0, 2 * Math.PI);
+    ctx.fill();
+  }
+  ctx.restore();
+}
+function options(width: number, series: Series, unit: Unit, marks: readonly Mark[], onTip: (tip: Tip | null) => void): uPlot.Options {
   const ink = token('ink-3'), line = token('line'), accent = token('accent'), font = '12px system-ui, sans-serif';
   return {
     width, height: HEIGHT, padding: [12, 24, 0, 0], legend: { show: false },
@@ -24,18 +45,20 @@ function options(width: number, series: Series, unit: Unit, onTip: (tip: Tip | n
       { stroke: token('ink-3'), width: 1.5, dash: [4, 4], points: { show: false } },
       { stroke: accent, width: 2, fill: token('accent-soft'), points: { show: series.labels.length < 3, fill: accent } }],
     hooks: {
+      draw: [(u) => drawMarks(u, marks.map((m) => series.labels.indexOf(m.label)), token('ink-2'))],
       setCursor: [(u) => {
         const i = u.cursor.idx, label = i === null || i === undefined ? undefined : series.labels[i];
         if (i === null || i === undefined || label === undefined) return onTip(null);
-        onTip({ left: u.valToPos(i, 'x'), label: bucket(label, true), now: whole(series.now[i], unit), before: series.before ? whole(series.before[i], unit) : null });
+        onTip({ left: u.valToPos(i, 'x'), label: bucket(label, true), now: whole(series.now[i], unit), before: series.before ? whole(series.before[i], unit) : null, marks: marks.filter((m) => m.label === label).map((m) => m.text) });
       }],
     },
   };
 }
-export function Chart({ series, unit, what }: { series: Series; unit: Unit; what: string }) {
+const NONE: readonly Mark[] = [];
+export function Chart({ series, unit, what, marks = NONE }: { series: Series; unit: Unit; what: string; marks?: readonly Mark[] }) {
   const box = useRef<HTMLDivElement>(null);
   const [tip, setTip] = useState<Tip | null>(null);
-  const key = JSON.stringify([series, unit]);
+  const key = JSON.stringify([series, unit, marks]);
   useEffect(() => {
     const element = box.current;
     if (!element) return;
@@ -43,7 +66,7 @@ export function Chart({ series, unit, what }: { series: Series; unit: Unit; what
     let plot: uPlot | undefined;
     const draw = (): void => {
       plot?.destroy();
-      plot = new uPlot(options(element.clientWidth, series, unit, setTip), data, element);
+      plot = new uPlot(options(element.clientWidth, series, unit, marks, setTip), data, element);
     };
     draw();
     const resized = new ResizeObserver(() => { if (plot && element.clientWidth !== plot.width) plot.setSize({ width: element.clientWidth, height: HEIGHT }); });
@@ -59,15 +82,19 @@ export function Chart({ series, unit, what }: { series: Series; unit: Unit; what
   }, [key]);
   const sum = series.now.reduce<number>((a, v) => a + (v ?? 0), 0);
   return (
-    <figure class="chart" role="img" aria-label={`${what}, ${series.labels.length} values from ${series.labels[0] ? bucket(series.labels[0], true) : ''}${unit === 'count' ? `, together ${whole(sum)}` : ''}`}>
-      <div ref={box} class="chart-plot" style={{ height: `${HEIGHT}px` }} />
-      {tip && (
-        <div class="chart-tip" style={{ left: `clamp(0px, ${Math.round(tip.left)}px, 100% - 150px)` }}>
-          <div class="muted">{tip.label}</div>
-          <div><b>{tip.now}</b></div>
-          {tip.before !== null && <div class="muted">before: {tip.before}</div>}
-        </div>
-      )}
-    </figure>
+    <>
+      <figure class="chart" role="img" aria-label={`${what}, ${series.labels.length} values from ${series.labels[0] ? bucket(series.labels[0], true) : ''}${unit === 'count' ? `, together ${whole(sum)}` : ''}`}>
+        <div ref={box} class="chart-plot" style={{ height: `${HEIGHT}px` }} />
+        {tip && (
+          <div class="chart-tip" style={{ left: `clamp(0px, ${Math.round(tip.left)}px, 100% - 150px)` }}>
+            <div class="muted">{tip.label}</div>
+            <div><b>{tip.now}</b></div>
+            {tip.before !== null && <div class="muted">before: {tip.before}</div>}
+            {tip.marks.map((m) => <div key={m}>{m}</div>)}
+          </div>
+        )}
+      </figure>
+      {marks.length > 0 && <ul class="marks" aria-label="What happened">{marks.map((m, i) => <li key={i}><span class="muted">{bucket(m.label)}</span> {m.text}</li>)}</ul>}
+    </>
   );
 }

@@ -44,6 +44,10 @@ export function Field({ name, label, hint, error, children }: { name: string; la
     </div>
   );
 }
+/** The same of several controls. */
+export function Fields({ label, hint, error, children }: { label: ComponentChildren; hint?: ComponentChildren; error?: string | undefined; children: ComponentChildren }) {
+  return <fieldset class="field checks"><legend>{label}</legend>{children}{error && <p class="error" role="alert">{error}</p>}{hint && <p class="hint">{hint}</p>}</fieldset>;
+}
 /** What is refused is told at its field, which gets the focus, or at the end of the form. */
 export function Form({ sending, action, done, onSubmit, isDangerous, isWide, cancel, isReady = true, children }: {
   sending: Sending; action: string; done?: string; onSubmit: () => void; isDangerous?: boolean; isWide?: boolean; cancel?: (() => void) | undefined; isReady?: boolean; children?: ComponentChildren;

@@ -4,8 +4,9 @@ import { ask, type Answer, type Question, type Row } from '../api.ts';
 import { change, changeText, name, number, whole, type Unit } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters, go, toggleFilter, withParams } from '../location.ts';
-import type { ProjectOf } from '../session.ts';
+import { all, type ProjectOf } from '../session.ts';
 import { Chart, type Series } from './chart.tsx';
+import { marksOf, type Annotation, type Mark } from './marks.ts';
 import { Failure, Link } from './parts.tsx';
 
 export interface Metric { id: string; text: string; unit: Unit; isBetterLow?: boolean }
@@ -41,11 +42,18 @@ export function seriesOf(answer: Answer): Series {
   const has = answer.results.some((r) => r.comparison);
   return { labels, now: labels.map((l) => by.get(l)?.metrics[0] ?? null), before: has ? labels.map((l) => by.get(l)?.comparison?.metrics[0] ?? null) : null };
 }
-/** A question of one metric by time. */
+const day = (instant: string, by: number): string => new Date(Date.parse(instant) + by * 86400000).toISOString().slice(0, 10);
+/** What happened in the range of an answer; a day more on each side, as days are those of some zone. */
+function useMarks(project: ProjectOf, answer: Answer | undefined): Mark[] {
+  const [first, end] = answer?.query.date_range ?? ['', ''];
+  const { value } = useLoad(`${project.id} ${first} ${end}`, async (): Promise<Annotation[]> => (first && end ? all(`/v1/projects/${project.id}/annotations?from=${day(first, -1)}&to=${day(end, 1)}`) : []));
+  return answer && value ? marksOf(value, seriesOf(answer).labels, end, project.time_zone) : [];
+}
+/** A question of one metric by time, with what happened then. */
 export function SeriesChart({ project, question, metric }: { project: ProjectOf; question: Question; metric: Metric }) {
-  const { value, error, isLoading, retry } = useAnswer(project, question);
+  const { value, error, isLoading, retry } = useAnswer(project, question), marks = useMarks(project, value);
   if (error && !value) return <Failure text={error} retry={retry} />;
-  return <div class="chart-box" aria-busy={isLoading}>{value ? <Chart series={seriesOf(value)} unit={metric.unit} what={metric.text} /> : <div class="chart-plot" />}{error && <Failure text={error} retry={retry} />}</div>;
+  return <div class="chart-box" aria-busy={isLoading}>{value ? <Chart series={seriesOf(value)} unit={metric.unit} what={metric.text} marks={marks} /> : <div class="chart-plot" />}{error && <Failure text={error} retry={retry} />}</div>;
 }
 const WIDTH = 120, HEIGHT = 24;
 /** A line without axes, beside its number: it says no more than up or down. */

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { go } from '../location.ts';
 
-export function Link({ to, children, ...more }: { to: string; children: ComponentChildren; class?: string; title?: string | undefined; 'aria-current'?: 'page' | undefined }) {
+export function Link({ to, children, ...more }: { to: string; children: ComponentChildren; class?: string; title?: string | undefined; 'aria-label'?: string; 'aria-current'?: 'page' | undefined }) {
   const click = (e: MouseEvent): void => {
     if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
     e.preventDefault();

@@ -13,7 +13,7 @@ export function Table<T extends { id: string }>({ label, of, columns, nothing, i
       {error && <Failure text={error} retry={retry} />}
       {rows && rows.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label={`${label}: table`}>
-          <table class="grid list">
+          <table class="grid records">
             <thead><tr>{columns.map((c) => <th key={c.text} scope="col" class={c.isNumber ? 'right' : ''}>{c.isHidden ? <span class="hidden">{c.text}</span> : c.text}</th>)}</tr></thead>
             <tbody>
               {rows.map((row) => (
