@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/os.h"
 
-enum { BODY_BYTES_MAX = 32 << 20, PATH_BYTES_MAX = 4096 };
+enum { BODY_BYTES_MAX = 32 << 20, PATH_BYTES_MAX = 4096, JOIN_BYTES_MAX = 1 << 30 };
 
 struct import {
     struct cli cli;
@@ -122,6 +122,14 @@ static enum rc read_file(void *ctx, char *to, size_t cap, size_t *ret_len, struc
     struct import *im = ctx;
     TRY(os_pread(im->fd, to, cap, im->at, ret_len, err));
     im->at += *ret_len;
+    return RC_OK;
+}
+
+static enum rc rewind_file(void *ctx, struct err *err)
+{
+    struct import *im = ctx;
+    (void)err;
+    im->at = 0;
     return RC_OK;
 }
 
@@ -257,6 +265,7 @@ static enum rc import_file(struct import *im, const char *file)
 static enum rc import_each(struct import *im)
 {
     for (int i = 1; i < im->cli.arg_count; i++) {
+        im->import.ends_join = i + 1 == im->cli.arg_count;
         enum rc rc = import_file(im, im->cli.args[i]);
         if (isatty(STDERR_FILENO))
             fputc('\n', stderr);
@@ -275,7 +284,9 @@ static enum rc import_files(struct import *im)
     im->import.geo = im->geo;
     im->import.id = uuid_v7(unix_now());
     im->import.put_rows = im->is_remote ? put_rows : NULL;
+    im->import.join = import_join_new(JOIN_BYTES_MAX);
     enum rc rc = import_each(im);
+    import_join_free(take_ptr(&im->import.join));
     geo_close(im->geo);
     return rc;
 }
@@ -323,6 +334,7 @@ static enum rc start(struct import *im, const char *project, const char *skip, c
     buf_init(&names, 1024);
     import_format_names(&names);
     im->import = (struct import_cfg){.read = read_file,
+                                     .rewind = rewind_file,
                                      .read_ctx = im,
                                      .sink = sink,
                                      .sink_ctx = im,

@@ -359,6 +359,27 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   });
 });
 
+test('Umami\'s properties are joined to their events, out of the archive and out of two files', async () => {
+  const U = await newProject('U');
+  const data = path.join(ROOT, 'tests/data/import');
+  const zip = readFileSync(path.join(data, 'umami.zip'));
+  const first = await imports(U, 'umami', zip);
+  assert.deepEqual([first.json?.imported, first.json?.reasons], [4, { bad_value: 1, no_event: 1 }], first.text);
+  await settled(U, 4);
+  const rest = await imports(U, 'umami', zip, `&skip=${first.json.lines - 1}`);
+  assert.deepEqual([rest.json.lines, rest.json.imported, rest.json.reasons.no_event], [first.json.lines, 2, 13], 'the properties are read also when their lines are skipped');
+  const command = await weir(['import', 'umami', path.join(data, 'umami_event_data.csv'), path.join(data, 'umami.csv'), '--project', U.id, '--data', s.data]);
+  assert.equal(command.code, 0, command.err);
+  assert.match(command.out, /4 events imported, 0 bad lines\n +no_event +1\n/);
+  await passed();
+  const events = (await exported(U)).text.trim().split('\n').map((l) => JSON.parse(l));
+  assert.equal(events.length, 4, 'and nothing came twice');
+  const order = events.find((e) => e.event === 'order');
+  assert.deepEqual([order.properties.cart, order.properties.tags, order.revenue], [{ items: -3, first: { name: '=Bread' } }, ['a', 'b, c'], { amount: '12.5', currency: 'EUR' }]);
+  const asked = await s.fetch(`/v1/projects/${U.id}/query`, { method: 'POST', headers: { 'x-api-key': U.key, 'content-type': 'application/json' }, body: JSON.stringify({ date_range: ['2026-01-31', '2026-02-02'], metrics: ['events', 'total_revenue'], dimensions: ['property:cart.first.name'], filters: [['is', 'event', ['order']]] }) });
+  assert.deepEqual(asked.json?.results.map((r) => [...r.dimensions, ...r.metrics]), [['=Bread', 1, { EUR: 12.5 }]], asked.text);
+});
+
 test('an export of many pages has every event once, in order; who reads slowly or leaves holds nobody up', async (t) => {
   const E = await newProject('E');
   const n = 25000; // three pages; the same day, name and time, so that the id alone tells them apart

@@ -126,7 +126,7 @@ static yyjson_val *context_of(struct import *im, yyjson_val *row)
         {"first_medium", text_of(source, "medium")},
         {"first_campaign", text_of(source, "name")},
     };
-    return import_object(im, "", members, COUNT_OF(members), "");
+    return import_object(im, "", members, COUNT_OF(members), NULL, "");
 }
 
 static bool set_time(struct import *im, yyjson_val *row, struct event *e, struct event_notes *n)

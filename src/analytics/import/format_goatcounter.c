@@ -87,7 +87,7 @@ static enum rc take_csv(struct import *im, const struct import_item *item, struc
         {"bot", slice_eq_str(c[BOT], "0") ? SLICE_EMPTY : c[BOT]},
     };
     put_referrer(im, c[REFERRER], c[SCHEME], &members[8], &members[9]);
-    yyjson_val *root = import_object(im, "", members, COUNT_OF(members), "");
+    yyjson_val *root = import_object(im, "", members, COUNT_OF(members), NULL, "");
     ENSURE(root, err_set(err, RC_NOMEM, "no memory for a record"));
     import_read(im, "goatcounter", root, &e, &n);
     if (n.reason == EVENT_FINE)

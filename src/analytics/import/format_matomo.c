@@ -78,7 +78,7 @@ static yyjson_val *properties_of(struct import *im, yyjson_val *action)
         {"order_id", text_of(action, "orderId")},
         {"items", text_of(action, "items")},
     };
-    return import_object(im, "", members, COUNT_OF(members), "");
+    return import_object(im, "", members, COUNT_OF(members), NULL, "");
 }
 
 /* The place in the visit tells actions apart: a visit that went on meanwhile has more behind. */
@@ -167,7 +167,7 @@ static enum rc take(struct import *im, const struct import_item *item, struct er
         import_reject(im, "bad_value", "the visit has no actionDetails");
         return RC_OK;
     }
-    v.context = import_object(im, "", members, COUNT_OF(members), "");
+    v.context = import_object(im, "", members, COUNT_OF(members), NULL, "");
     yyjson_arr_foreach(actions, i, count, action)
     {
         TRY(take_action(im, item, &v, action, i, err));

@@ -41,18 +41,10 @@ static const struct column counts[COUNTS] = {{"visitors", "visitors"},
                                              {"bounces", "bounces"},
                                              {"visit_duration", "visit_duration"}};
 
-static bool has_column(const struct csv_record *header, const char *name)
-{
-    for (uint32_t i = 0; i < header->count; i++)
-        if (slice_eq_nocase(slice_trim(header->fields[i]), slice_str(name)))
-            return true;
-    return false;
-}
-
 static const struct file *file_of(const struct csv_record *header)
 {
     const struct file *f = files;
-    while (f->dims[0].from && !has_column(header, f->dims[0].from))
+    while (f->dims[0].from && !import_has_column(header, f->dims[0].from))
         f++;
     return f;
 }
@@ -72,7 +64,7 @@ static enum rc begin(struct import *im, const struct csv_record *header, struct 
     for (const struct column *c = f->dims; c->from; c++)
         names[n++] = c->from;
     names[n] = NULL;
-    if (!has_column(header, "visitors"))
+    if (!import_has_column(header, "visitors"))
         return err_set(err, RC_INVALID,
                        "the first line has no column 'visitors': it is none of the files "
                        "imported_….csv of Plausible's export");

@@ -1,6 +1,7 @@
 /* Umami: website_event.csv of its export, and events as its API answers them (JSON, the same
- * columns in camel case). A row becomes the message that Umami's tracker would have sent. What a
- * browser is called stays in the context: weir goes by user agents, which Umami does not keep. */
+ * columns in camel case). A row becomes the message that Umami's tracker would have sent; its data
+ * are rows of event_data.csv, one for each property, that are joined to it. What a browser is
+ * called stays in the context: weir goes by user agents, which Umami does not keep. */
 #include "analytics/import/import_int.h"
 
 enum {
@@ -71,9 +72,30 @@ static const char *const json_names[COLUMNS] = {
     "inp",          "cls",           "fcp",        "ttfb",
 };
 
+/* What event_data.csv has; of its event's id the one or the other, by Umami's database. */
+enum {
+    DATA_KEY,
+    DATA_TYPE,
+    DATA_STRING,
+    DATA_NUMBER,
+    DATA_DATE,
+    DATA_EVENT,
+    DATA_WEBSITE_EVENT,
+    DATA_COLUMNS
+};
+static const char *const data_columns[DATA_COLUMNS + 1] = {
+    "data_key",   "data_type", "string_value",     "number_value",
+    "date_value", "event_id",  "website_event_id", NULL,
+};
+
 static enum rc begin(struct import *im, const struct csv_record *header, struct err *err)
 {
-    return import_find_columns(im, header, columns, 4, err);
+    im->is_joining = import_has_column(header, data_columns[DATA_KEY]);
+    if (!im->is_joining)
+        return import_find_columns(im, header, columns, 4, err);
+    if (!im->cfg->join)
+        return err_set(err, RC_INVALID, "properties alone are no events");
+    return import_find_columns(im, header, data_columns, DATA_STRING, err);
 }
 
 /* Its export puts a ' before what a spreadsheet would take for a formula. */
@@ -86,6 +108,62 @@ static struct slice unguarded(struct slice text)
     return is_guard ? slice_sub(text, 1) : text;
 }
 
+/* ---- event_data.csv ---- */
+
+/* Umami writes numbers with four digits behind the point. */
+static struct slice without_zeros(struct slice number)
+{
+    if (!number.len || !memchr(number.data, '.', number.len))
+        return number;
+    while (number.data[number.len - 1] == '0')
+        number.len--;
+    number.len -= number.data[number.len - 1] == '.';
+    return number;
+}
+
+/* The value as JSON: of the type that the column says, or the text that it is. */
+static void add_value(struct import *im, const struct slice *d, struct buf *out)
+{
+    struct err ignored = ERR_INIT;
+    yyjson_val *v = NULL;
+    char type = d[DATA_TYPE].len == 1 ? d[DATA_TYPE].data[0] : '1';
+    struct slice text = d[DATA_STRING].len ? d[DATA_STRING] : d[DATA_DATE], json = text;
+    if (type == '2')
+        json = without_zeros(d[DATA_NUMBER].len ? d[DATA_NUMBER] : text);
+    if (type != '1' && type != '4' && json_parse(im->scratch, json, &v, &ignored) != RC_OK)
+        v = NULL;
+    bool is_fine = v && ((type == '2' && json_is_number(v)) || (type == '3' && yyjson_is_bool(v)) ||
+                         (type == '5' && yyjson_is_arr(v)));
+    if (is_fine)
+        buf_add_slice(out, json);
+    else
+        buf_add_json(out, text.len ? text : d[DATA_NUMBER]);
+}
+
+static enum rc take_data(struct import *im, const struct import_item *item, struct err *err)
+{
+    struct slice d[DATA_COLUMNS];
+    struct buf value;
+    for (uint32_t i = 0; i < DATA_COLUMNS; i++) {
+        d[i] = unguarded(import_column(im, item, i));
+        if (slice_eq_str(d[i], "\\N")) /* what ClickHouse writes for NULL */
+            d[i] = SLICE_EMPTY;
+    }
+    struct slice event = d[DATA_EVENT].len ? d[DATA_EVENT] : d[DATA_WEBSITE_EVENT];
+    if (!event.len || !d[DATA_KEY].len) {
+        import_reject(im, "bad_value", "a property has the id of its event, and a key");
+        return RC_OK;
+    }
+    buf_init(&value, IMPORT_ITEM_BYTES_MAX * 6 + 2);
+    add_value(im, d, &value);
+    enum rc rc = buf_ok(&value) ? import_join_add(im, event, d[DATA_KEY], buf_slice(&value), err)
+                                : err_set(err, RC_NOMEM, "no memory for a property");
+    buf_done(&value);
+    return rc;
+}
+
+/* ---- website_event.csv ---- */
+
 static struct slice with_query(struct import *im, struct slice path, struct slice query)
 {
     bool has_mark = query.len && query.data[0] == '?';
@@ -94,7 +172,7 @@ static struct slice with_query(struct import *im, struct slice path, struct slic
     return import_join(im, parts, 3);
 }
 
-static yyjson_val *message_of(struct import *im, const struct slice *c)
+static yyjson_val *message_of(struct import *im, const struct slice *c, struct slice properties)
 {
     const struct slice referrer[] = {c[REF_DOMAIN], with_query(im, c[REF_PATH], c[REF_QUERY])};
     const struct slice whole[] = {SLICE_LIT("https://"), import_join(im, referrer, 2)};
@@ -113,7 +191,9 @@ static yyjson_val *message_of(struct import *im, const struct slice *c)
         {"os", c[OS]},
         {"device", c[DEVICE]},
     };
-    return import_object(im, "{\"type\":\"event\",\"payload\":", members, COUNT_OF(members), "}");
+    const struct import_member data = {"data", properties};
+    return import_object(im, "{\"type\":\"event\",\"payload\":", members, COUNT_OF(members), &data,
+                         "}");
 }
 
 /* Its regions are ISO 3166-2 as weir's are, or the part behind the country. */
@@ -126,11 +206,13 @@ static void set_place(struct import *im, const struct slice *c, struct event *e)
 }
 
 static enum rc read_row(struct import *im, const struct slice *c, struct event *e,
-                        struct event_notes *n)
+                        struct event_notes *n, struct err *err)
 {
     unix_ms t = im->now;
-    yyjson_val *root = message_of(im, c);
-    ENSURE(root, RC_NOMEM);
+    struct slice properties;
+    TRY(import_join_take(im, c[ID], &properties, err));
+    yyjson_val *root = message_of(im, c, properties);
+    ENSURE(root, err_set(err, RC_NOMEM, "no memory for a record"));
     import_read(im, "umami", root, e, n);
     if (!import_time(c[CREATED_AT], &t) || t.ms < 0)
         event_drop(n, EVENT_BAD_VALUE, "created_at is no time");
@@ -154,7 +236,7 @@ static enum rc take_vitals(struct import *im, const struct import_item *item, co
         yyjson_val *value = NULL;
         if (!c[FIRST_VITAL + i].len)
             continue;
-        ENSURE(read_row(im, c, &e, &n) == RC_OK, err_set(err, RC_NOMEM, "no memory for a record"));
+        TRY(read_row(im, c, &e, &n, err));
         if (json_parse(im->scratch, c[FIRST_VITAL + i], &value, &why) != RC_OK)
             value = NULL;
         event_take_vital(&e, &event_vitals[i], value, &im->env, &n);
@@ -176,13 +258,15 @@ static enum rc take_row(struct import *im, const struct import_item *item, const
         import_pass_over(im, "not_kept"); /* heatmaps, logs … */
         return RC_OK;
     }
-    ENSURE(read_row(im, c, &e, &n) == RC_OK, err_set(err, RC_NOMEM, "no memory for a record"));
+    TRY(read_row(im, c, &e, &n, err));
     return import_add(im, item, &e, &n, err);
 }
 
 static enum rc take_csv(struct import *im, const struct import_item *item, struct err *err)
 {
     struct slice c[COLUMNS];
+    if (im->is_joining)
+        return take_data(im, item, err);
     for (uint32_t i = 0; i < COLUMNS; i++)
         c[i] = unguarded(import_column(im, item, i));
     return take_row(im, item, c, err);
@@ -200,8 +284,10 @@ static enum rc take_json(struct import *im, const struct import_item *item, stru
 
 const struct import_format import_format_umami = {
     .name = "umami",
-    .about = "Umami: the ZIP archive of its export, or its website_event.csv",
+    .about = "Umami: the ZIP archive of its export, or its event_data.csv and, behind it, its "
+             "website_event.csv",
     .entry = "website_event",
+    .joined_entry = "event_data",
     .shape = IMPORT_CSV,
     .source = "umami",
     .begin = begin,

@@ -319,7 +319,7 @@ enum rc import_take(struct import *im, struct slice text, const struct csv_recor
                     struct err *err)
 {
     struct import_item item = {.text = text, .csv = csv};
-    if (begin_item(im))
+    if (begin_item(im) && !im->is_joining) /* what is joined is needed all the same */
         return RC_OK;
     if (im->cfg->format->shape == IMPORT_JSON)
         read_json(im, &item);
@@ -353,6 +353,8 @@ enum rc import_run(const struct import_cfg *cfg, struct import_counts *counts, s
     enum rc rc = import_read_all(&im, err);
     if (rc == RC_OK)
         rc = flush(&im, counts->lines, err);
+    if (rc == RC_OK && cfg->join && cfg->ends_join)
+        count_reason(counts, "no_event", import_join_left(cfg->join));
     heap_free(im.lengths);
     heap_free(im.slots);
     buf_done(&im.csv_space);

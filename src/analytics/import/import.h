@@ -12,7 +12,8 @@
  *          the first one that does not ends the import with RC_RATE.
  * COUNTED  What was not taken is told by import_tell(), under the dialect `import`.
  * MEMORY   One piece of the file, one batch of records; for formats without ids, 16 bytes per
- *          different line as well.
+ *          different line as well; what stands in a file of its own (struct import_join), held
+ *          whole, up to its maximum.
  * THREADS  import_run() blocks: not on a loop. */
 #include "analytics/erase/erase.h"
 #include "analytics/rejected/rejected.h"
@@ -67,6 +68,12 @@ typedef enum rc import_sink_fn(void *ctx, struct stream_record *records, uint32_
 typedef enum rc import_rows_fn(void *ctx, struct slice lines, struct err *err);
 typedef void import_progress_fn(void *ctx, const struct import_counts *counts, uint64_t bytes);
 
+/* Properties of events that stand in another file than the events (Umami's event_data.csv). It is
+ * read first: in an archive by itself, else by an import_run() before that of the events. */
+struct import_join;
+struct import_join *import_join_new(uint64_t bytes_max); /* what is beyond it: RC_LIMIT */
+void import_join_free(struct import_join *j);            /* NULL is fine */
+
 struct import_format;
 const struct import_format *import_format_find(struct slice name); /* NULL: none of that name */
 void import_format_names(struct buf *out);                         /* "weir, goatcounter, …" */
@@ -78,7 +85,10 @@ struct import_cfg {
     const struct tenant_project *project; /* borrowed */
     struct uuid id;       /* under which sums are kept; of one file, or of several */
     import_read_fn *read; /* plain, gzip or zstd; or a ZIP archive of plain files */
+    enum rc (*rewind)(void *read_ctx, struct err *err); /* read() begins again; may be NULL */
     void *read_ctx;
+    struct import_join *join; /* borrowed; may be NULL */
+    bool ends_join; /* no more events come for it: what is left of it is told as no_event */
     import_sink_fn *sink;
     void *sink_ctx;
     import_rows_fn *put_rows;     /* with sink_ctx; NULL: such formats are refused */

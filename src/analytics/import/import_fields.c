@@ -3,16 +3,26 @@
 
 #include "base/must.h"
 
+static uint32_t column_at(const struct csv_record *header, const char *name)
+{
+    uint32_t at = 0;
+    while (at < header->count && !slice_eq_nocase(slice_trim(header->fields[at]), slice_str(name)))
+        at++;
+    return at;
+}
+
+bool import_has_column(const struct csv_record *header, const char *name)
+{
+    return column_at(header, name) < header->count;
+}
+
 enum rc import_find_columns(struct import *im, const struct csv_record *header,
                             const char *const *names, uint32_t required, struct err *err)
 {
     im->column_count = 0;
     for (uint32_t i = 0; names[i]; i++) {
-        uint32_t at = 0;
         must(i < IMPORT_COLUMNS_MAX);
-        while (at < header->count &&
-               !slice_eq_nocase(slice_trim(header->fields[at]), slice_str(names[i])))
-            at++;
+        uint32_t at = column_at(header, names[i]);
         if (at == header->count && i < required)
             return err_set(err, RC_INVALID,
                            "the first line has no column '%s': it is not of the format %s",
@@ -29,7 +39,8 @@ struct slice import_column(const struct import *im, const struct import_item *it
 }
 
 yyjson_val *import_object(struct import *im, const char *before,
-                          const struct import_member *members, uint32_t count, const char *after)
+                          const struct import_member *members, uint32_t count,
+                          const struct import_member *json, const char *after)
 {
     CLEANUP(buf_done) struct buf text;
     yyjson_val *root = NULL;
@@ -44,6 +55,11 @@ yyjson_val *import_object(struct import *im, const char *before,
         buf_add_json(&text, slice_str(members[i].name));
         buf_add_char(&text, ':');
         buf_add_json(&text, members[i].value);
+        between = ",";
+    }
+    if (json && json->value.len) {
+        buf_addf(&text, "%s\"%s\":", between, json->name);
+        buf_add_slice(&text, json->value);
         between = ",";
     }
     buf_add_str(&text, *between == '{' ? "{}" : "}");

@@ -30,6 +30,7 @@ struct import_format {
     const char *source;       /* the records' member; one that the item says itself beats it */
     const char *const *lists; /* NULL-terminated; may be NULL */
     const char *entry;        /* part of the names of its files in an archive; NULL: any */
+    const char *joined_entry; /* the same of those that begin() says are to be joined; or NULL */
     bool is_lenient;          /* bad lines are nothing special: no limit by default */
     /* The header of a CSV file: RC_INVALID with err if it is none of this format's. May be NULL. */
     enum rc (*begin)(struct import *im, const struct csv_record *header, struct err *err);
@@ -58,6 +59,7 @@ struct import {
     struct buf csv_space;
     uint32_t header_count;
     bool has_header, is_bad, has_rows;
+    bool is_joining; /* set by begin(): the file's items go into cfg->join, not to the sink */
     const void *own; /* the format's, from begin() on */
     struct buf out;  /* keys and values that wait; or rows of sums */
     size_t *lengths; /* of each waiting record: key, value */
@@ -88,15 +90,17 @@ enum rc import_text_id(struct import *im, struct slice text, struct uuid *ret_id
 enum rc import_find_columns(struct import *im, const struct csv_record *header,
                             const char *const *names, uint32_t required,
                             struct err *err) MUST_CHECK;
+bool import_has_column(const struct csv_record *header, const char *name);
 struct slice import_column(const struct import *im, const struct import_item *item, uint32_t i);
-/* before + {"name":"text",…} of what is not empty + after, for a dialect's reader. NULL: no
- * memory. */
+/* before + {"name":"text",…} of what is not empty + after, for a dialect's reader; json (may be
+ * NULL): one more whose value is JSON. NULL: no memory. */
 struct import_member {
     const char *name;
     struct slice value;
 };
 yyjson_val *import_object(struct import *im, const char *before,
-                          const struct import_member *members, uint32_t count, const char *after);
+                          const struct import_member *members, uint32_t count,
+                          const struct import_member *json, const char *after);
 /* One text of several, empty if the first is (then the others mean nothing). */
 struct slice import_join(struct import *im, const struct slice *parts, uint32_t count);
 /* How a member of the item becomes one that the dialect's reader knows. */
@@ -122,6 +126,18 @@ void import_read(struct import *im, const char *dialect, yyjson_val *root, struc
                  struct event_notes *n);
 /* "2026-01-31 12:34:56" with or without a fraction, taken as UTC, or RFC 3339. */
 bool import_time(struct slice text, unix_ms *ret_time);
+
+/* ---- import_join.c ---- */
+enum { IMPORT_JOIN_EVENT_MAX = 1000 /* properties of one event */ };
+/* One property of the event of that id: a name with dots where objects are within objects, and a
+ * value as JSON. The first of a name holds. A bad item if the event has too many. RC_LIMIT. */
+enum rc import_join_add(struct import *im, struct slice event, struct slice name,
+                        struct slice value, struct err *err) MUST_CHECK;
+/* The properties of that event as an object's text, in im->scratch; empty: there are none. */
+enum rc import_join_take(struct import *im, struct slice event, struct slice *ret_object,
+                         struct err *err) MUST_CHECK;
+/* How many properties nobody has taken. */
+uint64_t import_join_left(const struct import_join *j);
 
 /* ---- import_read.c ---- */
 enum rc import_read_all(struct import *im, struct err *err) MUST_CHECK;

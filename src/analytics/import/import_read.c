@@ -23,6 +23,7 @@ enum mode {
 struct reading {
     struct decoder *decoder;
     struct zip *zip;         /* NULL: it is no archive */
+    const char *entry;       /* part of the names of the files that are wanted of it; NULL: any */
     bool is_wanted, is_over; /* the entry under way; the archive */
     uint32_t entries;        /* that were wanted */
     char *raw, *plain;
@@ -254,11 +255,11 @@ static enum rc take_plain(struct import *im, struct reading *r, size_t n, struct
 }
 
 /* Folders, and what some systems put beside the files, are passed over. */
-static bool is_wanted(const struct import_format *f, struct slice name)
+static bool is_wanted(const struct reading *r, struct slice name)
 {
     if (name.data[name.len - 1] == '/' || slice_has_prefix(name, SLICE_LIT("__MACOSX/")))
         return false;
-    return !f->entry || memmem(name.data, name.len, f->entry, strlen(f->entry)) != NULL;
+    return !r->entry || memmem(name.data, name.len, r->entry, strlen(r->entry)) != NULL;
 }
 
 static const enum mode first_modes[] = {
@@ -266,7 +267,7 @@ static const enum mode first_modes[] = {
 
 static void begin_entry(struct import *im, struct reading *r)
 {
-    r->is_wanted = is_wanted(im->cfg->format, zip_name(r->zip));
+    r->is_wanted = is_wanted(r, zip_name(r->zip));
     r->entries += r->is_wanted;
     r->mode = first_modes[im->cfg->format->shape];
     r->is_too_long = false;
@@ -310,27 +311,31 @@ static enum rc feed(struct import *im, struct reading *r, struct slice raw, stru
 static enum rc end_archive(const struct import *im, const struct reading *r, struct err *err)
 {
     const struct import_format *f = im->cfg->format;
+    bool is_optional = f->joined_entry && r->entry == f->joined_entry;
     if (!r->is_over)
         return err_set(err, RC_INVALID, "the archive ends too early");
-    if (!r->entries)
+    if (!r->entries && !is_optional)
         return err_set(err, RC_INVALID, "the archive has no file%s%s",
                        f->entry ? " with a name that has " : "", f->entry ? f->entry : "");
     return RC_OK;
 }
 
-static enum rc read_all(struct import *im, struct reading *r, struct err *err)
+/* Its first bytes say how it is packed: as many as there are, up to four. */
+static enum rc read_begin(struct import *im, struct reading *r, size_t *ret_len, struct err *err)
+{
+    size_t n = 0;
+    *ret_len = 0;
+    do {
+        TRY(im->cfg->read(im->cfg->read_ctx, r->raw + *ret_len, READ_BYTES - *ret_len, &n, err));
+        *ret_len += n;
+    } while (n && *ret_len < 4);
+    return RC_OK;
+}
+
+static enum rc read_rest(struct import *im, struct reading *r, size_t n, struct err *err)
 {
     uint64_t done = 0;
-    size_t n = 0, begin = 0;
-    /* The first bytes say how it is packed: as many as there are, up to four. */
-    do {
-        TRY(im->cfg->read(im->cfg->read_ctx, r->raw + begin, READ_BYTES - begin, &n, err));
-        begin += n;
-    } while (n && begin < 4);
-    if (zip_is(slice_of(r->raw, begin)))
-        ENSURE((r->zip = zip_new()) != NULL, err_set(err, RC_NOMEM, "no memory"));
-    TRY(decoder_start(r->decoder, codec_sniff(slice_of(r->raw, begin))));
-    for (n = begin; n;) {
+    while (n) {
         done += n;
         TRY(feed(im, r, slice_of(r->raw, n), err));
         if (im->cfg->progress)
@@ -342,6 +347,40 @@ static enum rc read_all(struct import *im, struct reading *r, struct err *err)
     if (done > 0 && decoder_finish(r->decoder) != RC_OK)
         return err_set(err, RC_INVALID, "the compressed file ends too early");
     return take_text(im, r, true, err);
+}
+
+static enum rc begin_archive(struct reading *r, const char *entry, struct err *err)
+{
+    zip_free(take_ptr(&r->zip));
+    r->entry = entry;
+    r->entries = 0;
+    r->plain_bytes = 0;
+    ENSURE((r->zip = zip_new()) != NULL, err_set(err, RC_NOMEM, "no memory"));
+    return RC_OK;
+}
+
+/* Files that are to be joined may stand behind the others, so the archive is read twice. */
+static enum rc read_archive(struct import *im, struct reading *r, size_t n, struct err *err)
+{
+    const struct import_cfg *cfg = im->cfg;
+    if (cfg->format->joined_entry && cfg->join && cfg->rewind) {
+        TRY(begin_archive(r, cfg->format->joined_entry, err));
+        TRY(read_rest(im, r, n, err));
+        TRY(cfg->rewind(cfg->read_ctx, err));
+        TRY(read_begin(im, r, &n, err));
+    }
+    TRY(begin_archive(r, cfg->format->entry, err));
+    return read_rest(im, r, n, err);
+}
+
+static enum rc read_all(struct import *im, struct reading *r, struct err *err)
+{
+    size_t n;
+    TRY(read_begin(im, r, &n, err));
+    if (zip_is(slice_of(r->raw, n)))
+        return read_archive(im, r, n, err);
+    TRY(decoder_start(r->decoder, codec_sniff(slice_of(r->raw, n))));
+    return read_rest(im, r, n, err);
 }
 
 enum rc import_read_all(struct import *im, struct err *err)

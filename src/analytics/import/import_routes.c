@@ -11,7 +11,12 @@
 #include "base/heap.h"
 #include "base/must.h"
 
-enum { IMPORT_BODY_BYTES_MAX = 64 << 20, ANSWER_BYTES_MAX = 64 << 10, BUSY_PAUSE_MS = 10 };
+enum {
+    IMPORT_BODY_BYTES_MAX = 64 << 20,
+    ANSWER_BYTES_MAX = 64 << 10,
+    BUSY_PAUSE_MS = 10,
+    JOIN_BYTES_MAX = 256 << 20,
+};
 static const uint64_t plain_bytes_max = UINT64_C(2) << 30;
 
 struct import_service {
@@ -37,6 +42,14 @@ static enum rc read_body(void *ctx, char *to, size_t cap, size_t *ret_len, struc
     if (*ret_len)
         memcpy(to, call->rest.data, *ret_len);
     call->rest = slice_sub(call->rest, *ret_len);
+    return RC_OK;
+}
+
+static enum rc rewind_body(void *ctx, struct err *err)
+{
+    struct import_call *call = ctx;
+    (void)err;
+    call->rest = call->req->net->body;
     return RC_OK;
 }
 
@@ -71,7 +84,9 @@ static void work(struct ctx *ctx, void *arg)
 {
     struct import_call *call = arg;
     (void)ctx;
+    call->cfg.join = import_join_new(JOIN_BYTES_MAX);
     call->rc = import_run(&call->cfg, &call->counts, &call->err);
+    import_join_free(take_ptr(&call->cfg.join));
     import_tell_counts(call->service->cfg.door, call->cfg.project, &call->counts);
 }
 
@@ -156,6 +171,8 @@ static void handle(struct ctx *ctx, void *service, struct api_request *req)
                                     .project = req->project,
                                     .id = uuid_v7(unix_now()),
                                     .read = read_body,
+                                    .rewind = rewind_body,
+                                    .ends_join = true,
                                     .read_ctx = call,
                                     .sink = append,
                                     .sink_ctx = call,

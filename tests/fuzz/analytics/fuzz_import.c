@@ -13,7 +13,7 @@ static const char *const names[] = {"weir",  "access-log", "goatcounter", "goatc
                                     "ga4",   "matomo"};
 static struct tenant_project project;
 struct run {
-    struct slice rest;
+    struct slice rest, all;
     uint64_t events, digest;
 };
 
@@ -26,6 +26,14 @@ static enum rc read_piece(void *ctx, char *to, size_t cap, size_t *ret_len, stru
     if (*ret_len)
         memcpy(to, r->rest.data, *ret_len);
     r->rest = slice_sub(r->rest, *ret_len);
+    return RC_OK;
+}
+
+static enum rc rewind_all(void *ctx, struct err *err)
+{
+    struct run *r = ctx;
+    (void)err;
+    r->rest = r->all;
     return RC_OK;
 }
 
@@ -62,15 +70,20 @@ static enum rc import(const struct import_format *format, struct slice text, str
     struct err err = ERR_INIT;
     struct import_counts *counts = malloc(sizeof(*counts));
     must(counts);
-    *r = (struct run){.rest = text};
+    *r = (struct run){.rest = text, .all = text};
+    struct import_join *join = import_join_new(1 << 20);
     const struct import_cfg cfg = {.format = format,
                                    .project = &project,
                                    .read = read_piece,
+                                   .rewind = rewind_all,
+                                   .join = join,
+                                   .ends_join = true,
                                    .read_ctx = r,
                                    .sink = sink,
                                    .sink_ctx = r,
                                    .plain_bytes_max = 1 << 20};
     enum rc rc = import_run(&cfg, counts, &err);
+    import_join_free(join);
     must(rc == RC_OK || err.text[0]);
     must(counts->imported == r->events && counts->rejected <= counts->lines);
     free(counts);

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "analytics/import/import.h"
 #include "base/os.h"
@@ -51,15 +52,30 @@ static enum rc read_file(void *ctx, char *to, size_t cap, size_t *ret_len, struc
     return RC_OK;
 }
 
+static enum rc rewind_file(void *ctx, struct err *err)
+{
+    struct file *f = ctx;
+    (void)err;
+    f->at = 0;
+    return RC_OK;
+}
+
+static struct import_join *join; /* of several files; else each has its own */
+static bool is_last = true;
+
 /* In pieces of so many bytes. */
 static enum rc import(const char *format, const char *name, size_t piece, struct err *err)
 {
     char path[1024];
     struct file f = {.fd = -1, .piece = piece};
+    struct import_join *own = join ? NULL : import_join_new(1 << 20);
     const struct import_cfg cfg = {.format = import_format_find(slice_str(format)),
                                    .project = &project,
                                    .read = read_file,
+                                   .rewind = rewind_file,
                                    .read_ctx = &f,
+                                   .join = join ? join : own,
+                                   .ends_join = is_last,
                                    .sink = sink};
     assert_non_null(cfg.format);
     snprintf(path, sizeof(path), "%s/import/%s", DATA, name);
@@ -68,6 +84,7 @@ static enum rc import(const char *format, const char *name, size_t piece, struct
     record_count = 0;
     enum rc rc = import_run(&cfg, &counts, err);
     os_close(f.fd);
+    import_join_free(own);
     return rc;
 }
 
@@ -151,6 +168,53 @@ static void test_goatcounter(void **state)
     is(1, "timestamp", "2026-02-03T00:00:01.000Z");
 }
 
+static uint64_t reason(const char *name)
+{
+    for (uint32_t i = 0; i < counts.reason_count; i++)
+        if (strcmp(counts.reasons[i].name, name) == 0)
+            return counts.reasons[i].count;
+    return 0;
+}
+
+/* Of the second event, umami_event_data.csv. */
+static void has_properties(void)
+{
+    static const char want[] =
+        "{\"plan\":\"pro\",\"revenue\":12.5,\"currency\":\"EUR\",\"cart\":{\"items\":-3,\"first\":{"
+        "\"name\":\"=Bread\"}},\"tags\":[\"a\",\"b, "
+        "c\"],\"when\":\"2026-02-01T00:00:00.000Z\",\"n\":"
+        "\"12 apples\",\"a\":1,\"a.b\":2}";
+    char *text = yyjson_val_write(json_get(records[1], "properties"), 0, NULL);
+    assert_string_equal(text, want);
+    free(text);
+    is(1, "revenue.amount", "12.5");
+    is(1, "revenue.currency", "EUR");
+    assert_true(yyjson_is_true(json_get(json_get(records[0], "properties"), "seen")));
+}
+
+static void test_properties_in_a_file_of_their_own(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    join = import_join_new(1 << 20);
+    is_last = false;
+    assert_int_equal(import("umami", "umami_event_data.csv", 7, &err), RC_OK);
+    assert_int_equal(counts.imported, 0);
+    assert_int_equal(counts.rejected, 1);
+    is_last = true;
+    assert_int_equal(import("umami", "umami.csv", 100, &err), RC_OK);
+    import_join_free(join);
+    assert_int_equal(counts.imported, 4);
+    assert_int_equal(reason("no_event"), 1);
+    has_properties();
+    join = import_join_new(500); /* too small for them */
+    assert_int_equal(import("umami", "umami_event_data.csv", 100, &err), RC_LIMIT);
+    import_join_free(join);
+    join = NULL;
+    assert_int_equal(import("umami", "umami_event_data.csv", 100, &err), RC_OK); /* the wrong way */
+    assert_int_equal(reason("no_event"), 13);
+}
+
 static void test_umami(void **state)
 {
     (void)state;
@@ -177,7 +241,10 @@ static void test_umami(void **state)
     is(2, "properties.metric", "LCP");
     is(2, "properties.value", "1200.5");
     is(3, "properties.metric", "CLS");
-    ok("umami", "umami.zip", 4, 0); /* of its three files the one with events */
+    ok("umami", "umami.zip", 4, 1); /* of its three files those with events and their data */
+    has_properties();
+    assert_int_equal(reason("no_event"), 1);
+    bad(0, 14, "the id of its event");
     is(0, "id", "0198c0de-0000-7000-8000-0000000000a1");
     ok("umami-api", "umami_api.json", 1, 0);
     is(0, "page.url", "https://shop.example/x");
@@ -303,14 +370,6 @@ static void test_a_file_of_another_format_is_refused(void **state)
     assert_int_equal(counts.imported + counts.rejected, counts.lines);
 }
 
-static uint64_t reason(const char *name)
-{
-    for (uint32_t i = 0; i < counts.reason_count; i++)
-        if (strcmp(counts.reasons[i].name, name) == 0)
-            return counts.reasons[i].count;
-    return 0;
-}
-
 static void test_what_the_sink_leaves_out_or_refuses_is_counted(void **state)
 {
     (void)state;
@@ -335,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goatcounter),
         cmocka_unit_test(test_umami),
+        cmocka_unit_test(test_properties_in_a_file_of_their_own),
         cmocka_unit_test(test_posthog),
         cmocka_unit_test(test_segment),
         cmocka_unit_test(test_ga4),
