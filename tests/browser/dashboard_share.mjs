@@ -1,6 +1,16 @@
 // The dashboard's map, what is shared with people who have no account, the palette, the demo project.
-import { assert } from '../scenario/harness.mjs';
-import { digits, events, loaded, noFindings, opened, owner, question, rowsOf, s, settled, test } from './dashboard_bed.mjs';
+import { assert, until } from '../scenario/harness.mjs';
+import { Site } from './browser.mjs';
+import { digits, events, home, loaded, noFindings, open, opened, owner, question, rowsOf, s, settled, test, viewer } from './dashboard_bed.mjs';
+
+const WIDTHS = [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }];
+const nameOf = (options) => options.colorScheme ?? options.viewport?.width ?? 'light';
+/** axe, the edge, and a picture for who wants to look (SHOTS names a folder). */
+async function looksRight(page, what, options) {
+  await noFindings(page, `${what} ${JSON.stringify(options)}`);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: no sideways scrolling`);
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${what}-${nameOf(options)}.png`, fullPage: !(await page.locator('dialog[open]').count()) });
+}
 
 // Germany, the United States, Japan; Singapore and Malta are hardly to be seen in true size.
 const PLACES = { DE: '88.198.1.1', US: '8.8.8.8', JP: '133.11.0.1', SG: '165.21.83.88', MT: '193.188.32.10' };
@@ -41,12 +51,114 @@ test('the map has a colour for every country that the API names, small ones as p
   assert.deepEqual(page.wrong, []);
 });
 test('the map fits a phone, and axe finds nothing beside it', async (t) => {
-  for (const options of [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }]) {
+  for (const options of WIDTHS) {
     const page = await opened(t, owner, options);
     await loaded(page, '.map svg');
-    await noFindings(page, JSON.stringify(options));
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
-    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/map-${options.colorScheme ?? options.viewport?.width ?? 'light'}.png`, fullPage: true });
+    await looksRight(page, 'map', options);
   }
+});
+
+// ---- shared links ----
+const clipboard = { permissions: ['clipboard-read', 'clipboard-write'] };
+const copied = (page) => page.evaluate(() => navigator.clipboard.readText());
+async function makeLink(page, { name, more = async () => {} }) {
+  await page.click('button:has-text("Share")');
+  await page.waitForSelector('dialog[open] .share-form');
+  await page.fill('.share-form input[placeholder="For the board"]', name);
+  await more(page);
+  await page.click('button:has-text("Make the link")');
+  await page.click(`.shares li:has-text("${name}") button:has-text("Copy")`);
+  await page.waitForSelector(`.shares li:has-text("${name}") button:has-text("Copied")`);
+  return copied(page);
+}
+test('a link is made by keyboard, copied, opened by nobody in particular, bound to its filters, and revoked', async (t) => {
+  const page = await opened(t, owner, clipboard, `${home}?f=is~country~DE~US`);
+  const link = await makeLink(page, { name: 'Two countries', more: async (p) => { await p.check('.share-form label:has-text("Retention") input'); assert.match(await p.textContent('.share-form'), /Only country is Germany, United States/); } });
+  assert.match(link, new RegExp(`^${s.url}/app/share/sh_[0-9A-Za-z]{32}$`));
+  const guest = await open(t, {}, link);
+  await settled(guest);
+  const { results: [row] } = await question({ metrics: ['visitors'], date_range: '28d', filters: [['is', 'country', ['DE', 'US']]] });
+  assert.equal(Number(digits(await guest.textContent('.tile-value'))), row.metrics[0]);
+  assert.deepEqual(await rowsOf(guest, 'Places'), [['Germany', '6'], ['United States', '5']]);
+  assert.equal(await guest.locator('.filters').count(), 0, 'what it is bound to is not a filter of the page');
+  assert.deepEqual(await guest.locator('nav a').allTextContents(), ['Overview', 'Retention']);
+  assert.equal(await guest.locator('button:has-text("Share"), button[aria-label^="Account"], button[aria-label^="Project"]').count(), 0);
+  assert.deepEqual(await guest.context().cookies(), []);
+  // A filter of one's own narrows; other pages of the link work; a page that it does not show says so.
+  await guest.click('section[aria-label="Places"] button[title="Germany"]');
+  await settled(guest);
+  assert.equal(Number(digits(await guest.textContent('.tile-value'))), 6);
+  await guest.click('nav a:has-text("Retention")');
+  await guest.waitForSelector('.grid tbody tr, .nothing, .card');
+  assert.match(guest.url(), /\/app\/share\/sh_\w+\/retention\?/);
+  const other = await open(t, {}, `${link}/funnel`);
+  await other.waitForSelector('.card:has-text("does not show funnel")');
+  // Revoked: the next question of an open page is refused, and the page says why.
+  await page.click('.shares li:has-text("Two countries") button:has-text("Revoke")');
+  await page.click('.shares li:has-text("Two countries") button:has-text("Revoke for good")');
+  await page.waitForFunction(() => !document.querySelector('.shares').textContent.includes('Two countries'));
+  await guest.click('nav a:has-text("Overview")');
+  await guest.waitForSelector('[role=alert]:has-text("revoked")');
+  await page.keyboard.press('Escape');
+  assert.ok(await page.evaluate(() => document.activeElement.textContent === 'Share'), 'the focus comes back');
+  const errors = (p) => p.wrong.filter((w) => !/40[134]/.test(w));
+  assert.deepEqual([...errors(page), ...errors(guest), ...errors(other)], []);
+});
+test('a link with a password asks for it, and tells a wrong one', async (t) => {
+  const page = await opened(t, owner, clipboard);
+  const link = await makeLink(page, { name: 'Secret', more: (p) => p.fill('.share-form input[type=password]', 'correct horse battery') });
+  const guest = await open(t, {}, link);
+  await guest.waitForSelector('input[name=password]');
+  await noFindings(guest, 'password of a link');
+  for (const word of ['wrong horse battery', 'correct horse battery']) {
+    await guest.fill('input[name=password]', word);
+    await guest.click('button:has-text("Show")');
+    if (word[0] === 'w') await guest.waitForSelector('[role=alert]:has-text("wrong")');
+  }
+  await settled(guest);
+});
+test('a page that a link names may hold it in a frame, another may not', async (t) => {
+  const html = { '/': '<!doctype html><title>A site</title><iframe src="LINK" width="900" height="900"></iframe>' };
+  const sites = await Promise.all([1, 2].map(() => Site.start((p) => html[p])));
+  t.after(() => Promise.all(sites.map((x) => x.stop())));
+  const page = await opened(t, owner, clipboard);
+  const link = await makeLink(page, { name: 'Framed', more: (p) => p.fill('.share-form input[placeholder="https://example.com"]', sites[0].url) });
+  await page.click('.shares li:has-text("Framed") button:has-text("Copy frame")');
+  const snippet = await until('the frame', async () => { const text = await copied(page); return text.startsWith('<iframe') && text; });
+  assert.ok(snippet.includes(`src="${link}?embed=1"`), snippet);
+  html['/'] = html['/'].replace('LINK', `${link}?embed=1&theme=dark`);
+  html['/plain'] = html['/'].replace('?embed=1', '');
+  const context = await page.context().browser().newContext();
+  t.after(() => context.close());
+  const visit = async (url) => { const p = await context.newPage(); await p.goto(url); return p; };
+  const inside = (p) => p.frames().find((f) => f.url().startsWith(s.url));
+  const good = await visit(`${sites[0].url}/`);
+  await good.waitForFunction(() => document.querySelector('iframe'));
+  const frame = await until('the frame', () => inside(good));
+  await frame.waitForSelector('.tile-value');
+  await frame.waitForFunction(() => document.querySelectorAll('.rows tbody tr').length > 3);
+  assert.equal(await frame.locator('header.top').count(), 0);
+  assert.equal(await frame.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  for (const url of [`${sites[1].url}/`, `${sites[0].url}/plain`]) {
+    const refused = await visit(url);
+    await until('it is refused', () => refused.frames().some((f) => f.url().startsWith('chrome-error:')));
+  }
+});
+test('the dialog and the shared page: axe, both colours, a phone; who may not share has no button', async (t) => {
+  const maker = await opened(t, owner, clipboard);
+  const link = await makeLink(maker, { name: 'To look at' });
+  for (const options of WIDTHS) {
+    const page = await opened(t, owner, options, `${home}?f=is~country~DE~US`);
+    await page.click('button:has-text("Share")');
+    await loaded(page, '.shares li');
+    await looksRight(page, 'share', options);
+    const guest = await open(t, options, link);
+    await settled(guest);
+    await loaded(guest, '.map svg');
+    await looksRight(guest, 'shared', options);
+    assert.equal(await guest.locator('nav').count(), 0, 'one page needs no list of pages');
+  }
+  const page = await opened(t, viewer);
+  assert.equal(await page.locator('button:has-text("Share")').count(), 0);
 });
 test('it stops', () => s.stop());

@@ -12,9 +12,14 @@ export function refusal(e: unknown): { field: string; text: string; slug: string
 
 let csrf = '';
 export const setCsrf = (token: string): void => { csrf = token; };
+/** By a shared link, nobody is signed in: a visit says what may be asked (docs/access.md, "Shared links"). */
+let visit: string | null = null;
+export const setVisit = (token: string): void => { visit = token; };
 /** What happens when the session is over. */
 let onSignedOut = (): void => {};
 export const whenSignedOut = (fn: () => void): void => { onSignedOut = fn; };
+
+const SIGNING_IN = ['/v1/login', '/v1/me', '/v1/shares/open']; // who is not, is told so by the answer
 
 async function problem(res: Response): Promise<ApiError> {
   const body = (await res.json().catch(() => null)) as { type?: string; detail?: string; title?: string } | null;
@@ -24,17 +29,18 @@ async function problem(res: Response): Promise<ApiError> {
 export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal, more?: Record<string, string>): Promise<T> {
   const headers: Record<string, string> = { ...more };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
-  if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
+  if (visit) headers['Authorization'] = `Bearer ${visit}`;
+  else if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
   let res: Response;
   try {
-    res = await fetch(path, { method, headers, credentials: 'same-origin', ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...(signal ? { signal } : {}) });
+    res = await fetch(path, { method, headers, credentials: visit ? 'omit' : 'same-origin', ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...(signal ? { signal } : {}) });
   } catch (e) {
     if (signal?.aborted) throw e;
     throw new ApiError(0, 'unreachable', 'The server cannot be reached.');
   }
   if (!res.ok) {
     const e = await problem(res);
-    if (e.status === 401 && path !== '/v1/login' && path !== '/v1/me') onSignedOut();
+    if (e.status === 401 && !SIGNING_IN.includes(path)) onSignedOut();
     throw e;
   }
   return (res.status === 204 ? undefined : await res.json()) as T;

@@ -7,8 +7,14 @@ const address = signal(new URL(location.href));
 addEventListener('popstate', () => { address.value = new URL(location.href); });
 
 const parts = computed(() => address.value.pathname.replace(/^\/app\/?/, '').split('/').filter(Boolean));
-export const projectId = computed(() => parts.value[0] ?? '');
-export const page = computed(() => parts.value[1] ?? 'overview');
+/** By a shared link: /app/share/{link}/{page}. What it stands for is known when it is opened (ui/shared.tsx). */
+export const sharedLink = computed(() => (parts.value[0] === 'share' ? (parts.value[1] ?? '') : ''));
+export const shared = signal<{ project: string; pages: string[] } | null>(null);
+export const isEmbed = computed(() => sharedLink.value !== '' && address.value.searchParams.get('embed') === '1');
+export const projectId = computed(() => (sharedLink.value ? (shared.value?.project ?? '') : (parts.value[0] ?? '')));
+export const page = computed(() => (sharedLink.value ? (parts.value[2] ?? shared.value?.pages[0] ?? '') : (parts.value[1] ?? 'overview')));
+/** The address of a page of the project, without parameters. */
+export const pathTo = (project: string, id: string): string => (sharedLink.value ? `/app/share/${sharedLink.value}/${id}` : `/app/${project}/${id}`);
 export const params = (name: string): string[] => address.value.searchParams.getAll(name);
 export const param = (name: string): string | null => address.value.searchParams.get(name);
 
@@ -20,7 +26,7 @@ export function go(to: string, { replace = false } = {}): void {
 }
 /** What goes along to another page: the range and the filters. */
 export function kept(): string {
-  const all = new URLSearchParams([...address.value.searchParams].filter(([name]) => ['range', 'f'].includes(name)));
+  const all = new URLSearchParams([...address.value.searchParams].filter(([name]) => ['range', 'f', ...(sharedLink.value ? ['embed', 'theme'] : [])].includes(name)));
   return all.size ? `?${all}` : '';
 }
 /** The address with other parameters; null takes one away. */

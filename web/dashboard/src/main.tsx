@@ -1,7 +1,8 @@
-import { render, type ComponentType } from 'preact';
+import { render, type ComponentChildren, type ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import './style.css';
-import { filters, go, kept, page, projectId, setFilters } from './location.ts';
+import './more.css';
+import { filters, go, kept, page, pathTo, projectId, setFilters, shared, sharedLink } from './location.ts';
 import { name } from './format.ts';
 import { useLoad } from './load.ts';
 import { failure, load, me, project, projects, signOut, type ProjectOf } from './session.ts';
@@ -40,10 +41,11 @@ function FilterList({ of }: { of: ProjectOf }) {
     </ul>
   );
 }
+const mayOpen = (of: ProjectOf, p: PageInfo): boolean => of.permissions.includes(p.needs) && (shared.value?.pages.includes(p.id) ?? true);
 /** The pages that this person may open; on a narrow screen behind a button. */
 function Navigation({ of }: { of: ProjectOf }) {
   const [isOpen, setOpen] = useState(false);
-  const open = PAGES.filter((p) => of.permissions.includes(p.needs));
+  const open = PAGES.filter((p) => mayOpen(of, p));
   return (
     <div class="side" data-open={isOpen}>
       <button type="button" class="button side-button" aria-expanded={isOpen} aria-controls="pages" onClick={() => setOpen(!isOpen)}>{PAGES.find((p) => p.id === page.value)?.text ?? 'Pages'}<span class="caret" aria-hidden="true" /></button>
@@ -53,7 +55,7 @@ function Navigation({ of }: { of: ProjectOf }) {
           return here.length > 0 && (
             <section key={group} aria-label={group}>
               <h2>{group}</h2>
-              <ul>{here.map((p) => <li key={p.id}><Link to={`/app/${of.id}/${p.id}${p.tools === 'none' ? '' : kept()}`} aria-current={p.id === page.value ? 'page' : undefined}>{p.text}</Link></li>)}</ul>
+              <ul>{here.map((p) => <li key={p.id}><Link to={pathTo(of.id, p.id) + (p.tools === 'none' ? '' : kept())} aria-current={p.id === page.value ? 'page' : undefined}>{p.text}</Link></li>)}</ul>
             </section>
           );
         })}
@@ -68,11 +70,12 @@ function Shown({ info, project }: { info: PageInfo; project: ProjectOf | null })
 }
 function Content({ of }: { of: ProjectOf }) {
   const info = PAGES.find((p) => p.id === page.value);
-  if (!info) return <p class="card">There is no such page. <Link to={`/app/${of.id}/overview`}>To the overview</Link></p>;
+  if (!info) return <p class="card">There is no such page. <Link to={pathTo(of.id, 'overview')}>To the overview</Link></p>;
+  if (shared.value && !mayOpen(of, info)) return <p class="card">This link does not show {info.text.toLowerCase()}.</p>;
   if (info.needs && !of.permissions.includes(info.needs)) return <p class="card">Your role in this organisation does not show {info.needs === 'stats:read' ? 'numbers' : 'this page'}.</p>;
   return (
     <>
-      {info.tools !== 'none' && <div class="tools"><FilterList of={of} /><div class="tools-end"><SegmentMenu project={of} /><RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
+      {info.tools !== 'none' && <div class="tools"><FilterList of={of} /><div class="tools-end">{!shared.value && <SegmentMenu project={of} />}<RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
       <Shown key={`${of.id} ${info.id}`} info={info} project={of} />
     </>
   );
@@ -90,6 +93,27 @@ function NoProject() {
     </section>
   );
 }
+function ShareButton({ of }: { of: ProjectOf }) {
+  const [isOpen, setOpen] = useState(false);
+  const { value: Share, error } = useLoad(`share ${isOpen}`, async () => (isOpen ? (await import('./ui/share.tsx')).ShareDialog : undefined));
+  if (!of.permissions.includes('shares:write')) return null;
+  return (
+    <>
+      <button type="button" class="button" aria-haspopup="dialog" title={error} onClick={() => setOpen(true)}>Share</button>
+      {isOpen && Share && <Share project={of} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+/** The list of pages beside one of them; what a shared link shows one page of needs no list. */
+function Frame({ of, children }: { of: ProjectOf | undefined; children: ComponentChildren }) {
+  const isAlone = shared.value !== null && of !== undefined && PAGES.filter((p) => mayOpen(of, p)).length < 2;
+  return <div class={`frame ${isAlone ? 'alone' : ''}`}>{of && !isAlone && <Navigation of={of} />}<main id="main" tabIndex={-1}>{children}</main></div>;
+}
+function Shared() {
+  const { value: Loaded, error, retry } = useLoad('shared', () => import('./ui/shared.tsx').then((m) => m.SharedShell));
+  if (error) return <main class="login"><Failure text={error} retry={retry} /></main>;
+  return Loaded ? <Loaded>{(of) => <Frame of={of}><Content of={of} /></Frame>}</Loaded> : <main class="login" aria-busy="true" />;
+}
 function Shell() {
   const p = project.value;
   useEffect(() => {
@@ -104,15 +128,12 @@ function Shell() {
       <header class="top">
         <Link to="/app" class="brand">weir</Link>
         <ProjectMenu />
-        <div class="top-end"><ThemeButton /><PersonMenu /></div>
+        <div class="top-end">{p && <ShareButton of={p} />}<ThemeButton /><PersonMenu /></div>
       </header>
-      <div class="frame">
-        {p && <Navigation of={p} />}
-        <main id="main" tabIndex={-1}>
-          {!projects.value.length && (own ? <Shown info={own} project={null} /> : <NoProject />)}
-          {p && <Content of={p} />}
-        </main>
-      </div>
+      <Frame of={p}>
+        {!projects.value.length && (own ? <Shown info={own} project={null} /> : <NoProject />)}
+        {p && <Content of={p} />}
+      </Frame>
     </>
   );
 }
@@ -127,11 +148,12 @@ function Sent({ what }: { what: () => Promise<ComponentType> }) {
   return Page ? <Page /> : <main class="login" aria-busy="true" />;
 }
 function App() {
+  if (sharedLink.value) return <Shared />;
   if (failure.value) return <main class="login"><Failure text={failure.value} retry={() => void load()} /></main>;
   if (me.value === undefined) return <main class="login" aria-busy="true" />;
   const sent = SENT[projectId.value];
   if (sent) return <Sent what={sent} />;
   return me.value ? <Shell /> : <LoginPage />;
 }
-void load();
+if (!sharedLink.value) void load();
 render(<App />, document.getElementById('app') as HTMLElement);

@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Answer, Filter, Question } from '../api.ts';
 import { useLoad, type Loaded } from '../load.ts';
-import { filters, go, param, toggleFilter, withParams } from '../location.ts';
+import { filters, go, param, sharedLink, toggleFilter, withParams } from '../location.ts';
 import { begun, lookForEvents, type ProjectOf } from '../session.ts';
 import { BarTable, SeriesChart, Tiles, useAnswer, valueRow, type Metric } from '../ui/numbers.tsx';
 import { Failure, Tabs } from '../ui/parts.tsx';
@@ -76,7 +76,7 @@ function Panel({ project, title, lists }: { project: ProjectOf; title: string; l
 }
 export function OverviewPage({ project }: { project: ProjectOf }) {
   const hasEvents = useLoad(project.id, (signal) => lookForEvents(project.id, signal));
-  if (hasEvents.value === false && !begun.value.includes(project.id)) return <StartPage project={project} />;
+  if (hasEvents.value === false && !begun.value.includes(project.id)) return sharedLink.value ? <p class="card">Nothing has been counted here yet.</p> : <StartPage project={project} />;
   const metric = METRICS.find((m) => m.id === param('metric')) ?? (METRICS[0] as Metric);
   return (
     <>

@@ -1,0 +1,89 @@
+// Shared links of the project: made, copied, revoked.
+import { useState } from 'preact/hooks';
+import { call, type Filter, type Page } from '../api.ts';
+import { name as nameOf, when } from '../format.ts';
+import { useLoad } from '../load.ts';
+import { filters } from '../location.ts';
+import { PAGES } from '../pages.ts';
+import type { ProjectOf } from '../session.ts';
+import { Dialog, Field, Fields, Form, useSending } from './form.tsx';
+import { Failure } from './parts.tsx';
+
+interface Share { id: string; name: string; link: string; pages: string[]; filters: Filter[] | null; has_password: boolean; embed_origins: string[]; expires_at: string | null }
+const SHOWN = ['overview', 'funnel', 'retention', 'paths', 'vitals']; // docs/access.md, "Shared links"
+const shownPages = PAGES.filter((p) => SHOWN.includes(p.id));
+const addressOf = (s: Share): string => `${location.origin}/app/share/${s.link}`;
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+const frameOf = (s: Share, project: ProjectOf): string => `<iframe src="${addressOf(s)}?embed=1" title="${escaped(project.name)}" loading="lazy" style="border:0;width:100%;height:1500px"></iframe>`;
+const filterText = (all: Filter[]): string => all.map(([o, f, v]) => `${f.replace(/_/g, ' ')} ${o.replace(/_/g, ' ')} ${Array.isArray(v) ? v.map((x) => nameOf(f, x)).join(', ') : ''}`).join('; ');
+
+function CopyButton({ text, label }: { text: string; label: string }) {
+  const [isDone, setDone] = useState(false);
+  const copy = async (): Promise<void> => { await navigator.clipboard.writeText(text).then(() => setDone(true), () => setDone(false)); };
+  return <button type="button" class="button" aria-live="polite" onClick={copy}>{isDone ? 'Copied' : label}</button>;
+}
+function Item({ of, project, onRevoked }: { of: Share; project: ProjectOf; onRevoked: () => void }) {
+  const [isAsked, setAsked] = useState(false), [error, setError] = useState('');
+  const revoke = async (): Promise<void> => {
+    if (!isAsked) return setAsked(true);
+    await call('DELETE', `/v1/projects/${project.id}/shares/${of.id}`).then(onRevoked, (e: Error) => setError(e.message));
+  };
+  const facts = [
+    of.pages.map((id) => PAGES.find((p) => p.id === id)?.text ?? id).join(', '), of.filters?.length ? `only ${filterText(of.filters)}` : '', of.has_password ? 'with a password' : '',
+    of.expires_at ? `until ${when(of.expires_at, project.time_zone)}` : '', of.embed_origins.length ? `in frames of ${of.embed_origins.join(', ')}` : '',
+  ].filter(Boolean);
+  return (
+    <li>
+      <div><b>{of.name}</b><div class="muted">{facts.join(' · ')}</div></div>
+      <div class="share-acts">
+        <CopyButton text={addressOf(of)} label="Copy link" />
+        {of.embed_origins.length > 0 && <CopyButton text={frameOf(of, project)} label="Copy frame" />}
+        <button type="button" class={`button ${isAsked ? 'danger' : ''}`} aria-label={`Revoke ${of.name}`} onClick={revoke} onBlur={() => setAsked(false)}>{isAsked ? 'Revoke for good' : 'Revoke'}</button>
+      </div>
+      {error && <p class="error" role="alert">{error}</p>}
+    </li>
+  );
+}
+const FIELDS = ['name', 'pages', 'filters', 'password', 'expires_at', 'embed_origins'];
+const EMPTY = { name: '', pages: ['overview'], isBound: true, password: '', last: '', sites: '' };
+function Maker({ project, onMade }: { project: ProjectOf; onMade: () => void }) {
+  const [is, set] = useState(EMPTY), sending = useSending(FIELDS), more = (change: Partial<typeof EMPTY>): void => set({ ...is, ...change });
+  const make = async (): Promise<void> => {
+    await call('POST', `/v1/projects/${project.id}/shares`, {
+      name: is.name.trim(), pages: is.pages, embed_origins: is.sites.split(/[\s,]+/).filter(Boolean), ...(is.isBound && filters.value.length ? { filters: filters.value } : {}),
+      ...(is.password ? { password: is.password } : {}), ...(is.last ? { expires_at: new Date(`${is.last}T23:59:59`).toISOString() } : {}),
+    });
+    set({ ...EMPTY, pages: is.pages });
+    onMade();
+  };
+  const text = (field: 'name' | 'password' | 'last' | 'sites', member: string, label: string, attributes: Record<string, string>, hint?: string) => (
+    <Field name={member} label={label} hint={hint} error={sending.of(member)}>{(control) => <input {...control} {...attributes} value={is[field]} onInput={(e) => more({ [field]: e.currentTarget.value })} />}</Field>
+  );
+  return (
+    <section class="share-form" aria-label="Make a link">
+      <h3>Make a link</h3>
+      <Form sending={sending} action="Make the link" done="Made" isReady={!!is.name.trim() && is.pages.length > 0} onSubmit={() => void sending.run(make)}>
+        {text('name', 'name', 'Name', { type: 'text', maxLength: '100', placeholder: 'For the board' }, 'Only you see it')}
+        <Fields label="Shows" error={sending.of('pages')}>
+          {shownPages.map((p) => <label key={p.id}><input type="checkbox" checked={is.pages.includes(p.id)} onChange={(e) => more({ pages: e.currentTarget.checked ? [...is.pages, p.id] : is.pages.filter((x) => x !== p.id) })} />{p.text}</label>)}
+        </Fields>
+        {filters.value.length > 0 && <Fields label="Bound to the filters" error={sending.of('filters')}><label><input type="checkbox" checked={is.isBound} onChange={(e) => more({ isBound: e.currentTarget.checked })} />Only {filterText(filters.value)}</label></Fields>}
+        <div class="share-more">
+          {text('password', 'password', 'Password, if any', { type: 'password', autocomplete: 'new-password' })}
+          {text('last', 'expires_at', 'Last day, if any', { type: 'date' })}
+        </div>
+        {text('sites', 'embed_origins', 'Sites that may show it in a frame', { type: 'text', placeholder: 'https://example.com' })}
+      </Form>
+    </section>
+  );
+}
+export function ShareDialog({ project, onClose }: { project: ProjectOf; onClose: () => void }) {
+  const { value, error, isLoading, retry } = useLoad(`shares ${project.id}`, (signal) => call<Page<Share>>('GET', `/v1/projects/${project.id}/shares`, undefined, signal));
+  return (
+    <Dialog title={`Share ${project.name}`} onClose={onClose}>
+      <p class="muted">Who has a link sees what it shows without an account, and nothing of who somebody is or what was sent with an event.</p>
+      {error && !value ? <Failure text={error} retry={retry} /> : <ul class="shares" aria-busy={isLoading} aria-label="Links">{value?.data.toReversed().map((s) => <Item key={s.id} of={s} project={project} onRevoked={retry} />)}</ul>}
+      <Maker project={project} onMade={retry} />
+    </Dialog>
+  );
+}
