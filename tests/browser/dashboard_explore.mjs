@@ -1,7 +1,7 @@
-// The pages of the dashboard that one explores with: events, users, who is here now. What is shown is what the API answers.
+// The pages of the dashboard that one explores with: events, users, who is here now, goals, revenue, Web Vitals. What is shown is what the API answers.
 import http from 'node:http';
 import { assert, until } from '../scenario/harness.mjs';
-import { PASSWORD, digits, events, loaded, noFindings, open, owner, question, s, signIn, test } from './dashboard_bed.mjs';
+import { PASSWORD, digits, events, loaded, noFindings, open, owner, question, s, signIn, test, viewer } from './dashboard_bed.mjs';
 
 const DAY = 86400000, now = Date.now();
 /** Sign-ups of which properties are known: text, number, within another, and one with a dot in its name. */
@@ -13,7 +13,13 @@ const others = Array.from({ length: 60 }, (_, i) => ({ event: `step ${String(i).
 /** Of whom traits and groups are known; Ann comes twice, under two ids. */
 const people = Array.from({ length: 30 }, (_, i) => ({ kind: 'identify', event: 'identify', user_id: `p${i}`, anonymous_id: `b${i}`, timestamp: now - (60 + i) * 3600000, group: { type: 'company', id: i % 2 ? 'acme' : 'globex' }, traits: i % 3 ? { plan: i % 2 ? 'pro' : 'free', seats: i, address: { city: 'Ulm' } } : { name: `Person ${i}`, email: `person${i}@shop.example` } }));
 const visits = [3, 2].flatMap((days) => ['/', '/pricing', '/cart'].map((path, i) => ({ event: 'pageview', anonymous_id: 'b1', user_id: 'p1', timestamp: now - days * DAY + i * 60000, context: { page: { url: `https://shop.example${path}`, referrer: i ? '' : 'https://www.google.com/' } } })));
-const all = [...events, ...signups, ...others, ...people, ...visits];
+/** Purchases in two currencies, each in a visit that came from somewhere. */
+const bought = Array.from({ length: 24 }, (_, i) => [
+  { event: 'pageview', anonymous_id: `c${i % 9}`, timestamp: now - i * DAY - 3600000, context: { page: { url: 'https://shop.example/cart', referrer: ['https://www.google.com/', 'https://www.bing.com/', ''][i % 3] } } },
+  { event: 'buy', anonymous_id: `c${i % 9}`, timestamp: now - i * DAY - 3500000, revenue: { amount: 10 + i / 4, currency: i % 4 ? 'EUR' : 'USD' }, properties: { size: i % 2 ? 'S' : 'L' }, context: { page: { url: 'https://shop.example/cart' } } },
+]).flat();
+const vitals = Array.from({ length: 60 }, (_, i) => ({ kind: 'vital', event: 'vital', anonymous_id: `v${i % 7}`, timestamp: now - i * 11 * 3600000, context: { page: { url: `https://shop.example${['/', '/pricing', '/slow'][i % 3]}` } }, properties: i % 2 ? { metric: 'LCP', value: (i % 3 === 2 ? 3000 : 900) + i * 20 } : { metric: 'CLS', value: (i % 10) / 40 } }));
+const all = [...events, ...signups, ...others, ...people, ...visits, ...bought, ...vitals];
 
 const at = (path) => `${s.url}/app/${s.keys.project}${path}`;
 async function visit(t, path, selector, options = {}, who = owner) {
@@ -25,14 +31,17 @@ async function visit(t, path, selector, options = {}, who = owner) {
 const table = (page, label) => page.locator(`section[aria-label="${label}"] .rows tbody tr`).evaluateAll((rows) => rows.map((tr) => [...tr.cells].map((c) => c.textContent)));
 const range = { date_range: '28d' };
 const own = (more = []) => [['is', 'event', ['signup']], ...more];
-const looks = [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }];
-async function everyLook(t, path, selector) {
-  for (const options of looks) {
-    const page = await visit(t, path, selector, options);
-    await noFindings(page, `${path} ${JSON.stringify(options)}`);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path}: no sideways scrolling`);
-    assert.deepEqual(page.wrong, []);
+/** In light, in dark, and on a phone: axe finds nothing, and nothing hangs over the edge. */
+async function everyLook(page) {
+  const wide = page.viewportSize();
+  for (const [colorScheme, size] of [['light', wide], ['dark', wide], ['light', { width: 360, height: 740 }]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(size);
+    await noFindings(page, `${page.url()} ${colorScheme} ${size.width}`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${page.url()}: no sideways scrolling`);
   }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(wide);
 }
 
 test('the data are there', async () => {
@@ -126,9 +135,14 @@ test('a value filters everything on the page; another property is written by han
   assert.deepEqual([...page.wrong, ...other.wrong], []);
 });
 test('events: by keyboard, on a phone, in the dark, and axe finds nothing', async (t) => {
-  await everyLook(t, '/events', '.spark');
-  await everyLook(t, '/events?event=signup&by=property%3Aseats', '.facts');
-  const page = await visit(t, '/events?q=signup', '.row-name');
+  const page = await visit(t, '/events', '.spark');
+  await everyLook(page);
+  await page.goto(at('/events?event=signup&by=property%3Aseats'));
+  await loaded(page, '.facts');
+  await loaded(page, '.events li');
+  await everyLook(page);
+  await page.goto(at('/events?q=signup'));
+  await loaded(page, '.row-name');
   await page.focus('.row-name');
   await page.keyboard.press('Enter');
   await loaded(page, '.events li');
@@ -237,8 +251,11 @@ test('a long timeline goes on', async (t) => {
   assert.deepEqual(page.wrong, []);
 });
 test('users: on a phone, in the dark, and axe finds nothing; who may not see numbers sees none of these pages', async (t) => {
-  await everyLook(t, '/users?group=company:acme', '.list tbody tr');
-  await everyLook(t, '/users?user=p1', '.visit-part');
+  const wide = await visit(t, '/users?group=company:acme', '.list tbody tr');
+  await everyLook(wide);
+  await wide.goto(at('/users?user=p1'));
+  await loaded(wide, '.visit-part');
+  await everyLook(wide);
   const page = await open(t, {}, at('/users'));
   await signIn(page, ['auditor@a.example', PASSWORD]);
   await page.waitForSelector('.card:has-text("does not show numbers")');
@@ -311,7 +328,7 @@ test('live: a connection that breaks goes on behind the last event, and nothing 
   assert.deepEqual((await page.locator('.latest li > :nth-child(2)').allTextContents()).slice(0, 3), ['after', 'meanwhile', 'first']);
 });
 test('live: an empty half hour, an error and its end, on a phone, in the dark; axe finds nothing', async (t) => {
-  await everyLook(t, '/live', '.latest li');
+  await everyLook(await visit(t, '/live', '.latest li'));
   const page = await open(t, {}, at('/live')), none = { now: '', visitors: 0, visitors_30m: 0, pageviews_30m: 0, events_30m: 0, minutes: [], pages: [], sources: [], countries: [], events: [] };
   let status = 503;
   await page.route('**/live', (route) => route.fulfill(status === 200 ? { json: none } : { status, contentType: 'application/problem+json', body: '{"detail":"The store is starting."}' }));
@@ -322,5 +339,116 @@ test('live: an empty half hour, an error and its end, on a phone, in the dark; a
   await page.waitForSelector('section[aria-label="Latest events"] :text("Nothing in the last 30 minutes.")');
   assert.equal(await page.locator('td:has-text("Nobody in the last 30 minutes.")').count(), 3);
   assert.equal(await page.locator('[role=alert]').count(), 0);
+});
+const tiles = (page) => page.locator('.tile-value').allTextContents().then((texts) => texts.map((x) => Number(digits(x))));
+const grid = (page, label) => page.locator(`section[aria-label="${label}"] .grid tbody tr`).evaluateAll((rows) => rows.map((tr) => [...tr.cells].map((c) => c.textContent)));
+const round = (x, n) => Number(x.toFixed(n));
+test('goals: one is kept, has its numbers, its values and its visits, and is removed', async (t) => {
+  const page = await visit(t, '/goals', 'section[aria-label="Goals"] p');
+  assert.match(await page.textContent('section[aria-label="Goals"] p'), /^No goal is kept yet/);
+  const keep = async (name, kind, value) => {
+    await page.fill('label:has-text("Name") input', name);
+    await page.selectOption('select[aria-label="What reaches it: event or page"]', kind);
+    await page.fill('input[aria-label="What reaches it"]', value);
+    await page.keyboard.press('Tab');
+    await page.click('button:has-text("Keep")');
+  };
+  for (const [i, [name, kind, value]] of [['Signed up', 'event', 'signup'], ['Saw prices', 'page', '/pricing'], ['Never', 'event', 'never']].entries()) {
+    await keep(name, kind, value);
+    await loaded(page, `section[aria-label="Goals"] tbody tr:nth-child(${i + 1})`);
+  }
+  await keep('Never', 'event', 'x');
+  await page.waitForSelector('section[aria-label="New goal"] [role=alert]');
+  const { results } = await question({ ...range, metrics: ['events', 'visitors', 'conversion_rate'], dimensions: ['goal'], include: { compare: 'previous_period' } });
+  const wanted = [...results.map((r) => [r.dimensions[0], r.metrics[0], r.metrics[1], round(r.metrics[2], 1)]), ['Never', 0, 0, 0]].sort((a, b) => b[3] - a[3]);
+  assert.deepEqual((await table(page, 'Goals')).map(([name, n, , visitors, rate]) => [name, ...[n, visitors, rate].map((x) => Number(digits(x)))]), wanted);
+  await everyLook(page);
+  await page.click('section[aria-label="Goals"] a:has-text("Signed up")');
+  await loaded(page, 'section[aria-label="Attribution"] tbody tr');
+  const goal = own(), { results: [row] } = await question({ ...range, metrics: ['events', 'visitors', 'group_conversion_rate'], goal });
+  assert.deepEqual(await tiles(page), [row.metrics[0], row.metrics[1], round(row.metrics[2], 1)]);
+  assert.match(await page.textContent('.about'), /event is signup/);
+  await page.selectOption('section[aria-label="Breakdown"] select', 'property:plan');
+  await page.waitForSelector('section[aria-label="Breakdown"] .row-name:has-text("team")');
+  const { results: plans } = await question({ ...range, metrics: ['events', 'visitors', 'group_conversion_rate'], dimensions: ['property:plan'], goal });
+  assert.deepEqual((await table(page, 'Breakdown')).map(([name, ...n]) => [name, ...n.map((x) => Number(digits(x)))]), plans.map((r) => [r.dimensions[0] || 'Not known', r.metrics[0], r.metrics[1], round(r.metrics[2], 1)]));
+  const models = ['first_touch', 'last_touch', 'last_non_direct', 'linear', 'position_based', 'time_decay'];
+  const { results: owed } = await question({ ...range, report: 'attribution', dimensions: ['source'], goal, lookback: 2592000, limit: 20 });
+  assert.deepEqual((await grid(page, 'Attribution')).map(([, ...n]) => n.map((x) => Number(digits(x)))), owed.map((r) => models.map((m) => round(r.models[m].conversions, 2))));
+  await page.click('.tile:has-text("Conversion rate")');
+  await page.waitForFunction(() => document.querySelector('.chart')?.getAttribute('aria-label').startsWith('Conversion rate'));
+  await everyLook(page);
+  const seen = await visit(t, '/goals', 'section[aria-label="Goals"] tbody tr', {}, viewer);
+  assert.equal(await seen.locator('section[aria-label="New goal"]').count(), 0, 'a viewer changes nothing');
+  await page.goto(at('/goals'));
+  await loaded(page, 'section[aria-label="Goals"] tbody tr');
+  await page.click('section[aria-label="Goals"] a:has-text("Never")');
+  await page.click('button:has-text("Remove this goal")');
+  await page.click('button:has-text("Remove it")');
+  await page.waitForFunction(() => !location.search.includes('goal=') && document.querySelectorAll('section[aria-label="Goals"] tbody tr').length === 2);
+  assert.deepEqual((await get('/goals')).data.map((g) => g.name), ['Signed up', 'Saw prices']);
+  assert.deepEqual(page.wrong.filter((w) => !w.includes('409')), []);
+});
+test('revenue: each currency by itself, what brought it, and to which visits it is owed', async (t) => {
+  const page = await visit(t, '/revenue', 'section[aria-label="Attribution"] tbody tr');
+  assert.deepEqual(await page.locator('[role=tab]').allTextContents(), ['EUR (18)', 'USD (6)']);
+  for (const currency of ['EUR', 'USD']) {
+    await page.click(`[role=tab]:has-text("${currency}")`);
+    await page.waitForFunction((sign) => document.querySelector('.tile-value')?.textContent.startsWith(sign), { EUR: '€', USD: '$' }[currency]);
+    await loaded(page, 'section[aria-label="Attribution"] tbody tr');
+    const filters = [['is', 'currency', [currency]]], metrics = ['sum:revenue', 'events', 'avg:revenue', 'visitors'];
+    const { results: [row] } = await question({ ...range, metrics, filters });
+    assert.deepEqual(await tiles(page), [round(row.metrics[0], 2), row.metrics[1], round(row.metrics[2], 2), row.metrics[3]]);
+    const { results } = await question({ ...range, metrics: ['sum:revenue', 'events', 'visitors'], filters, dimensions: ['source'] });
+    assert.deepEqual((await table(page, 'Breakdown')).map(([, ...n]) => n.map((x) => Number(digits(x)))), results.map((r) => [round(r.metrics[0], 2), ...r.metrics.slice(1)]));
+    const { results: owed } = await question({ ...range, report: 'attribution', dimensions: ['source'], goal: filters, lookback: 2592000, limit: 20 });
+    const shown = await grid(page, 'Attribution');
+    assert.deepEqual(shown.map(([, ...n]) => n.map((x) => Number(digits(x)))), owed.map((r) => Object.values(r.models).map((m) => round(m.revenue[currency] ?? 0, 2))));
+  }
+  const { results } = await question({ ...range, metrics: ['sum:revenue'], filters: [['is', 'currency', ['USD']]], dimensions: ['property:size'] });
+  await page.selectOption('section[aria-label="Breakdown"] select', 'property:size');
+  await page.waitForFunction(() => document.querySelector('section[aria-label="Breakdown"] thead th').textContent === 'size');
+  await loaded(page, 'section[aria-label="Breakdown"] tbody tr');
+  assert.deepEqual((await table(page, 'Breakdown')).map(([name, n]) => [name, Number(digits(n))]), results.map((r) => [r.dimensions[0], round(r.metrics[0], 2)]));
+  await page.click('section[aria-label="Attribution"] .row-name:has-text("Google")');
+  await page.waitForSelector('.filters li:has-text("Google")');
+  await loaded(page, 'section[aria-label="Attribution"] tbody tr');
+  await everyLook(page);
+  const none = await visit(t, '/revenue?f=is~country~XX', 'section[aria-label="Revenue"] h2');
+  assert.equal(await none.textContent('section[aria-label="Revenue"] h2'), 'No revenue in this range');
+  assert.deepEqual([...page.wrong, ...none.wrong], []);
+});
+test('Web Vitals: percentiles, ratings and shares by page, and the thresholds in words', async (t) => {
+  const page = await visit(t, '/vitals', 'section[aria-label="By value"] tbody tr');
+  const { results: [{ vitals: of }] } = await question({ ...range, report: 'vitals' });
+  const shown = { LCP: (n) => (n < 1000 ? `${n} ms` : `${round(n / 1000, 2)} s`), CLS: (n) => String(round(n, 3)) }, words = { good: 'Good', needs_improvement: 'Needs improvement', poor: 'Poor' };
+  const told = () => page.locator('.tile').evaluateAll((all_) => all_.map((x) => [x.querySelector('.tile-name').textContent, x.querySelector('.tile-value').textContent, x.querySelector('.rating').textContent]));
+  assert.deepEqual(await told(), [['LCP', shown.LCP(of.LCP.p75), words[of.LCP.rating]], ['INP', '–', 'Not measured'], ['CLS', shown.CLS(of.CLS.p75), words[of.CLS.rating]], ['FCP', '–', 'Not measured'], ['TTFB', '–', 'Not measured']]);
+  assert.match(await page.textContent('.about'), /Good up to 2\.5 s, poor above 4 s/);
+  const rows = async (metric, order) => {
+    const { results } = await question({ ...range, report: 'vitals', metrics: [metric], dimensions: ['page'], order });
+    assert.deepEqual((await grid(page, 'By value')).map(([name, rating, , ...n]) => [name, rating, ...n]), results.map((r) => { const v = r.vitals[metric]; return [r.dimensions[0], words[v.rating], ...['p50', 'p75', 'p90', 'p95', 'p99'].map((p) => shown[metric](v[p])), String(v.count)]; }));
+    const [first] = results, v = first.vitals[metric];
+    assert.equal(await page.getAttribute('.shares >> nth=0', 'aria-label'), `Good ${round(v.good, 1)} %, Needs improvement ${round(v.needs_improvement, 1)} %, Poor ${round(v.poor, 1)} %`);
+  };
+  await rows('LCP', 'count');
+  await page.selectOption('label:has-text("First") select', 'p75');
+  await page.waitForFunction(() => document.querySelector('.grid tbody .row-name')?.textContent === '/slow');
+  await rows('LCP', 'p75');
+  await page.click('.tile:has-text("CLS")');
+  await page.waitForFunction(() => document.querySelector('.chart')?.getAttribute('aria-label').startsWith('Cumulative Layout Shift'));
+  await loaded(page, 'section[aria-label="By value"] tbody tr');
+  await rows('CLS', 'p75');
+  assert.match(await page.textContent('.about'), /Good up to 0\.1, poor above 0\.25/);
+  await page.selectOption('label:has-text("Shown") select', 'p99');
+  await page.waitForFunction((text) => document.querySelectorAll('.tile-value')[2].textContent === text, shown.CLS(of.CLS.p99));
+  assert.match(await page.getAttribute('.chart', 'aria-label'), /99th percentile, 28 values/);
+  await page.click('.grid .row-name:has-text("/slow")');
+  await page.waitForSelector('.filters li:has-text("/slow")');
+  await loaded(page, 'section[aria-label="By value"] tbody tr');
+  await everyLook(page);
+  const none = await visit(t, '/vitals?f=is~country~XX', 'section[aria-label="By value"] p');
+  assert.equal(await none.textContent('section[aria-label="By value"] p'), 'Nothing was measured in this range.');
+  assert.deepEqual([...page.wrong, ...none.wrong], []);
 });
 test('it stops', () => s.stop());

@@ -71,6 +71,7 @@ export interface Question {
   date_range: string | [string, string];
   dimensions?: string[];
   filters?: Filter[];
+  goal?: Filter[] | { id: string };
   limit?: number;
   order_by?: [string, 'asc' | 'desc'][];
   include?: { compare?: 'previous_period' | 'year_over_year'; time_labels?: boolean; total_rows?: boolean };

@@ -2,17 +2,29 @@
 const locale = navigator.language;
 const exact = new Intl.NumberFormat(locale), short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
 const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }), percent = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
 export const NOTHING = '–';
+function money(value: number, currency: string, isShort = false): string {
+  try {
+    return new Intl.NumberFormat(locale, { style: 'currency', currency, ...(isShort ? { notation: 'compact', maximumSignificantDigits: 3 } : {}) }).format(value);
+  } catch { // no currency that is known
+    return `${decimal.format(value)} ${currency}`;
+  }
+}
 
-export type Unit = 'count' | 'ratio' | 'percent' | 'seconds';
+/** Of money: its currency behind the colon. */
+export type Unit = 'count' | 'ratio' | 'percent' | 'seconds' | 'ms' | 'score' | `money:${string}`;
 export function number(value: number | null | undefined, unit: Unit = 'count'): string {
   if (value === null || value === undefined) return NOTHING;
   if (unit === 'percent') return `${percent.format(value)} %`;
   if (unit === 'ratio') return decimal.format(value);
   if (unit === 'seconds') return duration(value);
+  if (unit === 'ms') return value < 1000 ? `${exact.format(Math.round(value))} ms` : `${decimal.format(value / 1000)} s`;
+  if (unit === 'score') return fine.format(value);
+  if (unit !== 'count') return money(value, unit.slice('money:'.length), Math.abs(value) >= 100000);
   return Math.abs(value) < 10000 ? exact.format(value) : short.format(value);
 }
-export const whole = (value: number | null | undefined, unit: Unit = 'count'): string => (unit === 'count' && value !== null && value !== undefined ? exact.format(value) : number(value, unit));
+export const whole = (value: number | null | undefined, unit: Unit = 'count'): string => (value === null || value === undefined ? NOTHING : unit === 'count' ? exact.format(value) : unit.startsWith('money:') ? money(value, unit.slice('money:'.length)) : number(value, unit));
 function duration(seconds: number): string {
   const s = Math.round(seconds), m = Math.floor(s / 60), h = Math.floor(m / 60);
   return h ? `${h} h ${m % 60} min` : m ? `${m} min ${s % 60} s` : `${s} s`;

@@ -49,6 +49,8 @@ export function filterOf(text: string): Filter | null {
 }
 export const filters = computed<Filter[]>(() => address.value.searchParams.getAll('f').map(filterOf).filter((f) => f !== null));
 export const setFilters = (all: Filter[]): void => go(withParams({ f: all.map(filterText) }));
+/** Whether a filter says that this field is this value, or one of some. */
+export const isFiltered = (field: string, value: string): boolean => filters.value.some(([o, f, v]) => o === 'is' && f === field && v.includes(value));
 export function toggleFilter(field: string, value: string): void {
   const rest = filters.value.filter(([, f]) => f !== field), there = filters.value.find(([o, f, v]) => o === 'is' && f === field && v.length === 1 && v[0] === value);
   setFilters(there ? rest : [...rest, ['is', field, [value]]]);

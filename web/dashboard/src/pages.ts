@@ -17,6 +17,9 @@ const STATS = 'stats:read', PROJECTS = 'projects:write';
 export const PAGES: readonly PageInfo[] = [
   { id: 'overview', text: 'Overview', group: 'Look', needs: STATS, tools: 'compare', load: () => Promise.resolve(OverviewPage) },
   { id: 'live', text: 'Live', group: 'Look', needs: STATS, tools: 'none', load: () => import('./pages/live.tsx').then((m) => m.LivePage) },
+  { id: 'goals', text: 'Goals', group: 'Look', needs: STATS, tools: 'compare', load: () => import('./pages/goals.tsx').then((m) => m.GoalsPage) },
+  { id: 'revenue', text: 'Revenue', group: 'Look', needs: STATS, tools: 'compare', load: () => import('./pages/revenue.tsx').then((m) => m.RevenuePage) },
+  { id: 'vitals', text: 'Web Vitals', group: 'Look', needs: STATS, tools: 'range', load: () => import('./pages/vitals.tsx').then((m) => m.VitalsPage) },
   { id: 'events', text: 'Events', group: 'Explore', needs: STATS, tools: 'compare', load: () => import('./pages/events.tsx').then((m) => m.EventsPage) },
   { id: 'users', text: 'Users', group: 'Explore', needs: STATS, tools: 'none', load: () => import('./pages/users.tsx').then((m) => m.UsersPage) },
   { id: 'funnel', text: 'Funnel', group: 'Explore', needs: STATS, tools: 'range', load: () => import('./pages/funnel.tsx').then((m) => m.FunnelPage) },

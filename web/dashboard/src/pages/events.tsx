@@ -1,18 +1,18 @@
 // Which events there are and how they go; one of them by time, by any dimension or property, and as it was sent.
-import { useId, useState } from 'preact/hooks';
-import { ask, report, type Filter, type PropertyRow, type Question, type RawEvent } from '../api.ts';
+import { ask, report, type Filter, type Question, type RawEvent } from '../api.ts';
 import { number } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import { filters, go, param, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
+import { Breakdown, useProperties, type Asked } from '../ui/breakdown.tsx';
 import { EventList } from '../ui/events.tsx';
-import { FIELD_GROUPS, fieldOf, fieldText, isField, nestedFields, propertyField } from '../ui/fields.ts';
-import { BarTable, Count, Delta, SeriesChart, Spark, Tiles, useAnswer, valueRow, type Metric } from '../ui/numbers.tsx';
+import { nestedFields } from '../ui/fields.ts';
+import { BarTable, Count, Delta, SeriesChart, Spark, Tiles, useAnswer, type Metric } from '../ui/numbers.tsx';
 import { Failure, Link, TextField } from '../ui/parts.tsx';
 import { comparison, rangeOf, unitOf } from '../ui/range.tsx';
 import { Choice, chosen } from '../ui/steps.tsx';
 
-const NAMES = 50, NAMES_MORE = 500, ROWS = 12, ROWS_MORE = 500, POINTS_MAX = 10000, LATEST = 20, PROPERTIES = 200;
+const NAMES = 50, NAMES_MORE = 500, POINTS_MAX = 10000, LATEST = 20;
 const SORTS = [['events', 'Events'], ['visitors', 'Visitors'], ['event', 'Name']] as const;
 const METRICS: readonly Metric[] = [
   { id: 'events', text: 'Events', unit: 'count' },
@@ -20,7 +20,7 @@ const METRICS: readonly Metric[] = [
   { id: 'users', text: 'Users', unit: 'count' },
   { id: 'visits', text: 'Visits', unit: 'count' },
 ];
-const base = (more: Filter[]): Pick<Question, 'date_range' | 'filters'> => ({ date_range: rangeOf(), filters: [...filters.value, ...more] });
+const base = (more: Filter[]): Asked => ({ date_range: rangeOf(), filters: [...filters.value, ...more] });
 
 // ---- all of them ----
 /** The number of each name in each piece of the range, in the names' order. */
@@ -64,59 +64,13 @@ function All({ project }: { project: ProjectOf }) {
 }
 
 // ---- one of them ----
-const OTHER = 'other';
-function FieldChoice({ field, seen }: { field: string; seen: string[] }) {
-  const isListed = field.startsWith('property:') ? seen.includes(field) : FIELD_GROUPS.some(([, fields]) => fields.some(([f]) => f === field));
-  const [isWriting, setWriting] = useState(false), id = useId();
-  const isWritten = isWriting || !isListed;
-  const set = (value: string): void => {
-    setWriting(value === OTHER);
-    if (value !== OTHER) go(withParams({ by: value, rows: null }));
-  };
-  return (
-    <div class="head-end">
-      <label class="choice">By
-        <select value={isWritten ? OTHER : field} onChange={(e) => set(e.currentTarget.value)}>
-          {seen.length > 0 && <optgroup label="Properties">{seen.map((f) => <option key={f} value={f}>{fieldText(f)}</option>)}</optgroup>}
-          {FIELD_GROUPS.map(([group, fields]) => <optgroup key={group} label={group}>{fields.map(([f, text]) => <option key={f} value={f}>{text}</option>)}</optgroup>)}
-          <option value={OTHER}>Another property …</option>
-        </select>
-      </label>
-      {isWritten && <TextField aria-label="Name of the property" list={id} placeholder="cart.items" value={isListed ? '' : fieldText(field)} onDone={(text) => text && set(fieldOf(text))} />}
-      {isWritten && <datalist id={id}>{seen.map((f) => <option key={f} value={fieldText(f)} />)}</datalist>}
-    </div>
-  );
-}
 const STATISTICS = [['avg', 'Mean'], ['p50', 'Median'], ['p90', '90th percentile'], ['min', 'Smallest'], ['max', 'Largest'], ['sum', 'Sum']] as const;
 /** Of a property whose values are numbers. */
-function Statistics({ project, event, field }: { project: ProjectOf; event: string; field: string }) {
-  const { value, isLoading } = useAnswer(project, { ...base([['is', 'event', [event]]]), metrics: [`count:${field}`, ...STATISTICS.map(([a]) => `${a}:${field}`)] });
+function Statistics({ project, question, field }: { project: ProjectOf; question: Asked; field: string }) {
+  const { value, isLoading } = useAnswer(project, { ...question, metrics: [`count:${field}`, ...STATISTICS.map(([a]) => `${a}:${field}`)] });
   const [count, ...all] = value?.results[0]?.metrics ?? [];
   if (!count) return null;
   return <dl class="facts" aria-busy={isLoading}><div><dt>Numbers</dt><dd>{number(count)}</dd></div>{STATISTICS.map(([a, text], i) => <div key={a}><dt>{text}</dt><dd>{number(all[i], 'ratio')}</dd></div>)}</dl>;
-}
-function Values({ project, event, field }: { project: ProjectOf; event: string; field: string }) {
-  const isMore = param('rows') === 'more';
-  const { value, error, isLoading, retry } = useAnswer(project, { ...base([['is', 'event', [event]]]), metrics: ['events', 'visitors'], dimensions: [field], limit: isMore ? ROWS_MORE : ROWS, include: { total_rows: true } });
-  const total = value?.meta.total_rows ?? 0;
-  return (
-    <>
-      {error && <Failure text={error} retry={retry} />}
-      {field.startsWith('property:') && <Statistics project={project} event={event} field={field} />}
-      <BarTable head={[fieldText(field), 'Events', 'Visitors']} rows={value?.results.map((r) => valueRow(field, r))} isLoading={isLoading} empty="Nothing in this range." />
-      {total > ROWS && !isMore && <button type="button" class="button" onClick={() => go(withParams({ rows: 'more' }))}>Show more of the {number(total)} values</button>}
-    </>
-  );
-}
-/** By what the address says, else by the first property; `seen` is not known at first. */
-function Breakdown({ project, event, seen }: { project: ProjectOf; event: string; seen: string[] | undefined }) {
-  const asked = param('by') ?? '', field = isField(asked) ? asked : seen && (seen[0] ?? 'source');
-  return (
-    <section class="card tall" aria-label="Breakdown" aria-busy={!field}>
-      <header class="head"><h2>Breakdown</h2>{field && <FieldChoice key={field} field={field} seen={seen ?? []} />}</header>
-      {field && <Values key={field} project={project} event={event} field={field} />}
-    </section>
-  );
 }
 function One({ project, event }: { project: ProjectOf; event: string }) {
   const metric = METRICS.find((m) => m.id === param('metric')) ?? (METRICS[0] as Metric), own = base([['is', 'event', [event]]]);
@@ -125,8 +79,7 @@ function One({ project, event }: { project: ProjectOf; event: string }) {
     const { results, meta } = await report<RawEvent>(project.id, { ...own, report: 'events', limit: LATEST, ...(cursor ? { cursor } : {}) }, signal);
     return { rows: results, next: meta.next_cursor ?? null };
   });
-  const names = useLoad(JSON.stringify([project.id, own]), (signal) => report<PropertyRow>(project.id, { ...own, report: 'properties', limit: PROPERTIES }, signal));
-  const known = names.value?.results.map((r) => propertyField(r.property)) ?? (names.error ? [] : undefined), nested = new Set(latest.value?.flatMap((e) => nestedFields(e.properties)));
+  const known = useProperties(project, own), nested = new Set(latest.value?.flatMap((e) => nestedFields(e.properties)));
   return (
     <>
       <div class="crumbs"><Link to={withParams({ event: null, by: null, metric: null, rows: null })}>All events</Link><h1 class="cut" title={event}>{event}</h1></div>
@@ -134,7 +87,9 @@ function One({ project, event }: { project: ProjectOf; event: string }) {
         {error && !value ? <Failure text={error} retry={retry} /> : <Tiles metrics={METRICS} row={value?.results[0]} chosen={metric.id} isLoading={isLoading} />}
         <SeriesChart project={project} metric={metric} question={{ ...own, metrics: [metric.id], dimensions: [`time:${unitOf()}`], include: { ...comparison(), time_labels: true } }} />
       </section>
-      <Breakdown project={project} event={event} seen={known && [...known, ...nested]} />
+      <Breakdown project={project} question={own} columns={METRICS.slice(0, 2)} seen={known && [...known, ...nested]}>
+        {(field) => field.startsWith('property:') && <Statistics project={project} question={own} field={field} />}
+      </Breakdown>
       <section class="card tall" aria-label="Latest" aria-busy={latest.isLoading}>
         <header class="head"><h2>Latest</h2></header>
         {latest.value && (latest.value.length ? <EventList events={latest.value} project={project} label="Latest events" of="name" /> : <p class="muted">None in this range.</p>)}

@@ -5,7 +5,8 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { bucket, number, whole, type Unit } from '../format.ts';
 import type { Mark } from './marks.ts';
 
-export interface Series { labels: string[]; now: (number | null)[]; before: (number | null)[] | null }
+/** `limits`: values that something is measured by, as lines. */
+export interface Series { labels: string[]; now: (number | null)[]; before: (number | null)[] | null; limits?: readonly number[] }
 interface Tip { left: number; label: string; now: string; before: string | null; marks: string[] }
 
 const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -31,6 +32,21 @@ function drawMarks(u: uPlot, places: number[], colour: string): void {
   }
   ctx.restore();
 }
+/** Dotted lines at what a value is measured by. */
+function drawLimits(u: uPlot, limits: readonly number[], colour: string): void {
+  const { ctx, bbox } = u, dpr = devicePixelRatio || 1;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = dpr;
+  ctx.setLineDash([2 * dpr, 3 * dpr]);
+  for (const y of limits.map((limit) => Math.round(u.valToPos(limit, 'y', true))).filter((y) => y >= bbox.top)) {
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
 function options(width: number, series: Series, unit: Unit, marks: readonly Mark[], onTip: (tip: Tip | null) => void): uPlot.Options {
   const ink = token('ink-3'), line = token('line'), accent = token('accent'), font = '12px system-ui, sans-serif';
   return {
@@ -45,7 +61,7 @@ function options(width: number, series: Series, unit: Unit, marks: readonly Mark
       { stroke: token('ink-3'), width: 1.5, dash: [4, 4], points: { show: false } },
       { stroke: accent, width: 2, fill: token('accent-soft'), points: { show: series.labels.length < 3, fill: accent } }],
     hooks: {
-      draw: [(u) => drawMarks(u, marks.map((m) => series.labels.indexOf(m.label)), token('ink-2'))],
+      draw: [(u) => drawMarks(u, marks.map((m) => series.labels.indexOf(m.label)), token('ink-2')), (u) => drawLimits(u, series.limits ?? [], ink)],
       setCursor: [(u) => {
         const i = u.cursor.idx, label = i === null || i === undefined ? undefined : series.labels[i];
         if (i === null || i === undefined || label === undefined) return onTip(null);

@@ -3,13 +3,14 @@ import type { ComponentChildren } from 'preact';
 import { ask, type Answer, type Question, type Row } from '../api.ts';
 import { change, changeText, name, number, whole, type Unit } from '../format.ts';
 import { useLoad } from '../load.ts';
-import { filters, go, toggleFilter, withParams } from '../location.ts';
+import { go, isFiltered, toggleFilter, withParams } from '../location.ts';
 import { all, type ProjectOf } from '../session.ts';
 import { Chart, type Series } from './chart.tsx';
 import { marksOf, type Annotation, type Mark } from './marks.ts';
 import { Failure, Link } from './parts.tsx';
 
-export interface Metric { id: string; text: string; unit: Unit; isBetterLow?: boolean }
+/** `isSum`: where nothing happened it is nothing, though the answer knows of no number. */
+export interface Metric { id: string; text: string; unit: Unit; isBetterLow?: boolean; isSum?: boolean }
 export function useAnswer(project: ProjectOf, question: Question) {
   return useLoad(JSON.stringify([project.id, question]), (signal) => ask(project.id, question, signal));
 }
@@ -36,11 +37,11 @@ export function Tiles({ metrics, row, chosen, isLoading }: { metrics: readonly M
 export function Figures({ all }: { all: readonly (readonly [text: string, value: string])[] }) {
   return <dl class="tiles">{all.map(([text, value]) => <div key={text} class="tile"><dt class="tile-name">{text}</dt><dd class="tile-value">{value}</dd></div>)}</dl>;
 }
-export function seriesOf(answer: Answer): Series {
+export function seriesOf(answer: Answer, empty: 0 | null = null): Series {
   const by = new Map(answer.results.map((r) => [r.dimensions[0] ?? '', r]));
   const labels = answer.meta.time_labels ?? [...by.keys()];
   const has = answer.results.some((r) => r.comparison);
-  return { labels, now: labels.map((l) => by.get(l)?.metrics[0] ?? null), before: has ? labels.map((l) => by.get(l)?.comparison?.metrics[0] ?? null) : null };
+  return { labels, now: labels.map((l) => by.get(l)?.metrics[0] ?? empty), before: has ? labels.map((l) => by.get(l)?.comparison?.metrics[0] ?? empty) : null };
 }
 const day = (instant: string, by: number): string => new Date(Date.parse(instant) + by * 86400000).toISOString().slice(0, 10);
 /** What happened in the range of an answer; a day more on each side, as days are those of some zone. */
@@ -53,7 +54,7 @@ function useMarks(project: ProjectOf, answer: Answer | undefined): Mark[] {
 export function SeriesChart({ project, question, metric }: { project: ProjectOf; question: Question; metric: Metric }) {
   const { value, error, isLoading, retry } = useAnswer(project, question), marks = useMarks(project, value);
   if (error && !value) return <Failure text={error} retry={retry} />;
-  return <div class="chart-box" aria-busy={isLoading}>{value ? <Chart series={seriesOf(value)} unit={metric.unit} what={metric.text} marks={marks} /> : <div class="chart-plot" />}{error && <Failure text={error} retry={retry} />}</div>;
+  return <div class="chart-box" aria-busy={isLoading}>{value ? <Chart series={seriesOf(value, metric.isSum ? 0 : null)} unit={metric.unit} what={metric.text} marks={marks} /> : <div class="chart-plot" />}{error && <Failure text={error} retry={retry} />}</div>;
 }
 const WIDTH = 120, HEIGHT = 24;
 /** A line without axes, beside its number: it says no more than up or down. */
@@ -94,9 +95,8 @@ export function BarTable({ head, rows, isLoading, empty, onPoint }: { head: read
   );
 }
 /** A value of a field with its metrics; choosing it filters by it. */
-export function valueRow(field: string, row: Row): BarRow {
+export function valueRow(field: string, row: Row, units: readonly Unit[] = []): BarRow {
   const raw = row.dimensions[0] ?? '';
-  const isChosen = filters.value.some(([o, f, v]) => o === 'is' && f === field && v.includes(raw));
-  return { key: raw, text: name(field, raw), of: row.metrics[0] ?? 0, cells: row.metrics.map((n, i) => <Count key={i} of={n} />), isChosen, onChoose: () => toggleFilter(field, raw) };
+  return { key: raw, text: name(field, raw), of: row.metrics[0] ?? 0, cells: row.metrics.map((n, i) => <Count key={i} of={n} unit={units[i] ?? 'count'} />), isChosen: isFiltered(field, raw), onChoose: () => toggleFilter(field, raw) };
 }
 export const Count = ({ of, unit }: { of: number | null | undefined; unit?: Unit }) => <span title={whole(of, unit)}>{number(of, unit)}</span>;
