@@ -32,10 +32,43 @@ enum rc import_find_columns(struct import *im, const struct csv_record *header,
     return RC_OK;
 }
 
-struct slice import_column(const struct import *im, const struct import_item *item, uint32_t i)
+/* What is no UTF-8, and U+0000, is U+FFFD in what follows: no text of an event may hold it. */
+static struct slice mended(struct import *im, struct slice text)
+{
+    struct buf out;
+    buf_init(&out, 3 * text.len + 1);
+    while (text.len) {
+        size_t n = (unsigned char)text.data[0] < 0x80 ? 1 : slice_utf8_len(text);
+        bool is_fine = n && text.data[0];
+        if (is_fine)
+            buf_add(&out, text.data, n);
+        else
+            buf_add_str(&out, "\xef\xbf\xbd");
+        text = slice_sub(text, n ? n : 1);
+    }
+    struct slice copy = arena_copy(im->scratch, buf_slice(&out));
+    buf_done(&out);
+    return copy;
+}
+
+static bool is_text(struct slice text)
+{
+    while (text.len && text.data[0]) {
+        size_t n = (unsigned char)text.data[0] < 0x80 ? 1 : slice_utf8_len(text);
+        if (!n)
+            return false;
+        text = slice_sub(text, n);
+    }
+    return text.len == 0;
+}
+
+struct slice import_column(struct import *im, const struct import_item *item, uint32_t i)
 {
     must(i < im->column_count);
-    return im->columns[i] < item->csv->count ? item->csv->fields[im->columns[i]] : SLICE_EMPTY;
+    if (im->columns[i] >= item->csv->count)
+        return SLICE_EMPTY;
+    struct slice field = item->csv->fields[im->columns[i]];
+    return is_text(field) ? field : mended(im, field);
 }
 
 yyjson_val *import_object(struct import *im, const char *before,

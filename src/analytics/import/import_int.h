@@ -91,7 +91,8 @@ enum rc import_find_columns(struct import *im, const struct csv_record *header,
                             const char *const *names, uint32_t required,
                             struct err *err) MUST_CHECK;
 bool import_has_column(const struct csv_record *header, const char *name);
-struct slice import_column(const struct import *im, const struct import_item *item, uint32_t i);
+/* UTF-8 without U+0000, whatever the file has. */
+struct slice import_column(struct import *im, const struct import_item *item, uint32_t i);
 /* before + {"name":"text",…} of what is not empty + after, for a dialect's reader; json (may be
  * NULL): one more whose value is JSON. NULL: no memory. */
 struct import_member {
