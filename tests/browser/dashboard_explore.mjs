@@ -54,7 +54,7 @@ test('the list of events says what the API says, is searched, sorted and goes on
   const asked = { ...range, metrics: ['events', 'visitors'], dimensions: ['event'], include: { compare: 'previous_period', total_rows: true } };
   const { results, meta } = await question({ ...asked, limit: 50 });
   assert.deepEqual((await table(page, 'Events')).map(([name, , n, , visitors]) => [name, Number(digits(n)), Number(digits(visitors))]), results.map((r) => [r.dimensions[0], ...r.metrics]));
-  assert.equal(await page.locator('.spark polyline').count(), 50);
+  await page.waitForFunction(() => document.querySelectorAll('.spark polyline').length === 50);
   const [first] = results, change = ((first.metrics[0] - first.comparison.metrics[0]) / first.comparison.metrics[0]) * 100;
   assert.equal(Number(digits((await table(page, 'Events'))[0][3])), Number(Math.abs(change).toFixed(1)));
   await page.click('button:has-text("Show more of the")');
@@ -344,21 +344,27 @@ const tiles = (page) => page.locator('.tile-value').allTextContents().then((text
 const grid = (page, label) => page.locator(`section[aria-label="${label}"] .grid tbody tr`).evaluateAll((rows) => rows.map((tr) => [...tr.cells].map((c) => c.textContent)));
 const round = (x, n) => Number(x.toFixed(n));
 test('goals: one is kept, has its numbers, its values and its visits, and is removed', async (t) => {
-  const page = await visit(t, '/goals', 'section[aria-label="Goals"] p');
-  assert.match(await page.textContent('section[aria-label="Goals"] p'), /^No goal is kept yet/);
-  const keep = async (name, kind, value) => {
-    await page.fill('label:has-text("Name") input', name);
-    await page.selectOption('select[aria-label="What reaches it: event or page"]', kind);
-    await page.fill('input[aria-label="What reaches it"]', value);
-    await page.keyboard.press('Tab');
-    await page.click('button:has-text("Keep")');
+  const page = await visit(t, '/goals', 'section[aria-label="Goals"] .nothing');
+  assert.match(await page.textContent('section[aria-label="Goals"] .nothing'), /^None yet/);
+  const keep = async (name, ...reached) => {
+    await page.click('button:has-text("New goal")');
+    await page.fill('dialog input[name=name]', name);
+    for (const [i, [field, value]] of reached.entries()) {
+      await page.click('dialog button:has-text("Add a filter")');
+      await page.selectOption(`select[aria-label="Filter ${i + 1}: field"]`, field);
+      await page.fill(`input[aria-label="Filter ${i + 1}: a value"]`, value);
+      await page.keyboard.press('Enter');
+    }
+    await page.click('dialog button:has-text("Save")');
   };
-  for (const [i, [name, kind, value]] of [['Signed up', 'event', 'signup'], ['Saw prices', 'page', '/pricing'], ['Never', 'event', 'never']].entries()) {
-    await keep(name, kind, value);
+  for (const [i, goal] of [['Signed up', ['event', 'signup']], ['Saw prices', ['event', 'pageview'], ['page', '/pricing']], ['Never', ['event', 'never']]].entries()) {
+    await keep(...goal);
     await loaded(page, `section[aria-label="Goals"] tbody tr:nth-child(${i + 1})`);
   }
-  await keep('Never', 'event', 'x');
-  await page.waitForSelector('section[aria-label="New goal"] [role=alert]');
+  await keep('Never', ['event', 'x']);
+  await page.waitForSelector('dialog .error');
+  await noFindings(page, 'the form of a goal');
+  await page.click('dialog button:has-text("Cancel")');
   const { results } = await question({ ...range, metrics: ['events', 'visitors', 'conversion_rate'], dimensions: ['goal'], include: { compare: 'previous_period' } });
   const wanted = [...results.map((r) => [r.dimensions[0], r.metrics[0], r.metrics[1], round(r.metrics[2], 1)]), ['Never', 0, 0, 0]].sort((a, b) => b[3] - a[3]);
   assert.deepEqual((await table(page, 'Goals')).map(([name, n, , visitors, rate]) => [name, ...[n, visitors, rate].map((x) => Number(digits(x)))]), wanted);
@@ -367,7 +373,7 @@ test('goals: one is kept, has its numbers, its values and its visits, and is rem
   await loaded(page, 'section[aria-label="Attribution"] tbody tr');
   const goal = own(), { results: [row] } = await question({ ...range, metrics: ['events', 'visitors', 'group_conversion_rate'], goal });
   assert.deepEqual(await tiles(page), [row.metrics[0], row.metrics[1], round(row.metrics[2], 1)]);
-  assert.match(await page.textContent('.about'), /event is signup/);
+  assert.match(await page.textContent('.about'), /Event is signup/);
   await page.selectOption('section[aria-label="Breakdown"] select', 'property:plan');
   await page.waitForSelector('section[aria-label="Breakdown"] .row-name:has-text("team")');
   const { results: plans } = await question({ ...range, metrics: ['events', 'visitors', 'group_conversion_rate'], dimensions: ['property:plan'], goal });
@@ -379,12 +385,16 @@ test('goals: one is kept, has its numbers, its values and its visits, and is rem
   await page.waitForFunction(() => document.querySelector('.chart')?.getAttribute('aria-label').startsWith('Conversion rate'));
   await everyLook(page);
   const seen = await visit(t, '/goals', 'section[aria-label="Goals"] tbody tr', {}, viewer);
-  assert.equal(await seen.locator('section[aria-label="New goal"]').count(), 0, 'a viewer changes nothing');
+  assert.equal(await seen.locator('button:has-text("New goal")').count(), 0, 'a viewer changes nothing');
   await page.goto(at('/goals'));
   await loaded(page, 'section[aria-label="Goals"] tbody tr');
   await page.click('section[aria-label="Goals"] a:has-text("Never")');
-  await page.click('button:has-text("Remove this goal")');
-  await page.click('button:has-text("Remove it")');
+  await page.click('button:has-text("Change")');
+  await page.fill('dialog input[name=name]', 'Hardly ever');
+  await page.click('dialog button:has-text("Save")');
+  await page.waitForFunction(() => document.querySelector('h1').textContent === 'Hardly ever');
+  await page.click('button:has-text("Remove")');
+  await page.click('dialog button.danger');
   await page.waitForFunction(() => !location.search.includes('goal=') && document.querySelectorAll('section[aria-label="Goals"] tbody tr').length === 2);
   assert.deepEqual((await get('/goals')).data.map((g) => g.name), ['Signed up', 'Saw prices']);
   assert.deepEqual(page.wrong.filter((w) => !w.includes('409')), []);

@@ -527,7 +527,7 @@ test('the filters of a report become a segment and a cohort, which filter like e
   await settled(page);
   const filters = [['is', 'page', ['/pricing']]];
   for (const kind of ['segment', 'cohort']) {
-    await page.click('button[aria-label="Keep these filters"]');
+    await page.click('button[aria-label^="Save as"]');
     await page.click(`.menu-list button:text-is("A ${kind}")`);
     await page.fill('dialog [name=name]', `Priced ${kind}`);
     await finish(page, 'Save');

@@ -27,5 +27,5 @@ export function SegmentMenu({ project }: { project: ProjectOf }) {
 /** The filters of now as a segment, or as a cohort of who has such events. */
 export function SaveMenu({ project }: { project: ProjectOf }) {
   const to = (page: string): string => `/app/${project.id}/${page}?${new URLSearchParams([['new', ''], ...filters.value.map((f) => ['f', filterText(f)])])}`;
-  return <Menu label="Keep these filters" text="Save as …">{() => KINDS.map(([kind]) => <button key={kind} type="button" onClick={() => go(to(`${kind}s`))}>A {kind}</button>)}</Menu>;
+  return <Menu label="Save as …: keep these filters" text="Save as …">{() => KINDS.map(([kind]) => <button key={kind} type="button" onClick={() => go(to(`${kind}s`))}>A {kind}</button>)}</Menu>;
 }
