@@ -34,20 +34,6 @@ const finish = async (page, button) => {
   await page.waitForSelector('dialog', { state: 'detached' });
 };
 const rowOf = (page, table, words) => page.locator(`section[aria-label="${table}"] tbody tr`, { hasText: words });
-const LOOKS = [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }];
-/** axe in both themes and on a phone, where nothing hangs over the edge. */
-async function looks(t, ...pages) {
-  for (const options of LOOKS) {
-    const page = await on(t, ...pages[0], owner, options);
-    for (const [what, selector] of pages) {
-      await page.goto(at(what));
-      await loaded(page, selector);
-      await noFindings(page, `${what} ${JSON.stringify(options)}`);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: no sideways scrolling, ${JSON.stringify(options)}`);
-    }
-    await page.context().close();
-  }
-}
 /** Refusals that a test provokes are written to the console by the browser. */
 const noErrors = (...pages) => assert.deepEqual(pages.flatMap((p) => p.wrong).filter((w) => !/status of 4\d\d/.test(w)), []);
 
@@ -240,7 +226,7 @@ test('a viewer has no settings, neither in the list nor by the address', async (
   assert.match(await page.textContent('main'), /does not show this page/);
   noErrors(page);
 });
-test('settings: a failing API is told and tried again; axe finds nothing', async (t) => {
+test('settings: a failing API is told and tried again', async (t) => {
   const page = await open(t, {}, at('settings'));
   const failing = (route) => (route.request().method() === 'GET' ? route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The state is busy."}' }) : route.continue());
   await page.route(`**${project}`, failing);
@@ -249,7 +235,6 @@ test('settings: a failing API is told and tried again; axe finds nothing', async
   await page.unroute(`**${project}`);
   await page.click('button:text-is("Try again")');
   await page.waitForSelector('input[name=name]');
-  await looks(t, ['settings', 'input[name=name]'], ['settings?tab=keys', 'tbody tr'], ['settings?tab=team', 'tbody tr'], ['settings?tab=organisation', 'tbody tr']);
   noErrors(page);
 });
 
@@ -339,7 +324,7 @@ test('sessions are those of the API; one is ended, and all', async (t) => {
   await page.waitForSelector('input[name=password]');
   noErrors(page, other);
 });
-test('the last owner cannot leave, who is of no organisation has a profile, and axe finds nothing', async (t) => {
+test('the last owner cannot leave, and who is of no organisation has a profile', async (t) => {
   const page = await on(t, 'profile', 'section[aria-label="Organisations"] tbody tr');
   await page.click('button[aria-label^="Leave"]');
   await page.click('dialog button:text-is("Leave")');
@@ -350,7 +335,6 @@ test('the last owner cannot leave, who is of no organisation has a profile, and 
   await nobody.click('button[aria-label^="Account"]');
   await nobody.click('.menu-list button:text-is("Profile")');
   await nobody.waitForSelector('section[aria-label="Organisations"]:has-text("not a member")');
-  await looks(t, ['profile', 'section[aria-label="Sessions"] tbody tr']);
   noErrors(page, nobody);
 });
 
@@ -428,7 +412,7 @@ test('the pipeline: each consumer, the month, the room; and how far a replay is'
   await api('PATCH', project, { events_per_month_max: 0 });
   noErrors(page);
 });
-test('ingestion: a part that fails is told there, the rest stays; axe finds nothing', async (t) => {
+test('ingestion: a part that fails is told there, and the rest stays', async (t) => {
   const page = await open(t, {}, at('ingestion'));
   await page.route('**/v1/**/pipeline', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"detail":"The disk is away."}' }));
   await signIn(page, owner);
@@ -436,7 +420,6 @@ test('ingestion: a part that fails is told there, the rest stays; axe finds noth
   await page.waitForSelector('.sample');
   await page.unroute('**/v1/**/pipeline');
   await page.waitForSelector('.pairs');
-  await looks(t, ['ingestion', '.pairs']);
   assert.deepEqual(page.wrong, []);
 });
 
@@ -685,7 +668,7 @@ test('a report by mail is made, changed and removed', async (t) => {
   assert.equal((await api('GET', `${of}/mail-reports/${made.id}`)).schedule.every, 'day');
   noErrors(page);
 });
-test('a viewer sees what is defined and changes nothing; an error is told; axe finds nothing', async (t) => {
+test('a viewer sees what is defined and changes nothing, and is told an error', async (t) => {
   const page = await on(t, 'cohorts', 'tbody tr', viewer);
   assert.equal(await page.locator('button:has-text("New"), button:has-text("Change"), button:has-text("Remove")').count(), 0);
   await page.goto(`${at('segments')}?new=`);
@@ -698,7 +681,66 @@ test('a viewer sees what is defined and changes nothing; an error is told; axe f
   await page.unroute('**/v1/**/alerts');
   await page.click('button:text-is("Try again")');
   await page.waitForSelector('section[aria-label="Alerts"] tbody tr');
-  await looks(t, ['segments', 'tbody tr'], ['cohorts', 'tbody tr'], ['annotations', 'tbody tr'], ['alerts', 'tbody tr'], ['overview', '.marks'], ['cohorts?new=', 'dialog .condition'], ['segments?new=&f=is~country~DE', 'dialog .filter-row']);
   noErrors(page);
 });
+
+// ---- SQL ----
+test('every report shows the statements that its question becomes, with parameters, to copy', async (t) => {
+  const page = await opened(t, owner, { permissions: ['clipboard-read', 'clipboard-write'] });
+  const steps = [{ filters: [['is', 'event', ['pageview']]] }, { filters: [['is', 'event', ['signup']]] }];
+  const questions = {
+    'overview?f=is~segment~Priced segment': { metrics: ['visitors', 'visits', 'pageviews', 'views_per_visit', 'bounce_rate', 'visit_duration'], date_range: '28d', filters: [['segment', 'Priced segment']], include: { compare: 'previous_period' } },
+    'funnel?s=event~pageview&s=event~signup': { report: 'funnel', date_range: '28d', filters: [], steps, window: 86400, order: 'ordered', count_by: 'visitors' },
+    retention: { report: 'retention', date_range: '91d', filters: [], unit: 'week', type: 'first_time', periods: 12, count_by: 'visitors' },
+    paths: { report: 'paths', date_range: '28d', filters: [], nodes: 'page', steps: 4, limit: 28 },
+  };
+  const squeezed = (text) => text.replace(/\s+/g, ' ').replace(/\( /g, '(').replace(/ \)/g, ')').trim();
+  for (const [where, asked] of Object.entries(questions)) {
+    await page.goto(at(where));
+    await page.click('button:text-is("SQL")');
+    await page.waitForSelector('dialog .code');
+    const { statements, parameters } = await api('POST', `${of}/query/sql`, asked, 200);
+    assert.deepEqual((await page.locator('dialog .code code').allTextContents()).map(squeezed), statements.map(squeezed), where);
+    const shown = Object.fromEntries(await page.locator('dialog tbody tr').evaluateAll((all) => all.map((tr) => [...tr.cells].map((c) => c.textContent))));
+    assert.deepEqual({ ...shown, now: '' }, { ...parameters, now: '' }, where);
+    await page.click('dialog .code button');
+    await page.waitForSelector('dialog .code button:text-is("Copied")');
+    assert.equal(squeezed(await page.evaluate(() => navigator.clipboard.readText())), squeezed(statements[0]));
+    await noFindings(page, `SQL of ${where}`);
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog', { state: 'detached' });
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'SQL');
+  }
+  await page.goto(at('overview'));
+  await page.click('button:text-is("SQL")');
+  await page.click('dialog [role=tab]:text-is("Devices")');
+  await page.waitForFunction(() => document.querySelector('dialog code')?.textContent.includes('browser'));
+  await page.keyboard.press('Escape');
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const where of Object.keys(questions)) {
+    await page.goto(at(where));
+    await page.click('button:text-is("SQL")');
+    await page.waitForSelector('dialog .code');
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth && document.querySelector('dialog').scrollWidth <= document.querySelector('dialog').clientWidth), `${where}: no sideways scrolling`);
+  }
+  noErrors(page);
+});
+
+// ---- how they look ----
+const PAGES = [
+  ['settings', 'input[name=name]'], ['settings?tab=keys', 'tbody tr'], ['settings?tab=team', 'tbody tr'], ['settings?tab=organisation', 'tbody tr'], ['profile', 'section[aria-label="Sessions"] tbody tr'], ['ingestion', '.pairs'],
+  ['segments', 'tbody tr'], ['cohorts', 'tbody tr'], ['annotations', 'tbody tr'], ['alerts', 'tbody tr'], ['overview', '.marks'], ['cohorts?new=', 'dialog .condition'], ['segments?new=&f=is~country~DE', 'dialog .filter-row'],
+];
+for (const [look, options] of [['wide and light', {}], ['dark and on a phone', { colorScheme: 'dark', viewport: { width: 360, height: 740 } }]]) {
+  test(`axe finds nothing and nothing hangs over the edge, ${look}`, async (t) => {
+    const page = await on(t, ...PAGES[0], owner, options);
+    for (const [what, selector] of PAGES) {
+      await page.goto(at(what));
+      await loaded(page, selector);
+      await noFindings(page, what);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: no sideways scrolling`);
+    }
+    noErrors(page);
+  });
+}
 test('it stops', () => s.stop());

@@ -149,3 +149,6 @@ const sent = (question: object): object => ({ ...question, ...('filters' in ques
 /** Of the other kinds of reports: rows as that kind has them. */
 export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[]; meta: { next_cursor?: string | null } }> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
 export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
+export interface Statements { statements: string[]; parameters: Record<string, string> }
+/** What a question becomes, instead of its answer. */
+export const sqlOf = (project: string, question: object, signal?: AbortSignal): Promise<Statements> => call('POST', `/v1/projects/${project}/query/sql`, sent(question), signal);

@@ -44,7 +44,7 @@ function AlertEditor({ project, of, path, onDone, onClose }: EditorOf<Alert>) {
     if (await sending.run(async () => { await save(path, of, { name: name.trim(), question: question(), condition: { type, [memberOf(type)]: amount.trim() === '' ? null : Number(amount) }, emails: lines(emails) }); })) onDone();
   };
   return (
-    <Dialog title={of ? 'Change the alert' : 'New alert'} isWide onClose={onClose}>
+    <Dialog title={of ? 'Change the alert' : 'New alert'} kind="wide" onClose={onClose}>
       <Form sending={sending} action="Save" cancel={onClose} onSubmit={() => void submit()}>
         <Field name="name" label="Name" error={sending.of('name')}>{(c) => <input {...c} autofocus value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
         <Fields label="When" error={sending.of('condition')}>

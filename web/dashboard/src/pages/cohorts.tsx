@@ -73,7 +73,7 @@ function Editor({ project, of, path, onDone, onClose }: EditorOf<Cohort>) {
   };
   const submit = async (): Promise<void> => { if (await sending.run(async () => { await save(path, of, { name: name.trim(), ...body() }); })) onDone(); };
   return (
-    <Dialog title={of ? 'Change the cohort' : 'New cohort'} isWide onClose={onClose}>
+    <Dialog title={of ? 'Change the cohort' : 'New cohort'} kind="wide" onClose={onClose}>
       <Form sending={sending} action="Save" cancel={onClose} onSubmit={() => void submit()}>
         <Field name="name" label="Name" error={sending.of('name')}>{(c) => <input {...c} autofocus value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
         {!of && <div class="choices"><Choice label="Made of" all={WAYS} value={way} onChoose={setWay} />{way === 'did' && <Choice label="Of" all={COUNTS} value={countBy} onChoose={setCountBy} />}</div>}

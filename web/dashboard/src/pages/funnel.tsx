@@ -6,6 +6,7 @@ import { filters, go, params, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Failure } from '../ui/parts.tsx';
 import { rangeOf } from '../ui/range.tsx';
+import { SqlButton } from '../ui/sql.tsx';
 import { Choice, chosen, COUNTS, StepInput, stepFilters, stepName, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
 
 interface FunnelStep { name: string; count: number; conversion_rate: number | null; step_conversion_rate: number | null }
@@ -93,6 +94,7 @@ export function FunnelPage({ project }: { project: ProjectOf }) {
           {field && broken.value && broken.value.every((r) => r.steps.length === steps.length) && <Broken rows={broken.value} field={field} steps={steps} />}
         </section>
       )}
+      {isAsked && <SqlButton project={project} of={[{ text: 'Funnel', question }, ...(field ? [{ text: 'By value', question: { ...question, dimensions: [field] } }] : [])]} />}
     </>
   );
 }

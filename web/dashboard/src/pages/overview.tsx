@@ -6,6 +6,7 @@ import { begun, lookForEvents, type ProjectOf } from '../session.ts';
 import { BarTable, SeriesChart, Tiles, useAnswer, valueRow, type Metric } from '../ui/numbers.tsx';
 import { Failure, Tabs } from '../ui/parts.tsx';
 import { comparison, rangeOf, unitOf } from '../ui/range.tsx';
+import { SqlButton } from '../ui/sql.tsx';
 import { StartPage } from './start.tsx';
 
 const METRICS: readonly Metric[] = [
@@ -17,13 +18,15 @@ const METRICS: readonly Metric[] = [
   { id: 'visit_duration', text: 'Visit duration', unit: 'seconds' },
 ];
 const base = (): Pick<Question, 'date_range' | 'filters'> => ({ date_range: rangeOf(), filters: filters.value });
+const numbersAsked = (): Question => ({ ...base(), metrics: METRICS.map((m) => m.id), include: comparison() });
+const seriesAsked = (metric: Metric): Question => ({ ...base(), metrics: [metric.id], dimensions: [`time:${unitOf()}`], include: { ...comparison(), time_labels: true } });
 
 function Headline({ project, metric }: { project: ProjectOf; metric: Metric }) {
-  const { value, error, isLoading, retry } = useAnswer(project, { ...base(), metrics: METRICS.map((m) => m.id), include: comparison() });
+  const { value, error, isLoading, retry } = useAnswer(project, numbersAsked());
   return (
     <section class="card headline" aria-label="Headline numbers">
       {error && !value ? <Failure text={error} retry={retry} /> : <Tiles metrics={METRICS} row={value?.results[0]} chosen={metric.id} isLoading={isLoading} />}
-      <SeriesChart project={project} metric={metric} question={{ ...base(), metrics: [metric.id], dimensions: [`time:${unitOf()}`], include: { ...comparison(), time_labels: true } }} />
+      <SeriesChart project={project} metric={metric} question={seriesAsked(metric)} />
     </section>
   );
 }
@@ -38,7 +41,10 @@ const PANELS: readonly (readonly [title: string, lists: readonly List[]])[] = [
   ['Events', [list('event', 'Event', 'events', 'Events', [['is_not', 'event', ['pageview']]])]],
 ];
 const ROWS = 9;
-const useRows = (project: ProjectOf, of: List, limit = ROWS): Loaded<Answer> => useAnswer(project, { ...base(), filters: [...filters.value, ...(of.more ?? [])], metrics: [of.metric], dimensions: [of.field], limit });
+const rowsAsked = (of: List, limit = ROWS): Question => ({ ...base(), filters: [...filters.value, ...(of.more ?? [])], metrics: [of.metric], dimensions: [of.field], limit });
+const useRows = (project: ProjectOf, of: List, limit = ROWS): Loaded<Answer> => useAnswer(project, rowsAsked(of, limit));
+/** The list of a panel that the address says. */
+const shownOf = (title: string, lists: readonly List[]): List | undefined => lists.find((l) => l.id === param(title.toLowerCase())) ?? lists[0];
 function Rows({ of, loaded: { value, error, isLoading, retry }, onPoint }: { of: List; loaded: Loaded<Answer>; onPoint?: (value: string) => void }) {
   if (error && !value) return <Failure text={error} retry={retry} />;
   return <BarTable head={[of.text, of.count]} rows={value?.results.slice(0, ROWS).map((r) => valueRow(of.field, r))} isLoading={isLoading} empty="Nothing in this range." {...(onPoint ? { onPoint } : {})} />;
@@ -64,7 +70,7 @@ function Places({ project, of, countries }: { project: ProjectOf; of: List; coun
   );
 }
 function Panel({ project, title, lists }: { project: ProjectOf; title: string; lists: readonly List[] }) {
-  const asked = param(title.toLowerCase()), first = lists[0], of = lists.find((l) => l.id === asked) ?? first;
+  const first = lists[0], of = shownOf(title, lists);
   if (!of || !first) return null;
   const isPlaces = first.id === 'country';
   return (
@@ -83,6 +89,7 @@ export function OverviewPage({ project }: { project: ProjectOf }) {
       <h1 class="hidden">Overview of {project.name}</h1>
       <Headline project={project} metric={metric} />
       <div class="panels">{PANELS.map(([title, lists]) => <Panel key={title} project={project} title={title} lists={lists} />)}</div>
+      <SqlButton project={project} of={[{ text: 'Numbers', question: numbersAsked() }, { text: 'Chart', question: seriesAsked(metric) }, ...PANELS.flatMap(([title, lists]) => { const of = shownOf(title, lists); return of ? [{ text: title, question: rowsAsked(of) }] : []; })]} />
     </>
   );
 }

@@ -5,6 +5,7 @@ import { filters, go, param, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Failure, TextField } from '../ui/parts.tsx';
 import { rangeOf } from '../ui/range.tsx';
+import { SqlButton } from '../ui/sql.tsx';
 import { Flow, type Edge } from '../ui/flow.tsx';
 import { Choice, chosen } from '../ui/steps.tsx';
 
@@ -42,6 +43,7 @@ export function PathsPage({ project }: { project: ProjectOf }) {
           </details>
         )}
       </section>
+      <SqlButton project={project} of={[{ text: 'Paths', question }]} />
     </>
   );
 }

@@ -5,6 +5,7 @@ import { filters, go, param, withParams } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Failure } from '../ui/parts.tsx';
 import { rangeOf } from '../ui/range.tsx';
+import { SqlButton } from '../ui/sql.tsx';
 import { Choice, chosen, COUNTS, StepInput, stepFilters, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
 
 interface Cohort { cohort: string; size: number; returned: number[] }
@@ -65,6 +66,7 @@ export function RetentionPage({ project }: { project: ProjectOf }) {
         {error && <Failure text={error} retry={retry} />}
         {value && (value.results.some((c) => c.size) ? <Grid cohorts={value.results} unit={unit} /> : <p class="muted">Nobody in this range.</p>)}
       </section>
+      <SqlButton project={project} of={[{ text: 'Retention', question }]} />
     </>
   );
 }

@@ -15,7 +15,7 @@ function Editor({ project, of, path, onDone, onClose }: EditorOf<Segment>) {
   const [name, setName] = useState(of?.name ?? ''), [filters, setFilters] = useState<Filters>(of?.filters ?? (param('new') === null ? [] : inAddress.value)), [visibility, setVisibility] = useState<string>(of?.visibility ?? 'project');
   const submit = async (): Promise<void> => { if (await sending.run(async () => { await save(path, of, { name: name.trim(), filters: filtersOf(filters), visibility }); })) onDone(); };
   return (
-    <Dialog title={of ? 'Change the segment' : 'New segment'} isWide onClose={onClose}>
+    <Dialog title={of ? 'Change the segment' : 'New segment'} kind="wide" onClose={onClose}>
       <Form sending={sending} action="Save" cancel={onClose} onSubmit={() => void submit()}>
         <Field name="name" label="Name" error={sending.of('name')}>{(c) => <input {...c} autofocus value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
         <Fields label="Filters" hint="All of them have to fit." error={sending.of('filters')}><FilterEditor project={project} value={filters} isInvalid={!!sending.of('filters')} onChange={setFilters} /></Fields>

@@ -67,7 +67,7 @@ export function Form({ sending, action, done, onSubmit, isDangerous, isWide, can
   );
 }
 /** Escape closes it, the focus stays in it, and goes back to where it was. */
-export function Dialog({ title, onClose, isWide, children }: { title: string; onClose: () => void; isWide?: boolean; children: ComponentChildren }) {
+export function Dialog({ title, onClose, kind = '', children }: { title: string; onClose: () => void; kind?: '' | 'wide' | 'drawer'; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null), id = useId();
   useLayoutEffect(() => {
     const dialog = box.current, before = document.activeElement as HTMLElement | null;
@@ -75,7 +75,7 @@ export function Dialog({ title, onClose, isWide, children }: { title: string; on
     return () => { dialog?.close(); if (before?.isConnected) before.focus(); };
   }, []);
   return (
-    <dialog ref={box} class={isWide ? 'dialog wide' : 'dialog'} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose(); }}>
+    <dialog ref={box} class={`dialog ${kind}`} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose(); }}>
       <header><h2 id={id}>{title}</h2><button type="button" class="button quiet" aria-label="Close" onClick={onClose}>×</button></header>
       {children}
     </dialog>
