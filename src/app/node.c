@@ -235,6 +235,29 @@ static enum rc start_sessionize(struct node *n, struct err *err)
     return RC_OK;
 }
 
+_Static_assert((int)PERSONS_RULES_MAX == (int)RETAIN_RULES_MAX, "one limit");
+
+static uint32_t persons_rules(void *ctx, struct persons_rule *ret)
+{
+    struct node *n = ctx;
+    struct retain_rule rules[RETAIN_RULES_MAX];
+    uint32_t count = retention_rules(n->tenant, rules);
+    unix_ms now = unix_now();
+    for (uint32_t i = 0; i < count; i++)
+        ret[i] = (struct persons_rule){.project = rules[i].project,
+                                       .before_ms = retain_before(&rules[i], now).ms};
+    return count;
+}
+
+/* Those whose last event is gone go, too. */
+static void events_removed(void *ctx)
+{
+    struct node *n = ctx;
+    struct derived_worker *persons = atomic_load(&n->persons);
+    if (persons)
+        persons_worker_retain(persons);
+}
+
 static enum rc start_persons(struct node *n, struct err *err)
 {
     char dir[OS_PATH_MAX];
@@ -244,6 +267,7 @@ static enum rc start_persons(struct node *n, struct err *err)
                     .dir = os_path(dir, "%s/consumers/persons", n->cfg->data),
                     .partitions = stream_partitions(n->events),
                     .projected = projected,
+                    .rules = persons_rules,
                     .ctx = n},
         .nice = (int)n->cfg->consumer_nice};
     TRY(persons_worker_start(&cfg, &worker, err));
@@ -268,7 +292,8 @@ static void *bring_up(void *arg)
                 log_error("no persons are made until the next start", LOG_ERR(&err));
             if (start_rejecter(n, &err) != RC_OK)
                 log_error("what is rejected is not shown until the next start", LOG_ERR(&err));
-            const struct retention_cfg retention = {.tenant = n->tenant, .pool = n->pool};
+            const struct retention_cfg retention = {
+                .tenant = n->tenant, .pool = n->pool, .removed = events_removed, .ctx = n};
             if (retention_start(&retention, &n->retention, &err) != RC_OK)
                 log_error("old rows stay until the next start", LOG_ERR(&err));
             return NULL;

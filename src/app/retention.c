@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "analytics/event/retain.h"
 #include "analytics/rejected/rejected.h"
 #include "base/clock.h"
 #include "base/heap.h"
@@ -18,34 +17,41 @@ enum { HOUR_MS = 3600000, WHILE_BUSY_MS = 1000, NICE = 10 };
 struct retention {
     struct retention_cfg cfg;
     struct retain_rule *rules; /* RETAIN_RULES_MAX */
-    uint32_t count, skipped;
+    uint32_t count;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_stopping; /* under lock */
 };
 
+struct rules {
+    struct retain_rule *list;
+    uint32_t count, skipped;
+};
+
 static void add_rule(void *ctx, const struct tenant_project *p)
 {
-    struct retention *r = ctx;
+    struct rules *r = ctx;
     if (p->retention_days <= 0)
         return;
     if (r->count == RETAIN_RULES_MAX)
         r->skipped++;
     else
-        r->rules[r->count++] =
+        r->list[r->count++] =
             (struct retain_rule){.project = p->id, .days = (uint32_t)p->retention_days};
 }
 
-static void read_rules(struct retention *r)
+uint32_t retention_rules(struct tenant *t, struct retain_rule ret[RETAIN_RULES_MAX])
 {
-    struct tenant_view *view = tenant_view_take(r->cfg.tenant);
-    r->count = r->skipped = 0;
-    tenant_view_projects(view, add_rule, r);
+    static struct log_limit limit;
+    struct rules rules = {.list = ret};
+    struct tenant_view *view = tenant_view_take(t);
+    tenant_view_projects(view, add_rule, &rules);
     tenant_view_give(view);
-    if (r->skipped)
+    if (rules.skipped && log_allowed(&limit))
         log_warn("more projects have a retention than are looked at in one go: some keep old rows",
-                 LOG_U64("projects", r->skipped));
+                 LOG_U64("projects", rules.skipped));
+    return rules.count;
 }
 
 /* True: it is time to stop. */
@@ -68,6 +74,8 @@ static enum rc one_step(struct retention *r, struct err *err)
         return err_set(err, RC_UNAVAILABLE, "the store cannot be reached");
     enum rc rc = retain_step(client, r->rules, r->count, unix_now(), err);
     if (rc == RC_END)
+        r->cfg.removed(r->cfg.ctx);
+    if (rc == RC_END)
         rc = rejected_sweep(client, unix_now(), err) == RC_OK ? RC_END : RC_STORE;
     store_pool_give(r->cfg.pool, client);
     return rc;
@@ -81,7 +89,7 @@ static void *run(void *arg)
     os_thread_nice(NICE);
     while (!is_over) {
         struct err err = ERR_INIT;
-        read_rules(r);
+        r->count = retention_rules(r->cfg.tenant, r->rules);
         enum rc rc = one_step(r, &err);
         bool is_more = rc == RC_OK || rc == RC_BUSY;
         if (!is_more && rc != RC_END)

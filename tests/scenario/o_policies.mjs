@@ -50,28 +50,42 @@ test('bot_policy=drop leaves bots out, counts and samples them; a replay under m
   assert.equal((await s.count("event = 'person'")).n, 2, 'people are not touched');
 });
 
-test('retention_days removes whole days of events and sessions of that project, and of no other', async () => {
+test('retention_days removes whole days of events and sessions of that project, and of no other, and whom it leaves nothing of', async () => {
   const other = (await weir(['project', 'create', 'other', '--data', s.data, '--json'])).json;
   const key = (await weir(['key', 'create', '--project', other.id, '--data', s.data, '--json'])).json.key;
   const day = 86400e3, midnight = Math.floor(Date.now() / day) * day;
   const at = (ms) => new Date(ms).toISOString();
   const old = [{ event: 'old', user_id: 'u', timestamp: at(midnight - 10 * day - 1) }, { event: 'older', user_id: 'u', timestamp: at(midnight - 100 * day) },
     { event: 'edge', user_id: 'u', timestamp: at(midnight - 10 * day) }, { event: 'new', user_id: 'u', timestamp: at(Date.now()) }];
-  await s.send(old);
+  const knew = (who) => ({ kind: 'identify', user_id: who, anonymous_id: `${who}'s browser`, traits: { told: who }, timestamp: at(midnight - 20 * day) });
+  await s.send([...old, knew('kept'), knew('left'), knew('gone'), ...['kept', 'left'].map((user_id) => ({ event: 'here', user_id, timestamp: at(Date.now()) }))]);
+  const who = async (id) => (await s.fetch(`/v1/projects/${s.keys.project}/persons/${id}`, { headers: { 'x-api-key': s.keys.secret_key } })).json;
+  await until('persons are made', async () => (await who('gone')).traits?.told === 'gone' && (await who('left')).events === 1);
   await until('the other key is known', async () => (await s.send(old, { key })).status === 200);
   const mine = `project_id = toUUID('${s.keys.project}')`, theirs = `project_id = toUUID('${other.id}')`;
   await s.visible(1, `${mine} AND event = 'edge'`);
   await s.visible(4, theirs);
   const sessions = async (where) => (await s.rows(`SELECT count() AS n FROM sessions FINAL WHERE ${where}`))[0].n * 1;
-  await until('sessions are made', async () => await sessions(`${mine} AND start < now() - toIntervalDay(5)`) === 2 && await sessions(theirs) === 3);
+  await until('sessions are made', async () => await sessions(`${mine} AND user_id = 'u' AND start < now() - toIntervalDay(5)`) === 2 && await sessions(theirs) === 3);
   await set('retention_days=10');
   await s.stop(); // the server looks at its start, and then once an hour
   await s.run();
   await until('old rows are gone', async () => (await s.count(`${mine} AND event IN ('old', 'older')`)).n === 0, 60000);
   assert.equal((await s.count(`${mine} AND event IN ('edge', 'new')`)).n, 2, 'the day at the edge stays');
   await until('old sessions are gone', async () => await sessions(`${mine} AND end < now() - toIntervalDay(11)`) === 0, 60000);
-  assert.equal(await sessions(`${mine} AND start < now() - toIntervalDay(5)`), 1, 'the one over the edge stays');
+  assert.equal(await sessions(`${mine} AND user_id = 'u' AND start < now() - toIntervalDay(5)`), 1, 'the one over the edge stays');
   assert.equal((await s.count(theirs)).n, 4, 'another project keeps what it has');
+  await until('whose last event is gone is gone', async () => (await who('gone')).status === 404, 60000);
+  const facts = async (text) => (await s.rows(`SELECT count() AS n FROM (SELECT id AS text FROM person_ids UNION ALL SELECT value FROM person_traits) WHERE position(text, '${text}') > 0`))[0].n * 1;
+  await until('it is in no table', async () => await facts('gone') === 0);
+  const kept = await who('kept');
+  assert.deepEqual([kept.user_ids, kept.anonymous_ids, kept.traits, kept.first_seen, kept.events], [['kept'], ["kept's browser"], { told: 'kept' }, at(midnight - 20 * day), 1], 'whoever is still seen is whole');
+  // An erasure makes persons anew: what the events no longer say is taken over, but for whoever is erased.
+  const erased = await weir(['erase', '--project', s.keys.project, '--user', 'left', '--data', s.data], { timeout: 120000 });
+  assert.equal(erased.code, 0, erased.err);
+  assert.equal((await who('left')).status, 404);
+  assert.equal(await facts('"left"'), 0);
+  assert.deepEqual(await who('kept'), kept);
 });
 
 test('samples leave the store after a day, counts after ninety', async () => {

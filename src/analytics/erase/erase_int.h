@@ -82,6 +82,8 @@ struct erase_tables {
 enum rc erase_tables_widen(struct erase_tables *t, struct err *err) MUST_CHECK;
 /* One object per table into the job's places; sets needs_sweep. */
 enum rc erase_tables_count(struct erase_tables *t, struct err *err) MUST_CHECK;
+/* Before persons_anew(): what it would take over from the generation before. */
+enum rc erase_tables_begin_persons(struct erase_tables *t, struct err *err) MUST_CHECK;
 /* Behind persons_anew(): no file of the generation before is left. */
 enum rc erase_tables_end_persons(struct erase_tables *t, struct err *err) MUST_CHECK;
 enum rc erase_tables_run(struct erase_tables *t, struct err *err) MUST_CHECK;

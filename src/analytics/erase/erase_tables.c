@@ -105,6 +105,10 @@ static void expand(const struct erase_tables *t, const char *where, struct buf *
             add_visitors(t, sql);
             continue;
         }
+        if (slice_eq_str(name, "PROJECT")) {
+            buf_addf(sql, "'%s'", t->job->project);
+            continue;
+        }
         size_t len = *p == '(' ? strcspn(p, ")") : 0;
         must(len > 1 && len - 1 < sizeof(column)); /* a statement of our own */
         snprintf(column, sizeof(column), "%.*s", (int)len - 1, p + 1);
@@ -334,12 +338,39 @@ static enum rc delete_rows(struct erase_tables *t, const struct erase_table *tab
     return alter(t, name, "RESET SETTING old_parts_lifetime, min_rows_to_fsync_after_merge", err);
 }
 
+/* Without waiting for the files of before: they are those of a generation that goes. */
+static enum rc delete_if_any(struct erase_tables *t, const struct erase_table *table,
+                             struct err *err)
+{
+    CLEANUP(buf_done) struct buf sql;
+    uint64_t rows = 0;
+    buf_init(&sql, SQL_BYTES_MAX);
+    TRY(count_rows(t, table, false, &rows, err));
+    if (rows == 0)
+        return RC_OK;
+    buf_addf(&sql, "ALTER TABLE %s DELETE", table->name);
+    add_where(t, table, false, &sql);
+    TRY(ask(t, &sql, NULL, err));
+    return wait_for_mutations(t, table->name, err);
+}
+
 /* ---- persons: derived, made anew by others, counted and looked after here ---- */
 
 static const char *const person_tables[] = {"person_ids",    "person_claims", "person_aliases",
                                             "person_traits", "person_groups", "group_ids",
                                             "group_traits",  "identities"};
 static const struct erase_table person_ids = {.name = "person_ids", .where = "$ANY(id)"};
+/* Where a project keeps only so many days, the next generation takes over what is older from the
+ * one before, whose events are gone: so it must not stand there any more. Ids last, by which the
+ * others are found. */
+#define ERASED_IDS "(SELECT hash FROM person_ids WHERE project_id = $PROJECT AND $ANY(id))"
+static const struct erase_table person_rows[] = {
+    {.name = "person_claims", .where = "id IN " ERASED_IDS " OR owner IN " ERASED_IDS},
+    {.name = "person_aliases", .where = "previous IN " ERASED_IDS " OR id IN " ERASED_IDS},
+    {.name = "person_traits", .where = "id IN " ERASED_IDS},
+    {.name = "person_groups", .where = "id IN " ERASED_IDS},
+    {.name = "person_ids", .where = "$ANY(id)"},
+};
 
 static enum rc wait_for_old_generations(struct erase_tables *t, const struct erase_table *table,
                                         struct err *err)
@@ -419,6 +450,13 @@ enum rc erase_tables_count(struct erase_tables *t, struct err *err)
 enum rc erase_tables_run(struct erase_tables *t, struct err *err)
 {
     return each_table(t, delete_rows, err);
+}
+
+enum rc erase_tables_begin_persons(struct erase_tables *t, struct err *err)
+{
+    for (size_t i = 0; i < COUNT_OF(person_rows); i++)
+        TRY(if_there(t, &person_rows[i], delete_if_any, err));
+    return RC_OK;
 }
 
 enum rc erase_tables_end_persons(struct erase_tables *t, struct err *err)

@@ -174,6 +174,7 @@ static enum rc erase_tables(struct step *s, struct err *err)
     if (rc == RC_OK && resumed != RC_OK && err)
         *err = own;
     TRY(rc == RC_OK ? resumed : rc);
+    TRY(erase_tables_begin_persons(&t, err));
     TRY(h->persons_anew(h->ctx, gives_up, s->w, err));
     return erase_tables_end_persons(&t, err);
 }

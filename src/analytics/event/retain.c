@@ -17,15 +17,19 @@ static const struct retained {
     const char *table, *partition, *time;
 } tables[] = {{ANALYTICS_EVENTS_TABLE, "timestamp", "timestamp"}, {"sessions", "start", "end"}};
 
+unix_ms retain_before(const struct retain_rule *rule, unix_ms now)
+{
+    return (unix_ms){(now.ms / DAY_MS - (int64_t)rule->days) * DAY_MS};
+}
+
 static void put_condition(struct buf *sql, const struct retained *t,
                           const struct retain_rule *rules, uint32_t count, unix_ms now)
 {
     char id[UUID_TEXT_LEN + 1];
     for (uint32_t i = 0; i < count; i++) {
-        int64_t day = now.ms / DAY_MS - (int64_t)rules[i].days;
         buf_addf(sql, "%s(project_id = '%s' AND %s < fromUnixTimestamp64Milli(toInt64(%lld)))",
                  i ? " OR " : "", uuid_format(&rules[i].project, id), t->time,
-                 (long long)(day * DAY_MS));
+                 (long long)retain_before(&rules[i], now).ms);
     }
 }
 

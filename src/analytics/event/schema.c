@@ -313,6 +313,11 @@ static const char events_groups[] =
     "ALTER TABLE events ADD COLUMN IF NOT EXISTS groups String CODEC(ZSTD(1))";
 static const char *const groups_statements[] = {events_groups, NULL};
 
+/* When an event named the id last, whoever did it. */
+static const char ids_named[] = "ALTER TABLE person_ids ADD COLUMN IF NOT EXISTS named_ms "
+                                "SimpleAggregateFunction(max, Int64)";
+static const char *const named_statements[] = {ids_named, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -325,6 +330,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 9, .name = "imported sums", .statements = imported_statements},
     {.number = 10, .name = "events in several groups", .statements = groups_statements},
     {.number = 11, .name = "ids of imports", .statements = imported_id_statements},
+    {.number = 12, .name = "ids and when they were named", .statements = named_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -4,7 +4,8 @@
  *             what a step has not finished is new to the next try as well. So identities come
  *             first, then the facts they follow from, then the checkpoint, and repeating a step is
  *             harmless wherever it was interrupted.
- *             Facts cannot be taken back, only made anew: that is what generations are for.
+ *             Facts cannot be taken back, only made anew: that is what generations are for. But for
+ *             those of whole persons that are forgotten, which nothing else is made of.
  * LAYOUT      a step: probe → mark and links → what is new of them → whom it is about → is the mark
  *             still there? → identities → facts → and now? → state.
  * INVARIANTS  Versions grow, also across restarts. persons_work is empty after a restart of the
@@ -24,12 +25,14 @@
 #include "base/os.h"
 
 enum {
-    SQL_BYTES_MAX = 64 << 10,
+    SQL_BYTES_MAX = 128 << 10,
     ANSWER_BYTES_MAX = 1 << 30,
     STORE_TIMEOUT_MS = 120000,
     BATCH_OFFSETS = 200000,
     BUILDING_TIMES = 5, /* so much more in a step while nothing else is waiting for it */
     NUMBERS_MAX = 8,
+    OLD_IDS = 100000,
+    OLD_MORE_MS = 2 * 24 * 3600 * 1000,
 };
 
 struct persons {
@@ -41,7 +44,8 @@ struct persons {
     bool is_loaded;  /* state and version */
     bool is_settled; /* no statement of an earlier try works any more */
     bool must_look;
-    _Atomic bool must_rebuild, gives_up;
+    _Atomic bool must_rebuild, must_retain, gives_up;
+    struct persons_rule *rules; /* PERSONS_RULES_MAX */
     uint64_t version;
     struct persons_counts counts;
 };
@@ -54,11 +58,14 @@ enum rc persons_new(const struct persons_cfg *cfg, struct persons **ret, struct 
     os_path(p->dir, "%s", cfg->dir);
     if (p->cfg.batch_offsets_max == 0)
         p->cfg.batch_offsets_max = BATCH_OFFSETS;
+    if (p->cfg.old_ids_max == 0)
+        p->cfg.old_ids_max = OLD_IDS;
     if (p->cfg.store.timeout_ms == 0)
         p->cfg.store.timeout_ms = STORE_TIMEOUT_MS;
     buf_init(&p->sql, SQL_BYTES_MAX);
     buf_init(&p->answer, ANSWER_BYTES_MAX);
     p->must_look = true;
+    p->rules = heap_alloc(HEAP_ANALYTICS, PERSONS_RULES_MAX * sizeof(*p->rules));
     TRY(os_mkdirs(cfg->dir, err));
     TRY(store_client_new(&p->cfg.store, &p->client, err));
     *ret = take_ptr(&p);
@@ -72,6 +79,7 @@ void persons_free(struct persons *p)
     store_client_free(p->client);
     buf_done(&p->sql);
     buf_done(&p->answer);
+    heap_free(p->rules);
     heap_free(p);
 }
 
@@ -86,6 +94,11 @@ enum rc persons_rebuild(struct persons *p, struct err *err)
     TRY(os_write_file_durable(os_path(path, "%s/rebuild", p->dir), SLICE_EMPTY, err));
     atomic_store(&p->must_rebuild, true);
     return RC_OK;
+}
+
+void persons_retain(struct persons *p)
+{
+    atomic_store(&p->must_retain, true);
 }
 
 void persons_give_up(struct persons *p)
@@ -105,6 +118,7 @@ static enum rc ask(struct persons *p, struct buf *ret_answer, struct err *err)
     static const struct store_setting settings[] = {
         {"insert_deduplicate", "0"}, /* the same facts again, of another generation */
         {"join_use_nulls", "0"},
+        {"mutations_sync", "1"},
         {"allow_simdjson", "0"}, /* it gives an object up for one number of more than 64 bits */
     };
     ENSURE(!atomic_load(&p->gives_up), err_set(err, RC_CLOSED, "the server is shutting down"));
@@ -238,6 +252,27 @@ static enum rc forget_request(struct persons *p, struct err *err)
     return os_unlink_durable(os_path(path, "%s/rebuild", p->dir), err);
 }
 
+static uint32_t read_rules(struct persons *p)
+{
+    return p->cfg.rules ? p->cfg.rules(p->cfg.ctx, p->rules) : 0;
+}
+
+/* In how many parts what is too old is taken over from the generation that is read. */
+static enum rc find_old(struct persons *p, uint32_t generation, struct persons_old *ret,
+                        struct err *err)
+{
+    int64_t rows[NUMBERS_MAX];
+    if (generation == 0 || read_rules(p) == 0)
+        return RC_OK;
+    *ret = (struct persons_old){.generation = generation, .parts = 1};
+    buf_addf(begin(p), "SELECT toInt64(count()) FROM person_ids WHERE generation = %u",
+             (unsigned)generation);
+    TRY(ask_numbers(p, 1, rows, err));
+    while (rows[0] / ret->parts > p->cfg.old_ids_max && ret->parts < 1U << 20)
+        ret->parts *= 2;
+    return RC_OK;
+}
+
 static enum rc begin_generation(struct persons *p, const char *table, struct err *err)
 {
     int64_t live[NUMBERS_MAX];
@@ -251,6 +286,7 @@ static enum rc begin_generation(struct persons *p, const char *table, struct err
     if (p->state.generation >= fresh.generation)
         fresh.generation = p->state.generation + 1;
     TRY(first_offsets(p, &fresh, err));
+    TRY(find_old(p, (uint32_t)live[0], &fresh.old, err));
     TRY(derived_state_save(&persons_state_format, p->dir, &fresh, err));
     p->state = fresh;
     return forget_request(p, err);
@@ -354,15 +390,17 @@ struct news {
     int64_t claims, known, aliases;
 };
 
-static enum rc take_links(struct persons *p, const struct derived_ranges *ranges,
-                          struct news *ret_news, struct err *err)
+static enum rc empty_work(struct persons *p, struct err *err)
 {
-    int64_t n[NUMBERS_MAX];
     newer_version(p);
     buf_add_str(begin(p), "TRUNCATE TABLE persons_work");
-    TRY(run(p, err));
-    persons_sql_links(begin(p), p->version, ranges);
-    TRY(run(p, err));
+    return run(p, err);
+}
+
+/* What is new of the links in persons_work, and whose ids are then whose. */
+static enum rc take_news(struct persons *p, struct news *ret_news, struct err *err)
+{
+    int64_t n[NUMBERS_MAX];
     persons_sql_news(begin(p), p->state.generation);
     TRY(run(p, err));
     buf_add_str(begin(p), "SELECT countIf(stage = 11), countIf(stage = 12), countIf(stage = 13) "
@@ -380,6 +418,28 @@ static enum rc take_links(struct persons *p, const struct derived_ranges *ranges
     return RC_OK;
 }
 
+static enum rc take_links(struct persons *p, const struct derived_ranges *ranges,
+                          struct news *ret_news, struct err *err)
+{
+    TRY(empty_work(p, err));
+    persons_sql_links(begin(p), p->version, ranges);
+    TRY(run(p, err));
+    return take_news(p, ret_news, err);
+}
+
+static enum rc write_links(struct persons *p, const struct news *news, struct err *err)
+{
+    if (news->claims) {
+        persons_sql_add_claims(begin(p), p->state.generation);
+        TRY(run(p, err));
+    }
+    if (news->aliases) {
+        persons_sql_add_aliases(begin(p), p->state.generation);
+        TRY(run(p, err));
+    }
+    return RC_OK;
+}
+
 static enum rc write_facts(struct persons *p, const struct derived_ranges *ranges,
                            const int64_t *probe, const struct news *news, struct err *err)
 {
@@ -393,14 +453,7 @@ static enum rc write_facts(struct persons *p, const struct derived_ranges *range
         {PROBE_GROUPS, persons_sql_add_groups},
         {PROBE_GROUP_TRAITS, persons_sql_add_group_traits},
     };
-    if (news->claims) {
-        persons_sql_add_claims(begin(p), p->state.generation);
-        TRY(run(p, err));
-    }
-    if (news->aliases) {
-        persons_sql_add_aliases(begin(p), p->state.generation);
-        TRY(run(p, err));
-    }
+    TRY(write_links(p, news, err));
     for (size_t i = 0; i < COUNT_OF(facts); i++) {
         if (probe[facts[i].probe] == 0)
             continue;
@@ -420,6 +473,96 @@ static enum rc take_new(struct persons *p, const struct derived_ranges *ranges, 
         TRY(take_links(p, ranges, &news, err));
     TRY(write_facts(p, ranges, probe, &news, err));
     return probe[PROBE_LINKS] ? check_mark(p, err) : RC_OK;
+}
+
+/* ---- what is too old ---- */
+
+static enum rc add_cuts(struct persons *p, int64_t more_ms, struct err *err)
+{
+    uint32_t count = read_rules(p);
+    for (uint32_t i = 0; i < count; i++)
+        p->rules[i].before_ms += more_ms;
+    TRY(empty_work(p, err));
+    persons_sql_cuts(begin(p), p->version, p->rules, count);
+    return run(p, err);
+}
+
+static enum rc count_stage(struct persons *p, int stage, int64_t *ret, struct err *err)
+{
+    int64_t rows[NUMBERS_MAX];
+    buf_addf(begin(p), "SELECT toInt64(count()) FROM persons_work WHERE stage = %d", stage);
+    TRY(ask_numbers(p, 1, rows, err));
+    *ret = rows[0];
+    return RC_OK;
+}
+
+static enum rc delete_rows(struct persons *p, const struct persons_forget *tables, struct err *err)
+{
+    for (; tables->table; tables++) {
+        buf_addf(begin(p), "ALTER TABLE %s DELETE WHERE generation = %u AND (%s)", tables->table,
+                 (unsigned)p->state.generation, tables->where);
+        TRY(run(p, err));
+    }
+    return RC_OK;
+}
+
+/* Interrupted, it is done again: whose rows are gone in part is found again by its ids. */
+static enum rc forget(struct persons *p, struct err *err)
+{
+    int64_t ids = 0, groups = 0;
+    TRY(add_cuts(p, 0, err));
+    persons_sql_forgotten(begin(p), p->state.generation);
+    TRY(run(p, err));
+    TRY(count_stage(p, 9, &ids, err));
+    if (ids)
+        TRY(delete_rows(p, persons_forget, err));
+    persons_sql_forgotten_groups(begin(p), p->state.generation);
+    TRY(run(p, err));
+    TRY(count_stage(p, 10, &groups, err));
+    if (groups)
+        TRY(delete_rows(p, persons_forget_groups, err));
+    TRY(check_mark(p, err));
+    p->counts.forgotten += (uint64_t)ids;
+    return RC_OK;
+}
+
+static enum rc forget_if_asked(struct persons *p, struct err *err)
+{
+    if (p->state.is_building || !atomic_exchange(&p->must_retain, false))
+        return RC_OK;
+    if (read_rules(p) == 0)
+        return RC_OK;
+    enum rc rc = forget(p, err);
+    if (rc != RC_OK)
+        atomic_store(&p->must_retain, true);
+    return rc;
+}
+
+/* A part of what the generation before has and its events do not. A day or two more than is too old
+ * now: the building may go on over midnight, and saying something twice changes nothing. */
+static enum rc take_old(struct persons *p, struct err *err)
+{
+    static void (*const facts[])(struct buf * sql, uint32_t generation,
+                                 const struct persons_old *old) = {
+        persons_sql_old_ids, persons_sql_old_traits, persons_sql_old_members,
+        persons_sql_old_groups, persons_sql_old_group_traits};
+    struct persons_state done = p->state;
+    struct news news = {0};
+    TRY(add_cuts(p, OLD_MORE_MS, err));
+    persons_sql_old_links(begin(p), &p->state.old);
+    TRY(run(p, err));
+    TRY(take_news(p, &news, err));
+    TRY(write_links(p, &news, err));
+    for (size_t i = 0; i < COUNT_OF(facts); i++) {
+        facts[i](begin(p), p->state.generation, &p->state.old);
+        TRY(run(p, err));
+    }
+    TRY(check_mark(p, err));
+    if (++done.old.part == done.old.parts)
+        done.old = (struct persons_old){.generation = 0};
+    TRY(derived_state_save(&persons_state_format, p->dir, &done, err));
+    p->state = done;
+    return RC_OK;
 }
 
 /* ---- the step ---- */
@@ -451,6 +594,8 @@ static enum rc step_new(struct persons *p, struct err *err)
     struct derived_ranges ranges;
     struct persons_state done = p->state;
     uint64_t offsets;
+    if (p->state.old.generation)
+        return take_old(p, err);
     if (!choose_ranges(p, &ranges, &offsets))
         return p->state.is_building ? end_generation(p, err) : RC_END;
     TRY(take_new(p, &ranges, err));
@@ -466,12 +611,13 @@ static enum rc step(struct persons *p, struct err *err)
 {
     struct derived_ranges ranges;
     uint64_t offsets;
-    bool must_look = p->must_look || atomic_load(&p->must_rebuild);
+    bool must_look = p->must_look || atomic_load(&p->must_rebuild) || atomic_load(&p->must_retain);
     if (p->is_loaded && !must_look && !p->state.is_building && !choose_ranges(p, &ranges, &offsets))
         return RC_END;
     TRY(settle(p, err));
     TRY(load(p, err));
     TRY(look(p, err));
+    TRY(forget_if_asked(p, err));
     return step_new(p, err);
 }
 

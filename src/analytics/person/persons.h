@@ -7,11 +7,13 @@
  * All tables but `identities` hold facts that only ever become more exact (the earliest, the
  * latest), so that repeats, duplicates and the order of arrival cannot change them; `identities` is
  * derived from these facts alone. Between two steps they are those of exactly the events whose
- * offsets lie below the state's `next` of their partition.
+ * offsets lie below the state's `next` of their partition, and of those that have left the table
+ * since, as far as their person has not been forgotten (persons_retain).
  *
  * Rows carry a generation; queries read the greatest one in `person_generations`. A new one is
  * built beside it, and then takes its place, when the table of events is another one than before
  * (weir replay), when events were taken out of it (persons_rebuild), or when the state is lost.
+ * What is too old for its project is taken over from the one before, as its events are gone.
  *
  * A maker of persons belongs to one thread; the worker below is that thread. */
 #include <stdbool.h>
@@ -19,7 +21,16 @@
 
 #include "analytics/derived/derived.h"
 #include "base/rc.h"
+#include "base/uuid.h"
 #include "store/store.h"
+
+/* What lies before is too old for a project (retention_days): its events leave the table, and who
+ * was not heard of since is forgotten. */
+struct persons_rule {
+    struct uuid project;
+    int64_t before_ms;
+};
+enum { PERSONS_RULES_MAX = 500 };
 
 struct persons_cfg {
     struct store_cfg store; /* strings are borrowed for its life; timeout_ms 0 = 120,000 */
@@ -27,8 +38,11 @@ struct persons_cfg {
     uint32_t partitions;    /* of the stream, at most STREAM_PARTITIONS_MAX */
     /* The projector's checkpoint: rows below it are in `events`. Any thread. */
     uint64_t (*projected)(void *ctx, uint32_t partition);
+    /* Rules of now, at most PERSONS_RULES_MAX of them; returns how many. May be NULL. */
+    uint32_t (*rules)(void *ctx, struct persons_rule *ret);
     void *ctx;
     uint32_t batch_offsets_max; /* of one step, over all partitions; 0 = 200,000 */
+    uint32_t old_ids_max;       /* that a step of a new generation takes over; 0 = 100,000 */
 };
 struct persons;
 enum rc persons_new(const struct persons_cfg *cfg, struct persons **ret,
@@ -37,6 +51,7 @@ void persons_free(struct persons *p);
 
 struct persons_counts { /* since it was made; steps that failed are not counted */
     uint64_t steps, offsets, generations;
+    uint64_t forgotten;         /* ids of persons that were too old */
     uint64_t leaves, made_anew; /* ids that joined a person alone; ids whose persons were made of
                                    all of their claims */
 };
@@ -49,6 +64,9 @@ void persons_look(struct persons *p);
  * before (a file in dir says so). Until it is whole the one before is read, which still has them.
  * Any thread. RC_IO, RC_NOSPACE: it is not noted. */
 enum rc persons_rebuild(struct persons *p, struct err *err) MUST_CHECK;
+/* Events that are too old have left the table: before the next step that takes events, who was not
+ * heard of since is forgotten, for good, with what ties others to them. Any thread. */
+void persons_retain(struct persons *p);
 void persons_counts(const struct persons *p, struct persons_counts *ret);
 /* From now on no statement begins any more: the step under way ends with RC_CLOSED. Any thread. */
 void persons_give_up(struct persons *p);
@@ -66,4 +84,5 @@ enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct derive
                              struct err *err) MUST_CHECK;
 /* persons_rebuild(), at once. Any thread. */
 enum rc persons_worker_rebuild(struct derived_worker *w, struct err *err) MUST_CHECK;
+void persons_worker_retain(struct derived_worker *w); /* persons_retain(), at once. Any thread. */
 #endif

@@ -1,7 +1,8 @@
 #ifndef WEIR_ANALYTICS_PERSON_PERSONS_INT_H
 #define WEIR_ANALYTICS_PERSON_PERSONS_INT_H
-/* Inside of persons: what survives (persons_state.c), the statements (persons_sql.c), which ids
- * are one person (persons_merge.c), and what is done when (persons.c). */
+/* Inside of persons: what survives (persons_state.c), the statements (persons_sql.c, and about what
+ * is too old persons_sql_old.c), which ids are one person (persons_merge.c), and what is done when
+ * (persons.c). */
 #include "analytics/derived/derived.h"
 #include "analytics/person/persons.h"
 #include "base/buf.h"
@@ -9,10 +10,16 @@
 enum { PERSONS_UUID_BYTES = 40 };
 
 /* ---- persons_state.c ---- */
+/* A part of what a new generation takes over from the one before: the ids whose hash ends in it. */
+struct persons_old {
+    uint32_t generation;  /* 0: nothing (more) is taken over */
+    uint32_t part, parts; /* the next one; a power of two */
+};
 struct persons_state {
     char table[PERSONS_UUID_BYTES]; /* uuid of the table of events that the rows are made of */
     uint32_t generation;            /* that is written */
     bool is_building;               /* it is not yet the one that is read */
+    struct persons_old old;         /* while it is built */
     uint32_t partition_count;
     uint64_t next[STREAM_PARTITIONS_MAX]; /* events with offsets below are in the rows */
 };
@@ -57,6 +64,24 @@ void persons_sql_add_groups(struct buf *sql, uint32_t generation,
 void persons_sql_add_group_traits(struct buf *sql, uint32_t generation,
                                   const struct derived_ranges *ranges);
 extern const char *const persons_tables[]; /* that have generations; NULL at the end */
+
+/* ---- persons_sql_old.c ---- */
+/* persons_work, stage 0: the mark; 8: the rules. */
+void persons_sql_cuts(struct buf *sql, uint64_t version, const struct persons_rule *rules,
+                      uint32_t count);
+void persons_sql_forgotten(struct buf *sql, uint32_t generation);        /* 9: their ids */
+void persons_sql_forgotten_groups(struct buf *sql, uint32_t generation); /* 10 */
+struct persons_forget { /* rows that go, in this order; NULL at the end */
+    const char *table, *where;
+};
+extern const struct persons_forget persons_forget[], persons_forget_groups[];
+void persons_sql_old_links(struct buf *sql, const struct persons_old *old); /* 1, 2, 3 */
+void persons_sql_old_ids(struct buf *sql, uint32_t generation, const struct persons_old *old);
+void persons_sql_old_traits(struct buf *sql, uint32_t generation, const struct persons_old *old);
+void persons_sql_old_members(struct buf *sql, uint32_t generation, const struct persons_old *old);
+void persons_sql_old_groups(struct buf *sql, uint32_t generation, const struct persons_old *old);
+void persons_sql_old_group_traits(struct buf *sql, uint32_t generation,
+                                  const struct persons_old *old);
 
 /* ---- persons_merge.c ---- */
 struct persons_merge_in { /* TabSeparated, of the three statements above */

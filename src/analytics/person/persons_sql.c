@@ -271,11 +271,11 @@ void persons_sql_add_ids(struct buf *sql, uint32_t generation, const struct deri
 {
     buf_addf(
         sql,
-        "INSERT INTO person_ids (generation, project_id, hash, id, first_ms, last_ms, known, "
-        "is_user) SELECT %u, project_id, " HASH(
+        "INSERT INTO person_ids (generation, project_id, hash, id, first_ms, last_ms, named_ms, "
+        "known, is_user) SELECT %u, project_id, " HASH(
             "who") ", who, min(if(acts, ms, "
-                   "toInt64(9223372036854775807))), max(if(acts, ms, 0)), min(if(knows, at, " NEVER
-                   ")), max(uses) FROM (SELECT "
+                   "toInt64(9223372036854775807))), max(if(acts, ms, 0)), max(ms), min(if(knows, "
+                   "at, " NEVER ")), max(uses) FROM (SELECT "
                    "project_id, " EVENT_MS " AS ms, " EVENT_KEY
                    " AS at, arrayJoin([(user_id, kind != "
                    "'alias', " IS_KNOWING

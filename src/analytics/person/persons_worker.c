@@ -22,7 +22,10 @@ static struct metric m_ids = {.name = "weir_persons_ids_total",
                               .help = "Ids that were put to a person.",
                               .labels = "by=\"all claims\"",
                               .kind = METRIC_COUNTER};
-static struct metric *const own[] = {&m_leaves, &m_ids};
+static struct metric m_forgotten = {.name = "weir_persons_forgotten_ids_total",
+                                    .help = "Ids of persons that were too old for their project.",
+                                    .kind = METRIC_COUNTER};
+static struct metric *const own[] = {&m_leaves, &m_ids, &m_forgotten};
 
 static enum rc step(void *maker, struct err *err)
 {
@@ -44,6 +47,7 @@ static void progress(void *maker, struct derived_progress *ret)
     ret->anew_done = counts.generations;
     metric_set(&m_leaves, (int64_t)counts.leaves);
     metric_set(&m_ids, (int64_t)counts.made_anew);
+    metric_set(&m_forgotten, (int64_t)counts.forgotten);
 }
 
 static void give_up(void *maker)
@@ -82,4 +86,10 @@ enum rc persons_worker_rebuild(struct derived_worker *w, struct err *err)
     TRY(persons_rebuild(derived_worker_maker(w), err));
     derived_worker_poke(w);
     return RC_OK;
+}
+
+void persons_worker_retain(struct derived_worker *w)
+{
+    persons_retain(derived_worker_maker(w));
+    derived_worker_poke(w);
 }

@@ -4,12 +4,14 @@
  * order, and each does what the definition says. No code or SQL of the program is used. */
 #include "base/buf.h"
 
-/* What the model wants to know of the events, TabSeparatedRaw in this order. Texts of tests hold no
+/* Before era 1, who was not heard of since `cut` (ms; 0: no limit) is forgotten: events of era 0 do
+ * not name any of their ids.
+ * What the model wants to know of the events, TabSeparatedRaw in this order. Texts of tests hold no
  * tabs, and traits are flat objects without commas or colons in texts. */
 #define PERSON_MODEL_EVENTS                                                                        \
     "toString(project_id), toUnixTimestamp64Milli(timestamp), toString(id), stream_offset, kind, " \
     "user_id, anonymous_id, previous_id, group_type, group_id, groups, traits, "                   \
-    "traits_once"
+    "traits_once, era" /* and cut */
 
 /* Lines, not sorted:
  *   id      project, id, smallest id of the person, id that stands for it ("-": none is known)

@@ -20,6 +20,7 @@
 #include "analytics/projector/project.h"
 #include "base/os.h"
 #include "base/random.h"
+#include "person_history.h"
 #include "person_model.h"
 #include "test_replay_store.h"
 
@@ -30,16 +31,29 @@
             fail_msg("%s: %s: %s", #expr, rc_name(assert_rc_), err.text); \
     } while (0)
 
-enum { PARTITIONS = 2, HISTORIES = 40, EVENTS_MAX = 6000 };
 static char root[OS_PATH_MAX], dir[OS_PATH_MAX];
 static struct err err;
 static struct store_client *client;
 static struct prng rng;
 static uint64_t seed, rounds;
+static struct person_history history;
+static uint32_t id_count; /* of tell() */
 
 static struct persons_cfg cfg;
 static struct persons *persons;
-static uint64_t projected[PARTITIONS];
+static uint64_t projected[HISTORY_PARTITIONS];
+
+/* What is too old of each project; has_told: the table `told` has what had come in before. */
+static struct persons_rule rules[PERSONS_RULES_MAX];
+static uint32_t rule_count;
+static bool has_told;
+
+static uint32_t read_rules(void *ctx, struct persons_rule *ret)
+{
+    (void)ctx;
+    memcpy(ret, rules, rule_count * sizeof(*rules));
+    return rule_count;
+}
 
 static uint64_t below(uint64_t n)
 {
@@ -81,6 +95,9 @@ static int setup(void **state)
     (void)state;
     static int number;
     drop("events");
+    drop("told");
+    rule_count = 0;
+    has_told = false;
     drop("person_generations");
     drop("persons_work");
     for (const char *const *table = persons_tables; *table; table++)
@@ -90,7 +107,10 @@ static int setup(void **state)
             execute(*s);
     memset(projected, 0, sizeof(projected));
     os_path(dir, "%s/state%d", root, number++);
-    cfg = (struct persons_cfg){.dir = dir, .partitions = PARTITIONS, .projected = read_projected};
+    cfg = (struct persons_cfg){.dir = dir,
+                               .partitions = HISTORY_PARTITIONS,
+                               .projected = read_projected,
+                               .rules = read_rules};
     engine_store = (struct engine_store){0};
     restart();
     return 0;
@@ -197,13 +217,44 @@ static bool is_same(struct buf *want, struct buf *got)
     return is_same;
 }
 
+/* The time before which it is too old, of each project; 0: none is. */
+static void add_cut(struct buf *sql)
+{
+    char text[UUID_TEXT_LEN + 1];
+    buf_add_str(sql, "transform(toString(project_id), ['none'");
+    for (uint32_t i = 0; i < rule_count; i++)
+        buf_addf(sql, ",'%s'", uuid_format(&rules[i].project, text));
+    buf_add_str(sql, "], [toInt64(0)");
+    for (uint32_t i = 0; i < rule_count; i++)
+        buf_addf(sql, ",%lld", (long long)rules[i].before_ms);
+    buf_add_str(sql, "], toInt64(0))");
+}
+
+static void told_events(struct buf *ret)
+{
+    struct buf sql;
+    buf_init(&sql, 1 << 20);
+    buf_add_str(&sql, "SELECT " PERSON_MODEL_EVENTS ", ");
+    add_cut(&sql);
+    buf_add_str(&sql, " FROM (");
+    if (has_told)
+        buf_add_str(&sql, "SELECT *, 0 AS era FROM told UNION ALL ");
+    buf_addf(&sql, "SELECT *, %d AS era FROM events", (int)has_told);
+    if (has_told)
+        buf_add_str(&sql, " WHERE (stream_partition, stream_offset) NOT IN (SELECT "
+                          "stream_partition, stream_offset FROM told)");
+    buf_add_char(&sql, ')');
+    query(buf_cstr(&sql), "TabSeparatedRaw", ret);
+    buf_done(&sql);
+}
+
 static void compare(void)
 {
     struct buf list, want, got;
     buf_init(&list, 256 << 20);
     buf_init(&want, 256 << 20);
     buf_init(&got, 256 << 20);
-    query("SELECT " PERSON_MODEL_EVENTS " FROM events", "TabSeparatedRaw", &list);
+    told_events(&list);
     person_model(&list, &want);
     for (size_t i = 0; i < COUNT_OF(as_lines); i++)
         query(as_lines[i], "TabSeparatedRaw", &got);
@@ -214,159 +265,11 @@ static void compare(void)
     assert_true(is_fine);
 }
 
-/* ---- histories ---- */
-
-struct event {
-    uint64_t order; /* in which it comes in */
-    int64_t ms;
-    uint32_t history, id;
-    uint64_t luck;
-};
-static struct event *events;
-static uint32_t event_count, id_count;
-
-static void add_history(uint32_t history)
+/* ---- writing them ---- */
+static void project_batch(const struct person_event *e, uint32_t n, uint32_t partition)
 {
-    uint32_t n = 1 + (uint32_t)below(30);
-    int64_t ms = INT64_C(1767225600000) + (int64_t)below(40) * 86400000;
-    for (uint32_t i = 0; i < n && event_count < EVENTS_MAX; i++) {
-        struct event *e = &events[event_count++];
-        *e = (struct event){.order = (uint64_t)i * 1000 + below(4) * below(4) * 1000 + below(1000),
-                            .ms = ms,
-                            .history = history,
-                            .id = ++id_count,
-                            .luck = prng_next(&rng)};
-        if (below(6) == 0)
-            e->order = below(20000);                      /* any time */
-        if (below(10) == 0 && event_count < EVENTS_MAX) { /* the client sends it again */
-            events[event_count] = *e;
-            events[event_count++].order += 1 + below(9000);
-        }
-        ms += below(4) ? (int64_t)below(100000) : 0;
-    }
-}
-
-static int by_order(const void *a, const void *b)
-{
-    const struct event *x = a, *y = b;
-    return x->order < y->order ? -1 : x->order > y->order;
-}
-
-static void make_histories(uint32_t round)
-{
-    event_count = 0;
-    for (uint32_t h = 0; h < HISTORIES; h++)
-        add_history(round * HISTORIES + h);
-    qsort(events, event_count, sizeof(*events), by_order);
-}
-
-static const char *pick(uint64_t *luck, const char *const *of, uint32_t n)
-{
-    const char *text = of[*luck % n];
-    *luck /= n;
-    return text;
-}
-#define PICK(luck, ...)                            \
-    pick(luck, (const char *const[]){__VA_ARGS__}, \
-         (uint32_t)COUNT_OF(((const char *const[]){__VA_ARGS__})))
-
-/* What an event says; few ids, some of them in every role. */
-struct saying {
-    const char *kind, *user, *anonymous, *previous, *type, *group, *groups, *traits, *once;
-};
-#define KINDS "", "", "", "identify", "identify", "alias", "group", "engagement"
-#define USERS "", "", "u1", "u1", "u2", "u3", "x"
-#define ANONYMOUS "", "a1", "a1", "a2", "a2", "a3", "a4", "u2", "x"
-#define TRAITS                                                                    \
-    "", "", "{\"plan\":\"pro\"}", "{\"plan\":\"free\",\"age\":7}", "{\"age\":8}", \
-        "{\"plan\":null}", "{\"email\":\"a@b.example\"}"
-#define GROUPS "", "", "{\"crew\":\"g1\"}", "{\"crew\":\"g3\",\"zoo\":\"g2\"}"
-#define ONCE \
-    "", "", "", "{\"plan\":\"first\"}", "{\"age\":1,\"source\":\"ad\"}", "{\"source\":\"mail\"}"
-
-static struct saying saying_of(const struct event *e)
-{
-    uint64_t luck = e->luck;
-    struct saying s = {0};
-    s.kind = PICK(&luck, KINDS);
-    s.user = PICK(&luck, USERS);
-    s.anonymous = PICK(&luck, ANONYMOUS);
-    s.previous = strcmp(s.kind, "alias") == 0 ? PICK(&luck, ANONYMOUS, USERS) : "";
-    s.type = PICK(&luck, "", "", "company", "team", "crew");
-    s.group = *s.type ? PICK(&luck, "g1", "g2") : "";
-    s.groups = *s.type && strcmp(s.type, "crew") != 0 ? PICK(&luck, GROUPS) : "";
-    s.traits = PICK(&luck, TRAITS);
-    s.once = PICK(&luck, ONCE);
-    return s;
-}
-
-static void add_text(struct buf *out, const char *name, const char *value)
-{
-    if (*value) {
-        buf_addf(out, ",\"%s\":", name);
-        buf_add_json(out, slice_str(value));
-    }
-}
-
-/* The record, as ingestion writes it. */
-static void add_record(struct buf *out, const struct event *e)
-{
-    char time[TIME_TEXT_BYTES];
-    struct saying s = saying_of(e);
-    buf_addf(out,
-             "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project\":\"%08u-0000-4000-8000-"
-             "000000000001\",\"event\":\"%s\",\"timestamp\":\"%s\",\"received_at\":"
-             "\"2026-03-31T00:00:00.000Z\",\"source\":\"api\",\"dedupe\":true",
-             (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history,
-             *s.kind ? s.kind : "click", time_format((unix_ms){e->ms}, time));
-    add_text(out, "user_id", s.user);
-    add_text(out, "anonymous_id", s.anonymous);
-    add_text(out, "kind", s.kind);
-    if (*s.type)
-        buf_addf(out, ",\"group\":{\"type\":\"%s\",\"id\":\"%s\"}", s.type, s.group);
-    if (*s.groups)
-        buf_addf(out, ",\"groups\":%s", s.groups);
-    add_text(out, "previous_id", s.previous);
-    if (*s.traits)
-        buf_addf(out, ",\"traits\":%s", s.traits);
-    if (*s.once)
-        buf_addf(out, ",\"traits_once\":%s", s.once);
-    buf_add_char(out, '}');
-}
-
-/* The row, without deduplication. */
-static void add_row(struct buf *out, const struct event *e, uint32_t partition, uint64_t offset)
-{
-    struct saying s = saying_of(e);
-    buf_addf(
-        out,
-        "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project_id\":\"%08u-0000-4000-8000-"
-        "000000000001\",\"event\":\"%s\",\"timestamp\":\"%lld.%03lld\",\"received_at\":1774915200,"
-        "\"stream_partition\":%u,\"stream_offset\":%llu",
-        (unsigned long long)(e->luck >> 40), (unsigned)e->id, (unsigned)e->history,
-        *s.kind ? s.kind : "click", (long long)(e->ms / 1000), (long long)(e->ms % 1000),
-        (unsigned)partition, (unsigned long long)offset);
-    add_text(out, "user_id", s.user);
-    add_text(out, "anonymous_id", s.anonymous);
-    add_text(out, "kind", s.kind);
-    add_text(out, "group_type", s.type);
-    add_text(out, "group_id", s.group);
-    add_text(out, "groups", s.groups);
-    add_text(out, "previous_id", s.previous);
-    add_text(out, "traits", s.traits);
-    add_text(out, "traits_once", s.once);
-    buf_add_str(out, "}\n");
-}
-
-static uint32_t partition_of(const struct event *e)
-{
-    return (uint32_t)(e->luck >> 20) % PARTITIONS; /* of one project, and one person, in both */
-}
-
-static void project_batch(const struct event *e, uint32_t n, uint32_t partition)
-{
-    static struct buf values[EVENTS_MAX];
-    static struct stream_record records[EVENTS_MAX];
+    static struct buf values[HISTORY_EVENTS_MAX];
+    static struct stream_record records[HISTORY_EVENTS_MAX];
     struct project_writer *writer;
     struct project_cfg writer_cfg = {.filter_bytes_max = 1 << 20};
     struct consumer_batch batch = {.stream = "events",
@@ -374,11 +277,11 @@ static void project_batch(const struct event *e, uint32_t n, uint32_t partition)
                                    .first = projected[partition],
                                    .records = records};
     for (uint32_t i = 0; i < n; i++) {
-        if (partition_of(&e[i]) != partition)
+        if (person_event_partition(&e[i]) != partition)
             continue;
         struct buf *value = &values[batch.count];
         buf_init(value, 4096);
-        add_record(value, &e[i]);
+        person_event_record(value, &e[i]);
         records[batch.count] =
             (struct stream_record){.value = buf_slice(value), .offset = batch.first + batch.count};
         batch.count++;
@@ -398,7 +301,7 @@ static void project_batch(const struct event *e, uint32_t n, uint32_t partition)
     projected[partition] = batch.last + 1;
 }
 
-static void insert_batch(const struct event *e, uint32_t n)
+static void insert_batch(const struct person_event *e, uint32_t n)
 {
     static const char columns[] =
         "id, project_id, event, timestamp, received_at, stream_partition, stream_offset, user_id, "
@@ -406,32 +309,33 @@ static void insert_batch(const struct event *e, uint32_t n)
     struct buf rows;
     buf_init(&rows, 64 << 20);
     for (uint32_t i = 0; i < n; i++)
-        add_row(&rows, &e[i], partition_of(&e[i]), projected[partition_of(&e[i])]++);
+        person_event_row(&rows, &e[i], person_event_partition(&e[i]),
+                         projected[person_event_partition(&e[i])]++);
     assert_true(buf_ok(&rows));
     assert_ok(store_insert(client, "events", columns, "JSONEachRow", buf_slice(&rows), NULL, NULL,
                            NULL, &err));
     buf_done(&rows);
 }
 
-static void feed(const struct event *e, uint32_t n)
+static void feed(const struct person_event *e, uint32_t n)
 {
     if (below(2)) {
         insert_batch(e, n);
         return;
     }
-    for (uint32_t p = 0; p < PARTITIONS; p++)
+    for (uint32_t p = 0; p < HISTORY_PARTITIONS; p++)
         project_batch(e, n, p);
 }
 
 static void one_round(uint32_t round)
 {
-    make_histories(round);
-    cfg.batch_offsets_max = below(2) ? 0 : 1 + (uint32_t)below(event_count);
+    person_history_make(&history, &rng, round);
+    cfg.batch_offsets_max = below(2) ? 0 : 1 + (uint32_t)below(history.count);
     restart();
-    for (uint32_t from = 0; from < event_count;) {
-        uint32_t n = 1 + (uint32_t)below(event_count / 2);
-        n = n < event_count - from ? n : event_count - from;
-        feed(events + from, n);
+    for (uint32_t from = 0; from < history.count;) {
+        uint32_t n = 1 + (uint32_t)below(history.count / 2);
+        n = n < history.count - from ? n : history.count - from;
+        feed(history.events + from, n);
         from += n;
         if (below(4))
             catch_up(true);
@@ -453,6 +357,100 @@ static void random_histories_are_what_the_model_says(void **state)
     }
 }
 
+/* ---- what is too old ---- */
+static void choose_rules(uint32_t round)
+{
+    int64_t cuts[HISTORIES] = {0};
+    char text[UUID_TEXT_LEN + 1];
+    for (uint32_t i = 0; i < history.count; i++)
+        if (below(20) == 0)
+            cuts[history.events[i].history % HISTORIES] =
+                history.events[i].ms + (int64_t)below(3) - 1;
+    for (uint32_t h = 0; h < HISTORIES; h++) {
+        if (!cuts[h])
+            continue;
+        snprintf(text, sizeof(text), "%08u-0000-4000-8000-000000000001",
+                 (unsigned)(round * HISTORIES + h));
+        assert_true(uuid_parse(slice_str(text), &rules[rule_count].project));
+        rules[rule_count++].before_ms = cuts[h];
+    }
+}
+
+/* As retain.h does, and then what is done behind it. */
+static void retain(bool has_failures)
+{
+    struct buf sql;
+    buf_init(&sql, 1 << 20);
+    execute("CREATE TABLE IF NOT EXISTS told AS events");
+    execute("INSERT INTO told SELECT * FROM events WHERE (stream_partition, stream_offset) NOT IN "
+            "(SELECT stream_partition, stream_offset FROM told)");
+    has_told = true;
+    buf_add_str(&sql, "ALTER TABLE events DELETE WHERE toUnixTimestamp64Milli(timestamp) < ");
+    add_cut(&sql);
+    buf_add_str(&sql, " SETTINGS mutations_sync = 2");
+    execute(buf_cstr(&sql));
+    buf_done(&sql);
+    persons_retain(persons);
+    if (has_failures)
+        catch_up(true);
+    persons_retain(persons); /* a restart does not know of it */
+    catch_up(false);
+}
+
+/* Of the project of tell(). */
+static void retain_since(const char *time)
+{
+    unix_ms t = {0};
+    assert_true(time_parse(slice_str(time), &t));
+    rules[0].before_ms = t.ms;
+    assert_true(uuid_parse(SLICE_LIT("00000000-0000-4000-8000-000000000001"), &rules[0].project));
+    rule_count = 1;
+    retain(false);
+}
+
+static void build_anew(void)
+{
+    char path[OS_PATH_MAX];
+    if (below(2)) {
+        assert_ok(os_unlink_durable(os_path(path, "%s/state", dir), &err));
+        restart();
+    } else {
+        assert_ok(persons_rebuild(persons, &err));
+    }
+    catch_up(below(2));
+    catch_up(false);
+}
+
+static void who_is_too_old_is_forgotten_and_others_stay_whole(void **state)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        prng_seed(&rng, seed + round);
+        setup(state);
+        person_history_make(&history, &rng, round);
+        cfg.batch_offsets_max = below(2) ? 0 : 1 + (uint32_t)below(history.count);
+        cfg.old_ids_max = below(2) ? 0 : 50;
+        restart();
+        uint32_t half = 1 + (uint32_t)below(history.count);
+        feed(history.events, half);
+        catch_up(below(2));
+        catch_up(false);
+        choose_rules(round);
+        retain(below(2));
+        compare();
+        if (below(2)) {
+            build_anew();
+            compare();
+        }
+        if (half < history.count)
+            feed(history.events + half, history.count - half);
+        catch_up(below(2));
+        catch_up(false);
+        compare();
+        build_anew();
+        compare();
+    }
+}
+
 /* ---- by hand ---- */
 
 /* An event of one project: "kind user anonymous previous", "-" for none. */
@@ -467,10 +465,11 @@ static void tell(const char *time, const char *what)
     buf_addf(&row,
              "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project_id\":\"00000000-0000-4000-8000-"
              "000000000001\",\"event\":\"e\",\"timestamp\":%lld,\"stream_offset\":%llu",
-             (unsigned)++id_count, (long long)(t.ms / 1000), (unsigned long long)projected[0]++);
+             (unsigned)++id_count, (long long)t.ms /* what the column counts in */,
+             (unsigned long long)projected[0]++);
     static const char *const names[] = {"kind", "user_id", "anonymous_id", "previous_id"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
-        add_text(&row, names[i], strcmp(word[i], "-") == 0 ? "" : word[i]);
+        person_add_text(&row, names[i], strcmp(word[i], "-") == 0 ? "" : word[i]);
     buf_add_str(&row, "}\n");
     assert_ok(store_insert(client, "events",
                            "id, project_id, event, timestamp, stream_offset, kind, user_id, "
@@ -588,8 +587,8 @@ static void another_table_of_events_gives_other_persons(void **state)
 {
     (void)state;
     prng_seed(&rng, seed);
-    make_histories(1);
-    insert_batch(events, event_count);
+    person_history_make(&history, &rng, 1);
+    insert_batch(history.events, history.count);
     catch_up(false);
     compare();
     execute("CREATE TABLE events_shadow AS events");
@@ -644,6 +643,63 @@ static void what_was_taken_out_is_gone_after_a_rebuild(void **state)
     assert_generations("2"); /* it was asked for once */
 }
 
+static void assert_number(const char *sql, const char *want)
+{
+    struct buf got;
+    buf_init(&got, 1 << 10);
+    query(sql, "TabSeparatedRaw", &got);
+    assert_string_equal(buf_cstr(&got), want);
+    buf_done(&got);
+}
+
+static void a_person_goes_with_its_last_event_and_is_whole_until_then(void **state)
+{
+    (void)state;
+    struct persons_counts counts;
+    tell("2026-02-01T10:00:00Z", "identify ann browser -");
+    tell("2026-02-01T10:00:00Z", "identify bob phone -");
+    tell("2026-02-01T11:00:00Z", "- bob browser -"); /* ann's all the same */
+    tell("2026-02-02T10:00:00Z", "alias carl - old-carl");
+    tell("2026-02-09T10:00:00Z", "- - phone -");
+    assert_persons("ann=browser, bob=phone, carl=old-carl");
+    retain_since("2026-02-02T10:00:00Z");
+    assert_persons("bob=phone, carl=old-carl"); /* bob by his phone; whoever was named that day */
+    retain_since("2026-02-02T10:00:00.001Z");
+    assert_persons("bob=phone");
+    persons_counts(persons, &counts);
+    assert_int_equal(counts.forgotten, 4);
+    assert_number("SELECT count() FROM person_claims", "1\n");
+    assert_number("SELECT count() FROM person_aliases", "0\n");
+    assert_number("SELECT count() FROM identities", "2\n");
+    build_anew(); /* only the phone is named by an event that is left */
+    assert_persons("bob=phone");
+    tell("2026-02-10T10:00:00Z", "- - browser -"); /* whoever that is now */
+    assert_persons("bob=phone, browser");
+    build_anew();
+    assert_persons("bob=phone, browser");
+}
+
+/* What weir erase does: rows of the ids that go are taken from the facts, too. */
+static void what_was_taken_from_facts_and_events_is_not_taken_over(void **state)
+{
+    (void)state;
+    tell("2026-02-01T10:00:00Z", "identify ann browser -");
+    tell("2026-02-01T10:00:00Z", "identify bob phone -");
+    tell("2026-02-09T10:00:00Z", "- ann - -");
+    tell("2026-02-09T10:00:00Z", "- bob - -");
+    catch_up(false);
+    retain_since("2026-02-05T00:00:00Z");
+    assert_persons("ann=browser, bob=phone");
+    execute("ALTER TABLE events DELETE WHERE user_id = 'ann' SETTINGS mutations_sync = 2");
+    execute("ALTER TABLE person_claims DELETE WHERE owner = sipHash64('anonymous', 'ann') SETTINGS "
+            "mutations_sync = 2");
+    execute("ALTER TABLE person_ids DELETE WHERE id IN ('ann', 'browser') SETTINGS mutations_sync "
+            "= 2");
+    execute("ALTER TABLE told DELETE WHERE user_id = 'ann' SETTINGS mutations_sync = 2");
+    assert_ok(persons_rebuild(persons, &err));
+    assert_persons("bob=phone");
+}
+
 /* Twice the same rows, whatever way they came about. */
 static void a_rebuild_gives_the_same_rows(void **state)
 {
@@ -652,13 +708,13 @@ static void a_rebuild_gives_the_same_rows(void **state)
     prng_seed(&rng, seed + 1);
     cfg.batch_offsets_max = 50;
     restart();
-    make_histories(1);
+    person_history_make(&history, &rng, 1);
     for (uint32_t i = 0; i < 3; i++) {
         char path[OS_PATH_MAX];
         struct buf sum;
         buf_init(&sum, 199);
         if (i == 0)
-            insert_batch(events, event_count);
+            insert_batch(history.events, history.count);
         else
             assert_ok(os_unlink_durable(os_path(path, "%s/state", dir), &err));
         if (i == 2)
@@ -743,10 +799,13 @@ static int run_all(void)
         cmocka_unit_test_setup(nothing_new_is_not_looked_at, setup),
         cmocka_unit_test_setup(another_table_of_events_gives_other_persons, setup),
         cmocka_unit_test_setup(what_was_taken_out_is_gone_after_a_rebuild, setup),
+        cmocka_unit_test_setup(a_person_goes_with_its_last_event_and_is_whole_until_then, setup),
+        cmocka_unit_test_setup(what_was_taken_from_facts_and_events_is_not_taken_over, setup),
         cmocka_unit_test_setup(a_rebuild_gives_the_same_rows, setup),
         cmocka_unit_test_setup(a_store_that_began_anew_within_a_step_does_not_lose_it, setup),
         cmocka_unit_test_setup(a_damaged_state_is_made_anew, setup),
         cmocka_unit_test_setup(random_histories_are_what_the_model_says, setup),
+        cmocka_unit_test_setup(who_is_too_old_is_forgotten_and_others_stay_whole, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
@@ -782,7 +841,6 @@ int main(void)
         fprintf(stderr, "skipped: %s\n", err.text);
         _exit(rc == RC_NOTFOUND ? 77 : 1);
     }
-    events = calloc(EVENTS_MAX, sizeof(*events));
     assert_ok(store_client_new(&store, &client, &err));
     assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
     int failed = run_all();
