@@ -106,7 +106,7 @@ test('a link is made by keyboard, copied, opened by nobody in particular, bound 
 });
 test('a link with a password asks for it, and tells a wrong one', async (t) => {
   const page = await opened(t, owner, clipboard);
-  const link = await makeLink(page, { name: 'Secret', more: (p) => p.fill('.share-form input[type=password]', 'correct horse battery') });
+  const link = await makeLink(page, { name: 'Secret', more: (p) => p.fill('.share-form input[name=password]', 'correct horse battery') });
   const guest = await open(t, {}, link);
   await guest.waitForSelector('input[name=password]');
   await noFindings(guest, 'password of a link');

@@ -76,7 +76,7 @@ export function Dialog({ title, onClose, kind = '', children }: { title: string;
   }, []);
   return (
     <dialog ref={box} class={`dialog ${kind}`} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose(); }}>
-      <header><h2 id={id}>{title}</h2><button type="button" class="button quiet" aria-label="Close" onClick={onClose}>×</button></header>
+      <div class="dialog-head"><h2 id={id}>{title}</h2><button type="button" class="button quiet" aria-label="Close" onClick={onClose}>×</button></div>
       {children}
     </dialog>
   );

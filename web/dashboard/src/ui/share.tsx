@@ -63,7 +63,7 @@ function Maker({ project, onMade }: { project: ProjectOf; onMade: () => void }) 
     <section class="share-form" aria-label="Make a link">
       <h3>Make a link</h3>
       <Form sending={sending} action="Make the link" done="Made" isReady={!!is.name.trim() && is.pages.length > 0} onSubmit={() => void sending.run(make)}>
-        {text('name', 'name', 'Name', { type: 'text', maxLength: '100', placeholder: 'For the board' }, 'Only you see it')}
+        {text('name', 'name', 'Name', { type: 'text', maxLength: '100', placeholder: 'For the board' }, 'Not shown to who has the link')}
         <Fields label="Shows" error={sending.of('pages')}>
           {shownPages.map((p) => <label key={p.id}><input type="checkbox" checked={is.pages.includes(p.id)} onChange={(e) => more({ pages: e.currentTarget.checked ? [...is.pages, p.id] : is.pages.filter((x) => x !== p.id) })} />{p.text}</label>)}
         </Fields>

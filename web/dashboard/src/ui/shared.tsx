@@ -2,12 +2,14 @@
 import type { ComponentChildren } from 'preact';
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, call, setVisit, whenSignedOut } from '../api.ts';
+import { ApiError, call, setVisit, whenSignedOut, type Project } from '../api.ts';
 import { isEmbed, param, shared, sharedLink } from '../location.ts';
 import { projects, type ProjectOf } from '../session.ts';
 import { theme, ThemeButton } from './theme.tsx';
 import { Failure } from './parts.tsx';
 
+/** Settings of the project that a link does not tell, and that no page of it shows. */
+const UNTOLD: Omit<Project, 'id' | 'name' | 'time_zone'> = { domains: [], client_ids: [], allowed_origins: [], retention_days: 0, privacy_mode: 'standard', bot_policy: 'mark', events_per_month_max: 0, created_at: '', archived_at: null };
 interface Visit { visit: string; project: { id: string; name: string; time_zone: string }; pages: string[] }
 type Step = { is: 'opening' | 'open' } | { is: 'password'; why: string } | { is: 'failed'; why: string; mayRetry: boolean };
 const step = signal<Step>({ is: 'opening' });
@@ -18,7 +20,7 @@ async function open(): Promise<void> {
   try {
     const got = await call<Visit>('POST', '/v1/shares/open', { link: sharedLink.value, ...(password === undefined ? {} : { password }) });
     setVisit(got.visit);
-    projects.value = [{ ...got.project, domains: [], archived_at: null, org: '', permissions: ['stats:read'] }];
+    projects.value = [{ ...UNTOLD, ...got.project, org: '', permissions: ['stats:read'] }];
     shared.value = { project: got.project.id, pages: got.pages };
     step.value = { is: 'open' };
   } catch (e) {
