@@ -3,7 +3,7 @@ import { computed, signal } from '@preact/signals';
 import { ApiError, ask, call, listed, setCsrf, whenSignedOut, type Me, type Project } from './api.ts';
 import { projectId } from './location.ts';
 
-export interface ProjectOf extends Project { org: string; permissions: string[] }
+export type ProjectOf = Pick<Project, 'id' | 'name' | 'time_zone' | 'domains' | 'retention_days' | 'archived_at'> & { org: string; permissions: string[] };
 export const me = signal<Me | null | undefined>(undefined); // undefined: not known yet
 export const projects = signal<ProjectOf[]>([]);
 export const failure = signal<string>('');

@@ -29,7 +29,7 @@ function Editor({ project, of, path, onDone, onClose }: EditorOf<Goal>) {
     if (await sending.run(async () => { await save(path, of, { name: name.trim(), filters: filtersOf(reached), revenue }); })) onDone();
   };
   return (
-    <Dialog title={of ? 'Change the goal' : 'New goal'} isWide onClose={onClose}>
+    <Dialog title={of ? 'Change the goal' : 'New goal'} kind="wide" onClose={onClose}>
       <Form sending={sending} action="Save" cancel={onClose} onSubmit={() => void submit()}>
         <Field name="name" label="Name" error={sending.of('name')}>{(c) => <input {...c} autofocus value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
         <Fields label="Reached by an event of which" hint="All of it has to fit." error={sending.of('filters')}><FilterEditor project={project} value={reached} isInvalid={!!sending.of('filters')} onChange={setReached} /></Fields>
