@@ -30,6 +30,7 @@ void share_table_sort(struct share_table *t)
 {
     for (uint32_t i = 0; i < t->count; i++)
         t->by_link[i] = &t->all[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
     qsort(t->by_link, t->count, sizeof(*t->by_link), compare_links);
 }
 
@@ -43,11 +44,12 @@ static const struct tenant_share *live(const struct tenant_share *s, unix_ms now
 const struct tenant_share *share_table_by_link(const struct share_table *t, struct slice link,
                                                unix_ms now)
 {
-    struct tenant_share wanted, *key = &wanted;
+    struct tenant_share wanted = {.project = NULL}, *key = &wanted;
     if (link.len != SHARE_LINK_LEN || !slice_has_prefix(link, link_prefix) || !t->count)
         return NULL;
     sha256(link, wanted.link_hash);
     struct tenant_share *const *found =
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
         bsearch(&key, t->by_link, t->count, sizeof(*t->by_link), compare_links);
     return live(found ? *found : NULL, now);
 }
@@ -69,7 +71,7 @@ const struct tenant_share *share_table_by_visit(const struct share_table *t, str
                                                 unix_ms now)
 {
     uint8_t bytes[VISIT_BYTES + 3], mac[SHA256_BYTES]; /* base64_decoded_max() */
-    struct tenant_share wanted;
+    struct tenant_share wanted = {.project = NULL};
     uint64_t end;
     size_t len;
     _Static_assert(sizeof(bytes) >= (SHARE_VISIT_LEN - PREFIX_LEN) / 4 * 3 + 3, "what is decoded");

@@ -67,8 +67,8 @@ async function makeLink(page, { name, more = async () => {} }) {
   await page.fill('.share-form input[placeholder="For the board"]', name);
   await more(page);
   await page.click('button:has-text("Make the link")');
-  await page.click(`.shares li:has-text("${name}") button:has-text("Copy")`);
-  await page.waitForSelector(`.shares li:has-text("${name}") button:has-text("Copied")`);
+  await page.click(`.links li:has-text("${name}") button:has-text("Copy")`);
+  await page.waitForSelector(`.links li:has-text("${name}") button:has-text("Copied")`);
   return copied(page);
 }
 test('a link is made by keyboard, copied, opened by nobody in particular, bound to its filters, and revoked', async (t) => {
@@ -94,9 +94,9 @@ test('a link is made by keyboard, copied, opened by nobody in particular, bound 
   const other = await open(t, {}, `${link}/funnel`);
   await other.waitForSelector('.card:has-text("does not show funnel")');
   // Revoked: the next question of an open page is refused, and the page says why.
-  await page.click('.shares li:has-text("Two countries") button:has-text("Revoke")');
-  await page.click('.shares li:has-text("Two countries") button:has-text("Revoke for good")');
-  await page.waitForFunction(() => !document.querySelector('.shares').textContent.includes('Two countries'));
+  await page.click('.links li:has-text("Two countries") button:has-text("Revoke")');
+  await page.click('.links li:has-text("Two countries") button:has-text("Revoke for good")');
+  await page.waitForFunction(() => !document.querySelector('.links').textContent.includes('Two countries'));
   await guest.click('nav a:has-text("Overview")');
   await guest.waitForSelector('[role=alert]:has-text("revoked")');
   await page.keyboard.press('Escape');
@@ -123,7 +123,7 @@ test('a page that a link names may hold it in a frame, another may not', async (
   t.after(() => Promise.all(sites.map((x) => x.stop())));
   const page = await opened(t, owner, clipboard);
   const link = await makeLink(page, { name: 'Framed', more: (p) => p.fill('.share-form input[placeholder="https://example.com"]', sites[0].url) });
-  await page.click('.shares li:has-text("Framed") button:has-text("Copy frame")');
+  await page.click('.links li:has-text("Framed") button:has-text("Copy frame")');
   const snippet = await until('the frame', async () => { const text = await copied(page); return text.startsWith('<iframe') && text; });
   assert.ok(snippet.includes(`src="${link}?embed=1"`), snippet);
   html['/'] = html['/'].replace('LINK', `${link}?embed=1&theme=dark`);
@@ -150,7 +150,7 @@ test('the dialog and the shared page: axe, both colours, a phone; who may not sh
   for (const options of WIDTHS) {
     const page = await opened(t, owner, options, `${home}?f=is~country~DE~US`);
     await page.click('button:has-text("Share")');
-    await loaded(page, '.shares li');
+    await loaded(page, '.links li');
     await looksRight(page, 'share', options);
     const guest = await open(t, options, link);
     await settled(guest);

@@ -476,7 +476,7 @@ test('a shared link tells nothing of persons, properties and names, and no repor
   const as = await visitOf(link), B = { metrics: ['visitors'], date_range: '7d' };
   assert.equal((await ask(B, as)).status, 200);
   const no = async (q, part = /shared link/) => { const r = await ask({ ...B, ...q }, as); assert.equal(r.status, 400, JSON.stringify(q) + r.text); assert.match(r.json.detail, part, JSON.stringify(q)); };
-  for (const field of ['user', 'click_id', 'bot', 'network', 'currency', 'property:plan', 'person:email', 'group:company', 'group_trait:company:tier', 'goal']) {
+  for (const field of ['user', 'click_id', 'bot', 'currency', 'property:plan', 'person:email', 'group:company', 'group_trait:company:tier', 'goal']) {
     await no({ dimensions: [field] });
     if (field !== 'goal') for (const wrap of [(f) => f, (f) => ['not', f], (f) => ['or', [f]]]) await no({ filters: [wrap(['is', field, ['x']])] });
   }
@@ -486,6 +486,10 @@ test('a shared link tells nothing of persons, properties and names, and no repor
   for (const m of ['sum:property:amount', 'p50:property:amount', 'max:revenue', 'total_revenue', 'average_revenue']) await no({ metrics: [m] });
   await no({ include: { sql: true } });
   for (const report of ['funnel', 'retention', 'stickiness', 'lifecycle', 'paths', 'vitals', 'attribution']) await no({ report }, /the link does not show this report/);
+  // Of a link without the overview: names of events and pages to choose from, and points of time; no more of breakdowns.
+  const funnel = await visitOf((await share({ name: 'only funnels', pages: ['funnel'] })).link), F = { metrics: ['events'], date_range: '7d' };
+  for (const [q, status] of [[{ dimensions: ['event'] }, 200], [{ dimensions: ['page'] }, 200], [{ dimensions: ['time:day'] }, 200], [{}, 400], [{ dimensions: ['country'] }, 400], [{ dimensions: ['event', 'page'] }, 400], [{ dimensions: ['page'], metrics: ['visitors'] }, 400], [{ dimensions: ['page'], goal: [['is', 'event', ['signup']]] }, 400], [{ report: 'retention', metrics: undefined }, 400]]) assert.equal((await ask({ ...F, ...q }, funnel)).status, status, JSON.stringify(q));
+  assert.equal((await ask({ report: 'funnel', date_range: '7d', steps: [{ event: 'pageview' }, { event: 'signup' }] }, funnel)).status, 200);
   // What it may: the fields of the dashboard, annotations, another zone, as CSV.
   for (const field of ['page', 'entry_page', 'source', 'utm_campaign', 'country', 'city', 'browser', 'os', 'device', 'screen_class', 'locale', 'event', 'time:hour']) assert.equal((await ask({ ...B, dimensions: [field] }, as)).status, 200, field);
   assert.equal((await ask({ ...B, timezone: 'Asia/Kathmandu', include: { compare: 'previous_period', total_rows: true } }, as)).status, 200);

@@ -71,7 +71,7 @@ static enum rc share_create(struct ctx *ctx, struct definition_call *c)
     struct password_hash hash;
     struct tenant_share_password password;
     const struct tenant_share_password *given;
-    struct slice object;
+    struct slice object = SLICE_EMPTY;
     struct uuid id;
     char text[UUID_TEXT_LEN + 1];
     if (!json_get(c->body, "name"))
@@ -88,7 +88,7 @@ static enum rc share_update(struct ctx *ctx, struct definition_call *c)
     struct password_hash hash;
     struct tenant_share_password password;
     const struct tenant_share_password *given;
-    struct slice object, id = c->req->params[1];
+    struct slice object = SLICE_EMPTY, id = c->req->params[1];
     int64_t version;
     TRY(definition_read_match(c, &version));
     TRY(check_share(c));

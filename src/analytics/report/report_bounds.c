@@ -22,6 +22,7 @@ static const char *const fields[] = {
     "utm_term",     "utm_content",     "country",    "region",         "city",
     "browser",      "browser_version", "os",         "os_version",     "device",
     "device_brand", "screen_class",    "locale",     "timezone",       "scroll_depth",
+    "network",
 };
 
 static bool has_word(struct slice words, const char *word)
@@ -52,13 +53,31 @@ bool report_bounds_kind(struct report *r)
     for (size_t i = 0; r->bounds && i < COUNT_OF(kinds); i++)
         if (kinds[i].kind == r->kind && has_word(r->bounds->pages, kinds[i].page))
             return true;
-    return !r->bounds || report_fail(r, &at, "the link does not show this report");
+    if (!r->bounds || r->kind == &report_kind_breakdown)
+        return true; /* of that, names: is_of_names() */
+    return report_fail(r, &at, "the link does not show this report");
+}
+
+/* What pages need that let one choose, and charts whose points have to be told: how often which
+ * event was and which page was seen, and when. */
+static bool is_of_names(const struct report *r)
+{
+    static const char *const names[] = {"event", "page", "time:"};
+    size_t i = 0;
+    while (r->dim_count == 1 && i < COUNT_OF(names) &&
+           strcmp(r->dims[0].field->name, names[i]) != 0)
+        i++;
+    return r->dim_count == 1 && i < COUNT_OF(names) && r->metric_count == 1 && !r->goal &&
+           r->metrics[0].def && strcmp(r->metrics[0].def->name, "events") == 0;
 }
 
 bool report_bounds_asked(struct report *r)
 {
     const struct report_at at = {.name = "include"}, at_sql = {.up = &at, .name = "sql"},
-                           at_metrics = {.name = "metrics"};
+                           at_metrics = {.name = "metrics"}, at_report = {.name = "report"};
+    if (r->bounds && r->kind == &report_kind_breakdown && !has_word(r->bounds->pages, "overview") &&
+        !is_of_names(r))
+        return report_fail(r, &at_report, "the link does not show this report");
     if (r->has_sql && !report_bounds_no(r, &at_sql))
         return false;
     for (uint32_t i = 0; i < r->metric_count; i++)

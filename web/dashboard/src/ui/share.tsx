@@ -82,7 +82,7 @@ export function ShareDialog({ project, onClose }: { project: ProjectOf; onClose:
   return (
     <Dialog title={`Share ${project.name}`} onClose={onClose}>
       <p class="muted">Who has a link sees what it shows without an account, and nothing of who somebody is or what was sent with an event.</p>
-      {error && !value ? <Failure text={error} retry={retry} /> : <ul class="shares" aria-busy={isLoading} aria-label="Links">{value?.data.toReversed().map((s) => <Item key={s.id} of={s} project={project} onRevoked={retry} />)}</ul>}
+      {error && !value ? <Failure text={error} retry={retry} /> : <ul class="links" aria-busy={isLoading} aria-label="Links">{value?.data.toReversed().map((s) => <Item key={s.id} of={s} project={project} onRevoked={retry} />)}</ul>}
       <Maker project={project} onMade={retry} />
     </Dialog>
   );

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { sqlOf } from '../api.ts';
 import { useLoad } from '../load.ts';
+import { sharedLink } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Dialog } from './form.tsx';
 import { Copy, Failure, Tabs } from './parts.tsx';
@@ -56,5 +57,6 @@ function Drawer({ project, of, onClose }: { project: ProjectOf; of: readonly Ask
 /** `of`: what the page asks, the first first. */
 export function SqlButton({ project, of }: { project: ProjectOf; of: readonly Asked[] }) {
   const [isOpen, setOpen] = useState(false);
+  if (sharedLink.value) return null;
   return <div class="page-foot"><button type="button" class="button quiet" onClick={() => setOpen(true)}>SQL</button>{isOpen && <Drawer project={project} of={of} onClose={() => setOpen(false)} />}</div>;
 }
