@@ -95,9 +95,9 @@ struct erase_table {
     const char *name;
     /* Which rows, beside project_id: SQL in which $USER(column), $ANONYMOUS(column), $ANY(column:
      * either) and $DEVICE(column) say "the column is one of the ids" (texts; a device: UInt64),
-     * $TEXT(column) "the text is one of them, of whatever kind", $PROJECT is the project's UUID, and
-     * $VISITORS a subquery of the visitors of all events that go. Rows are deleted before those of
-     * `events`. A table that is not there is passed over. */
+     * $TEXT(column) "the text is one of them, of whatever kind", $PROJECT is the project's UUID,
+     * and $VISITORS a subquery of the visitors of all events that go. Rows are deleted before those
+     * of `events`. A table that is not there is passed over. */
     const char *where;
     bool has_nobodys; /* rows of no project (an id of zeros) go as well; no report counts them */
 };
