@@ -726,6 +726,63 @@ test('every report shows the statements that its question becomes, with paramete
   noErrors(page);
 });
 
+// ---- by keyboard; slowly ----
+test('a segment is made and removed by keyboard alone', async (t) => {
+  const page = await on(t, 'segments', 'tbody tr', ana);
+  /** Tab until the focus is on that; it must not take longer than the page has things to stop at. */
+  const tabTo = async (what) => {
+    for (let i = 0; i < 60; i++) {
+      await page.keyboard.press('Tab');
+      if (await page.evaluate((w) => { const e = document.activeElement; return (e.getAttribute('aria-label') ?? e.textContent) === w; }, what)) return;
+    }
+    assert.fail(`Tab does not reach ${what}`);
+  };
+  await page.evaluate(() => document.getElementById('main').focus());
+  await tabTo('New segment');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('By hand');
+  await tabTo('Add a filter');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Shift+Tab'); // the remover of the row
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.type('signup');
+  await page.keyboard.press('Enter');
+  await tabTo('Save');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('tbody tr:has-text("By hand")');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'New segment', 'the focus is where it was');
+  assert.deepEqual((await api('GET', `${of}/segments`)).data.find((x) => x.name === 'By hand').filters, [['is', 'event', ['signup']]]);
+  await tabTo('Remove By hand');
+  await page.keyboard.press('Enter');
+  await tabTo('Cancel');
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('tbody tr:has-text("By hand")', { state: 'detached' });
+  noErrors(page);
+});
+test('while an answer is awaited, that is said, and nothing of it is shown', async (t) => {
+  const held = [];
+  const page = await open(t, {}, at('settings?tab=keys'));
+  await page.route(`**${project}/keys`, (route) => { held.push(route); });
+  await signIn(page, owner);
+  await page.waitForSelector('section[aria-label="Keys"] [aria-busy=true]');
+  assert.equal(await page.locator('section[aria-label="Keys"] .nothing').count(), 0, 'not as if there were none');
+  await until('the question', () => held.length);
+  for (const route of held) await route.continue();
+  await page.waitForSelector('section[aria-label="Keys"] tbody tr');
+  await page.click('button:text-is("New key")');
+  await page.fill('dialog [name=name]', 'Slow');
+  await page.unroute(`**${project}/keys`);
+  let wait;
+  await page.route(`**${project}/keys`, async (route) => { if (route.request().method() === 'POST') await new Promise((go) => { wait = go; }); await route.continue(); });
+  await page.click('dialog button:text-is("Make the key")');
+  await page.waitForSelector('dialog button:text-is("Make the key"):disabled');
+  await until('the request', () => wait);
+  wait();
+  await page.waitForSelector('dialog .code');
+  noErrors(page);
+});
+
 // ---- how they look ----
 const PAGES = [
   ['settings', 'input[name=name]'], ['settings?tab=keys', 'tbody tr'], ['settings?tab=team', 'tbody tr'], ['settings?tab=organisation', 'tbody tr'], ['profile', 'section[aria-label="Sessions"] tbody tr'], ['ingestion', '.pairs'],
