@@ -39,6 +39,20 @@ test('a server speaks for a visitor with an address that is looked up and forgot
   assert.equal(spoken.country, 'GB');
   assert.notEqual(spoken.device, '0');
 });
+test('what a server speaks for and was not taken has its place when it is released', async () => {
+  const ips = ['88.198.77.67', '81.2.69.78', '2a01:4f8:77:66::98', '192.0.2.9', '81.2.69.78'];
+  const sent = await s.fetch('/api/batch', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(ips.map((ip) => ({ type: 'event', payload: { website: 'later-site', name: 'late', url: 'https://shop.example/late', ip, userAgent: AGENT } }))) });
+  assert.notEqual(sent.status, 200, sent.text);
+  const [sample] = await until('the sample', async () => { const rows = await s.rows(`SELECT body FROM rejections FINAL WHERE body LIKE '%later-site%'`); return rows.length && rows; });
+  assert.deepEqual(JSON.parse(sample.body).map((x) => x.payload.ip), ['0.0.0.1', '0.0.0.2', '0.0.0.0', '0.0.0.0', '0.0.0.2'].map((x, i) => (i === 2 ? '::1' : x)), 'numbers of places, which two addresses may share');
+  assert.equal((await weir(['project', 'set', s.keys.project, 'client_ids=later-site', '--data', s.data])).code, 0);
+  const release = async (...more) => { const r = await weir(['rejected', 'release', ...more, '--data', s.data]); assert.equal(r.code, 0, r.err); return JSON.parse(r.out).released; };
+  await until('the name is known', async () => (await release('--dry-run')) === 5);
+  assert.equal(await release(), 5);
+  await s.visible(5, `event = 'late'`);
+  const rows = await s.rows(`SELECT country, region, city, network, user_agent, toString(device) AS device, count() AS n FROM events WHERE event = 'late' GROUP BY ALL ORDER BY country`);
+  assert.deepEqual(rows.map((r) => [r.country, r.region, r.city, r.network, r.user_agent, r.device, Number(r.n)]), [['', '', '', '', AGENT, '0', 1], ['DE', 'DE-BY', 'Nuremberg', 'datacentre', AGENT, '0', 2], ['GB', '', '', '', AGENT, '0', 2]]);
+});
 test('Sec-GPC and DNT are heeded, unless the project says otherwise; strict heeds them for everybody', async () => {
   await from(addresses[0], { event: 'gpc' }, { 'sec-gpc': '1' });
   await from(addresses[0], { event: 'dnt' }, { dnt: '1' });

@@ -106,6 +106,18 @@ test('samples show what was sent and why it was not taken, by filter and page by
   assert.equal((await ask('rejections?reason=nonsense')).status, 400);
 });
 
+test('a sample says why it cannot be released', async () => {
+  const id = randomUUID();
+  await post('/v1/events', [{ nameless: 'large' }, { event: 'large', properties: { pad: 'x'.repeat(60000) } }, ...Array.from({ length: 5 }, () => ({ event: 'large', properties: { pad: 'x'.repeat(60000) } }))], auth);
+  for (let i = 0; i < 2; i++) await post('/v1/events', { event: 'twice', id }, auth);
+  const find = (what) => until(what, async () => (await samples()).find((r) => r.why_not_releasable === what));
+  const large = await find('body_too_large');
+  assert.deepEqual([large.is_releasable, large.body, large.rejected.map((e) => [e.index, e.reason])], [false, '', [[0, 'no_name']]]);
+  const record = await find('record');
+  assert.deepEqual([record.is_releasable, JSON.parse(record.body).id], [false, id]);
+  assert.ok((await samples()).every((r) => r.is_releasable === (r.why_not_releasable === null)));
+});
+
 const release = (query = '', { key, project = s.keys.project } = {}) => s.fetch(`/v1/projects/${project}/rejections/release${query}`, { method: 'POST', headers: { 'x-api-key': key } });
 const kept = async (where) => (await s.rows(`SELECT count() AS n FROM events WHERE ${where}`))[0].n * 1;
 

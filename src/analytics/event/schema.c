@@ -318,6 +318,11 @@ static const char ids_named[] = "ALTER TABLE person_ids ADD COLUMN IF NOT EXISTS
                                 "SimpleAggregateFunction(max, Int64)";
 static const char *const named_statements[] = {ids_named, NULL};
 
+/* Why a request cannot be released (enum rejected_lack). */
+static const char rejections_lack[] =
+    "ALTER TABLE rejections ADD COLUMN IF NOT EXISTS lack LowCardinality(String)";
+static const char *const lack_statements[] = {rejections_lack, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -331,6 +336,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 10, .name = "events in several groups", .statements = groups_statements},
     {.number = 11, .name = "ids of imports", .statements = imported_id_statements},
     {.number = 12, .name = "ids and when they were named", .statements = named_statements},
+    {.number = 13, .name = "why requests are not released", .statements = lack_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -7,6 +7,8 @@
  *          body is read. Neither blocks. */
 #include "analytics/ingest/ingest_int.h"
 
+#include "analytics/rejected/rejected_mask.h"
+
 enum { HEAD_GPC, HEAD_DNT, HEAD_ORIGIN, HEAD_HINTS, HEADS = HEAD_HINTS + HINT_COUNT };
 static const struct slice head_names[HEADS] = {
     [HEAD_GPC] = SLICE_CONST("Sec-GPC"),
@@ -202,6 +204,21 @@ void ingest_client_settle_request(struct ingest_call *call)
         settle_visitor(call, &none);
 }
 
+/* What the place was when the request came, of an address that is masked by now. The device is
+ * gone with it. */
+static void look_again(const struct ingest_call *call, struct ip masked, struct event_client *to)
+{
+    const struct rejected_sample *s = call->again->sample;
+    uint32_t number = rejected_place_of(masked);
+    if (!number || number > s->place_count)
+        return;
+    const struct rejected_place *p = &s->places[number - 1];
+    to->country = p->country;
+    to->network = p->network;
+    to->region = p->region;
+    to->city = p->city;
+}
+
 /* Of the address that came with the event, if one did; nothing of the server that sent it. */
 static void settle_spoken_for(struct ingest_call *call, struct event *e)
 {
@@ -210,14 +227,17 @@ static void settle_spoken_for(struct ingest_call *call, struct event *e)
     if (!e->has_address)
         return;
     struct event_client found = {.device = 0};
-    set_place(c, e->address, &c->event_place, &found);
+    if (call->again)
+        look_again(call, e->address, &found);
+    else
+        set_place(c, e->address, &c->event_place, &found);
     if (!c->event_client.country.len) {
         c->event_client.country = found.country;
         c->event_client.region = found.region;
         c->event_client.city = found.city;
     }
     c->event_client.network = found.network;
-    if (e->user_agent.len) /* an address alone may be a whole town */
+    if (e->user_agent.len && !call->again) /* an address alone may be a whole town */
         c->event_client.device =
             device_of(call, e->address, site_of(host_of(e->url), c->domains, space), e->user_agent);
 }

@@ -68,10 +68,85 @@ void ingest_note_not_kept(struct ingest_call *call)
     ingest_note_drop(call, REJECTED_WHOLE, EVENT_NOT_KEPT, NULL);
 }
 
+/* ---- places ---- */
+
+enum { PLACE_SLOTS = 512 /* a power of two, twice as many as places */ };
+struct places { /* in the request's arena */
+    struct geo_view *view;
+    bool is_limited; /* nothing finer than a country */
+    uint32_t slot_count;
+    struct {
+        struct ip address;
+        uint32_t number; /* of its place; 0: it has none */
+        bool is_used;
+    } slots[PLACE_SLOTS]; /* the addresses that were looked up */
+    uint32_t count;
+    struct geo_place found[REJECTED_PLACES_MAX];
+    struct rejected_place list[REJECTED_PLACES_MAX];
+};
+
+static bool is_place(const struct rejected_place *a, const struct rejected_place *b)
+{
+    return slice_eq(a->country, b->country) && slice_eq(a->region, b->region) &&
+           slice_eq(a->city, b->city) && slice_eq(a->network, b->network);
+}
+
+static uint32_t number_of(struct places *p, struct ip address)
+{
+    if (p->count == REJECTED_PLACES_MAX)
+        return 0;
+    struct geo_place *found = &p->found[p->count];
+    geo_look(p->view, address, found);
+    const struct rejected_place place = {
+        .country = slice_str(found->country),
+        .region = p->is_limited ? SLICE_EMPTY : slice_str(found->region),
+        .city = p->is_limited ? SLICE_EMPTY : slice_str(found->city),
+        .network = slice_str(geo_network_name(found->network))};
+    if (!place.country.len && !place.network.len)
+        return 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (is_place(&p->list[i], &place))
+            return i + 1;
+    p->list[p->count++] = place;
+    return p->count;
+}
+
+/* rejected_place_fn: looked up once, as long as there is room to remember it. */
+static uint32_t place_of(void *ctx, struct ip address)
+{
+    struct places *p = ctx;
+    uint64_t at = ((address.high ^ address.low) * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
+    while (p->slots[at % PLACE_SLOTS].is_used &&
+           !ip_eq(p->slots[at % PLACE_SLOTS].address, address))
+        at++;
+    uint32_t slot = at % PLACE_SLOTS;
+    if (p->slots[slot].is_used)
+        return p->slots[slot].number;
+    if (p->slot_count == PLACE_SLOTS / 2)
+        return 0;
+    p->slot_count++;
+    p->slots[slot].is_used = true;
+    p->slots[slot].address = address;
+    return p->slots[slot].number = number_of(p, address);
+}
+
+/* Of whom a server speaks for; NULL: of nobody's, or there is nothing to look in. */
+static struct places *places_new(struct ingest_call *call)
+{
+    const struct ingest_client *c = &call->client;
+    struct places *p = c->geo ? arena_zalloc(call->req->net->arena, sizeof(*p)) : NULL;
+    if (!p)
+        return NULL;
+    p->view = geo_view_take(c->geo);
+    p->is_limited = c->is_limited;
+    return p;
+}
+
 /* ---- texts ---- */
 struct texts { /* masked, one behind the other */
     struct buf *out;
     struct ip sender;
+    struct places *places; /* of the text under way; may be NULL */
     struct {
         size_t at, len;
     } of[TEXTS];
@@ -81,7 +156,7 @@ struct texts { /* masked, one behind the other */
 static void put_text(struct texts *t, struct slice text)
 {
     size_t at = t->out->len;
-    rejected_mask(text, t->sender, t->out);
+    rejected_mask(text, t->sender, t->places ? place_of : NULL, t->places, t->out);
     t->of[t->count].at = at;
     t->of[t->count++].len = t->out->len - at;
 }
@@ -159,29 +234,51 @@ static const char *method_text(enum net_method method)
     return method == NET_GET ? "GET" : method == NET_POST ? "POST" : "";
 }
 
-/* The body as far as it is unwrapped: text, or it is not kept. */
-static bool has_body(const struct ingest_call *call)
+/* The body as far as it is unwrapped: text of a bounded length, or it is not kept. */
+static enum rejected_lack lack_of(const struct ingest_call *call)
 {
-    return call->body.len <= REJECTED_BODY_BYTES_MAX && is_utf8(call->body);
+    if (call->body.len > REJECTED_BODY_BYTES_MAX)
+        return REJECTED_TOO_LARGE_TO_KEEP;
+    return is_utf8(call->body) ? REJECTED_LACKS_NOTHING : REJECTED_NO_TEXT;
 }
 
-static void keep(struct ingest_call *call, struct rejected_sample *s, bool is_body_wanted)
+static size_t room_of_body(const struct ingest_call *call)
+{
+    return lack_of(call) == REJECTED_LACKS_NOTHING ? call->body.len : 0;
+}
+
+static void put_texts(struct ingest_call *call, struct rejected_sample *s, struct texts *t)
+{
+    struct net_request *net = call->req->net;
+    struct places *places = places_new(call);
+    put_text(t, net->path);
+    t->places = places;
+    put_text(t, query_without_data(call, net->query));
+    put_text(t, s->lack == REJECTED_LACKS_NOTHING ? call->body : SLICE_EMPTY);
+    t->places = NULL;
+    put_text(t, call->env.default_user_id);
+    s->header_count = put_headers(t, net, s->headers);
+    if (!places)
+        return;
+    s->places = places->list;
+    s->place_count = places->count;
+    geo_view_give(places->view);
+}
+
+static void keep(struct ingest_call *call, struct rejected_sample *s)
 {
     struct net_request *net = call->req->net;
     struct buf out;
     ingest_buf_take(call->ingest, TEXTS_BYTES_MAX, &out);
     struct texts t = {.out = &out, .sender = call->req->client};
-    bool is_kept = is_body_wanted && has_body(call);
+    if (s->lack == REJECTED_LACKS_NOTHING)
+        s->lack = lack_of(call);
     s->id = uuid_v7(call->env.received_at);
     s->received_at = call->env.received_at;
     s->dialect = call->dialect->source;
     s->route = call->route->pattern ? call->route->pattern : "";
     s->method = method_text(net->method);
-    put_text(&t, net->path);
-    put_text(&t, query_without_data(call, net->query));
-    put_text(&t, is_kept ? call->body : SLICE_EMPTY);
-    put_text(&t, call->env.default_user_id);
-    s->header_count = put_headers(&t, net, s->headers);
+    put_texts(call, s, &t);
     if (buf_ok(&out)) {
         s->path = text_at(&t, 0);
         s->query = text_at(&t, 1);
@@ -189,7 +286,6 @@ static void keep(struct ingest_call *call, struct rejected_sample *s, bool is_bo
         s->user_id = text_at(&t, 3);
         for (uint32_t i = 0; i < s->header_count; i++)
             s->headers[i].value = text_at(&t, 4 + i);
-        s->is_whole = is_kept && s->is_whole;
         s->is_visitor = call->client.is_visitor;
         s->client = call->env.client;
         sink_of(call->ingest)->keep(sink_of(call->ingest)->ctx, s);
@@ -205,7 +301,7 @@ static struct slice details_of(struct ingest_call *call, const char *details)
     if (!details)
         return SLICE_EMPTY;
     ingest_buf_take(call->ingest, 4 * EVENT_DETAILS_BYTES, &out);
-    rejected_mask(slice_str(details), call->req->client, &out);
+    rejected_mask(slice_str(details), call->req->client, NULL, NULL, &out);
     struct slice masked = buf_ok(&out) ? arena_copy(arena, buf_slice(&out)) : SLICE_EMPTY;
     ingest_buf_give(call->ingest, &out);
     return masked;
@@ -253,19 +349,19 @@ static void tell_share(struct ingest_call *call, uint32_t share)
     if (!counts_share(call, share, project, &first))
         return;
     bool is_alone = call->share_count == 1 || share == INGEST_NOBODY;
-    size_t body = is_alone && has_body(call) ? call->body.len : 0;
+    size_t body = is_alone ? room_of_body(call) : 0;
     struct rejected_event *events =
         arena_alloc(call->req->net->arena, (call->drops->count + 1) * sizeof(*events));
     if (!events || !sink->has_room(sink->ctx, project, first, body + ROOM_BESIDE_BODY))
         return;
     ingest_client_settle_request(call);
     struct rejected_sample s = {.project = *project,
-                                .is_whole = is_alone,
+                                .lack = is_alone ? REJECTED_LACKS_NOTHING : REJECTED_OF_SEVERAL,
                                 .is_key_in_head = call->key.len == 0,
                                 .events = events,
                                 .event_count = events_of(call, share, events)};
     if (s.event_count)
-        keep(call, &s, is_alone);
+        keep(call, &s);
 }
 
 void ingest_tell_drops(struct ingest_call *call)
@@ -280,24 +376,24 @@ void ingest_tell_drops(struct ingest_call *call)
 /* ---- whole requests ---- */
 
 static void tell_whole(struct ingest_call *call, enum rejected_reason reason,
-                       const struct tenant_project *project, const struct tenant_key *key,
-                       bool is_key_in_head, const char *details)
+                       enum rejected_lack lack, const struct tenant_project *project,
+                       const struct tenant_key *key, bool is_key_in_head, const char *details)
 {
     const struct rejected_sink *sink = sink_of(call->ingest);
     const struct uuid *id = project ? &project->id : &nobody;
-    size_t body = has_body(call) ? call->body.len : 0;
+    size_t body = room_of_body(call);
     if (!sink->has_room(sink->ctx, id, reason, body + ROOM_BESIDE_BODY))
         return;
     ingest_client_settle_request(call);
     const struct rejected_event event = {REJECTED_WHOLE, reason, details_of(call, details)};
     struct rejected_sample s = {.project = *id,
-                                .is_whole = true,
+                                .lack = lack,
                                 .is_key_in_head = is_key_in_head,
                                 .events = &event,
                                 .event_count = 1};
     if (key)
         s.key_id = key->id;
-    keep(call, &s, true);
+    keep(call, &s);
 }
 
 static enum rejected_reason reason_of(enum rc rc)
@@ -326,7 +422,8 @@ void ingest_tell_refused(struct ingest_call *call, enum rc rc, const char *detai
     sink->count(sink->ctx, project ? &project->id : NULL, call->dialect->source, reason,
                 is_shortage ? call->result_count : 1);
     if (rejected_reason_is_sampled(reason))
-        tell_whole(call, reason, project, NULL, project && call->key.len == 0, details);
+        tell_whole(call, reason, REJECTED_LACKS_NOTHING, project, NULL,
+                   project && call->key.len == 0, details);
 }
 
 /* As call_read() does it, for a project that may not be known. */
@@ -360,11 +457,15 @@ void ingest_tell_request(struct ingest *in, struct api_request *req, const struc
     bool is_packed = codec_sniff(call->body) != CODEC_PLAIN;
     call->space.plain.bytes_max = REJECTED_BODY_BYTES_MAX;
     begin_client(ctx, call, project);
-    if (call->body.len > (is_packed ? PACKED_BYTES_MAX : REJECTED_BODY_BYTES_MAX) ||
-        ingest_unwrap(call, &call->err) != RC_OK)
+    bool is_large = call->body.len > (is_packed ? PACKED_BYTES_MAX : REJECTED_BODY_BYTES_MAX);
+    enum rc rc = is_large ? RC_LIMIT : ingest_unwrap(call, &call->err);
+    if (rc != RC_OK)
         call->body = is_packed ? SLICE_EMPTY : req->net->body;
-    tell_whole(call, reason, project, key, dialect->find_key == NULL || ingest_key_in_head(req).len,
-               details);
+    enum rejected_lack lack = rc == RC_OK || !is_packed ? REJECTED_LACKS_NOTHING
+                              : rc == RC_LIMIT          ? REJECTED_TOO_LARGE_TO_KEEP
+                                                        : REJECTED_NO_TEXT;
+    tell_whole(call, reason, lack, project, key,
+               dialect->find_key == NULL || ingest_key_in_head(req).len, details);
     ingest_space_give(in, &call->space);
 }
 

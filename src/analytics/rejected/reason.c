@@ -31,6 +31,19 @@ bool rejected_reason_is_sampled(enum rejected_reason reason)
     return reasons[reason].keeps == SAMPLE;
 }
 
+const char *rejected_lack_code(enum rejected_lack lack)
+{
+    static const char *const codes[REJECTED_LACKS_COUNT] = {
+        [REJECTED_LACKS_NOTHING] = "",
+        [REJECTED_TOO_LARGE_TO_KEEP] = "body_too_large",
+        [REJECTED_OF_SEVERAL] = "several_projects",
+        [REJECTED_NO_TEXT] = "not_text",
+        [REJECTED_IS_RECORD] = "record",
+    };
+    must(lack < REJECTED_LACKS_COUNT);
+    return codes[lack];
+}
+
 bool rejected_reason_find(struct slice code, enum rejected_reason *ret_reason)
 {
     for (unsigned i = 0; i < REJECTED_REASON_COUNT; i++) {

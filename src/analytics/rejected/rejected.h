@@ -45,6 +45,22 @@ enum {
     REJECTED_HEADERS_MAX = 12,
     REJECTED_WHOLE = UINT32_MAX, /* index: the request as a whole */
 };
+/* Why a request of which a sample is kept cannot be read again. */
+enum rejected_lack {
+    REJECTED_LACKS_NOTHING,
+    REJECTED_TOO_LARGE_TO_KEEP, /* "body_too_large" */
+    REJECTED_OF_SEVERAL,        /* "several_projects": its body is not one project's to see */
+    REJECTED_NO_TEXT,           /* "not_text": no UTF-8, or packed in a way that is broken */
+    REJECTED_IS_RECORD,         /* "record": the body is the record of one event that was taken */
+    REJECTED_LACKS_COUNT,
+};
+const char *rejected_lack_code(enum rejected_lack lack); /* "" if nothing */
+
+/* A place that a masked address in the body stood for. */
+struct rejected_place {
+    struct slice country, region, city, network;
+};
+
 /* One event of a request that was not taken. */
 struct rejected_event {
     uint32_t index; /* of the events of the request, in the order in which they were read */
@@ -67,10 +83,13 @@ struct rejected_sample {
     uint32_t header_count;
     struct slice user_id;       /* of a token */
     struct uuid key_id;         /* all zero: a name, or not known */
-    bool is_whole;              /* the body is all of it: the request can be read again */
+    enum rejected_lack lack;    /* nothing: the body is all of it, the request can be read again */
     bool is_key_in_head;        /* nothing in the body says whose it is */
     bool is_visitor;            /* client is the visitor's */
     struct event_client client; /* what was made of the address */
+    /* What was made of addresses in body and query: rejected_mask.h numbers them from 1. */
+    const struct rejected_place *places;
+    uint32_t place_count;
     const struct rejected_event *events;
     uint32_t event_count;
 };

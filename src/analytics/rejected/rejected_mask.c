@@ -9,6 +9,8 @@ struct mask {
     size_t at;
     size_t seam; /* behind what was replaced last: there anything may begin */
     struct ip sender;
+    rejected_place_fn *place;
+    void *ctx;
     struct buf *out;
 };
 
@@ -112,9 +114,38 @@ static enum name_kind kind_of(struct slice name)
     return memmem(bare.data, bare.len, "version", 7) ? NAME_VERSION : NAME_PLAIN;
 }
 
-static const char *instead_of(enum name_kind kind)
+/* ---- what stands instead ---- */
+
+static void put_stand_in(const struct mask *m, struct ip address)
 {
-    return kind == NAME_ADDRESS ? "0.0.0.0" : "***";
+    uint32_t number = m->place ? m->place(m->ctx, address) : 0;
+    if (ip_is_v4(address))
+        buf_addf(m->out, "0.0.0.%u", number);
+    else if (number)
+        buf_addf(m->out, "::%x", number);
+    else
+        buf_add_str(m->out, "::");
+}
+
+uint32_t rejected_place_of(struct ip masked)
+{
+    bool is_masked = masked.high == 0 && (masked.low <= REJECTED_PLACES_MAX ||
+                                          masked.low >> 8 == UINT64_C(0xffff00000000) >> 8);
+    return is_masked ? (uint32_t)(masked.low & 0xff) : 0;
+}
+
+/* Of a member or parameter, which is called an address or a secret. */
+static void put_instead_of(const struct mask *m, enum name_kind kind, struct slice value)
+{
+    struct ip address;
+    if (kind != NAME_ADDRESS)
+        buf_add_str(m->out, "***");
+    else if (ip_parse(value, &address) && ip_is_v4(address))
+        put_stand_in(m, address);
+    else if (m->place && ip_parse(value, &address) && m->place(m->ctx, address))
+        put_stand_in(m, address);
+    else
+        buf_add_str(m->out, "0.0.0.0");
 }
 
 /* ---- addresses and keys within a text ---- */
@@ -170,7 +201,7 @@ static bool mask_address(struct mask *m, bool is_version)
         if (!is_sender && ip_is_v4(address) &&
             ((is_version && before(m, 1) == '"') || is_after_version_mark(m)))
             continue;
-        buf_add_str(m->out, ip_is_v4(address) ? "0.0.0.0" : "::");
+        put_stand_in(m, address);
         m->seam = m->at = end;
         return true;
     }
@@ -266,7 +297,7 @@ static bool mask_member(struct mask *m)
     }
     bool is_closed = end - value >= 2 && m->text.data[end - 1] == '"';
     if (end - value > 2)
-        buf_add_str(m->out, instead_of(kind));
+        put_instead_of(m, kind, slice_of(m->text.data + value + 1, end - value - 1 - is_closed));
     if (is_closed)
         buf_add_char(m->out, '"');
     m->at = end;
@@ -294,14 +325,15 @@ static bool mask_parameter(struct mask *m)
     if ((kind != NAME_ADDRESS && kind != NAME_SECRET) || end == at + 1)
         return false;
     copy_to(m, at + 1);
-    buf_add_str(m->out, instead_of(kind));
+    put_instead_of(m, kind, slice_of(m->text.data + at + 1, end - at - 1));
     m->at = end;
     return true;
 }
 
-void rejected_mask(struct slice text, struct ip sender, struct buf *out)
+void rejected_mask(struct slice text, struct ip sender, rejected_place_fn *place, void *ctx,
+                   struct buf *out)
 {
-    struct mask m = {.text = text, .sender = sender, .out = out};
+    struct mask m = {.text = text, .sender = sender, .place = place, .ctx = ctx, .out = out};
     while (m.at < text.len) {
         char last = before(&m, 1);
         bool is_parameter = m.at == 0 || last == '&' || last == '?' || last == ';';

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "analytics/rejected/rejected_int.h"
+#include "analytics/rejected/rejected_mask.h"
 #include "base/must.h"
 
 enum {
@@ -110,6 +111,23 @@ static void read_client(struct row *r, struct event_client *c)
     }
 }
 
+static bool read_places(struct row *r, struct rejected_sample *s)
+{
+    yyjson_val *list = json_get(inner_of(r, CLIENT), "places"), *place;
+    size_t i, n = list ? yyjson_arr_size(list) : 0;
+    struct rejected_place *places = arena_zalloc(&r->arena, (n + 1) * sizeof(*places));
+    if (!places || n > REJECTED_PLACES_MAX)
+        return false;
+    yyjson_arr_foreach(list, i, n, place)
+    {
+        places[i] = (struct rejected_place){member(place, "country"), member(place, "region"),
+                                            member(place, "city"), member(place, "network")};
+    }
+    s->places = places;
+    s->place_count = (uint32_t)n;
+    return true;
+}
+
 static bool read_event(yyjson_val *reason, yyjson_val *index, yyjson_val *details,
                        struct rejected_event *ret)
 {
@@ -166,7 +184,6 @@ static enum rc read_row(struct row *r, struct slice line, struct err *err)
                                   .query = text_of(r, QUERY),
                                   .body = text_of(r, BODY),
                                   .user_id = text_of(r, USER),
-                                  .is_whole = true,
                                   .is_key_in_head = is_one(r, IS_KEY_IN_HEAD),
                                   .is_visitor = is_one(r, IS_VISITOR),
                                   .dialect = copy_of(r, DIALECT),
@@ -174,7 +191,7 @@ static enum rc read_row(struct row *r, struct slice line, struct err *err)
                                   .method = copy_of(r, METHOD)};
     ENSURE(uuid_of(r, PROJECT, &s->project) && uuid_of(r, ID, &s->id) &&
                uuid_of(r, KEY, &s->key_id) && json_to_i64(r->fields[RECEIVED], &ms) &&
-               json_to_i64(r->fields[VERSION], &version) && read_events(r, s),
+               json_to_i64(r->fields[VERSION], &version) && read_events(r, s) && read_places(r, s),
            err_set(err, RC_STORE, "a row of what was rejected cannot be read"));
     s->received_at = (unix_ms){ms};
     r->stored.version = (uint64_t)version;

@@ -39,8 +39,23 @@ static void put_headers(struct buf *json, const struct rejected_sample *s)
     buf_add_char(json, '}');
 }
 
-static void put_client(struct buf *json, const struct event_client *c)
+static void put_places(struct buf *json, const struct rejected_sample *s)
 {
+    for (uint32_t i = 0; i < s->place_count; i++) {
+        const struct rejected_place *p = &s->places[i];
+        buf_add_str(json, i ? ",{\"country\":" : ",\"places\":[{\"country\":");
+        buf_add_json(json, p->country);
+        member(json, "region", p->region);
+        member(json, "city", p->city);
+        member(json, "network", p->network);
+        buf_add_char(json, '}');
+    }
+    buf_add_str(json, s->place_count ? "]" : "");
+}
+
+static void put_client(struct buf *json, const struct rejected_sample *s)
+{
+    const struct event_client *c = &s->client;
     char device[EVENT_DEVICE_DIGITS + 1];
     const struct {
         const char *name;
@@ -59,7 +74,9 @@ static void put_client(struct buf *json, const struct event_client *c)
         buf_add_str(json, i ? "," : "");
         buf_add_json(json, c->hints[i]);
     }
-    buf_add_str(json, "]}");
+    buf_add_char(json, ']');
+    put_places(json, s);
+    buf_add_char(json, '}');
 }
 
 static void put_events(struct buf *out, const struct rejected_sample *s)
@@ -80,7 +97,7 @@ static void put_events(struct buf *out, const struct rejected_sample *s)
 
 void rejected_put_sample(struct buf *out, const struct rejected_sample *s, uint64_t version)
 {
-    enum { JSON_BYTES_MAX = 64 << 10 };
+    enum { JSON_BYTES_MAX = 256 << 10 }; /* places are the most of it */
     char project[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     CLEANUP(buf_done) struct buf json;
     buf_init(&json, JSON_BYTES_MAX);
@@ -97,10 +114,11 @@ void rejected_put_sample(struct buf *out, const struct rejected_sample *s, uint6
     member(out, "body", s->body);
     member(out, "user_id", s->user_id);
     buf_addf(out, ",\"key_id\":\"%s\"", uuid_format(&s->key_id, id));
-    put_client(&json, &s->client);
+    put_client(&json, s);
     member_json(out, "client", &json);
-    buf_addf(out, ",\"is_whole\":%d,\"is_key_in_head\":%d,\"is_visitor\":%d", s->is_whole,
-             s->is_key_in_head, s->is_visitor);
+    buf_addf(out, ",\"is_whole\":%d,\"lack\":\"%s\",\"is_key_in_head\":%d,\"is_visitor\":%d",
+             s->lack == REJECTED_LACKS_NOTHING, rejected_lack_code(s->lack), s->is_key_in_head,
+             s->is_visitor);
     put_events(out, s);
     buf_addf(out, ",\"version\":%llu}\n", (unsigned long long)version);
 }

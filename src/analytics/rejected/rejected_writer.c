@@ -49,11 +49,11 @@ void rejected_writer_free(struct rejected_writer *w)
 static enum rc insert(struct store_client *c, const char *table, struct slice lines,
                       const char *token, struct err *err)
 {
-    const char *columns = *table == 'i'
-                              ? "project_id, minute, dialect, reason, events"
-                              : "project_id, id, received_at, dialect, route, method, path, query, "
-                                "headers, body, user_id, key_id, client, is_whole, is_key_in_head, "
-                                "is_visitor, reasons, indexes, details, version";
+    const char *columns =
+        *table == 'i' ? "project_id, minute, dialect, reason, events"
+                      : "project_id, id, received_at, dialect, route, method, path, query, "
+                        "headers, body, user_id, key_id, client, is_whole, lack, is_key_in_head, "
+                        "is_visitor, reasons, indexes, details, version";
     return lines.len ? store_insert(c, table, columns, "JSONEachRow", lines, token, NULL, NULL, err)
                      : RC_OK;
 }
@@ -204,6 +204,7 @@ void rejected_batch_add(struct rejected_batch *b, const struct uuid *project, un
                                            .route = "",
                                            .method = "",
                                            .body = body,
+                                           .lack = REJECTED_IS_RECORD,
                                            .events = &event,
                                            .event_count = 1};
     rejected_put_sample(&b->samples, &sample, 1);

@@ -126,6 +126,8 @@ static const char samples_template[] =
     "toJSONString(toString(method)), ',\"path\":', toJSONString(path), ',\"query\":', "
     "toJSONString(query), ',\"headers\":', if(headers = '', '{}', headers), ',\"body\":', "
     "toJSONString(body), ',\"is_releasable\":', if(is_whole = 1, 'true', 'false'), "
+    "',\"why_not_releasable\":', if(is_whole = 1, 'null', toJSONString(if(lack = '', "
+    "if(method = '', 'record', 'not_kept'), toString(lack)))), "
     "',\"rejected\":[', arrayStringConcat(arrayMap((r, i, d) -> concat('{\"index\":', "
     "if(i = 4294967295, 'null', toString(i)), ',\"reason\":', toJSONString(toString(r)), "
     "',\"details\":', toJSONString(d), '}'), reasons, indexes, details), ','), ']}') "
@@ -186,11 +188,13 @@ void query_rejections(struct ctx *ctx, void *service, struct api_request *req)
 #define WHY                                                                             \
     "{\"type\":\"object\",\"properties\":{\"index\":{\"type\":[\"integer\",\"null\"]}," \
     "\"reason\":" TEXT ",\"details\":" TEXT "}}"
-#define SAMPLE                                                                                     \
-    "{\"type\":\"object\",\"properties\":{\"id\":" TEXT ",\"received_at\":" TEXT                   \
-    ",\"dialect\":" TEXT ",\"method\":" TEXT ",\"path\":" TEXT ",\"query\":" TEXT                  \
-    ",\"headers\":{\"type\":\"object\"},"                                                          \
-    "\"body\":" TEXT ",\"is_releasable\":{\"type\":\"boolean\"},\"rejected\":{\"type\":\"array\"," \
+#define SAMPLE                                                                     \
+    "{\"type\":\"object\",\"properties\":{\"id\":" TEXT ",\"received_at\":" TEXT   \
+    ",\"dialect\":" TEXT ",\"method\":" TEXT ",\"path\":" TEXT ",\"query\":" TEXT  \
+    ",\"headers\":{\"type\":\"object\"},"                                          \
+    "\"body\":" TEXT                                                               \
+    ",\"is_releasable\":{\"type\":\"boolean\"},\"why_not_releasable\":{\"type\":[" \
+    "\"string\",\"null\"]},\"rejected\":{\"type\":\"array\","                      \
     "\"items\":" WHY "}}}"
 
 const char query_openapi_ingestion[] =

@@ -1,5 +1,5 @@
 /* Any bytes: no address is left that stands by itself, also when what was masked is masked again,
- * and the result is bounded. */
+ * and the result is bounded. With places, only these are left. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,14 +11,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { OUT_BYTES_MAX = 1 << 20, WORD_BYTES_MAX = 40 };
 
 /* Between blanks, so that nothing around it can make it another thing. */
-static void must_hold_no_address(struct slice text)
+static void must_hold_no_address(struct slice text, bool has_places)
 {
     while (text.len) {
         struct ip address;
         struct slice word = slice_cut(&text, ' ');
         if (word.len <= WORD_BYTES_MAX && ip_parse(word, &address))
-            must(ip_eq(address, IP_V4(0, 0, 0, 0)) || (address.high | address.low) == 0);
+            must(ip_eq(address, IP_V4(0, 0, 0, 0)) || (address.high | address.low) == 0 ||
+                 (has_places && rejected_place_of(address)));
     }
+}
+
+static uint32_t place_of(void *ctx, struct ip address)
+{
+    (void)ctx;
+    return (uint32_t)(address.low ^ address.high) & 0xff;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -28,11 +35,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf once, twice;
     buf_init(&once, OUT_BYTES_MAX);
     buf_init(&twice, OUT_BYTES_MAX);
-    rejected_mask(text, sender, &once);
+    rejected_mask(text, sender, NULL, NULL, &once);
     must(buf_ok(&once) && once.len <= 8 * size + 16);
-    rejected_mask(buf_slice(&once), sender, &twice);
-    must_hold_no_address(buf_slice(&once));
-    must_hold_no_address(buf_slice(&twice));
+    rejected_mask(buf_slice(&once), sender, NULL, NULL, &twice);
+    must_hold_no_address(buf_slice(&once), false);
+    must_hold_no_address(buf_slice(&twice), false);
+    buf_clear(&once);
+    rejected_mask(text, sender, place_of, NULL, &once);
+    must(buf_ok(&once) && once.len <= 8 * size + 16);
+    must_hold_no_address(buf_slice(&once), true);
     buf_done(&once);
     buf_done(&twice);
     return 0;

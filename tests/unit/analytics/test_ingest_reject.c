@@ -78,7 +78,7 @@ static void each_bad_event_is_counted_and_named_by_its_place(void **state)
     assert_int_equal(told.counts[REJECTED_NO_NAME], 2);
     assert_int_equal(told.counts[REJECTED_BAD_JSON], 1);
     assert_int_equal(told.samples, 1);
-    assert_true(told.last.is_whole && told.last.is_key_in_head);
+    assert_true(told.last.lack == REJECTED_LACKS_NOTHING && told.last.is_key_in_head);
     has(text(), "|1:no_name:");
     has(text(), "|3:bad_json:");
     has(text(), "|4:no_name:");
@@ -113,7 +113,7 @@ static void what_is_nobodys_is_counted_for_nobody(void **state)
     bed_post_text("{\"n\":\"pageview\",\"u\":\"https://x.example/\",\"d\":\"x.example\"}");
     assert_int_equal(told.nobodys[REJECTED_NO_PROJECT], 1);
     assert_int_equal(told.samples, 1);
-    assert_true(told.last.is_whole && !told.last.is_key_in_head);
+    assert_true(told.last.lack == REJECTED_LACKS_NOTHING && !told.last.is_key_in_head);
     has(text(), "x.example");
 }
 
@@ -129,7 +129,7 @@ static void a_project_does_not_see_the_others_events_of_a_request(void **state)
     assert_int_equal(told.counts[REJECTED_BAD_VALUE], 2);
     assert_int_equal(told.samples, 2);
     lacks(text(), "secretly");
-    assert_false(told.last.is_whole);
+    assert_int_equal(told.last.lack, REJECTED_OF_SEVERAL);
 }
 
 static void recordings_are_counted_and_not_kept(void **state)
@@ -180,8 +180,17 @@ static void of_a_large_body_only_the_reasons_are_kept(void **state)
     bed_post(slice_of(body, sizeof(body) - 1));
     assert_int_equal(told.counts[REJECTED_NO_NAME], 1);
     assert_int_equal(told.samples, 1);
-    assert_false(told.last.is_whole);
+    assert_int_equal(told.last.lack, REJECTED_TOO_LARGE_TO_KEEP);
     assert_string_equal(text(), "|0:no_name:event (a string) is required");
+}
+
+static void a_body_that_is_no_text_is_not_kept(void **state)
+{
+    (void)state;
+    bed_post_text("[{\"x\":1},\"\xff\"]");
+    assert_int_equal(told.samples, 1);
+    assert_int_equal(told.last.lack, REJECTED_NO_TEXT);
+    assert_int_equal(told.last.body.len, 0);
 }
 
 int main(void)
@@ -199,6 +208,7 @@ int main(void)
         T(a_shortage_counts_the_events_that_were_there),
         T(without_room_it_is_still_counted),
         T(of_a_large_body_only_the_reasons_are_kept),
+        T(a_body_that_is_no_text_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,6 @@ static int begin(void **state)
                                                   .path = SLICE_LIT("/v1/events"),
                                                   .query = SLICE_EMPTY,
                                                   .user_id = SLICE_EMPTY,
-                                                  .is_whole = true,
                                                   .is_key_in_head = true,
                                                   .events = fake.events};
     return 0;
@@ -192,6 +191,36 @@ static void an_event_that_goes_to_another_project_by_now_is_not_taken(void **sta
     has(bed_answer(), "\"released\":0");
 }
 
+static void a_masked_address_still_tells_where_it_was(void **state)
+{
+    static const struct rejected_place places[] = {
+        {.country = SLICE_CONST("GB"), .network = SLICE_CONST("isp")},
+        {.country = SLICE_CONST("DE"),
+         .region = SLICE_CONST("DE-BY"),
+         .city = SLICE_CONST("Fürth")}};
+    (void)state;
+    bed.names = "mine";
+    fake.stored.dialect = SLICE_LIT("umami");
+    fake.stored.sample.dialect = "umami";
+    fake.stored.sample.route = "/api/batch";
+    fake.stored.sample.is_key_in_head = false;
+    fake.stored.sample.places = places;
+    fake.stored.sample.place_count = COUNT_OF(places);
+    holds("[{\"type\":\"event\",\"payload\":{\"website\":\"mine\",\"ip\":\"0.0.0.2\",\"userAgent\":"
+          "\"x\"}},"
+          "{\"type\":\"event\",\"payload\":{\"website\":\"mine\",\"ip\":\"0.0.0.0\"}},"
+          "{\"type\":\"event\",\"payload\":{\"website\":\"mine\",\"ip\":\"::1\"}},"
+          "{\"type\":\"event\",\"payload\":{\"website\":\"mine\",\"ip\":\"0.0.0.3\"}}]",
+          REJECTED_WHOLE, REJECTED_QUOTA);
+    release("");
+    assert_int_equal(fake.appended, 4);
+    has(buf_cstr(&fake.values),
+        "\"geo\":{\"country\":\"DE\",\"region\":\"DE-BY\",\"city\":\"Fürth\"}");
+    has(buf_cstr(&fake.values), "\"geo\":{\"country\":\"GB\",\"network\":\"isp\"}");
+    lacks(buf_cstr(&fake.values), "\"device\"");
+    assert_null(strstr(strstr(buf_cstr(&fake.values), "\"GB\"") + 4, "\"geo\""));
+}
+
 static void parameters_are_judged(void **state)
 {
     static const char *const wrong[] = {"reason=nonsense", "dry_run=perhaps", "cursor=!"};
@@ -211,6 +240,7 @@ int main(void)
         T(what_the_rules_still_refuse_stays),
         T(of_a_whole_request_each_bad_event_stays_by_itself),
         T(an_event_that_goes_to_another_project_by_now_is_not_taken),
+        T(a_masked_address_still_tells_where_it_was),
         T(parameters_are_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,9 +15,9 @@ static void becomes_for(struct ip sender, const char *text, const char *want)
     struct buf out, twice;
     buf_init(&out, 4096);
     buf_init(&twice, 4096);
-    rejected_mask(slice_str(text), sender, &out);
+    rejected_mask(slice_str(text), sender, NULL, NULL, &out);
     assert_string_equal(buf_cstr(&out), want);
-    rejected_mask(buf_slice(&out), sender, &twice);
+    rejected_mask(buf_slice(&out), sender, NULL, NULL, &twice);
     assert_string_equal(buf_cstr(&twice), want);
     buf_done(&out);
     buf_done(&twice);
@@ -50,6 +50,44 @@ static void what_is_called_an_address_goes_whatever_it_is(void **state)
         "{\"ip\":\"0.0.0.0\",\"$ip\": \"0.0.0.0\",\"X-Forwarded-For\":\"0.0.0.0\",\"ip\":\"\"}");
     becomes("v=2&uip=c0000201&_uip=x&dl=y", "v=2&uip=0.0.0.0&_uip=0.0.0.0&dl=y");
     becomes("{\"ip\":\"open", "{\"ip\":\"0.0.0.0");
+}
+
+static uint32_t last_byte(void *ctx, struct ip address)
+{
+    (void)ctx;
+    return (uint32_t)(address.low & 0xff);
+}
+
+static void an_address_that_is_known_is_its_place(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } table[] = {
+        {"192.0.2.7 192.0.2.0", "0.0.0.7 0.0.0.0"},
+        {"[2001:db8::1f]", "[::1f]"},
+        {"{\"ip\":\"192.0.2.255\",\"$ip\":\"2001:db8::2\"}",
+         "{\"ip\":\"0.0.0.255\",\"$ip\":\"::2\"}"},
+        {"ip=192.0.2.9&uip=2001:db8::&ip=x", "ip=0.0.0.9&uip=0.0.0.0&ip=0.0.0.0"},
+        {"{\"ip\":\"192.0.2.7", "{\"ip\":\"0.0.0.7"},
+    };
+    struct ip address;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct buf out;
+        buf_init(&out, 4096);
+        rejected_mask(slice_str(table[i].text), nobody, last_byte, NULL, &out);
+        assert_string_equal(buf_cstr(&out), table[i].want);
+        buf_done(&out);
+    }
+    assert_true(ip_parse(SLICE_LIT("0.0.0.255"), &address));
+    assert_int_equal(rejected_place_of(address), 255);
+    assert_true(ip_parse(SLICE_LIT("::1f"), &address));
+    assert_int_equal(rejected_place_of(address), 0x1f);
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const others[] = {"0.0.0.0", "0.0.1.1", "::100", "192.0.2.7"};
+        assert_true(ip_parse(slice_str(others[i]), &address));
+        assert_int_equal(rejected_place_of(address), 0);
+    }
 }
 
 static void what_only_looks_like_one_stays(void **state)
@@ -107,7 +145,7 @@ static void a_text_of_quotes_costs_little(void **state)
     buf_init(&out, 4 * BYTES);
     for (int i = 0; i < BYTES; i++)
         text[i] = i % 2 ? '"' : '\\';
-    rejected_mask(slice_of(text, BYTES), nobody, &out);
+    rejected_mask(slice_of(text, BYTES), nobody, NULL, NULL, &out);
     assert_int_equal(out.len, BYTES);
     buf_done(&out);
 }
@@ -117,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_go_wherever_they_stand),
         cmocka_unit_test(what_is_called_an_address_goes_whatever_it_is),
+        cmocka_unit_test(an_address_that_is_known_is_its_place),
         cmocka_unit_test(what_only_looks_like_one_stays),
         cmocka_unit_test(a_version_is_the_whole_value),
         cmocka_unit_test(the_senders_own_address_goes_even_as_a_version),
