@@ -13,4 +13,8 @@ bool control_is_running(const char *data_dir);
 enum rc control_call(const char *data_dir, const char *path, const struct slice *body,
                      enum rc (*piece)(void *ctx, struct slice bytes), void *ctx, struct buf *out,
                      struct err *err) MUST_CHECK;
+/* GET of any server's URL with a secret key, likewise. A body that breaks off is RC_UNAVAILABLE. */
+enum rc remote_get(const char *url, const char *key,
+                   enum rc (*piece)(void *ctx, struct slice bytes), void *ctx,
+                   struct err *err) MUST_CHECK;
 #endif

@@ -61,6 +61,12 @@ static void source_close(void *ctx)
     heap_free(s);
 }
 
+static void archive_dir(const struct node *n, char dir[OS_PATH_MAX])
+{
+    os_path(dir, *n->cfg->archive_dir ? "%s%s" : "%s/archive%s",
+            *n->cfg->archive_dir ? n->cfg->archive_dir : n->cfg->data, "");
+}
+
 static enum rc open_archive_source(const struct node *n, struct replay_source *ret, struct err *err)
 {
     static const struct replay_source_ops ops = {.name = "archive",
@@ -70,8 +76,7 @@ static enum rc open_archive_source(const struct node *n, struct replay_source *r
                                                  .next = source_next,
                                                  .close = source_close};
     char dir[OS_PATH_MAX];
-    os_path(dir, *n->cfg->archive_dir ? "%s%s" : "%s/archive%s",
-            *n->cfg->archive_dir ? n->cfg->archive_dir : n->cfg->data, "");
+    archive_dir(n, dir);
     struct archive_source *s = heap_alloc(HEAP_APP, sizeof(*s));
     enum rc rc = object_folder_new(dir, &s->objects, err);
     if (rc == RC_OK)
@@ -100,6 +105,15 @@ static enum rc open_source(const struct node *n, const struct replay_args *args,
         return replay_source_joined(archive, stream, ret, err);
     replay_source_close(&stream);
     return rc;
+}
+
+enum rc node_open_source(const struct node *n, struct replay_source *ret, struct err *err)
+{
+    static const struct replay_args both = {.source = REPLAY_FROM_BOTH},
+                                    stream = {.source = REPLAY_FROM_STREAM};
+    char dir[OS_PATH_MAX];
+    archive_dir(n, dir);
+    return open_source(n, os_exists(dir) ? &both : &stream, ret, err);
 }
 
 /* ---- the live consumer ---- */

@@ -13,6 +13,9 @@ struct replay_args {
 };
 /* The JSON that verb_replay sends: {"from","to","source","partition","force","keep","abort"}. */
 enum rc replay_args_parse(struct slice json, struct replay_args *ret, struct err *err) MUST_CHECK;
+/* The archive, if there is one, up to where the stream begins, then the stream. */
+enum rc node_open_source(const struct node *n, struct replay_source *ret,
+                         struct err *err) MUST_CHECK;
 /* job NULL: progress goes to stderr. */
 enum rc node_replay(struct node *n, const struct replay_args *args, struct job *job,
                     struct err *err) MUST_CHECK;

@@ -1,5 +1,6 @@
 // p: data in and out. Random events through several dialects come out as NDJSON, go into another project, and come out
 // there byte for byte the same; CSV and Parquet are read back by the engine itself. WEIR_TEST_SEED=N repeats one run.
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -411,4 +412,56 @@ test('an export of many pages has every event once, in order; who reads slowly o
     }
     await until('a free place', async () => (await exported(E)).status === 200);
   });
+});
+
+test('any server is asked by its URL', async () => {
+  const at = (url, key, ...more) => weir(['export', '--url', url, ...more], { env: { WEIR_API_KEY: key } });
+  const got = await at(`${s.url}/`, B.key, '--project', B.id, '--from', '2026-03-02');
+  assert.equal(got.code, 0, got.err);
+  assert.equal(got.out, (await exported(B, '?from=2026-03-02')).text);
+  for (const [answer, why] of [[await at(s.url, B.key, '--project', A), /nothing of that id/], [await at(s.url, '', '--project', B.id), /WEIR_API_KEY/], [await at(s.url, B.key), /--project/], [await at('ftp://127.0.0.1/', B.key, '--project', B.id), /Unsupported protocol|not supported/i]]) {
+    assert.notEqual(answer.code, 0);
+    assert.match(answer.err, why);
+  }
+});
+
+/** Lines in order, without what a record has as it came and the table in its own way: a page's path, and zeros, which are nothing. */
+const bare = (text) => text.split('\n').filter(Boolean).map((l) => { const e = JSON.parse(l); delete e.page?.path; for (const o of [e, e.screen ?? {}]) for (const k in o) if (o[k] === 0) delete o[k]; return JSON.stringify(e); }).sort();
+test('without a server the same events come out of the files', async (t) => {
+  const projects = (await s.rows('SELECT DISTINCT toString(project_id) AS id FROM events')).map((r) => r.id);
+  assert.ok(projects.length >= 5);
+  const byCommand = (id, ...more) => weir(['export', '--project', id, ...more, '--data', s.data], { timeout: 120000 });
+  const want = {}, day = ['--from', '2026-03-02', '--to', '2026-03-02'];
+  for (const id of projects) want[id] = (await byCommand(id)).out;
+  const wantDay = bare((await byCommand(B.id, ...day)).out);
+  assert.ok(wantDay.length > 10 && wantDay.length < bare(want[B.id]).length);
+  const again = await newProject('of the files');
+  await s.stop();
+  for (const id of projects) {
+    const got = await byCommand(id);
+    assert.equal(got.code, 0, got.err);
+    assert.equal(got.err, '');
+    assert.deepEqual(bare(got.out), bare(want[id]), `${id}: and what came twice is there once`);
+  }
+  assert.deepEqual(bare((await byCommand(B.id, ...day)).out), wantDay);
+  for (const [args, why] of [[[B.id, '--format', 'csv'], /the store makes csv: start the server/], [[randomUUID()], /no project/], [[B.id, '--from', 'yesterday'], /--from is a day/]]) {
+    const got = await byCommand(...args);
+    assert.notEqual(got.code, 0);
+    assert.match(got.err, why);
+  }
+  await t.test('who holds the folder and does not answer is asked by URL', async (u) => {
+    const holder = spawn('flock', [path.join(s.data, 'weir.lock'), 'sh', '-c', 'echo held; read x'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    u.after(() => holder.stdin.end());
+    await new Promise((done) => holder.stdout.once('data', done));
+    const got = await byCommand(B.id);
+    assert.equal(got.code, 75, got.err);
+    assert.match(got.err, /is locked: another weir .*weir export --url/);
+  });
+  const file = path.join(folder, 'files.ndjson');
+  assert.equal((await byCommand(B.id, '--out', file)).code, 0);
+  const counts = await weir(['import', 'weir', file, '--project', again.id, '--data', s.data, '--json']);
+  assert.equal(counts.json?.rejected, 0, counts.err);
+  await s.run();
+  await settled(again, counts.json.imported);
+  assert.equal((await exported(again)).text, want[B.id], 'imported, they are the same rows: byte for byte');
 });

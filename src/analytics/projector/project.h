@@ -77,6 +77,19 @@ enum rc project_writer_write(struct project_writer *w, const struct consumer_bat
 void project_writer_forget(struct project_writer *w);
 const struct project_counts *project_writer_totals(const struct project_writer *w);
 
+/* ---- the same judgement without a table, for who reads stream or archive by himself ---- */
+/* Of one project, whose records are handed over in the order of their partition, one partition
+ * behind the other. Memory: 48 bytes and more for each row. One thread. */
+struct project_sieve;
+enum rc project_sieve_new(const struct uuid *project, bool drops_bots,
+                          struct project_sieve **ret_sieve, struct err *err) MUST_CHECK;
+void project_sieve_free(struct project_sieve *s); /* NULL is fine */
+/* PROJECT_TAKEN: the projector would make a row of it (of several with one id in different
+ * partitions it may choose another one). RC_NOMEM. */
+enum rc project_sieve_take(struct project_sieve *s, const struct stream_record *record,
+                           enum project_why *ret_why, unix_ms *ret_timestamp,
+                           struct err *err) MUST_CHECK;
+
 /* left_out of the live consumer: counts and samples (analytics/rejected), under the batch's token.
  * ctx: struct project_left_out. */
 struct rejected_writer;
