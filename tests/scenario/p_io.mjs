@@ -451,7 +451,8 @@ test('without a server the same events come out of the files', async (t) => {
   }
   await t.test('who holds the folder and does not answer is asked by URL', async (u) => {
     const holder = spawn('flock', [path.join(s.data, 'weir.lock'), 'sh', '-c', 'echo held; read x'], { stdio: ['pipe', 'pipe', 'ignore'] });
-    u.after(() => holder.stdin.end());
+    const ended = new Promise((done) => holder.once('close', done));
+    u.after(() => { holder.stdin.end(); return ended; });
     await new Promise((done) => holder.stdout.once('data', done));
     const got = await byCommand(B.id);
     assert.equal(got.code, 75, got.err);
