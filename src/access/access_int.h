@@ -155,18 +155,32 @@ extern const struct access_routes access_login_routes, access_account_routes,
 enum { ACCESS_BODY_BYTES_MAX = 64 << 10 };
 /* clang-format 14 and 19 lay out a macro in braces differently. */
 /* clang-format off */
-#define ACCESS_ROUTE(method_, path, access_, op_, id, summary)                                    \
+#define ACCESS_ROUTE(method_, path, access_, op_, id, summary, answer)                            \
     {                                                                                             \
         .method = method_, .pattern = path, .access = access_, .handle = access_handle,           \
         .arg = &(op_), .body_bytes_max = ACCESS_BODY_BYTES_MAX,                                   \
         .openapi =                                                                                \
             "{\"operationId\":\"" id "\",\"summary\":\"" summary "\","                            \
-            "\"security\":[{\"session\":[]},{\"secretKey\":[]},{\"token\":[]}]," ACCESS_RESPONSES \
+            "\"security\":[{\"session\":[]},{\"secretKey\":[]},{\"token\":[]}],"                  \
+            API_RESPONSES(answer)                                                                 \
     }
 /* clang-format on */
-#define ACCESS_RESPONSES                                                        \
-    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
-    "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{}}}}}"
+/* What routes answer, beside API_ONE() and API_LIST(). */
+#define ACCESS_NOTHING ""
+#define ACCESS_MEMBERS(members) "\"type\":\"object\",\"properties\":{" members "}"
+#define ACCESS_ANSWER(members) "\"schema\":{" ACCESS_MEMBERS(members) "}"
+/* The same as API_ONE(), and a text that is shown this once. */
+#define ACCESS_WITH(member, name)                                                             \
+    "\"schema\":{\"allOf\":[" API_REF(name) ",{\"type\":\"object\",\"properties\":{\"" member \
+                                            "\":{\"type\":\"string\"}}}]}"
+#define ACCESS_USER "{\"anyOf\":[" API_REF("User") ",{\"type\":\"null\"}]}"
+#define ACCESS_SIGNED_IN_MEMBERS                                            \
+    ACCESS_MEMBERS("\"user\":" ACCESS_USER                                  \
+                   ",\"csrf_token\":{\"type\":[\"string\",\"null\"]},\"sec" \
+                   "ond_factor\"" ACCESS_FLAG)
+#define ACCESS_SIGNED_IN "\"schema\":{" ACCESS_SIGNED_IN_MEMBERS "}"
+#define ACCESS_FLAG ":{\"type\":\"boolean\"}"
+#define ACCESS_TEXTS ":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
 
 /* The same for people: security is ACCESS_NOBODY or ACCESS_PERSON, body is ACCESS_NO_BODY or
  * ACCESS_BODY() of members ("\"a\"" ACCESS_TEXT ",…") and the names of those that are needed. */
@@ -181,18 +195,19 @@ enum { ACCESS_FORM_BYTES_MAX = 16 << 10 };
     "]}}}},"
 /* clang-format 14 and 19 lay out a macro in braces differently. */
 /* clang-format off */
-#define ACCESS_PEOPLE_ROUTE(method_, path, access_, handle_, arg_, security, body, id, summary) \
+#define ACCESS_PEOPLE_ROUTE(method_, path, access_, handle_, arg_, security, body, id, summary, \
+                            answer)                                                             \
     {                                                                                           \
         .method = method_, .pattern = path, .access = access_, .handle = handle_, .arg = arg_,  \
         .body_bytes_max = ACCESS_FORM_BYTES_MAX,                                                \
         .openapi = "{\"operationId\":\"" id "\",\"summary\":\"" summary                         \
-                   "\"," security body ACCESS_RESPONSES                                         \
+                   "\"," security body API_RESPONSES(answer)                                    \
     }
 /* clang-format on */
-#define ACCESS_FORM_ROUTE(path, op_, body, id, summary)                                         \
+#define ACCESS_FORM_ROUTE(path, op_, body, id, summary, answer)                                 \
     ACCESS_PEOPLE_ROUTE(NET_POST, path, API_PUBLIC, access_handle, &(op_), ACCESS_NOBODY, body, \
-                        id, summary)
-#define ACCESS_PERSON_ROUTE(method_, path, op_, body, id, summary)                                \
+                        id, summary, answer)
+#define ACCESS_PERSON_ROUTE(method_, path, op_, body, id, summary, answer)                        \
     ACCESS_PEOPLE_ROUTE(method_, path, API_SIGNED_IN, access_handle, &(op_), ACCESS_PERSON, body, \
-                        id, summary)
+                        id, summary, answer)
 #endif

@@ -291,28 +291,45 @@ static const struct access_op op_show = {me_show, 200, ACCESS_PLAIN},
                               op_end = {session_remove, 204, ACCESS_PLAIN};
 
 #define PROOF ACCESS_BODY("\"password\"" ACCESS_TEXT ",\"code\"" ACCESS_TEXT, "")
+#define ME                                                                                      \
+    ACCESS_ANSWER("\"user\":" API_REF(                                                          \
+        "User") ",\"memberships\":{\"type\":\"object\",\"properties\":{"                        \
+                "\"data\":{\"type\":\"array\",\"items\":" API_REF(                              \
+                    "Membership") "},\"next\":{"                                                \
+                                  "\"type\":[\"string\",\"null\"]}}},\"recovery_codes_left\":{" \
+                                  "\"type\":\"integer\"},"                                      \
+                                  "\"csrf_token\"" ACCESS_TEXT)
+#define SECRET ACCESS_ANSWER("\"secret\"" ACCESS_TEXT ",\"uri\"" ACCESS_TEXT)
+#define CODES ACCESS_ANSWER("\"recovery_codes\"" ACCESS_TEXTS)
+#define SESSIONS                                                                                \
+    ACCESS_ANSWER(                                                                              \
+        "\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"          \
+        "\"id\"" ACCESS_TEXT ",\"is_current\"" ACCESS_FLAG ",\"authenticated_by\"" ACCESS_TEXT  \
+        ",\"address\"" ACCESS_TEXT ",\"user_agent\"" ACCESS_TEXT ",\"created_at\"" ACCESS_TEXT  \
+        ",\"last_seen_at\"" ACCESS_TEXT ",\"expires_at\"" ACCESS_TEXT "}}},\"next\":{\"type\":" \
+        "\"null\"}")
 static const struct api_route routes[] = {
     ACCESS_PERSON_ROUTE(NET_GET, "/v1/me", op_show, ACCESS_NO_BODY, "getMe",
-                        "Who is signed in, where, and the CSRF token of the session"),
+                        "Who is signed in, where, and the CSRF token of the session", ME),
     ACCESS_PERSON_ROUTE(NET_PATCH, "/v1/me", op_update,
                         ACCESS_BODY("\"name\"" ACCESS_TEXT, "\"name\""), "updateMe",
-                        "Change one's name"),
+                        "Change one's name", API_ONE("User")),
     ACCESS_PERSON_ROUTE(
         NET_POST, "/v1/me/password", op_password,
         ACCESS_BODY("\"current\"" ACCESS_TEXT ",\"new\"" ACCESS_TEXT, "\"current\",\"new\""),
-        "changePassword", "Change one's password; the other sessions end"),
+        "changePassword", "Change one's password; the other sessions end", ACCESS_NOTHING),
     ACCESS_PERSON_ROUTE(NET_POST, "/v1/me/totp", op_begin, PROOF, "beginSecondFactor",
-                        "A secret for an authenticator app, shown this once"),
+                        "A secret for an authenticator app, shown this once", SECRET),
     ACCESS_PERSON_ROUTE(NET_POST, "/v1/me/totp/confirm", op_confirm,
                         ACCESS_BODY("\"code\"" ACCESS_TEXT, "\"code\""), "confirmSecondFactor",
-                        "Put it in force; the recovery codes are shown this once"),
+                        "Put it in force; the recovery codes are shown this once", CODES),
     ACCESS_PERSON_ROUTE(NET_DELETE, "/v1/me/totp", op_remove, PROOF, "removeSecondFactor",
-                        "Go without a second factor"),
+                        "Go without a second factor", ACCESS_NOTHING),
     ACCESS_PERSON_ROUTE(NET_POST, "/v1/me/recovery-codes", op_renew, PROOF, "renewRecoveryCodes",
-                        "New recovery codes; the old ones die"),
+                        "New recovery codes; the old ones die", CODES),
     ACCESS_PERSON_ROUTE(NET_GET, "/v1/me/sessions", op_sessions, ACCESS_NO_BODY, "listSessions",
-                        "One's live sessions"),
+                        "One's live sessions", SESSIONS),
     ACCESS_PERSON_ROUTE(NET_DELETE, "/v1/me/sessions/{sessionId}", op_end, ACCESS_NO_BODY,
-                        "endSession", "End one of one's sessions"),
+                        "endSession", "End one of one's sessions", ACCESS_NOTHING),
 };
 const struct access_routes access_account_routes = {routes, COUNT_OF(routes)};

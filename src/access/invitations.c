@@ -109,15 +109,21 @@ static enum rc join(struct ctx *ctx, struct access_call *c)
 static const struct access_op op_lookup = {lookup, 200, ACCESS_FORM},
                               op_join = {join, 200, ACCESS_FORM | ACCESS_HASHES};
 
+#define OFFER                                                                          \
+    ACCESS_ANSWER("\"organisation\":" API_REF("Organisation") ",\"email\"" ACCESS_TEXT \
+                                                              ",\"role\"" ACCESS_TEXT)
+/* To who had a session, and to who has one from now on. */
+#define MEMBERSHIP "{\"type\":\"object\",\"properties\":{\"membership\":" API_REF("Membership") "}}"
+#define JOINED "\"schema\":{\"oneOf\":[" MEMBERSHIP ",{" ACCESS_SIGNED_IN_MEMBERS "}]}"
 static const struct api_route routes[] = {
     ACCESS_FORM_ROUTE("/v1/invitations/lookup", op_lookup,
                       ACCESS_BODY("\"token\"" ACCESS_TEXT, "\"token\""), "lookupInvitation",
-                      "What an invitation is for"),
-    ACCESS_FORM_ROUTE("/v1/invitations/accept", op_join,
-                      ACCESS_BODY("\"token\"" ACCESS_TEXT ",\"name\"" ACCESS_TEXT
-                                  ",\"password\"" ACCESS_TEXT,
-                                  "\"token\""),
-                      "acceptInvitation",
-                      "Join with a new account (name, password), or with the session of one's own"),
+                      "What an invitation is for", OFFER),
+    ACCESS_FORM_ROUTE(
+        "/v1/invitations/accept", op_join,
+        ACCESS_BODY("\"token\"" ACCESS_TEXT ",\"name\"" ACCESS_TEXT ",\"password\"" ACCESS_TEXT,
+                    "\"token\""),
+        "acceptInvitation",
+        "Join with a new account (name, password), or with the session of one's own", JOINED),
 };
 const struct access_routes access_invitation_routes = {routes, COUNT_OF(routes)};

@@ -109,15 +109,17 @@ static const struct access_op op_list = {keys_list, 200, false},
 
 #define KEYS "/v1/orgs/{orgId}/projects/{projectId}/keys"
 const struct api_route access_key_routes[] = {
-    ACCESS_ROUTE(NET_GET, KEYS, API_NEEDS(KEYS_READ), op_list, "listKeys", "A project's keys"),
+    ACCESS_ROUTE(NET_GET, KEYS, API_NEEDS(KEYS_READ), op_list, "listKeys", "A project's keys",
+                 API_LIST("Key")),
     ACCESS_ROUTE(NET_POST, KEYS, API_NEEDS(KEYS_WRITE), op_create, "createKey",
-                 "A key; its text is shown this once"),
-    ACCESS_ROUTE(NET_GET, KEYS "/{keyId}", API_NEEDS(KEYS_READ), op_show, "getKey", "One key"),
+                 "A key; its text is shown this once", ACCESS_WITH("key", "Key")),
+    ACCESS_ROUTE(NET_GET, KEYS "/{keyId}", API_NEEDS(KEYS_READ), op_show, "getKey", "One key",
+                 API_ONE("Key")),
     ACCESS_ROUTE(NET_PATCH, KEYS "/{keyId}", API_NEEDS(KEYS_WRITE), op_update, "updateKey",
-                 "Its name and allowed origins"),
+                 "Its name and allowed origins", API_ONE("Key")),
     ACCESS_ROUTE(NET_POST, KEYS "/{keyId}/rotate", API_NEEDS(KEYS_WRITE), op_rotate, "rotateKey",
-                 "A new key like it; the old one works a while longer"),
+                 "A new key like it; the old one works a while longer", ACCESS_WITH("key", "Key")),
     ACCESS_ROUTE(NET_DELETE, KEYS "/{keyId}", API_NEEDS(KEYS_WRITE), op_revoke, "revokeKey",
-                 "It is refused from now on"),
+                 "It is refused from now on", ACCESS_NOTHING),
 };
 const uint32_t access_key_route_count = COUNT_OF(access_key_routes);

@@ -116,10 +116,10 @@ static const struct api_route routes[] = {
                       ACCESS_BODY("\"email\"" ACCESS_TEXT ",\"password\"" ACCESS_TEXT
                                   ",\"second_factor\"" ACCESS_TEXT,
                                   "\"email\",\"password\""),
-                      "login", "Sign in; sets the session cookie"),
+                      "login", "Sign in; sets the session cookie", ACCESS_SIGNED_IN),
     ACCESS_PERSON_ROUTE(NET_POST, "/v1/logout", op_logout, ACCESS_NO_BODY, "logout",
-                        "End this session"),
+                        "End this session", ACCESS_NOTHING),
     ACCESS_PERSON_ROUTE(NET_POST, "/v1/logout/everywhere", op_everywhere, ACCESS_NO_BODY,
-                        "logoutEverywhere", "End all of one's sessions"),
+                        "logoutEverywhere", "End all of one's sessions", ACCESS_NOTHING),
 };
 const struct access_routes access_login_routes = {routes, COUNT_OF(routes)};

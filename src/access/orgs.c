@@ -148,35 +148,43 @@ static const struct access_op op_orgs_list = {orgs_list, 200, false},
                               op_issuer_remove = {issuer_remove, 204, false},
                               op_permissions = {permissions_list, 200, false};
 
+#define PERMISSIONS                                                                              \
+    ACCESS_ANSWER("\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{" \
+                  "\"name\"" ACCESS_TEXT ",\"roles\"" ACCESS_TEXTS ",\"write_keys\"" ACCESS_FLAG \
+                  ",\"secret_keys\"" ACCESS_FLAG ",\"about\"" ACCESS_TEXT                        \
+                  "}}},\"next\":{\"type\":"                                                      \
+                  "\"null\"}")
 #define ORG "/v1/orgs/{orgId}"
 #define PROJECT ORG "/projects/{projectId}"
 #define ISSUER ORG "/token-issuers/{issuerId}"
 const struct api_route access_org_routes[] = {
     ACCESS_ROUTE(NET_GET, "/v1/permissions", API_PUBLIC, op_permissions, "listPermissions",
-                 "Roles, permissions, scopes"),
+                 "Roles, permissions, scopes", PERMISSIONS),
     ACCESS_ROUTE(NET_GET, "/v1/orgs", API_SIGNED_IN, op_orgs_list, "listOrgs",
-                 "The caller's organisations"),
+                 "The caller's organisations", API_LIST("Membership")),
     ACCESS_ROUTE(NET_POST, "/v1/orgs", API_SIGNED_IN, op_org_create, "createOrg",
-                 "An organisation; the caller owns it"),
-    ACCESS_ROUTE(NET_GET, ORG, API_NEEDS(ORG_READ), op_org_show, "getOrg", "One organisation"),
-    ACCESS_ROUTE(NET_PATCH, ORG, API_NEEDS(ORG_WRITE), op_org_update, "updateOrg", "Rename it"),
+                 "An organisation; the caller owns it", API_ONE("Organisation")),
+    ACCESS_ROUTE(NET_GET, ORG, API_NEEDS(ORG_READ), op_org_show, "getOrg", "One organisation",
+                 API_ONE("Organisation")),
+    ACCESS_ROUTE(NET_PATCH, ORG, API_NEEDS(ORG_WRITE), op_org_update, "updateOrg", "Rename it",
+                 API_ONE("Organisation")),
     ACCESS_ROUTE(NET_GET, ORG "/projects", API_NEEDS(ORG_READ), op_projects_list, "listProjects",
-                 "Its projects"),
+                 "Its projects", API_LIST("Project")),
     ACCESS_ROUTE(NET_POST, ORG "/projects", API_NEEDS(PROJECTS_WRITE), op_project_create,
-                 "createProject", "A project"),
+                 "createProject", "A project", API_ONE("Project")),
     ACCESS_ROUTE(NET_GET, PROJECT, API_NEEDS(ORG_READ), op_project_show, "getProject",
-                 "One project and its settings"),
+                 "One project and its settings", API_ONE("Project")),
     ACCESS_ROUTE(NET_PATCH, PROJECT, API_NEEDS(PROJECTS_WRITE), op_project_update, "updateProject",
-                 "Change its settings"),
+                 "Change its settings", API_ONE("Project")),
     ACCESS_ROUTE(NET_DELETE, PROJECT, API_NEEDS(PROJECTS_WRITE), op_project_archive,
-                 "archiveProject", "Archive it: its keys stop working"),
+                 "archiveProject", "Archive it: its keys stop working", ACCESS_NOTHING),
     ACCESS_ROUTE(NET_GET, ORG "/token-issuers", API_NEEDS(ORG_READ), op_issuers_list,
-                 "listTokenIssuers", "Who may sign tokens"),
+                 "listTokenIssuers", "Who may sign tokens", API_LIST("TokenIssuer")),
     ACCESS_ROUTE(NET_POST, ORG "/token-issuers", API_NEEDS(ORG_WRITE), op_issuer_create,
-                 "createTokenIssuer", "Let an issuer sign tokens"),
+                 "createTokenIssuer", "Let an issuer sign tokens", API_ONE("TokenIssuer")),
     ACCESS_ROUTE(NET_PATCH, ISSUER, API_NEEDS(ORG_WRITE), op_issuer_update, "updateTokenIssuer",
-                 "Change an issuer"),
+                 "Change an issuer", API_ONE("TokenIssuer")),
     ACCESS_ROUTE(NET_DELETE, ISSUER, API_NEEDS(ORG_WRITE), op_issuer_remove, "removeTokenIssuer",
-                 "Its tokens are refused from now on"),
+                 "Its tokens are refused from now on", ACCESS_NOTHING),
 };
 const uint32_t access_org_route_count = COUNT_OF(access_org_routes);

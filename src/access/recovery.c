@@ -210,12 +210,14 @@ static const struct access_op op_ask = {.flags = ACCESS_FORM},
 static const struct api_route routes[] = {
     ACCESS_PEOPLE_ROUTE(NET_POST, "/v1/password-reset", API_PUBLIC, ask, &op_ask, ACCESS_NOBODY,
                         ACCESS_BODY("\"email\"" ACCESS_TEXT, "\"email\""), "askPasswordReset",
-                        "Have a reset link sent; the same answer whether there is an account"),
+                        "Have a reset link sent; the same answer whether there is an account",
+                        ACCESS_ANSWER("\"message\"" ACCESS_TEXT)),
     ACCESS_FORM_ROUTE(
         "/v1/password-reset/redeem", op_redeem,
         ACCESS_BODY("\"token\"" ACCESS_TEXT ",\"password\"" ACCESS_TEXT, "\"token\",\"password\""),
         "redeemPasswordReset",
         "Set a password with the token of the link; signs in unless a second factor "
-        "is asked for"),
+        "is asked for",
+        ACCESS_SIGNED_IN),
 };
 const struct access_routes access_recovery_routes = {routes, COUNT_OF(routes)};

@@ -97,9 +97,14 @@ static enum rc open_share(struct ctx *ctx, struct access_call *c)
 
 static const struct access_op op_open = {open_share, 200, ACCESS_FORM};
 
+#define VISIT                                                                                  \
+    ACCESS_ANSWER("\"visit\"" ACCESS_TEXT ",\"ends_at\"" ACCESS_TEXT ",\"project\":{\"type\":" \
+                  "\"object\",\"properties\":{\"id\"" ACCESS_TEXT ",\"name\"" ACCESS_TEXT      \
+                  ",\"time_zone\"" ACCESS_TEXT "}},\"pages\"" ACCESS_TEXTS)
 static const struct api_route routes[] = {
     ACCESS_FORM_ROUTE("/v1/shares/open", op_open,
                       ACCESS_BODY("\"link\"" ACCESS_TEXT ",\"password\"" ACCESS_TEXT, "\"link\""),
-                      "openShare", "A shared link for a visit, with which its reports are asked"),
+                      "openShare", "A shared link for a visit, with which its reports are asked",
+                      VISIT),
 };
 const struct access_routes access_share_routes = {routes, COUNT_OF(routes)};

@@ -63,6 +63,19 @@ struct api_route {
     const char *openapi; /* the JSON text of the OpenAPI operation object, which has members; needed
                             unless the access is API_CONTROL */
 };
+/* For OpenAPI texts. The responses of an operation, the last member of its object: `schema` of what
+ * it answers, or "" for nothing. In answers an object has every member that its schema lists,
+ * unless it says which are "required". */
+/* clang-format off */
+#define API_RESPONSES(schema)                                                    \
+    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
+    "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{" schema "}}}}}"
+#define API_REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
+#define API_ONE(name) "\"schema\":" API_REF(name)
+#define API_LIST(name)                                                                          \
+    "\"schema\":{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":" \
+    API_REF(name) "},\"next\":{\"type\":[\"string\",\"null\"]}}}"
+/* clang-format on */
 /* Why a request of an ingest route was refused before anything of its body was judged. */
 enum api_refusal {
     API_REFUSED_KEY,        /* nobody's */

@@ -4,6 +4,7 @@
 #include "api/api_int.h"
 
 #include "base/must.h"
+#include "tenant/admin.h"
 
 static const char *const method_names[] = {"get",   "head",   "post",   "put",
                                            "patch", "delete", "options"};
@@ -59,7 +60,11 @@ void api_openapi(const struct api *api, struct buf *out)
     buf_add_str(out, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"weir\",\"version\":");
     buf_add_json(out, slice_str(api->version));
     buf_add_str(
-        out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"paths\":{");
+        out,
+        ",\"description\":\"In answers an object has every member that its schema lists, unless "
+        "required says "
+        "which.\",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"paths\":"
+        "{");
     bool is_first = true;
     for (uint32_t i = 0; i < api->entry_count; i++) {
         if (!is_public(&api->entries[i]) || is_seen_before(api, i))
@@ -85,7 +90,8 @@ void api_openapi(const struct api *api, struct buf *out)
              "9457\",\"properties\":{"
              "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{"
              "\"type\":\"integer\"},"
-             "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}}");
+             "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"}}},");
+    tenant_schemas(out);
     for (uint32_t i = 0; i < api->service_count; i++) {
         if (!api->services[i].openapi_schemas)
             continue;

@@ -61,6 +61,9 @@ enum rc tenant_show(struct state *s, enum tenant_entity entity, struct slice par
 enum rc tenant_list(struct state *s, enum tenant_entity entity, struct slice parent,
                     struct slice after, struct buf *out, struct err *err) MUST_CHECK;
 
+/* What tenant_show() shows of each kind as JSON schemas, by name: "Project":{…},"Key":{…}. */
+void tenant_schemas(struct buf *out);
+
 /* What the thing of that id belongs to, in whatever tenant: for the command line, which may reach
  * them all. Not for a TENANT_MEMBER or TENANT_MEMBERSHIP. RC_NOTFOUND. */
 enum rc tenant_parent_of(struct state *s, enum tenant_entity entity, struct slice id,

@@ -30,6 +30,8 @@ struct column {
     enum rc (*check)(struct slice value, struct err *err);
     int64_t min, max;  /* of a COLUMN_INT */
     bool is_unaudited; /* a credential: no audit event has it */
+    bool may_be_null;
+    const char *schema; /* where the kind does not say all of it: JSON, words of a set */
 };
 /* Rows as JSON objects. */
 struct entity_rows {

@@ -169,13 +169,25 @@ static enum rc check_shared_page(struct slice value, struct err *err)
 
 /* clang-format off */
 #define TEXT(n, chk)       {.name = n, .kind = COLUMN_TEXT, .is_writable = true, .check = chk}
+/* words: what chk takes. */
+#define WORD(n, chk, words) {.name = n, .kind = COLUMN_TEXT, .is_writable = true, .check = chk, \
+                            .schema = "{\"enum\":[" words "]}"}
 #define LIST(n, k, chk)    {.name = n, .kind = k, .is_writable = true, .check = chk}
 #define NUMBER(n, most)    {.name = n, .kind = COLUMN_INT, .is_writable = true, .max = most}
 #define SEEN(n, k)         {.name = n, .kind = k}
 #define SEEN_AS(n, k, sql_) {.name = n, .kind = k, .sql = sql_}
+#define MAYBE(n, k)        {.name = n, .kind = k, .may_be_null = true}
+#define MAYBE_AS(n, k, sql_) {.name = n, .kind = k, .sql = sql_, .may_be_null = true}
+#define ONE_OF(n, words)   {.name = n, .kind = COLUMN_TEXT, .schema = "{\"enum\":[" words "]}"}
 #define MOMENT(n)          {.name = n, .kind = COLUMN_MOMENT, .is_writable = true}
-#define JSON(n)            {.name = n, .kind = COLUMN_JSON, .is_writable = true, \
-                            .max = DEFINITION_JSON_MAX}
+#define JSON(n, schema_)   {.name = n, .kind = COLUMN_JSON, .is_writable = true, \
+                            .max = DEFINITION_JSON_MAX, .schema = schema_}
+#define OBJECT             "{\"type\":\"object\"}"
+#define SOME               "{\"type\":\"array\",\"items\":{}}"
+#define SOME_OR_NULL       "{\"type\":[\"array\",\"null\"],\"items\":{}}"
+#define TEXTS              "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
+#define WORTH              "{\"type\":[\"object\",\"null\"],\"properties\":{\"property\":{" \
+                           "\"type\":\"string\"},\"currency\":{\"type\":\"string\"}}}"
 #define MADE               SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT), \
                            SEEN("updated_at", COLUMN_TIME), SEEN("version", COLUMN_INT)
 #define ALERT_STATE(column)  "(SELECT " column " FROM alert_states a WHERE a.id = alerts.id)"
@@ -185,24 +197,28 @@ static enum rc check_shared_page(struct slice value, struct err *err)
 const struct entity tenant_entities[TENANT_ENTITIES] = {
     [TENANT_ORG] = {"organisation", "orgs", "id", NULL,
                     .columns = {TEXT("name", check_name), SEEN("created_at", COLUMN_TIME)}},
-    [TENANT_PROJECT] =
-        {"project", "projects", "id", "org_id",
-         .columns = {TEXT("name", check_name), TEXT("time_zone", check_time_zone),
-                     LIST("domains", COLUMN_LINES, check_domain),
-                     LIST("client_ids", COLUMN_LINES, check_client_id),
-                     LIST("allowed_origins", COLUMN_LINES, check_origin),
-                     NUMBER("retention_days", DAYS_MAX), TEXT("privacy_mode", check_privacy),
-                     TEXT("bot_policy", check_bots), NUMBER("events_per_month_max", EVENTS_MAX),
-                     SEEN("created_at", COLUMN_TIME), SEEN("archived_at", COLUMN_TIME)}},
+    [TENANT_PROJECT] = {"project", "projects", "id", "org_id",
+                        .columns = {TEXT("name", check_name), TEXT("time_zone", check_time_zone),
+                                    LIST("domains", COLUMN_LINES, check_domain),
+                                    LIST("client_ids", COLUMN_LINES, check_client_id),
+                                    LIST("allowed_origins", COLUMN_LINES, check_origin),
+                                    NUMBER("retention_days", DAYS_MAX),
+                                    WORD("privacy_mode", check_privacy,
+                                         "\"standard\",\"strict\",\"relaxed\""),
+                                    WORD("bot_policy", check_bots, "\"mark\",\"drop\""),
+                                    NUMBER("events_per_month_max", EVENTS_MAX),
+                                    SEEN("created_at", COLUMN_TIME),
+                                    MAYBE("archived_at", COLUMN_TIME)}},
     [TENANT_KEY] = {"key", "keys", "id", "project_id",
-                    .columns = {TEXT("name", check_name), SEEN("kind", COLUMN_TEXT),
+                    .columns = {TEXT("name", check_name), ONE_OF("kind", "\"write\",\"secret\""),
                                 SEEN("prefix", COLUMN_TEXT),
-                                SEEN_AS("text", COLUMN_TEXT, "public_text"),
+                                MAYBE_AS("text", COLUMN_TEXT, "public_text"),
                                 SEEN("scopes", COLUMN_WORDS),
                                 LIST("allowed_origins", COLUMN_LINES, check_origin),
-                                SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT),
-                                SEEN("expires_at", COLUMN_TIME), SEEN("last_used_at", COLUMN_TIME),
-                                SEEN("replaces", COLUMN_TEXT), SEEN("revoked_at", COLUMN_TIME)}},
+                                SEEN("created_at", COLUMN_TIME), MAYBE("created_by", COLUMN_TEXT),
+                                MAYBE("expires_at", COLUMN_TIME),
+                                MAYBE("last_used_at", COLUMN_TIME), MAYBE("replaces", COLUMN_TEXT),
+                                MAYBE("revoked_at", COLUMN_TIME)}},
     [TENANT_MEMBER] =
         {"member", "members", "user_id", "org_id",
          .columns = {SEEN("role", COLUMN_TEXT),
@@ -216,8 +232,8 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                        SEEN("invited_by", COLUMN_TEXT),
                                        SEEN("created_at", COLUMN_TIME),
                                        SEEN("expires_at", COLUMN_TIME),
-                                       SEEN("accepted_at", COLUMN_TIME),
-                                       SEEN("revoked_at", COLUMN_TIME)}},
+                                       MAYBE("accepted_at", COLUMN_TIME),
+                                       MAYBE("revoked_at", COLUMN_TIME)}},
     [TENANT_ISSUER] = {"token_issuer", "token_issuers", "id", "org_id",
                        .columns = {TEXT("issuer", check_url), TEXT("audience", check_name),
                                    TEXT("jwks_url", jwks_url_check),
@@ -230,8 +246,8 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                      .columns = {SEEN("email", COLUMN_TEXT), TEXT("name", check_name),
                                  SEEN("created_at", COLUMN_TIME),
                                  SEEN_AS("has_second_factor", COLUMN_FLAG, "totp_confirmed_at"),
-                                 SEEN("last_login_at", COLUMN_TIME),
-                                 SEEN("disabled_at", COLUMN_TIME)}},
+                                 MAYBE("last_login_at", COLUMN_TIME),
+                                 MAYBE("disabled_at", COLUMN_TIME)}},
     [TENANT_MEMBERSHIP] =
         {"membership", "members", "org_id", "user_id",
          .columns = {SEEN("role", COLUMN_TEXT),
@@ -244,55 +260,63 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                     SEEN("created_at", COLUMN_TIME),
                                     SEEN("last_seen_at", COLUMN_TIME),
                                     SEEN("expires_at", COLUMN_TIME),
-                                    SEEN("ended_at", COLUMN_TIME)}},
+                                    MAYBE("ended_at", COLUMN_TIME)}},
     [TENANT_GOAL] = {DEFINITION("goal", "goals"),
-                     .columns = {TEXT("name", check_definition_name), JSON("filters"),
-                                 JSON("revenue"), MADE}},
+                     .columns = {TEXT("name", check_definition_name), JSON("filters", SOME),
+                                 JSON("revenue", WORTH), MADE}},
     [TENANT_SEGMENT] = {DEFINITION("segment", "segments"),
-                        .columns = {TEXT("name", check_definition_name), JSON("filters"),
-                                    TEXT("visibility", check_visibility), MADE}},
+                        .columns = {TEXT("name", check_definition_name), JSON("filters", SOME),
+                                    WORD("visibility", check_visibility,
+                                         "\"project\",\"personal\""),
+                                    MADE}},
     [TENANT_COHORT] = {DEFINITION("cohort", "cohorts"),
                        .columns = {TEXT("name", check_definition_name),
-                                   TEXT("count_by", check_count_by), JSON("conditions"),
-                                   SEEN("list_id", COLUMN_TEXT), SEEN("size", COLUMN_INT), MADE}},
+                                   WORD("count_by", check_count_by,
+                                        "\"visitors\",\"users\",\"persons\""),
+                                   JSON("conditions", SOME_OR_NULL), MAYBE("list_id", COLUMN_TEXT),
+                                   MAYBE("size", COLUMN_INT), MADE}},
     [TENANT_ANNOTATION] = {DEFINITION("annotation", "annotations"),
                            .columns = {MOMENT("at"), TEXT("text", check_note),
                                        TEXT("kind", check_word_or_none),
                                        TEXT("colour", check_colour), MADE}},
     [TENANT_REPORT] = {DEFINITION("report", "saved_reports"),
-                       .columns = {TEXT("name", check_definition_name), JSON("question"), MADE}},
+                       .columns = {TEXT("name", check_definition_name), JSON("question", OBJECT),
+                                   MADE}},
     [TENANT_ERASURE] = {"erasure", "erasures", "id", "project_id",
                         .columns = {SEEN("status", COLUMN_TEXT), SEEN("reason", COLUMN_TEXT),
                                     SEEN_AS("dry_run", COLUMN_FLAG, "is_dry_run"),
                                     SEEN_AS("include_linked", COLUMN_FLAG, "has_linked"),
                                     SEEN_AS("ids", COLUMN_INT, "id_count"),
                                     SEEN("requested_at", COLUMN_TIME),
-                                    SEEN("started_at", COLUMN_TIME),
-                                    SEEN("finished_at", COLUMN_TIME), SEEN("attempts", COLUMN_INT),
+                                    MAYBE("started_at", COLUMN_TIME),
+                                    MAYBE("finished_at", COLUMN_TIME), SEEN("attempts", COLUMN_INT),
                                     SEEN("error", COLUMN_TEXT), SEEN("report", COLUMN_JSON)}},
     [TENANT_ALERT] = {DEFINITION("alert", "alerts"),
-                      .columns = {TEXT("name", check_definition_name), JSON("question"),
-                                  JSON("condition"), JSON("emails"),
-                                  SEEN_AS("state", COLUMN_TEXT, ALERT_STATE("state")),
-                                  SEEN_AS("value", COLUMN_TEXT, ALERT_STATE("value")),
-                                  SEEN_AS("since", COLUMN_TIME, ALERT_STATE("since")),
-                                  SEEN_AS("checked_at", COLUMN_TIME, ALERT_STATE("checked_at")),
-                                  SEEN_AS("error", COLUMN_TEXT, ALERT_STATE("error")), MADE}},
+                      .columns = {TEXT("name", check_definition_name), JSON("question", OBJECT),
+                                  JSON("condition", OBJECT), JSON("emails", TEXTS),
+                                  MAYBE_AS("state", COLUMN_TEXT, ALERT_STATE("state")),
+                                  MAYBE_AS("value", COLUMN_TEXT, ALERT_STATE("value")),
+                                  MAYBE_AS("since", COLUMN_TIME, ALERT_STATE("since")),
+                                  MAYBE_AS("checked_at", COLUMN_TIME, ALERT_STATE("checked_at")),
+                                  MAYBE_AS("error", COLUMN_TEXT, ALERT_STATE("error")), MADE}},
     [TENANT_MAIL_REPORT] = {DEFINITION("mail_report", "mail_reports"),
-                            .columns = {TEXT("name", check_definition_name), JSON("schedule"),
-                                        JSON("emails"),
-                                        SEEN_AS("next_at", COLUMN_TIME,
-                                                "(SELECT next_at FROM mail_report_states m "
-                                                "WHERE m.id = mail_reports.id)"),
+                            .columns = {TEXT("name", check_definition_name),
+                                        JSON("schedule", OBJECT), JSON("emails", TEXTS),
+                                        MAYBE_AS("next_at", COLUMN_TIME,
+                                                 "(SELECT next_at FROM mail_report_states m "
+                                                 "WHERE m.id = mail_reports.id)"),
                                         MADE}},
     [TENANT_IMPORT] = {.type = "import", .service = "analytics"},
     [TENANT_SHARE] = {"share", "shares", "id", "project_id",
                       .columns = {TEXT("name", check_definition_name),
                                   {.name = "link", .kind = COLUMN_TEXT, .is_unaudited = true},
                                   LIST("pages", COLUMN_WORDS, check_shared_page),
-                                  JSON("filters"),
+                                  JSON("filters", SOME_OR_NULL),
                                   SEEN_AS("has_password", COLUMN_FLAG, "password_hash"),
                                   LIST("embed_origins", COLUMN_LINES, check_origin),
-                                  LIST("expires_at", COLUMN_TIME, NULL),
+                                  {.name = "expires_at",
+                                   .kind = COLUMN_TIME,
+                                   .is_writable = true,
+                                   .may_be_null = true},
                                   MADE}},
 };

@@ -295,6 +295,8 @@ test('openapi.json and the server do not drift apart', async (t) => {
   const r = await s.fetch('/openapi.json');
   assert.equal(r.status, 200);
   assert.match(r.json.openapi, /^3\.1/);
+  const names = [...r.text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+  assert.deepEqual(names.filter((name) => !r.json.components.schemas[name]), [], 'schemas that are named are there');
   const operations = [];
   for (const [p, item] of Object.entries(r.json.paths)) {
     for (const method of Object.keys(item).filter((m) => ['get', 'post', 'put', 'delete', 'patch'].includes(m))) {

@@ -148,31 +148,38 @@ static const struct definition_op alert_log = {&alert, show_log, 200, false};
 #define BODY                                                                                      \
     "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":" \
     "\"object\"}}}},"
-#define RESPONSES                                                               \
-    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
-    "\"2XX\":{\"description\":\"Done (docs/alerts.md)\",\"content\":{\"application/json\":{}}}}}"
 #define ROUTE(method_, path, needs, op, bytes, text)                                        \
     {                                                                                       \
         .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,    \
         .body_bytes_max = bytes, .handle = definition_handle, .arg = &(op), .openapi = text \
     }
-#define ROUTES(kind, path, id, One, Many)                                                          \
-    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                                    \
-          HEAD("list" Many, "Those of the project", "") RESPONSES),                                \
-        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,         \
-              HEAD("create" One, "Make one", "") BODY RESPONSES),                                  \
-        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,                    \
-              HEAD("get" One, "One, and how it stands", "," PARAMETER(id)) RESPONSES),             \
-        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,            \
-              BODY_BYTES_MAX, HEAD("update" One, "Change one", "," PARAMETER(id)) BODY RESPONSES), \
-        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0,        \
-              HEAD("remove" One, "Remove one", "," PARAMETER(id)) RESPONSES)
+#define ROUTES(kind, path, id, One, Many)                                                   \
+    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                             \
+          HEAD("list" Many, "Those of the project", "") API_RESPONSES(API_LIST(One))),      \
+        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,  \
+              HEAD("create" One, "Make one", "") BODY API_RESPONSES(API_ONE(One))),         \
+        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,             \
+              HEAD("get" One, "One, and how it stands", "," PARAMETER(id))                  \
+                  API_RESPONSES(API_ONE(One))),                                             \
+        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,     \
+              BODY_BYTES_MAX,                                                               \
+              HEAD("update" One, "Change one", "," PARAMETER(id))                           \
+                  BODY API_RESPONSES(API_ONE(One))),                                        \
+        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0, \
+              HEAD("remove" One, "Remove one", "," PARAMETER(id)) API_RESPONSES(""))
+
+#define TEXT "{\"type\":\"string\"}"
+#define LOG                                                                                    \
+    "\"schema\":{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{" \
+    "\"type\":\"object\",\"properties\":{\"id\":" TEXT ",\"alert\":" TEXT ",\"at\":" TEXT      \
+    ",\"what\":" TEXT ",\"text\":" TEXT "}}}}}"
 
 static const struct api_route routes[] = {
     ROUTES(alert, "alerts", "alertId", "Alert", "Alerts"),
     ROUTES(mail_report, "mail-reports", "mailReportId", "MailReport", "MailReports"),
     ROUTE(NET_GET, "alert-log", API_NEEDS(STATS_READ), alert_log, 0,
-          HEAD("listAlertLog", "What fired and recovered, the newest first", "") RESPONSES),
+          HEAD("listAlertLog", "What fired and recovered, the newest first", "")
+              API_RESPONSES(LOG)),
 };
 
 struct api_service definition_alert_service(struct definition *d)

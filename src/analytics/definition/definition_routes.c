@@ -35,9 +35,6 @@ OPS(report, definition_list, definition_create, definition_update);
 #define BODY(members, needed)                                                                     \
     "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":" \
     "\"object\",\"additionalProperties\":false,\"properties\":{" members "}" needed "}}}},"
-#define RESPONSES                                                               \
-    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
-    "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{}}}}}"
 #define TEXT "{\"type\":\"string\"}"
 #define FILTERS "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"array\"}}"
 #define GOAL                                                                                 \
@@ -70,19 +67,22 @@ OPS(report, definition_list, definition_create, definition_update);
 #define NEEDED(names) ",\"required\":[" names "]"
 /* The five of one kind: path, whether who has a shared link sees the list, name of its id, of one,
  * of many. */
-#define ROUTES(kind, path, shared, id, One, Many, more, members, needed)                    \
-    ROUTE_OF(NET_GET, path, API_NEEDS(STATS_READ), shared, kind##_list, 0,                  \
-             HEAD("list" Many, "Stored ones of the project", "," AFTER more) RESPONSES),    \
-        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,  \
-              HEAD("create" One, "Keep one", "") BODY(members, NEEDED(needed)) RESPONSES),  \
-        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,             \
-              HEAD("get" One, "One; ETag is its version", "," PARAMETER(id)) RESPONSES),    \
-        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,     \
-              BODY_BYTES_MAX,                                                               \
-              HEAD("update" One, "Change one; with If-Match only that version",             \
-                   "," PARAMETER(id) "," IF_MATCH) BODY(members, "") RESPONSES),            \
-        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0, \
-              HEAD("remove" One, "Remove one", "," PARAMETER(id) "," IF_MATCH) RESPONSES)
+#define ROUTES(kind, path, shared, id, One, Many, more, members, needed)                           \
+    ROUTE_OF(NET_GET, path, API_NEEDS(STATS_READ), shared, kind##_list, 0,                         \
+             HEAD("list" Many, "Stored ones of the project", "," AFTER more)                       \
+                 API_RESPONSES(API_LIST(One))),                                                    \
+        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,         \
+              HEAD("create" One, "Keep one", "") BODY(members, NEEDED(needed))                     \
+                  API_RESPONSES(API_ONE(One))),                                                    \
+        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,                    \
+              HEAD("get" One, "One; ETag is its version", "," PARAMETER(id))                       \
+                  API_RESPONSES(API_ONE(One))),                                                    \
+        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,            \
+              BODY_BYTES_MAX,                                                                      \
+              HEAD("update" One, "Change one; with If-Match only that version",                    \
+                   "," PARAMETER(id) "," IF_MATCH) BODY(members, "") API_RESPONSES(API_ONE(One))), \
+        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0,        \
+              HEAD("remove" One, "Remove one", "," PARAMETER(id) "," IF_MATCH) API_RESPONSES(""))
 
 const struct api_route definition_routes[] = {
     ROUTES(goal, "goals", false, "goalId", "Goal", "Goals", "", GOAL, "\"name\",\"filters\""),

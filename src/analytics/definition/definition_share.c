@@ -131,9 +131,6 @@ static const struct definition_op share_list = {&share, definition_list, 200, fa
 #define HEAD(id, summary, parameters)                    \
     "{\"operationId\":\"" id "\",\"summary\":\"" summary \
     "\",\"tags\":[\"Shared links\"],\"parameters\":[" PARAMETER("projectId") parameters "],"
-#define RESPONSES                                                               \
-    "\"responses\":{\"default\":{\"$ref\":\"#/components/responses/Problem\"}," \
-    "\"2XX\":{\"description\":\"Done\",\"content\":{\"application/json\":{}}}}}"
 #define SHARES "/v1/projects/{projectId}/shares"
 #define ROUTE(method_, path, op, bytes, text)                                               \
     {                                                                                       \
@@ -143,16 +140,18 @@ static const struct definition_op share_list = {&share, definition_list, 200, fa
 
 static const struct api_route routes[] = {
     ROUTE(NET_GET, SHARES, share_list, 0,
-          HEAD("listShares", "Shared links of the project", AFTER) RESPONSES),
+          HEAD("listShares", "Shared links of the project", AFTER)
+              API_RESPONSES(API_LIST("Share"))),
     ROUTE(NET_POST, SHARES, share_make, BODY_BYTES_MAX,
-          HEAD("createShare", "Make one", "") BODY(",\"required\":[\"name\"]") RESPONSES),
+          HEAD("createShare", "Make one", "") BODY(",\"required\":[\"name\"]")
+              API_RESPONSES(API_ONE("Share"))),
     ROUTE(NET_GET, SHARES "/{shareId}", share_show, 0,
-          HEAD("getShare", "One; ETag is its version", ONE) RESPONSES),
+          HEAD("getShare", "One; ETag is its version", ONE) API_RESPONSES(API_ONE("Share"))),
     ROUTE(NET_PATCH, SHARES "/{shareId}", share_change, BODY_BYTES_MAX,
           HEAD("updateShare", "Change one; another password ends its visits", ONE IF_MATCH) BODY("")
-              RESPONSES),
+              API_RESPONSES(API_ONE("Share"))),
     ROUTE(NET_DELETE, SHARES "/{shareId}", share_revoke, 0,
-          HEAD("revokeShare", "It is refused from now on", ONE IF_MATCH) RESPONSES),
+          HEAD("revokeShare", "It is refused from now on", ONE IF_MATCH) API_RESPONSES("")),
 };
 
 struct api_service definition_share_service(struct definition *d)

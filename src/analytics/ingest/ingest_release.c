@@ -441,8 +441,8 @@ static const char openapi[] =
     "{\"operationId\":\"releaseRejections\",\"summary\":\"Read what was rejected again, under the "
     "rules of now\",\"tags\":[\"Ingestion\"],\"parameters\":[" PROJECT "," REASON "," DRY_RUN
     "," CURSOR "],\"responses\":{\"200\":{\"description\":\"What was released, and what is still "
-    "refused\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\",\"required\":["
-    "\"released\",\"refused\",\"next_cursor\"],\"properties\":{\"dry_run\":{\"type\":\"boolean\"},"
+    "refused\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\","
+    "\"properties\":{\"dry_run\":{\"type\":\"boolean\"},"
     "\"requests\":" COUNT ",\"released\":" COUNT
     ",\"refused\":{\"type\":\"array\",\"items\":{\"type\":"
     "\"object\",\"properties\":{\"reason\":" TEXT ",\"events\":" COUNT "}}},\"note\":" TEXT

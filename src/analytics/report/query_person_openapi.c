@@ -18,7 +18,6 @@
 #define OBJECT(members) "{\"type\":\"object\",\"properties\":{" members "}}"
 /* (Of their own: cppcheck takes an OBJECT within another for a recursion.) */
 #define ITEM(members) "{\"type\":\"object\",\"properties\":{" members "}}"
-#define OF(members) "{\"type\":\"object\",\"properties\":{" members "}}"
 #define ARRAY(of) "{\"type\":\"array\",\"items\":" of "}"
 #define PROJECT PATH("projectId", "The project of the key")
 #define PERSON PATH("personId", "A person_id, or any id that the person was seen under")
@@ -45,7 +44,8 @@
 #define WHO \
     "\"person_id\":" TEXT ",\"user_id\":" MAYBE ",\"user_ids\":" TEXTS "," \
     "\"anonymous_ids\":" TEXTS ",\"id_count\":" NUMBER "," SEEN
-#define KNOWN "\"traits\":" ANY ",\"groups\":" ANY
+#define KNOWN \
+    "\"traits\":" ANY ",\"groups\":{\"type\":\"object\",\"additionalProperties\":" TEXT "}"
 #define GROUP \
     "\"type\":" TEXT ",\"group_id\":" TEXT "," SEEN ",\"member_count\":" NUMBER ",\"traits\":" ANY
 
@@ -64,15 +64,7 @@ const char query_openapi_person[] = OPERATION(
     "getPerson", "One person: ids, traits, groups, totals",
     PROJECT "," PERSON,
     OBJECT(WHO "," KNOWN ",\"events\":" NUMBER ",\"pageviews\":" NUMBER ",\"sessions\":" NUMBER));
-#define PAGE OF("\"url\":" TEXT ",\"title\":" TEXT ",\"path\":" TEXT ",\"referrer\":" TEXT)
-#define SCREEN OF("\"width\":" NUMBER ",\"height\":" NUMBER)
-#define PLACE OF("\"country\":" TEXT ",\"region\":" TEXT ",\"city\":" TEXT)
-#define EVENT \
-    ITEM("\"id\":" TEXT ",\"event\":" TEXT ",\"timestamp\":" TEXT ",\"received_at\":" TEXT \
-         ",\"user_id\":" MAYBE ",\"anonymous_id\":" MAYBE ",\"session_id\":" MAYBE \
-         ",\"page\":" PAGE ",\"screen\":" SCREEN ",\"user_agent\":" TEXT ",\"locale\":" TEXT \
-         ",\"geo\":" PLACE ",\"properties\":{\"type\":[\"object\",\"null\"]}" \
-         ",\"context\":" ANY ",\"kind\":" MAYBE ",\"session\":" MAYBE)
+#define EVENT "{\"allOf\":[" API_REF("EventRow") "," ITEM("\"session\":" MAYBE) "]}"
 #define SESSION \
     ITEM("\"session\":" TEXT ",\"start\":" TEXT ",\"end\":" TEXT ",\"pageviews\":" NUMBER \
            ",\"events\":" NUMBER ",\"duration_ms\":" NUMBER ",\"is_bounce\":" FLAG \

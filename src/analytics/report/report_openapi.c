@@ -78,10 +78,7 @@
 #define QUESTION                                                                            \
     "{\"allOf\":[" COMMON ",{\"oneOf\":[" BREAKDOWN "," FUNNEL "," RETENTION "," STICKINESS \
     "," LIFECYCLE "," PATHS "," VITALS "," ATTRIBUTION "," EVENTS "," PROPERTIES "]}]}"
-#define ANSWER                                                                                    \
-    "{\"type\":\"object\",\"required\":[\"results\",\"meta\",\"query\"],"                         \
-    "\"properties\":{\"results\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"meta\":{" \
-    "\"type\":\"object\"},\"query\":{\"type\":\"object\"}}}"
+#define ANSWER API_REF("ReportAnswer")
 #define PROJECT                                                                  \
     "\"parameters\":[{\"name\":\"projectId\",\"in\":\"path\",\"required\":true," \
     "\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}]"
@@ -114,7 +111,7 @@ const char query_openapi_report_sql[] =
     "their parameters\",\"tags\":[\"Reports\"]," PROJECT "," BODY ",\"responses\":{" OK(
         "{\"type\":\"object\",\"required\":[\"statements\",\"parameters\"],\"properties\":{"
         "\"statements\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"parameters\":{"
-        "\"type\":\"object\"}}}") "," PROBLEMS "}}";
+        "\"type\":\"object\",\"additionalProperties\":" TEXT "}}}") "," PROBLEMS "}}";
 
 #define PARAMETER(name, in, is_needed)                                                          \
     "{\"name\":\"" name "\",\"in\":\"" in "\",\"required\":" is_needed ",\"schema\":{\"type\":" \
@@ -122,20 +119,25 @@ const char query_openapi_report_sql[] =
 #define COHORT                                               \
     "\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER( \
         "projectId", "path", "true") "," PARAMETER("cohortId", "path", "true")
-#define OBJECT "{\"type\":\"object\"}"
+#define MEMBERS                                                                              \
+    "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{\"type\":" \
+    "\"object\",\"required\":[],\"properties\":{\"visitor\":" TEXT ",\"user_id\":" TEXT      \
+    ",\"person_id\":" TEXT "}}},\"next\":{\"type\":[\"string\",\"null\"]}}}"
 const char query_openapi_cohort_members[] =
     "{\"operationId\":\"listCohortMembers\",\"summary\":\"Who is in a cohort now\"," COHORT
     "," PARAMETER("limit", "query", "false") "," PARAMETER(
-        "cursor", "query", "false") "],\"responses\":{" OK(OBJECT) "," PROBLEMS "}}";
+        "cursor", "query", "false") "],\"responses\":{" OK(MEMBERS) "," PROBLEMS "}}";
 const char query_openapi_cohort_count[] =
     "{\"operationId\":\"countCohort\",\"summary\":\"How many are in a cohort now\"," COHORT
-    "],\"responses\":{" OK(OBJECT) "," PROBLEMS "}}";
+    "],\"responses\":{" OK(
+        "{\"type\":\"object\",\"properties\":{\"count\":{\"type\":\"integer\"}}}") "," PROBLEMS
+                                                                                   "}}";
 const char query_openapi_cohort_snapshot[] =
     "{\"operationId\":\"snapshotCohort\",\"summary\":\"Keep who is in a cohort now, as a cohort of "
     "its own\"," COHORT "],\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
     "\"schema\":{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{\"name\":{\"type\":"
     "\"string\"}}}}}},\"responses\":{\"201\":{\"description\":\"Kept\",\"content\":{"
-    "\"application/json\":{\"schema\":" OBJECT "}}}," PROBLEMS "}}";
+    "\"application/json\":{\"schema\":" API_REF("Cohort") "}}}," PROBLEMS "}}";
 
 #define OVER                               \
     "\"date_range\":{},\"timezone\":" TEXT \
