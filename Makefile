@@ -76,7 +76,7 @@ bench: setup-bench build/weir
 	@bench/run
 
 # Each check runs whatever the ones before it found. clang-tidy, the slow one, sees src/ only.
-check: setup-test build/asan/build.ninja
+check: setup-test build/weir build/asan/build.ninja
 	@tools/check.sh
 
 format: setup-test

@@ -1,5 +1,6 @@
 #!/bin/sh
-# All static checks, each whatever the others found: clang-format, house rules, the dashboard's types, cppcheck, clang-tidy.
+# All static checks, each whatever the others found: clang-format, house rules, the dashboard's types (against openapi.json of
+# build/weir), cppcheck, clang-tidy.
 # Exit code 1 and a closing line that names the failed ones. About 5 minutes on 2 cores, nearly all of it clang-tidy.
 set -u
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ python3 tools/tidy.py --self-test && python3 tools/tidy.py
 judge tidy.py $?
 
 start tsc
-node_modules/.bin/tsc -p web/dashboard
+node tools/dashboard-types.mjs build/weir
 judge tsc $?
 
 start cppcheck

@@ -28,6 +28,7 @@ async function visit(t, path, selector, options = {}, who = owner) {
   await loaded(page, selector);
   return page;
 }
+const get = (path) => s.fetch(`/v1/projects/${s.keys.project}${path}`, { headers: { 'x-api-key': s.keys.secret_key } }).then((r) => { assert.equal(r.status, 200, r.text); return r.json; });
 const table = (page, label) => page.locator(`section[aria-label="${label}"] .rows tbody tr`).evaluateAll((rows) => rows.map((tr) => [...tr.cells].map((c) => c.textContent)));
 const range = { date_range: '28d' };
 const own = (more = []) => [['is', 'event', ['signup']], ...more];
@@ -48,6 +49,8 @@ test('the data are there', async () => {
   const r = await s.send({ batch: all });
   assert.ok(r.status === 200 && r.json.results.every((x) => x.result === 'ok'), r.text);
   await s.visible(all.length);
+  await until('who they are', async () => (await get('/persons?identified=true&limit=1000')).persons.filter((p) => p.groups.company).length === people.length);
+  await until('the visits', async () => (await get('/persons/p1/timeline')).events.every((e) => e.kind || e.session));
 });
 test('the list of events says what the API says, is searched, sorted and goes on', async (t) => {
   const page = await visit(t, '/events', 'section[aria-label="Events"] tbody tr:nth-child(50)');
@@ -166,11 +169,8 @@ test('events: nothing there, and what fails is told where it fails', async (t) =
   await page.click('section[aria-label="Latest"] button:has-text("Try again")');
   await loaded(page, '.events li');
 });
-const get = (path) => s.fetch(`/v1/projects/${s.keys.project}${path}`, { headers: { 'x-api-key': s.keys.secret_key } }).then((r) => { assert.equal(r.status, 200, r.text); return r.json; });
 const users = (page) => page.locator('.list tbody th').evaluateAll((all_) => all_.map((th) => new URL(th.querySelector('a').href).searchParams.get('user')));
 test('users: the list says what the API says, page by page, searched, sorted and narrowed', async (t) => {
-  await until('who they are', async () => (await get('/persons?identified=true&limit=1000')).persons.filter((p) => p.groups.company).length === people.length);
-  await until('the visits', async () => (await get('/persons/p1/timeline')).events.every((e) => e.kind || e.session));
   const page = await visit(t, '/users', '.list tbody tr');
   const all_ = (await get('/persons?limit=1000')).persons.map((p) => p.person_id), seen = [];
   for (let n = 0; n < Math.ceil(all_.length / 25); n++) {
@@ -460,5 +460,72 @@ test('Web Vitals: percentiles, ratings and shares by page, and the thresholds in
   const none = await visit(t, '/vitals?f=is~country~XX', 'section[aria-label="By value"] p');
   assert.equal(await none.textContent('section[aria-label="By value"] p'), 'Nothing was measured in this range.');
   assert.deepEqual([...page.wrong, ...none.wrong], []);
+});
+// ---- what the types of the dashboard are made of (tools/dashboard-types.mjs) ----
+const openapi = (await s.fetch('/openapi.json')).json, named = (ref) => openapi.components.schemas[ref.split('/').pop()];
+const typeOf = (v) => (v === null ? 'null' : Array.isArray(v) ? 'array' : typeof v === 'number' && Number.isInteger(v) ? 'integer' : typeof v);
+/** What a value has that its schema does not tell, or the other way round; an object of an answer has all that it tells, unless that says which. */
+function misfits(schema, value, at = '') {
+  if (schema.$ref) return misfits(named(schema.$ref), value, at);
+  if (schema.allOf) {
+    const parts = schema.allOf.map((x) => (x.$ref ? named(x.$ref) : x));
+    return misfits({ type: 'object', required: parts.flatMap((x) => x.required ?? Object.keys(x.properties)), properties: Object.assign({}, ...parts.map((x) => x.properties)) }, value, at);
+  }
+  if (schema.oneOf ?? schema.anyOf) return (schema.oneOf ?? schema.anyOf).some((x) => !misfits(x, value, at).length) ? [] : [`${at}: none of the kinds: ${JSON.stringify(value)?.slice(0, 200)}`];
+  if (schema.enum) return schema.enum.includes(value) ? [] : [`${at}: ${JSON.stringify(value)} is no word of ${schema.enum}`];
+  const type = typeOf(value), types = [schema.type ?? []].flat();
+  if (types.length && !types.includes(type) && !(type === 'integer' && types.includes('number'))) return [`${at}: ${type} ${JSON.stringify(value)?.slice(0, 80)}, not ${types}`];
+  if (type === 'array') return schema.items ? value.flatMap((v, i) => misfits(schema.items, v, `${at}/${i}`)) : [];
+  if (type !== 'object') return [];
+  const { properties, required = Object.keys(properties ?? {}), additionalProperties } = schema;
+  return [...required.filter((k) => !(k in value)).map((k) => `${at}/${k}: is not there`), ...Object.entries(value).flatMap(([k, v]) => (properties?.[k] ? misfits(properties[k], v, `${at}/${k}`) : additionalProperties ? misfits(additionalProperties, v, `${at}/${k}`) : properties ? [`${at}/${k}: is not told`] : []))];
+}
+test('what is answered is what openapi.json says of it, member by member, and the types of the dashboard with it', async () => {
+  const login = await s.fetch('/v1/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: owner[0], password: owner[1] }) });
+  const headers = { cookie: login.headers.getSetCookie()[0].split(';')[0], 'x-csrf-token': login.json.csrf_token, 'content-type': 'application/json' };
+  const operations = new Map(Object.entries(openapi.paths).flatMap(([path, item]) => Object.entries(item).map(([method, op]) => [op.operationId, { path, method: method.toUpperCase(), op }])));
+  const ids = { orgId: s.keys.org, projectId: s.keys.project, personId: 'p1', groupType: 'company', groupId: 'acme' };
+  const wrong = [];
+  /** Asks, compares, and gives the answer. */
+  const ask = async (id, { body, query = '', of = {} } = {}) => {
+    const { path, method, op } = operations.get(id), { status, json, text } = await s.fetch(path.replace(/\{(\w+)\}/g, (_m, name) => of[name] ?? ids[name]) + query, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+    assert.ok(status >= 200 && status < 300, `${id}: ${status} ${text}`);
+    const [, { content }] = Object.entries(op.responses).find(([code]) => code.startsWith('2')), { schema } = content['application/json'];
+    assert.ok(schema || status === 204, `${id} says what it answers`);
+    if (schema) wrong.push(...misfits(schema, json, id));
+    return json;
+  };
+  wrong.push(...misfits(operations.get('login').op.responses['2XX'].content['application/json'].schema, login.json, 'login'));
+  for (const id of ['getMe', 'listOrgs', 'getOrg', 'listProjects', 'getProject', 'listMembers', 'listTokenIssuers', 'listPermissions', 'listSessions', 'getPerson', 'listGroupTypes', 'listGroups', 'getGroup', 'getLive', 'getPipeline', 'getIngestion', 'getRejections']) await ask(id);
+  await ask('listPersons', { query: '?limit=100' });
+  await ask('getPersonTimeline', { query: '?limit=100' });
+  const key = await ask('createKey', { body: { kind: 'secret', name: 'k', scopes: ['stats:read'] } });
+  await ask('rotateKey', { of: { keyId: key.id }, body: { overlap_seconds: 60 } });
+  await ask('getKey', { of: { keyId: key.id } });
+  const { token } = await ask('invite', { body: { email: 'somebody@new.example', role: 'viewer' } });
+  await ask('lookupInvitation', { body: { token } });
+  const filters = [['is', 'event', ['signup']]];
+  const kept = {};
+  for (const [kind, body] of Object.entries({
+    Goal: { name: 'worth it', filters, revenue: { property: 'property:seats', currency: 'EUR' } }, Segment: { name: 'some', filters }, Cohort: { name: 'who', conditions: [{ did: { event: 'signup' } }] }, Annotation: { at: '2026-03-01', text: 'x' },
+    Report: { name: 'saved', question: { metrics: ['visitors'], date_range: '7d' } }, Alert: { name: 'low', question: { metrics: ['visitors'], date_range: 'day' }, condition: { type: 'below', value: 1 }, emails: [] }, MailReport: { name: 'weekly', schedule: { every: 'week' }, emails: ['a@b.example'] }, Share: { name: 'all', pages: ['overview'] },
+  })) kept[kind] = await ask(`create${kind}`, { body });
+  for (const id of ['listKeys', 'listInvitations', 'listGoals', 'listSegments', 'listCohorts', 'listAnnotations', 'listReports', 'listAlerts', 'listMailReports', 'listShares', 'listAlertLog']) await ask(id);
+  for (const id of ['getCohort', 'countCohort', 'listCohortMembers']) await ask(id, { of: { cohortId: kept.Cohort.id } });
+  await ask('snapshotCohort', { of: { cohortId: kept.Cohort.id }, body: { name: 'then' } });
+  await ask('runReport', { of: { reportId: kept.Report.id }, body: {} });
+  await ask('openShare', { body: { link: kept.Share.link } });
+  await ask('showReportSql', { body: { ...range, metrics: ['visitors'] } });
+  const steps = [{ event: 'pageview' }, { event: 'signup' }], goal = filters;
+  for (const [row, body] of [
+    ['BreakdownRow', { metrics: ['visitors', 'bounce_rate', 'total_revenue'], dimensions: ['source'], include: { compare: 'previous_period', total_rows: true } }], ['BreakdownRow', { metrics: ['visitors'], dimensions: ['time:day'], include: { time_labels: true, sql: true } }], ['FunnelRow', { report: 'funnel', steps }], ['FunnelRow', { report: 'funnel', steps, dimensions: ['browser'] }],
+    ['RetentionRow', { report: 'retention' }], ['StickinessRow', { report: 'stickiness' }], ['LifecycleRow', { report: 'lifecycle', unit: 'week' }], ['EdgeRow', { report: 'paths' }], ['PathRow', { report: 'paths', rows: 'paths' }], ['VitalsRow', { report: 'vitals', dimensions: ['page'] }], ['AttributionRow', { report: 'attribution', goal, dimensions: ['source'] }],
+    ['AttributionRow', { report: 'attribution', goal, models: ['linear'] }], ['EventRow', { report: 'events', limit: 100 }], ['PropertyRow', { report: 'properties' }],
+  ]) {
+    const { results } = await ask('queryReport', { body: { ...range, ...body } });
+    assert.ok(results.length, JSON.stringify(body));
+    wrong.push(...results.flatMap((r) => misfits(openapi.components.schemas[row], r, row)));
+  }
+  assert.deepEqual(wrong, []);
 });
 test('it stops', () => s.stop());

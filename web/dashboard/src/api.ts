@@ -1,5 +1,7 @@
 // The only place that talks to the server. A session's cookie says who asks; what changes something, and every question
 // (a POST), carries the session's token as well (docs/access.md, "People").
+import type { BreakdownRow, EventRow, Operations, ReportAnswer } from 'weir:openapi';
+
 export class ApiError extends Error {
   constructor(readonly status: number, readonly slug: string, message: string) { super(message); }
 }
@@ -46,18 +48,23 @@ export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path:
   return (res.status === 204 ? undefined : await res.json()) as T;
 }
 
-// ---- shapes (openapi.json) ----
-export interface User { id: string; email: string; name: string; has_second_factor: boolean }
-export interface Membership { id: string; role: string; name: string; permissions: string[] }
-export interface Me { user: User; memberships: { data: Membership[] }; recovery_codes_left: number; csrf_token: string }
-export interface Project {
-  id: string; name: string; time_zone: string; domains: string[]; client_ids: string[]; allowed_origins: string[]; retention_days: number;
-  privacy_mode: string; bot_policy: string; events_per_month_max: number; created_at: string; archived_at: string | null;
-}
-export interface Key {
-  id: string; name: string; kind: 'write' | 'secret'; prefix: string; text: string | null; scopes: string[]; allowed_origins: string[];
-  created_at: string; last_used_at: string | null; replaces: string | null; revoked_at: string | null; expires_at: string | null;
-}
+// ---- shapes: of openapi.json, made by tools/dashboard-types.mjs ----
+type Operation = keyof Operations;
+/** What an operation answers. */
+export type AnswerOf<O extends Operation> = Operations[O]['answer'];
+/** A schema of which more is known here: of what is JSON to the server, of words that are some only. Never, if it has no such member. */
+export type Narrowed<T, M> = Exclude<keyof M, keyof T> extends never ? Omit<T, keyof M> & M : never;
+/** An operation by its name: method and path have to be its own. */
+export const api = <O extends Operation>(method: Operations[O]['method'], path: Operations[O]['path'], body?: Operations[O]['body'], signal?: AbortSignal): Promise<AnswerOf<O>> => call(method, path, body, signal);
+export type { Alert, Annotation, AttributionRow, Cohort, EdgeRow, FunnelRow, Goal, Invitation, Key, MailReport, Member, Membership, Organisation, Project, PropertyRow, RetentionRow, Segment, Share, VitalsRow } from 'weir:openapi';
+export type Me = AnswerOf<'getMe'>;
+export type RawEvent = EventRow;
+export type Person = AnswerOf<'listPersons'>['persons'][number];
+export type Timeline = AnswerOf<'getPersonTimeline'>;
+export type Visit = Timeline['sessions'][number];
+export type Live = AnswerOf<'getLive'>;
+/** As it became durable (docs/live.md), or as it is in the store: what is not known is absent, or empty. */
+export type LiveEvent = Pick<Live['events'][number], 'id' | 'event' | 'timestamp'> & Partial<Pick<Live['events'][number], 'user_id' | 'page' | 'country'>> & { kind?: string; city?: string };
 export interface Page<T> { data: T[]; next: string | null }
 /** A page of a list that goes on behind `after`, for usePages. */
 export const listed = <T>(path: string) => async (after: string | null, signal?: AbortSignal): Promise<{ rows: T[]; next: string | null }> => {
@@ -76,67 +83,11 @@ export interface Question {
   order_by?: [string, 'asc' | 'desc'][];
   include?: { compare?: 'previous_period' | 'year_over_year'; time_labels?: boolean; total_rows?: boolean };
 }
-export type Value = number | null;
-export interface Row { dimensions: (string | null)[]; metrics: Value[]; comparison?: { metrics: Value[] } }
-export interface Answer { results: Row[]; meta: { time_labels?: string[]; total_rows?: number }; query: { date_range: [string, string] } }
-
-/** An event as it was sent (docs/format/event.md); `kind` is null for a plain one. */
-export interface RawEvent {
-  id: string;
-  event: string;
-  timestamp: string;
-  received_at: string;
-  user_id: string | null;
-  anonymous_id: string | null;
-  session_id: string | null;
-  page?: { url?: string; path?: string; title?: string; referrer?: string };
-  geo?: { country?: string; region?: string; city?: string };
-  properties: Record<string, unknown> | null;
-  kind: string | null;
-}
-/** Somebody, under all of their ids (docs/persons.md). */
-export interface Person {
-  person_id: string;
-  user_id: string | null;
-  user_ids: string[];
-  anonymous_ids: string[];
-  id_count: number;
-  first_seen: string | null;
-  last_seen: string | null;
-  traits: Record<string, unknown>;
-  groups: Record<string, string>;
-}
-export interface WholePerson extends Person { events: number; pageviews: number; sessions: number }
-export interface Visit {
-  session: string;
-  start: string;
-  end: string;
-  pageviews: number;
-  events: number;
-  duration_ms: number;
-  source: string | null;
-  channel: string | null;
-  country: string | null;
-  browser: string | null;
-  os: string | null;
-  device: string | null;
-}
-export interface Timeline { events: (RawEvent & { session: string | null })[]; sessions: Visit[]; next_cursor: string | null }
-/** Who is here now (docs/live.md). */
-export interface Live {
-  visitors: number;
-  visitors_30m: number;
-  pageviews_30m: number;
-  events_30m: number;
-  minutes: { minutes_ago: number; visitors: number; pageviews: number }[];
-  pages: { page: string; visitors: number; pageviews: number }[];
-  sources: { source: string; channel: string; visitors: number }[];
-  countries: { country: string; visitors: number }[];
-  events: LiveEvent[];
-}
-/** As it became durable, or as it is in the store: what is not known is absent, or empty. */
-export interface LiveEvent { id: string; event: string; timestamp: string; kind?: string; user_id?: string; page?: string; country?: string; city?: string }
-export interface PropertyRow { property: string; count: number; numbers: number }
+/** Metrics that are numbers: what is by currency is asked for as such (sum:revenue). */
+export type Value = Extract<BreakdownRow['metrics'][number], number | null>;
+interface Values { metrics: Value[] }
+export type Row = Narrowed<BreakdownRow, Values & { comparison?: Values }>;
+export type Answer = Narrowed<ReportAnswer, { results: Row[]; query: Narrowed<ReportAnswer['query'], { date_range: [string, string] }> }>;
 
 /** Stored segments and cohorts stand among filters like a field, as in the address: ["is", "segment", [name]]. */
 const stored = (filter: Filter): unknown => {
@@ -147,8 +98,8 @@ const stored = (filter: Filter): unknown => {
 };
 const sent = (question: object): object => ({ ...question, ...('filters' in question && Array.isArray(question.filters) ? { filters: (question.filters as Filter[]).map(stored) } : {}) });
 /** Of the other kinds of reports: rows as that kind has them. */
-export const report = <R>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<{ results: R[]; meta: { next_cursor?: string | null } }> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
+export const report = <R extends ReportAnswer['results'][number]>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<Narrowed<ReportAnswer, { results: R[] }>> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
 export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
-export interface Statements { statements: string[]; parameters: Record<string, string> }
+export type Statements = AnswerOf<'showReportSql'>;
 /** What a question becomes, instead of its answer. */
 export const sqlOf = (project: string, question: object, signal?: AbortSignal): Promise<Statements> => call('POST', `/v1/projects/${project}/query/sql`, sent(question), signal);

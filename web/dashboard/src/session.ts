@@ -1,6 +1,6 @@
 // Who is signed in, and what they can see.
 import { computed, signal } from '@preact/signals';
-import { ApiError, ask, call, listed, setCsrf, whenSignedOut, type Me, type Project } from './api.ts';
+import { api, ApiError, ask, listed, setCsrf, whenSignedOut, type Me, type Project } from './api.ts';
 import { projectId } from './location.ts';
 
 export type ProjectOf = Pick<Project, 'id' | 'name' | 'time_zone' | 'domains' | 'retention_days' | 'archived_at'> & { org: string; permissions: string[] };
@@ -23,7 +23,7 @@ export async function all<T>(path: string): Promise<T[]> {
 export async function load(): Promise<void> {
   failure.value = '';
   try {
-    const got = await call<Me>('GET', '/v1/me');
+    const got = await api<'getMe'>('GET', '/v1/me');
     setCsrf(got.csrf_token);
     const lists = await Promise.all(got.memberships.data.map(async (m) => (await all<Project>(`/v1/orgs/${m.id}/projects`)).filter((p) => !p.archived_at).map((p) => ({ ...p, org: m.id, permissions: m.permissions }))));
     projects.value = lists.flat();
@@ -41,6 +41,6 @@ export async function lookForEvents(id: string, signal?: AbortSignal): Promise<b
   return isBegun;
 }
 export async function signOut(): Promise<void> {
-  await call('POST', '/v1/logout');
+  await api<'logout'>('POST', '/v1/logout');
   me.value = null;
 }

@@ -1,10 +1,10 @@
 // Alerts, what became of them, and reports by mail.
 import { useState } from 'preact/hooks';
-import { call, type Page } from '../api.ts';
+import { api, type Alert as StoredAlert, type MailReport as StoredMailReport, type Narrowed } from '../api.ts';
 import { number, when, type Unit } from '../format.ts';
 import { useLoad } from '../load.ts';
 import type { ProjectOf } from '../session.ts';
-import { Definitions, save, type Definition, type EditorOf } from '../ui/definitions.tsx';
+import { Definitions, save, type EditorOf } from '../ui/definitions.tsx';
 import { FilterEditor, filtersOf, filtersText, type Filters } from '../ui/filter.tsx';
 import { Dialog, Field, Fields, Form, useSending, type Control } from '../ui/form.tsx';
 import { Failure } from '../ui/parts.tsx';
@@ -12,9 +12,8 @@ import { Choice } from '../ui/steps.tsx';
 
 interface Condition { type: string; value?: number; percent?: number; minutes?: number }
 interface Question { metrics?: string[]; date_range?: unknown; filters?: unknown[] }
-interface Alert extends Definition { name: string; question: Question | null; condition: Condition; emails: string[]; state: 'ok' | 'firing' | null; value: string | null; since: string | null; checked_at: string | null; error: string | null }
-interface Told { id: string; alert_id: string; at: string; what: string; text: string }
-interface MailReport extends Definition { name: string; schedule: { every: string; hour?: number }; emails: string[]; next_at: string | null }
+type Alert = Narrowed<StoredAlert, { question: Question | null; condition: Condition; state: 'ok' | 'firing' | null }>;
+type MailReport = Narrowed<StoredMailReport, { schedule: { every: string; hour?: number } }>;
 
 const METRICS: readonly (readonly [string, string, Unit])[] = [['visitors', 'Visitors', 'count'], ['visits', 'Visits', 'count'], ['pageviews', 'Page views', 'count'], ['events', 'Events', 'count'], ['users', 'Users', 'count'], ['bounce_rate', 'Bounce rate', 'percent'], ['visit_duration', 'Visit duration', 'seconds'], ['total_revenue', 'Revenue', 'ratio']];
 const RANGES = [['24h', 'the last 24 hours'], ['30m', 'the last 30 minutes'], ['realtime', 'the last 5 minutes'], ['day', 'today'], ['7d', 'the last 7 days'], ['30d', 'the last 30 days']] as const;
@@ -74,7 +73,7 @@ function State({ of, zone }: { of: Alert; zone: string }) {
   return <span class={of.state === 'firing' ? 'error' : ''} title={`Looked at ${when(of.checked_at, zone)}`}>{STATES[of.state] ?? of.state}{of.since && `, since ${when(of.since, zone)}`}</span>;
 }
 function Log({ project }: { project: ProjectOf }) {
-  const path = `/v1/projects/${project.id}/alert-log`, { value, error, retry } = useLoad(path, (signal) => call<Page<Told>>('GET', path, undefined, signal));
+  const path = `/v1/projects/${project.id}/alert-log` as const, { value, error, retry } = useLoad(path, (signal) => api<'listAlertLog'>('GET', path, undefined, signal));
   return (
     <section class="card" aria-label="What was told">
       <h2>What was told</h2>

@@ -1,17 +1,16 @@
 import { useState } from 'preact/hooks';
-import { call } from '../api.ts';
+import { call, type AnswerOf, type Cohort } from '../api.ts';
 import { number, when, whole } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import { filters as inAddress, param } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
-import { Definitions, mayDefine, save, type Definition, type EditorOf } from '../ui/definitions.tsx';
+import { Definitions, mayDefine, save, type EditorOf } from '../ui/definitions.tsx';
 import { FilterEditor, filtersOf, filtersText, type Filters } from '../ui/filter.tsx';
 import { Dialog, Field, Fields, Form, useSending } from '../ui/form.tsx';
 import { LookAt } from '../ui/segment.tsx';
 import { Choice, COUNTS } from '../ui/steps.tsx';
 import { Table } from '../ui/table.tsx';
 
-interface Cohort extends Definition { name: string; count_by: string; conditions: unknown[] | null; list_id: string | null; size: number | null }
 /** A condition as the form has it; others are written as JSON. */
 interface Condition { kind: Kind; filters: Filters; times: string; days: string }
 const KINDS = [['did', 'Did'], ['did_not', 'Did not do'], ['first_did', 'Did for the first time'], ['latest', 'Did last']] as const;
@@ -65,7 +64,7 @@ const WAYS = [['did', 'Who did something'], ['list', 'Users of a list']] as cons
 function Editor({ project, of, path, onDone, onClose }: EditorOf<Cohort>) {
   const sending = useSending(['name', 'conditions', 'members', 'count_by'], (slug) => (slug === 'exists' ? 'name' : ''));
   const begun = of?.conditions?.map(conditionOf) ?? [param('new') === null ? usual() : { ...usual(), filters: inAddress.value }];
-  const [name, setName] = useState(of?.name ?? ''), [way, setWay] = useState<string>(of?.list_id ? 'list' : 'did'), [countBy, setCountBy] = useState(of?.count_by ?? 'visitors'), [members, setMembers] = useState('');
+  const [name, setName] = useState(of?.name ?? ''), [way, setWay] = useState<string>(of?.list_id ? 'list' : 'did'), [countBy, setCountBy] = useState<string>(of?.count_by ?? 'visitors'), [members, setMembers] = useState('');
   const [conditions, setConditions] = useState<Condition[] | string>(begun.every((c) => c !== null) ? begun : JSON.stringify(of?.conditions, null, 2));
   const body = (): Record<string, unknown> => {
     if (way === 'list') return of ? {} : { members: members.split('\n').map((l) => l.trim()).filter(Boolean) };
@@ -88,14 +87,14 @@ function Editor({ project, of, path, onDone, onClose }: EditorOf<Cohort>) {
   );
 }
 function Count({ path, of }: { path: string; of: Cohort }) {
-  const { value, error } = useLoad(`${path}/${of.id} ${of.version}`, async (signal) => (of.size ?? (await call<{ count: number }>('GET', `${path}/${of.id}/count`, undefined, signal)).count));
+  const { value, error } = useLoad(`${path}/${of.id} ${of.version}`, async (signal) => (of.size ?? (await call<AnswerOf<'countCohort'>>('GET', `${path}/${of.id}/count`, undefined, signal)).count));
   return error ? <span class="error" title={error}>?</span> : <span aria-busy={value === undefined} title={whole(value)}>{value === undefined ? '…' : number(value)}</span>;
 }
 interface Member { id: string; kind: string }
 function Members({ path, of, onClose }: { path: string; of: Cohort; onClose: () => void }) {
   const members = usePages(`${path}/${of.id}`, async (cursor, signal) => {
-    const got = await call<{ data: { visitor?: string; user_id?: string }[]; next: string | null }>('GET', `${path}/${of.id}/members?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`, undefined, signal);
-    return { rows: got.data.map((m): Member => ({ id: m.user_id ?? m.visitor ?? '', kind: m.user_id === undefined ? 'Visitor' : 'User' })), next: got.next };
+    const got = await call<AnswerOf<'listCohortMembers'>>('GET', `${path}/${of.id}/members?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`, undefined, signal);
+    return { rows: got.data.map((m): Member => ({ id: m.user_id ?? m.person_id ?? m.visitor ?? '', kind: m.user_id !== undefined ? 'User' : m.person_id !== undefined ? 'Person' : 'Visitor' })), next: got.next };
   });
   return <Dialog title={`Who is in “${of.name}”`} onClose={onClose}><Table label="Members" of={members} columns={[{ text: 'Id', cell: (m) => <code>{m.id}</code> }, { text: 'Is a', cell: (m) => m.kind }]} nothing="Nobody." /></Dialog>;
 }

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { report, type Filter } from '../api.ts';
+import { report, type Filter, type FunnelRow } from '../api.ts';
 import { name, number, whole } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters, go, params, withParams } from '../location.ts';
@@ -9,8 +9,6 @@ import { rangeOf } from '../ui/range.tsx';
 import { SqlButton } from '../ui/sql.tsx';
 import { Choice, chosen, COUNTS, StepInput, stepFilters, stepName, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
 
-interface FunnelStep { name: string; count: number; conversion_rate: number | null; step_conversion_rate: number | null }
-interface FunnelRow { dimensions?: (string | null)[]; steps: FunnelStep[]; seconds_to_convert: { mean: number | null; median: number | null } }
 
 const WINDOWS = [['3600', '1 hour'], ['86400', '1 day'], ['604800', '7 days'], ['2592000', '30 days']] as const;
 const ORDERS = [['ordered', 'In this order'], ['strict', 'Directly one after the other'], ['unordered', 'In any order']] as const;

@@ -1,13 +1,13 @@
 // What visitors are hoped to do: how many do, how that goes, and what tells them apart.
 import { useState } from 'preact/hooks';
-import { call, type Filter } from '../api.ts';
+import { api, type Filter, type Goal } from '../api.ts';
 import { number } from '../format.ts';
 import { useLoad, type Loaded } from '../load.ts';
 import { filters, go, param, withParams } from '../location.ts';
 import { all, type ProjectOf } from '../session.ts';
 import { Attribution } from '../ui/attribution.tsx';
 import { Breakdown, useProperties } from '../ui/breakdown.tsx';
-import { mayDefine, save, type Definition, type EditorOf } from '../ui/definitions.tsx';
+import { mayDefine, save, type EditorOf } from '../ui/definitions.tsx';
 import { fieldOf, fieldText } from '../ui/fields.ts';
 import { FilterEditor, filtersOf, filtersText, type Filters } from '../ui/filter.tsx';
 import { Confirm, Dialog, Field, Fields, Form, useSending } from '../ui/form.tsx';
@@ -15,10 +15,9 @@ import { BarTable, Count, Delta, SeriesChart, Tiles, useAnswer, type Metric } fr
 import { Failure, Link } from '../ui/parts.tsx';
 import { comparison, rangeOf, unitOf } from '../ui/range.tsx';
 
-interface Goal extends Definition { name: string; filters: unknown[]; revenue: { property: string; currency: string } | null }
 const base = (): { date_range: string | [string, string]; filters: Filter[] } => ({ date_range: rangeOf(), filters: filters.value });
 const GOALS_MAX = 50; // that a question has as a dimension
-const path = (project: ProjectOf): string => `/v1/projects/${project.id}/goals`;
+const path = (project: ProjectOf) => `/v1/projects/${project.id}/goals` as const;
 const money = (by: unknown): string => Object.entries((by ?? {}) as Record<string, number>).map(([currency, sum]) => number(sum, `money:${currency}`)).join(' and ');
 // ---- the list ----
 function Editor({ project, of, path, onDone, onClose }: EditorOf<Goal>) {
@@ -97,7 +96,7 @@ export function GoalsPage({ project }: { project: ProjectOf }) {
   const goals = useLoad(project.id, () => all<Goal>(path(project))), id = param('goal'), goal = goals.value?.find((g) => g.id === id), [open, setOpen] = useState<'change' | 'remove' | null>(null);
   if (!id) return <><h1 class="hidden">Goals of {project.name}</h1><All project={project} goals={goals} /></>;
   const remove = async (): Promise<void> => {
-    await call('DELETE', `${path(project)}/${id}`);
+    await api<'removeGoal'>('DELETE', `${path(project)}/${id}`);
     goals.retry();
     go(withParams({ goal: null }));
   };

@@ -1,6 +1,6 @@
 // What arrived, what was not taken and why, and how far everything behind the answer is.
 import { useEffect, useState } from 'preact/hooks';
-import { call } from '../api.ts';
+import { api, type AnswerOf } from '../api.ts';
 import { bytes, localLabel, when, number, whole } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import { go, param, withParams } from '../location.ts';
@@ -10,18 +10,10 @@ import { Dialog, Form, useSending } from '../ui/form.tsx';
 import { Copy, Failure } from '../ui/parts.tsx';
 import { Choice, chosen } from '../ui/steps.tsx';
 
-interface Count { time: string; dialect: string; outcome: string; events: number; late: number; ahead: number }
-interface Sample { id: string; received_at: string; dialect: string; method: string; path: string; query: string; headers: Record<string, string>; body: string; is_releasable: boolean; rejected: { index: number | null; reason: string; details: string }[] }
-interface Pipeline {
-  consumers: { name: string; lag_records: number; lag_ms: number; is_failing: boolean; is_rebuilding: boolean }[];
-  store: { is_ready: boolean };
-  stream: { is_halted: boolean; records: number; bytes: number; oldest_at: string | null; retention_hours: number; retention_bytes: number };
-  archive: { is_on: boolean };
-  disk: { free_bytes: number; floor_bytes: number };
-  month: { events: number; events_max: number } | null;
-  replay: { phase: string; done: number; total: number; rate: number; eta_ms: number } | null;
-}
-interface Released { requests: number; released: number; refused: { reason: string; events: number }[]; note: string }
+type Count = AnswerOf<'getIngestion'>['counts'][number];
+type Sample = AnswerOf<'getRejections'>['rejections'][number];
+type Released = AnswerOf<'releaseRejections'>;
+type Pipeline = AnswerOf<'getPipeline'>;
 
 const REASONS: Record<string, string> = {
   bad_json: 'No valid JSON', too_deep: 'Nested too deeply', too_large: 'Too large', no_name: 'Without a name', name_too_long: 'Name too long', no_id: 'Without an id that it needs', bad_value: 'A value that cannot be kept',
@@ -61,8 +53,8 @@ function sums(counts: Count[]): { dialects: Sum[]; reasons: { dialect: string; r
 function Arrived({ project }: { project: ProjectOf }) {
   const days = chosen('days', RANGES), isHours = days === '1', zone = project.time_zone, now = Date.now();
   const day = (back: number): string => localLabel(new Date(now - back * DAY_MS), zone);
-  const path = `/v1/projects/${project.id}/ingestion?from=${day(isHours ? 1 : Number(days) - 1)}&to=${day(0)}&granularity=${isHours ? 'hour' : 'day'}`;
-  const { value, error, isLoading, retry } = useLoad(path, (signal) => call<{ counts: Count[] }>('GET', path, undefined, signal));
+  const path = `/v1/projects/${project.id}/ingestion?from=${day(isHours ? 1 : Number(days) - 1)}&to=${day(0)}&granularity=${isHours ? 'hour' : 'day'}` as const;
+  const { value, error, isLoading, retry } = useLoad(path, (signal) => api<'getIngestion'>('GET', path, undefined, signal));
   const counts = (value?.counts ?? []).filter((c) => !isHours || Date.parse(c.time) > now - DAY_MS), { dialects, reasons } = sums(counts);
   const all = dialects.reduce((a, d) => ({ accepted: a.accepted + d.accepted, refused: a.refused + d.refused, late: a.late + d.late, ahead: a.ahead + d.ahead }), { accepted: 0, refused: 0, late: 0, ahead: 0 });
   const look = (dialect: string, reason: string | null): void => go(withParams({ dialect, reason }), { replace: true });
@@ -118,9 +110,9 @@ function SampleRow({ of, zone }: { of: Sample; zone: string }) {
   );
 }
 function Release({ project, onDone, onClose }: { project: ProjectOf; onDone: () => void; onClose: () => void }) {
-  const reason = param('reason'), path = `/v1/projects/${project.id}/rejections/release?${reason ? `reason=${encodeURIComponent(reason)}&` : ''}dry_run=`;
-  const tried = useLoad(path, () => call<Released>('POST', `${path}true`)), sending = useSending(), [done, setDone] = useState<Released | null>(null);
-  const submit = (): Promise<boolean> => sending.run(async () => { setDone(await call<Released>('POST', `${path}false`)); onDone(); });
+  const reason = param('reason'), path = `/v1/projects/${project.id}/rejections/release?${reason ? `reason=${encodeURIComponent(reason)}&` : ''}dry_run=` as const;
+  const tried = useLoad(path, () => api<'releaseRejections'>('POST', `${path}true`)), sending = useSending(), [done, setDone] = useState<Released | null>(null);
+  const submit = (): Promise<boolean> => sending.run(async () => { setDone(await api<'releaseRejections'>('POST', `${path}false`)); onDone(); });
   const shown = done ?? tried.value;
   return (
     <Dialog title="Bring in what may be taken by now" onClose={onClose}>
@@ -140,7 +132,7 @@ function Samples({ project }: { project: ProjectOf }) {
   const [isOpen, setOpen] = useState(false);
   const { value: rows, error, isLoading, more, retry } = usePages(`${project.id} ${asked}`, async (after, signal) => {
     const all = new URLSearchParams([...asked, ...(after ? [['cursor', after] as [string, string]] : [])]);
-    const got = await call<{ rejections: Sample[]; next_cursor: string | null }>('GET', `/v1/projects/${project.id}/rejections?${all}`, undefined, signal);
+    const got = await api<'getRejections'>('GET', `/v1/projects/${project.id}/rejections?${all}`, undefined, signal);
     return { rows: got.rejections, next: got.next_cursor };
   });
   return (
@@ -171,7 +163,7 @@ function Replay({ of }: { of: NonNullable<Pipeline['replay']> }) {
   );
 }
 function Behind({ project }: { project: ProjectOf }) {
-  const path = `/v1/projects/${project.id}/pipeline`, { value: p, error, retry } = useLoad(path, (signal) => call<Pipeline>('GET', path, undefined, signal));
+  const path = `/v1/projects/${project.id}/pipeline` as const, { value: p, error, retry } = useLoad(path, (signal) => api<'getPipeline'>('GET', path, undefined, signal));
   useEffect(() => {
     const timer = setTimeout(() => { if (!document.hidden) retry(); }, EVERY_MS);
     return () => clearTimeout(timer);

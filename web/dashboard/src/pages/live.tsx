@@ -1,6 +1,6 @@
 // Who is here now. Events come as they become durable; numbers are asked for anew when one came, and every few seconds.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { call, type Live, type LiveEvent } from '../api.ts';
+import { api, type Live, type LiveEvent } from '../api.ts';
 import { name, NOTHING, number, time, whole } from '../format.ts';
 import { filterText } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
@@ -50,7 +50,7 @@ function useNow(project: ProjectOf): Now {
       timer = 0;
       isAsking = true;
       try {
-        const value = await call<Live>('GET', `/v1/projects/${project.id}/live`, undefined, stop.signal);
+        const value = await api<'getLive'>('GET', `/v1/projects/${project.id}/live`, undefined, stop.signal);
         set({ value, error: '' });
         if (value.events.some((e) => e.id === expected) || --tries <= 0) expected = '';
       } catch (e) {

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { ApiError, call } from '../api.ts';
+import { api, ApiError } from '../api.ts';
 import { load } from '../session.ts';
 import { Link } from '../ui/parts.tsx';
 
@@ -11,7 +11,7 @@ export function LoginPage() {
     setBusy(true);
     setError('');
     try {
-      await call('POST', '/v1/login', { email, password, ...(needsCode ? { second_factor: code.trim() } : {}) });
+      await api<'login'>('POST', '/v1/login', { email, password, ...(needsCode ? { second_factor: code.trim() } : {}) });
       await load();
     } catch (failed) {
       if (failed instanceof ApiError && failed.slug === 'second-factor' && !needsCode) setNeedsCode(true);

@@ -1,6 +1,6 @@
 // One's own account: name, password, second factor, where one is signed in, what one belongs to.
 import { useState } from 'preact/hooks';
-import { call, listed, type Membership } from '../api.ts';
+import { api, listed, type AnswerOf, type Membership } from '../api.ts';
 import { when } from '../format.ts';
 import { usePages } from '../load.ts';
 import { load, me } from '../session.ts';
@@ -9,8 +9,7 @@ import { Copy } from '../ui/parts.tsx';
 import { QrCode } from '../ui/qr.tsx';
 import { Table, type Column } from '../ui/table.tsx';
 
-interface Session { id: string; is_current: boolean; authenticated_by: string; address: string; user_agent: string; created_at: string; last_seen_at: string; expires_at: string }
-interface Codes { recovery_codes: string[] }
+type Session = AnswerOf<'listSessions'>['data'][number];
 
 function Password({ name, label, value, hint, error, isNew, onInput }: { name: string; label: string; value: string; hint?: string; error: string; isNew?: boolean; onInput: (value: string) => void }) {
   return <Field name={name} label={label} hint={hint} error={error}>{(c) => <input {...c} type="password" autocomplete={isNew ? 'new-password' : 'current-password'} value={value} onInput={(e) => onInput(e.currentTarget.value)} />}</Field>;
@@ -18,7 +17,7 @@ function Password({ name, label, value, hint, error, isNew, onInput }: { name: s
 function NameForm() {
   const was = me.value?.user.name ?? '', sending = useSending(['name'], 'name'), [name, setName] = useState(was);
   const submit = (): Promise<boolean> => sending.run(async () => {
-    await call('PATCH', '/v1/me', { name: name.trim() });
+    await api<'updateMe'>('PATCH', '/v1/me', { name: name.trim() });
     await load();
   });
   return (
@@ -30,7 +29,7 @@ function NameForm() {
 function PasswordForm() {
   const sending = useSending(['current', 'new'], (slug) => (slug === 'proof' ? 'current' : slug === 'invalid' ? 'new' : '')), [current, setCurrent] = useState(''), [next, setNext] = useState('');
   const submit = (): Promise<boolean> => sending.run(async () => {
-    await call('POST', '/v1/me/password', { current, new: next });
+    await api<'changePassword'>('POST', '/v1/me/password', { current, new: next });
     setCurrent('');
     setNext('');
   });
@@ -66,7 +65,7 @@ function RecoveryCodes({ codes, onClose }: { codes: string[]; onClose: () => voi
 }
 function Enrol({ secret, uri, onDone, onClose }: { secret: string; uri: string; onDone: (codes: string[]) => void; onClose: () => void }) {
   const sending = useSending(['code'], 'code'), [code, setCode] = useState('');
-  const submit = (): Promise<boolean> => sending.run(async () => { onDone((await call<Codes>('POST', '/v1/me/totp/confirm', { code: code.trim() })).recovery_codes); });
+  const submit = (): Promise<boolean> => sending.run(async () => { onDone((await api<'confirmSecondFactor'>('POST', '/v1/me/totp/confirm', { code: code.trim() })).recovery_codes); });
   return (
     <Dialog title="A second factor" onClose={onClose}>
       <Form sending={sending} action="Confirm" cancel={onClose} onSubmit={() => void submit()}>
@@ -91,9 +90,9 @@ function SecondFactor() {
         {has && <button type="button" class="button" onClick={() => setOpen('renew')}>New recovery codes …</button>}
         {has && <button type="button" class="button danger" onClick={() => setOpen('remove')}>Remove …</button>}
       </div>
-      {open === 'prove' && <Prove title="A second factor" action="Go on" text="It is put in force by a code of the app, in the next step." run={async (password) => setOpen(await call<{ secret: string; uri: string }>('POST', '/v1/me/totp', { password }))} onClose={close} />}
-      {open === 'renew' && <Prove title="New recovery codes" action="Make them" text="The ones that are left stop working." run={async (password) => showCodes((await call<Codes>('POST', '/v1/me/recovery-codes', { password })).recovery_codes)} onClose={close} />}
-      {open === 'remove' && <Prove title="Remove the second factor?" action="Remove" isDangerous text="From then on the password alone signs you in." run={async (password) => { await call('DELETE', '/v1/me/totp', { password }); close(); await load(); }} onClose={close} />}
+      {open === 'prove' && <Prove title="A second factor" action="Go on" text="It is put in force by a code of the app, in the next step." run={async (password) => setOpen(await api<'beginSecondFactor'>('POST', '/v1/me/totp', { password }))} onClose={close} />}
+      {open === 'renew' && <Prove title="New recovery codes" action="Make them" text="The ones that are left stop working." run={async (password) => showCodes((await api<'renewRecoveryCodes'>('POST', '/v1/me/recovery-codes', { password })).recovery_codes)} onClose={close} />}
+      {open === 'remove' && <Prove title="Remove the second factor?" action="Remove" isDangerous text="From then on the password alone signs you in." run={async (password) => { await api<'removeSecondFactor'>('DELETE', '/v1/me/totp', { password }); close(); await load(); }} onClose={close} />}
       {open && typeof open !== 'string' && ('codes' in open ? <RecoveryCodes codes={open.codes} onClose={close} /> : <Enrol secret={open.secret} uri={open.uri} onDone={showCodes} onClose={close} />)}
     </section>
   );
@@ -118,8 +117,8 @@ function Sessions() {
     <section class="card" aria-label="Sessions">
       <header class="card-head"><h2>Where you are signed in</h2><button type="button" class="button" onClick={() => setOpen('all')}>Sign out everywhere …</button></header>
       <Table label="Sessions" of={sessions} columns={columns} nothing="Nowhere." />
-      {open === 'all' && <Confirm title="Sign out everywhere?" action="Sign out" run={async () => { await call('POST', '/v1/logout/everywhere'); me.value = null; }} onClose={() => setOpen(null)}><p>All your sessions end, this one as well.</p></Confirm>}
-      {open && open !== 'all' && <Confirm title="End this session?" action="End it" run={async () => { await call('DELETE', `/v1/me/sessions/${open.id}`); sessions.retry(); }} onClose={() => setOpen(null)}><p>{program(open.user_agent)}, {open.address}, signed in {when(open.created_at)}: whoever has it open has to sign in again.</p></Confirm>}
+      {open === 'all' && <Confirm title="Sign out everywhere?" action="Sign out" run={async () => { await api<'logoutEverywhere'>('POST', '/v1/logout/everywhere'); me.value = null; }} onClose={() => setOpen(null)}><p>All your sessions end, this one as well.</p></Confirm>}
+      {open && open !== 'all' && <Confirm title="End this session?" action="End it" run={async () => { await api<'endSession'>('DELETE', `/v1/me/sessions/${open.id}`); sessions.retry(); }} onClose={() => setOpen(null)}><p>{program(open.user_agent)}, {open.address}, signed in {when(open.created_at)}: whoever has it open has to sign in again.</p></Confirm>}
     </section>
   );
 }
@@ -134,7 +133,7 @@ function Organisations() {
     <section class="card" aria-label="Organisations">
       <h2>Organisations</h2>
       <Table label="Organisations" of={{ value: me.value?.memberships.data ?? [], error: '', isLoading: false, more: null, retry: () => undefined }} columns={columns} nothing="You are not a member of any organisation." />
-      {open && <Confirm title={`Leave ${open.name}?`} action="Leave" run={async () => { await call('POST', `/v1/orgs/${open.id}/leave`); await load(); }} onClose={() => setOpen(null)}><p>You see nothing of it from then on, until somebody invites you again.</p></Confirm>}
+      {open && <Confirm title={`Leave ${open.name}?`} action="Leave" run={async () => { await api<'leaveOrg'>('POST', `/v1/orgs/${open.id}/leave`); await load(); }} onClose={() => setOpen(null)}><p>You see nothing of it from then on, until somebody invites you again.</p></Confirm>}
     </section>
   );
 }

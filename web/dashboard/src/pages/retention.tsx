@@ -1,4 +1,4 @@
-import { report } from '../api.ts';
+import { report, type RetentionRow } from '../api.ts';
 import { bucket, number, whole } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters, go, param, withParams } from '../location.ts';
@@ -8,14 +8,13 @@ import { rangeOf } from '../ui/range.tsx';
 import { SqlButton } from '../ui/sql.tsx';
 import { Choice, chosen, COUNTS, StepInput, stepFilters, stepOf, stepText, useNames, type Step } from '../ui/steps.tsx';
 
-interface Cohort { cohort: string; size: number; returned: number[] }
 const UNITS = [['week', 'Weeks'], ['day', 'Days'], ['month', 'Months']] as const;
 const TYPES = [['first_time', 'who come for the first time'], ['recurring', 'who come at all']] as const;
 const PERIODS = { day: 14, week: 12, month: 12 } as const;
 const anyStep: Step = { kind: 'event', value: '' };
 
 /** Of those who could have come back by then: the mean over cohorts, weighted by their size. */
-export function mean(cohorts: Cohort[], period: number): number | null {
+export function mean(cohorts: RetentionRow[], period: number): number | null {
   const those = cohorts.filter((c) => c.returned.length > period), size = those.reduce((n, c) => n + c.size, 0);
   return size ? (those.reduce((n, c) => n + (c.returned[period] ?? 0), 0) / size) * 100 : null;
 }
@@ -26,7 +25,7 @@ function Cell({ value, of }: { value: number | undefined; of: number }) {
   return <td class="heat" style={{ '--heat': `${Math.round(Math.min(100, share) * 0.45)}%` }} title={`${whole(value)} of ${whole(of)}`}>{number(share, 'percent')}</td>;
 }
 /** Cohorts from before the first event say nothing. */
-function Grid({ cohorts: all, unit }: { cohorts: Cohort[]; unit: keyof typeof PERIODS }) {
+function Grid({ cohorts: all, unit }: { cohorts: RetentionRow[]; unit: keyof typeof PERIODS }) {
   const cohorts = all.slice(all.findIndex((c) => c.size));
   const width = Math.max(0, ...cohorts.map((c) => c.returned.length)), word = { day: 'Day', week: 'Week', month: 'Month' }[unit];
   return (
@@ -47,7 +46,7 @@ export function RetentionPage({ project }: { project: ProjectOf }) {
     report: 'retention', date_range: rangeOf(), filters: filters.value, unit, type: chosen('type', TYPES), periods: PERIODS[unit],
     count_by: chosen('of', COUNTS), ...(start ? { start: stepFilters(start) } : {}), ...(back ? { return: stepFilters(back) } : {}),
   };
-  const { value, error, isLoading, retry } = useLoad(JSON.stringify([project.id, question]), (signal) => report<Cohort>(project.id, question, signal));
+  const { value, error, isLoading, retry } = useLoad(JSON.stringify([project.id, question]), (signal) => report<RetentionRow>(project.id, question, signal));
   const set = (name: string) => (step: Step): void => go(withParams({ [name]: step.value ? stepText(step) : null }));
   return (
     <>

@@ -1,13 +1,13 @@
 import { useState } from 'preact/hooks';
+import type { Segment } from '../api.ts';
 import { when } from '../format.ts';
 import { filters as inAddress, param } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
-import { Definitions, save, type Definition, type EditorOf } from '../ui/definitions.tsx';
+import { Definitions, save, type EditorOf } from '../ui/definitions.tsx';
 import { FilterEditor, filtersOf, filtersText, type Filters } from '../ui/filter.tsx';
 import { Dialog, Field, Fields, Form, useSending } from '../ui/form.tsx';
 import { LookAt } from '../ui/segment.tsx';
 
-interface Segment extends Definition { name: string; filters: unknown[]; visibility: 'project' | 'personal' }
 const WHO = [['project', 'Everybody who sees the project'], ['personal', 'Only me']] as const;
 
 function Editor({ project, of, path, onDone, onClose }: EditorOf<Segment>) {

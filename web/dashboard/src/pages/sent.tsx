@@ -1,6 +1,6 @@
 // Where links lead that were sent to somebody: an invitation, a new password. They need no session.
 import { useState } from 'preact/hooks';
-import { call } from '../api.ts';
+import { api, type AnswerOf } from '../api.ts';
 import { useLoad } from '../load.ts';
 import { go } from '../location.ts';
 import { load, me } from '../session.ts';
@@ -14,13 +14,13 @@ const enter = async (): Promise<void> => {
   await load();
   go('/app', { replace: true });
 };
-interface Offer { organisation: { name: string }; email: string; role: string }
+type Offer = AnswerOf<'lookupInvitation'>;
 
 function Accept({ offer }: { offer: Offer }) {
   const user = me.value?.user, [isSignIn, setSignIn] = useState(false), sending = useSending(['name', 'password'], user ? '' : 'password'), [name, setName] = useState(''), [password, setPassword] = useState('');
   if (isSignIn && !user) return <LoginPage />;
   const submit = (): Promise<boolean> => sending.run(async () => {
-    await call('POST', '/v1/invitations/accept', { token: token(), ...(user ? {} : { name: name.trim(), password }) });
+    await api<'acceptInvitation'>('POST', '/v1/invitations/accept', { token: token(), ...(user ? {} : { name: name.trim(), password }) });
     await enter();
   });
   return (
@@ -43,13 +43,13 @@ function Accept({ offer }: { offer: Offer }) {
   );
 }
 export function InvitationPage() {
-  const { value, error, retry } = useLoad(token(), () => call<Offer>('POST', '/v1/invitations/lookup', { token: token() }));
+  const { value, error, retry } = useLoad(token(), () => api<'lookupInvitation'>('POST', '/v1/invitations/lookup', { token: token() }));
   if (error) return <main class="login"><div class="card"><h1 class="brand">weir</h1><Failure text="This invitation is over, was used, or was withdrawn. Ask for another one." retry={retry} /><p><Link to="/app">To weir</Link></p></div></main>;
   return value ? <Accept offer={value} /> : <main class="login" aria-busy="true" />;
 }
 function Ask() {
   const sending = useSending(['email'], 'email'), [email, setEmail] = useState('');
-  const submit = (): Promise<boolean> => sending.run(() => call('POST', '/v1/password-reset', { email: email.trim() }));
+  const submit = (): Promise<boolean> => sending.run(async () => { await api<'askPasswordReset'>('POST', '/v1/password-reset', { email: email.trim() }); });
   return (
     <Form sending={sending} action="Send a link" done="If there is an account of that address, a link is on its way to it." onSubmit={() => void submit()}>
       <Field name="email" label="E-mail" hint="Where no mail is set up, whoever runs the server makes a link: weir user reset-link." error={sending.of('email')}>{(c) => <input {...c} type="email" autocomplete="username" autofocus value={email} onInput={(e) => setEmail(e.currentTarget.value)} />}</Field>
@@ -59,7 +59,7 @@ function Ask() {
 function Redeem() {
   const sending = useSending(['password'], 'password'), [password, setPassword] = useState('');
   const submit = (): Promise<boolean> => sending.run(async () => {
-    await call('POST', '/v1/password-reset/redeem', { token: token(), password });
+    await api<'redeemPasswordReset'>('POST', '/v1/password-reset/redeem', { token: token(), password });
     await enter();
   });
   return (

@@ -1,6 +1,6 @@
 // A project's settings, its keys, the organisation's people and projects.
 import { useState } from 'preact/hooks';
-import { call, type Project } from '../api.ts';
+import { api, type Project } from '../api.ts';
 import { useLoad } from '../load.ts';
 import { go, param, withParams } from '../location.ts';
 import { load, type ProjectOf } from '../session.ts';
@@ -26,7 +26,7 @@ function ProjectForm({ project, of }: { project: ProjectOf; of: Project }) {
   const [draft, setDraft] = useState(() => Object.fromEntries(MEMBERS.map((m) => [m, written(of[m])])) as Record<Member, string>);
   const changed = MEMBERS.filter((m) => JSON.stringify(read(draft[m], was[m])) !== JSON.stringify(was[m]));
   const submit = (): Promise<boolean> => sending.run(async () => {
-    const now = await call<Project>('PATCH', `/v1/orgs/${project.org}/projects/${project.id}`, Object.fromEntries(changed.map((m) => [m, read(draft[m], was[m])])));
+    const now = await api<'updateProject'>('PATCH', `/v1/orgs/${project.org}/projects/${project.id}`, Object.fromEntries(changed.map((m) => [m, read(draft[m], was[m])])));
     setWas(now);
     setDraft(Object.fromEntries(MEMBERS.map((m) => [m, written(now[m])])) as Record<Member, string>);
     await load();
@@ -49,10 +49,10 @@ function ProjectForm({ project, of }: { project: ProjectOf; of: Project }) {
   );
 }
 function ProjectSettings({ project }: { project: ProjectOf }) {
-  const path = `/v1/orgs/${project.org}/projects/${project.id}`, { value, error, retry } = useLoad(path, (signal) => call<Project>('GET', path, undefined, signal));
+  const path = `/v1/orgs/${project.org}/projects/${project.id}` as const, { value, error, retry } = useLoad(path, (signal) => api<'getProject'>('GET', path, undefined, signal));
   const [isAsked, setAsked] = useState(false);
   const archive = async (): Promise<void> => {
-    await call('DELETE', path);
+    await api<'archiveProject'>('DELETE', path);
     await load();
   };
   return (

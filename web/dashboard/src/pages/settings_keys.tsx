@@ -1,6 +1,6 @@
 // The keys of a project: made, shown once, replaced, revoked.
 import { useState } from 'preact/hooks';
-import { call, listed, type Key, type Page } from '../api.ts';
+import { api, call, listed, type AnswerOf, type Key } from '../api.ts';
 import { when } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import type { ProjectOf } from '../session.ts';
@@ -8,8 +8,7 @@ import { Confirm, Dialog, Field, Form, useSending } from '../ui/form.tsx';
 import { Copy, Failure } from '../ui/parts.tsx';
 import { Table, type Column } from '../ui/table.tsx';
 
-interface Permission { name: string; write_keys: boolean; secret_keys: boolean; about: string }
-interface Made extends Key { key: string }
+type Made = AnswerOf<'createKey'>;
 const KINDS = [['secret', 'Secret: asks for numbers, for servers'], ['write', 'Write: sends events, for pages and apps']] as const;
 const ENDS = [['', 'Never'], ['30', 'In 30 days'], ['90', 'In 90 days'], ['365', 'In a year']] as const;
 const OVERLAPS = [['0', 'At once'], ['3600', 'In an hour'], ['86400', 'In a day'], ['604800', 'In a week'], ['2592000', 'In 30 days']] as const;
@@ -20,7 +19,7 @@ function Choose({ name, label, hint, all, value, error, onChange }: { name: stri
   return <Field name={name} label={label} hint={hint} error={error}>{(c) => <select {...c} value={value} onChange={(e) => onChange(e.currentTarget.value)}>{all.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
 }
 function Scopes({ kind, project, chosen, onChange }: { kind: Key['kind']; project: ProjectOf; chosen: readonly string[]; onChange: (scopes: string[]) => void }) {
-  const { value, error, retry } = useLoad('permissions', (signal) => call<Page<Permission>>('GET', '/v1/permissions', undefined, signal));
+  const { value, error, retry } = useLoad('permissions', (signal) => api<'listPermissions'>('GET', '/v1/permissions', undefined, signal));
   const all = value?.data.filter((p) => (kind === 'write' ? p.write_keys : p.secret_keys) && project.permissions.includes(p.name)) ?? [];
   if (error) return <Failure text={error} retry={retry} />;
   return (

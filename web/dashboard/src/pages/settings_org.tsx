@@ -1,6 +1,6 @@
 // The organisation: its name, its projects, a new one.
 import { useState } from 'preact/hooks';
-import { call, listed, type Project } from '../api.ts';
+import { api, call, listed, type Organisation, type Project } from '../api.ts';
 import { when } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import { go } from '../location.ts';
@@ -9,11 +9,10 @@ import { Dialog, Field, Form, useSending } from '../ui/form.tsx';
 import { Failure, Link } from '../ui/parts.tsx';
 import { Table, type Column } from '../ui/table.tsx';
 
-interface Org { id: string; name: string }
-function NameForm({ of, path }: { of: Org; path: string }) {
+function NameForm({ of, path }: { of: Organisation; path: string }) {
   const sending = useSending(['name'], 'name'), [was, setWas] = useState(of.name), [name, setName] = useState(of.name);
   const submit = (): Promise<boolean> => sending.run(async () => {
-    const now = await call<Org>('PATCH', path, { name: name.trim() });
+    const now = await call<Organisation>('PATCH', path, { name: name.trim() });
     setWas(now.name);
     setName(now.name);
     await load();
@@ -27,10 +26,10 @@ function NameForm({ of, path }: { of: Org; path: string }) {
 export function NewProject({ org, onClose }: { org: string; onClose: () => void }) {
   const sending = useSending(['name'], 'name'), [name, setName] = useState('');
   const submit = (): Promise<boolean> => sending.run(async () => {
-    const path = `/v1/orgs/${org}/projects`, made = await call<Project>('POST', path, { name: name.trim() });
+    const path = `/v1/orgs/${org}/projects` as const, made = await api<'createProject'>('POST', path, { name: name.trim() });
     // Both can be made up for in its settings: a key (it begins without one), and a zone that the server knows.
-    await call('POST', `${path}/${made.id}/keys`, { kind: 'write', name: 'default' }).catch(() => undefined);
-    await call('PATCH', `${path}/${made.id}`, { time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }).catch(() => undefined);
+    await api<'createKey'>('POST', `${path}/${made.id}/keys`, { kind: 'write', name: 'default' }).catch(() => undefined);
+    await api<'updateProject'>('PATCH', `${path}/${made.id}`, { time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }).catch(() => undefined);
     await load();
     onClose();
     go(`/app/${made.id}/overview`);
@@ -44,7 +43,7 @@ export function NewProject({ org, onClose }: { org: string; onClose: () => void 
   );
 }
 export function Organisation({ project }: { project: ProjectOf }) {
-  const path = `/v1/orgs/${project.org}`, { value, error, retry } = useLoad(path, (signal) => call<Org>('GET', path, undefined, signal));
+  const path = `/v1/orgs/${project.org}` as const, { value, error, retry } = useLoad(path, (signal) => api<'getOrg'>('GET', path, undefined, signal));
   const projects = usePages(`${path}/projects`, listed<Project>(`${path}/projects`)), [isNew, setNew] = useState(false);
   const columns: Column<Project>[] = [
     { text: 'Name', cell: (p) => (p.archived_at ? p.name : <Link to={`/app/${p.id}/settings`} aria-current={p.id === project.id ? 'page' : undefined}>{p.name}</Link>) },

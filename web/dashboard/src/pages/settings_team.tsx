@@ -1,6 +1,6 @@
 // Who belongs to the organisation, with what role, and who is invited.
 import { useState } from 'preact/hooks';
-import { call, listed } from '../api.ts';
+import { call, listed, type AnswerOf, type Invitation, type Member } from '../api.ts';
 import { when } from '../format.ts';
 import { usePages } from '../load.ts';
 import { me, type ProjectOf } from '../session.ts';
@@ -8,8 +8,6 @@ import { Confirm, Dialog, Field, Form, useSending } from '../ui/form.tsx';
 import { Copy } from '../ui/parts.tsx';
 import { Table, type Column } from '../ui/table.tsx';
 
-interface Member { id: string; role: string; email: string; name: string; created_at: string }
-interface Invitation { id: string; email: string; role: string; created_at: string; expires_at: string; accepted_at: string | null; revoked_at: string | null }
 const ROLES = [
   ['viewer', 'Viewer', 'looks at numbers'], ['analyst', 'Analyst', 'also keeps segments, cohorts, goals, alerts and reports'], ['admin', 'Admin', 'also changes projects, keys and the team'],
   ['owner', 'Owner', 'also makes owners'], ['auditor', 'Auditor', 'reads the audit log and sees no numbers'],
@@ -34,7 +32,7 @@ function RoleSelect({ of, path, mayOwn, onDone }: { of: Member; path: string; ma
 function Invite({ path, mayOwn, onMade, onClose }: { path: string; mayOwn: boolean; onMade: () => void; onClose: () => void }) {
   const sending = useSending(['email', 'role'], 'email'), [email, setEmail] = useState(''), [role, setRole] = useState('viewer'), [token, setToken] = useState('');
   const submit = (): Promise<boolean> => sending.run(async () => {
-    const made = await call<Invitation & { token: string }>('POST', path, { email: email.trim(), role });
+    const made = await call<AnswerOf<'invite'>>('POST', path, { email: email.trim(), role });
     setToken(made.token);
     onMade();
   });

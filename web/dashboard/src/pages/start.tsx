@@ -1,6 +1,6 @@
 // What a project shows before its first event: how to send one, and it arriving.
 import { useEffect, useState } from 'preact/hooks';
-import { call, type Key, type Page } from '../api.ts';
+import { api } from '../api.ts';
 import { useLoad } from '../load.ts';
 import { Copy, Failure, Tabs } from '../ui/parts.tsx';
 import { lookForEvents, type ProjectOf } from '../session.ts';
@@ -21,7 +21,7 @@ function snippet(way: Way, key: string): string {
 const EVERY_MS = 1000;
 export function StartPage({ project }: { project: ProjectOf }) {
   const [way, setWay] = useState<Way>('page');
-  const keys = useLoad(project.id, (signal) => call<Page<Key>>('GET', `/v1/orgs/${project.org}/projects/${project.id}/keys`, undefined, signal));
+  const keys = useLoad(project.id, (signal) => api<'listKeys'>('GET', `/v1/orgs/${project.org}/projects/${project.id}/keys`, undefined, signal));
   const key = keys.value?.data.find((k) => k.kind === 'write' && k.text && !k.revoked_at)?.text;
   useEffect(() => {
     let timer = 0, isGone = false;

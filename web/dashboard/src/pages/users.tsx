@@ -1,6 +1,6 @@
 // Who was seen, and one of them whole: what is known, and what they did, visit by visit.
 import type { ComponentChildren } from 'preact';
-import { call, type Person, type Timeline, type Visit, type WholePerson } from '../api.ts';
+import { api, type Person, type Timeline, type Visit } from '../api.ts';
 import { moment, name, number, span, when } from '../format.ts';
 import { useLoad, usePages } from '../load.ts';
 import { go, param, withParams } from '../location.ts';
@@ -15,7 +15,7 @@ const ORDERS = [['desc', 'Latest first'], ['asc', 'Earliest first']] as const;
 const PAGE = 25, TIMELINE = 50;
 const NAMES = ['name', 'full_name', '$name', 'email', '$email'];
 
-const path = (project: ProjectOf, rest: string, query: Record<string, string | null>): string => `/v1/projects/${project.id}/persons${rest}?${new URLSearchParams(Object.entries(query).filter((q): q is [string, string] => !!q[1]))}`;
+const queryOf = (all: Record<string, string | null>): string => String(new URLSearchParams(Object.entries(all).filter((q): q is [string, string] => !!q[1])));
 /** What people would call somebody: a name or an address, if one is known, else an id. */
 function personName(p: Person): string {
   const said = NAMES.map((n) => p.traits[n]).find((v) => typeof v === 'string' && v);
@@ -38,8 +38,8 @@ function Row({ project, of: p }: { project: ProjectOf; of: Person }) {
 }
 function All({ project }: { project: ProjectOf }) {
   const who = chosen('who', WHO), sort = chosen('sort', SORTS), order = chosen('order', ORDERS);
-  const asked = path(project, '', { search: param('q'), identified: who, trait: param('trait'), group: param('group'), sort, order, cursor: param('after'), limit: String(PAGE) });
-  const { value, error, isLoading, retry } = useLoad(asked, (signal) => call<{ persons: Person[]; next_cursor: string | null }>('GET', asked, undefined, signal));
+  const asked = `/v1/projects/${project.id}/persons?${queryOf({ search: param('q'), identified: who, trait: param('trait'), group: param('group'), sort, order, cursor: param('after'), limit: String(PAGE) })}` as const;
+  const { value, error, isLoading, retry } = useLoad(asked, (signal) => api<'listPersons'>('GET', asked, undefined, signal));
   const set = (changes: Record<string, string | null>): void => go(withParams({ ...changes, after: null }));
   const text = (field: string, label: string, placeholder: string) => <label class="choice">{label}<TextField value={param(field) ?? ''} placeholder={placeholder} onDone={(t) => set({ [field]: t || null })} /></label>;
   return (
@@ -91,7 +91,7 @@ function parts(events: readonly TimelineEvent[]): { session: string | null; even
 }
 function Done({ project, id }: { project: ProjectOf; id: string }) {
   const { value, error, isLoading, retry, more } = usePages<{ event: TimelineEvent; visits: Visit[] }>(`${project.id} ${id}`, async (cursor, signal) => {
-    const got = await call<Timeline>('GET', path(project, `/${encodeURIComponent(id)}/timeline`, { limit: String(TIMELINE), cursor }), undefined, signal);
+    const got = await api<'getPersonTimeline'>('GET', `/v1/projects/${project.id}/persons/${encodeURIComponent(id)}/timeline?${queryOf({ limit: String(TIMELINE), cursor })}`, undefined, signal);
     return { rows: got.events.map((event) => ({ event, visits: got.sessions })), next: got.next_cursor };
   });
   const visits = new Map(value?.flatMap((r) => r.visits).map((v) => [v.session, v]));
@@ -120,7 +120,7 @@ function Facts({ label, all }: { label: string; all: (readonly [string, Componen
 }
 const NUMBERS = [['events', 'Events'], ['pageviews', 'Page views'], ['sessions', 'Visits']] as const;
 function One({ project, id }: { project: ProjectOf; id: string }) {
-  const { value: p, error, isLoading, retry } = useLoad(`${project.id} ${id}`, (signal) => call<WholePerson>('GET', path(project, `/${encodeURIComponent(id)}`, {}), undefined, signal));
+  const { value: p, error, isLoading, retry } = useLoad(`${project.id} ${id}`, (signal) => api<'getPerson'>('GET', `/v1/projects/${project.id}/persons/${encodeURIComponent(id)}`, undefined, signal));
   const back = <Link to={withParams({ user: null })}>All users</Link>;
   if (error && !p) return <><div class="crumbs">{back}<h1 class="cut">{id}</h1></div><section class="card"><Failure text={error} retry={retry} /></section></>;
   const at = (moment_: string | null | undefined): string => (moment_ ? moment(moment_, project.time_zone) : '–');

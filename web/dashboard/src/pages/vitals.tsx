@@ -1,5 +1,5 @@
 // How fast pages are for those who are there: Web Vitals by percentile, by time, by page and by what else may tell them apart.
-import { ask, report } from '../api.ts';
+import { ask, report, type VitalsRow } from '../api.ts';
 import { name, number, whole, type Unit } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters, go, isFiltered, param, toggleFilter, withParams } from '../location.ts';
@@ -9,10 +9,9 @@ import { Failure } from '../ui/parts.tsx';
 import { rangeOf, unitOf } from '../ui/range.tsx';
 import { Choice, chosen } from '../ui/steps.tsx';
 
-type Rating = 'good' | 'needs_improvement' | 'poor';
 const PERCENTILES = [['p75', '75th percentile'], ['p50', 'Median'], ['p90', '90th percentile'], ['p95', '95th percentile'], ['p99', '99th percentile']] as const;
-type Values = Record<(typeof PERCENTILES)[number][0] | Rating | 'count', number> & { rating: Rating };
-interface VitalsRow { dimensions: (string | null)[]; count: number; vitals: Partial<Record<string, Values>> }
+type Values = VitalsRow['vitals'][string];
+type Rating = Values['rating'];
 /** The thresholds are web.dev's (docs/definitions.md). */
 interface Vital { id: string; text: string; says: string; unit: Unit; good: number; poor: number }
 const VITALS: readonly Vital[] = [

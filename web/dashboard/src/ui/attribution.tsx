@@ -1,5 +1,5 @@
 // To which visits conversions, or what they brought, are owed: each model a column.
-import { report, type Filter, type Question } from '../api.ts';
+import { report, type AttributionRow, type Filter, type Question } from '../api.ts';
 import { name, number, whole, type Unit } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { go, isFiltered, toggleFilter, withParams } from '../location.ts';
@@ -18,14 +18,13 @@ const MODELS = [
 const FIELDS = [['source', 'Source'], ['channel', 'Channel'], ['referrer', 'Referrer'], ['utm_campaign', 'Campaign'], ['entry_page', 'Entry page'], ['country', 'Country']] as const;
 const LOOKBACKS = [['2592000', '30 days'], ['604800', '7 days'], ['7776000', '90 days']] as const;
 const ROWS = 20;
-interface AttributionRow { dimensions: string[]; models: Record<(typeof MODELS)[number][0], { conversions: number; revenue: Record<string, number> }> }
 
 /** `currency`: what is shown is money; else conversions are. */
 export function Attribution({ project, question, goal, currency }: { project: ProjectOf; question: Pick<Question, 'date_range' | 'filters'>; goal: Filter[] | { id: string }; currency?: string }) {
   const field = chosen('touch', FIELDS), lookback = chosen('lookback', LOOKBACKS), asked = { ...question, report: 'attribution', goal, dimensions: [field], lookback: Number(lookback), limit: ROWS };
   const { value, error, isLoading, retry } = useLoad(JSON.stringify([project.id, asked]), (signal) => report<AttributionRow>(project.id, asked, signal));
   const unit: Unit = currency ? `money:${currency}` : 'ratio';
-  const of = (r: AttributionRow, model: (typeof MODELS)[number][0]): number => (currency ? (r.models[model].revenue[currency] ?? 0) : r.models[model].conversions);
+  const of = (r: AttributionRow, model: (typeof MODELS)[number][0]): number => (currency ? (r.models[model]?.revenue[currency] ?? 0) : (r.models[model]?.conversions ?? 0));
   const most = Math.max(0, ...(value?.results ?? []).flatMap((r) => MODELS.map(([m]) => of(r, m))));
   return (
     <section class="card tall" aria-label="Attribution" aria-busy={isLoading}>

@@ -1,8 +1,9 @@
 // A flow of steps (a Sankey diagram): a column for each step, nodes as tall as what passes through them, bands between.
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { EdgeRow } from '../api.ts';
 import { number, whole } from '../format.ts';
 
-export interface Edge { step: number; source: string; target: string; count: number; seconds: number | null }
+export type Edge = EdgeRow;
 interface Node { name: string; column: number; in: number; out: number; y: number; height: number }
 interface Band { edge: Edge; x0: number; x1: number; y0: number; y1: number; width: number }
 

@@ -1,7 +1,8 @@
 // Annotations, and which point of a chart each is at.
+import type { Annotation } from '../api.ts';
 import { bucket, localLabel, when } from '../format.ts';
 
-export interface Annotation { id: string; at: string; text: string; kind: string; colour: string }
+export type { Annotation };
 export interface Mark { label: string; text: string } // label: of the point
 const isDay = (at: string): boolean => at.length <= 10;
 export const atText = (at: string, zone: string): string => (isDay(at) ? bucket(at, true) : when(at, zone));

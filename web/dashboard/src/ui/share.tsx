@@ -1,6 +1,6 @@
 // Shared links of the project: made, copied, revoked.
 import { useState } from 'preact/hooks';
-import { call, type Filter, type Page } from '../api.ts';
+import { api, type Filter, type Share } from '../api.ts';
 import { name as nameOf, when } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters } from '../location.ts';
@@ -9,7 +9,6 @@ import type { ProjectOf } from '../session.ts';
 import { Dialog, Field, Fields, Form, useSending } from './form.tsx';
 import { Failure } from './parts.tsx';
 
-interface Share { id: string; name: string; link: string; pages: string[]; filters: Filter[] | null; has_password: boolean; embed_origins: string[]; expires_at: string | null }
 const SHOWN = ['overview', 'funnel', 'retention', 'paths', 'vitals']; // docs/access.md, "Shared links"
 const shownPages = PAGES.filter((p) => SHOWN.includes(p.id));
 const addressOf = (s: Share): string => `${location.origin}/app/share/${s.link}`;
@@ -26,10 +25,10 @@ function Item({ of, project, onRevoked }: { of: Share; project: ProjectOf; onRev
   const [isAsked, setAsked] = useState(false), [error, setError] = useState('');
   const revoke = async (): Promise<void> => {
     if (!isAsked) return setAsked(true);
-    await call('DELETE', `/v1/projects/${project.id}/shares/${of.id}`).then(onRevoked, (e: Error) => setError(e.message));
+    await api<'revokeShare'>('DELETE', `/v1/projects/${project.id}/shares/${of.id}`).then(onRevoked, (e: Error) => setError(e.message));
   };
   const facts = [
-    of.pages.map((id) => PAGES.find((p) => p.id === id)?.text ?? id).join(', '), of.filters?.length ? `only ${filterText(of.filters)}` : '', of.has_password ? 'with a password' : '',
+    of.pages.map((id) => PAGES.find((p) => p.id === id)?.text ?? id).join(', '), of.filters?.length ? `only ${filterText(of.filters as Filter[])}` : '', of.has_password ? 'with a password' : '',
     of.expires_at ? `until ${when(of.expires_at, project.time_zone)}` : '', of.embed_origins.length ? `in frames of ${of.embed_origins.join(', ')}` : '',
   ].filter(Boolean);
   return (
@@ -49,7 +48,7 @@ const EMPTY = { name: '', pages: ['overview'], isBound: true, password: '', last
 function Maker({ project, onMade }: { project: ProjectOf; onMade: () => void }) {
   const [is, set] = useState(EMPTY), sending = useSending(FIELDS), more = (change: Partial<typeof EMPTY>): void => set({ ...is, ...change });
   const make = async (): Promise<void> => {
-    await call('POST', `/v1/projects/${project.id}/shares`, {
+    await api<'createShare'>('POST', `/v1/projects/${project.id}/shares`, {
       name: is.name.trim(), pages: is.pages, embed_origins: is.sites.split(/[\s,]+/).filter(Boolean), ...(is.isBound && filters.value.length ? { filters: filters.value } : {}),
       ...(is.password ? { password: is.password } : {}), ...(is.last ? { expires_at: new Date(`${is.last}T23:59:59`).toISOString() } : {}),
     });
@@ -78,7 +77,7 @@ function Maker({ project, onMade }: { project: ProjectOf; onMade: () => void }) 
   );
 }
 export function ShareDialog({ project, onClose }: { project: ProjectOf; onClose: () => void }) {
-  const { value, error, isLoading, retry } = useLoad(`shares ${project.id}`, (signal) => call<Page<Share>>('GET', `/v1/projects/${project.id}/shares`, undefined, signal));
+  const { value, error, isLoading, retry } = useLoad(`shares ${project.id}`, (signal) => api<'listShares'>('GET', `/v1/projects/${project.id}/shares`, undefined, signal));
   return (
     <Dialog title={`Share ${project.name}`} onClose={onClose}>
       <p class="muted">Who has a link sees what it shows without an account, and nothing of who somebody is or what was sent with an event.</p>

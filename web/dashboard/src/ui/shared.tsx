@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, call, setVisit, whenSignedOut, type Project } from '../api.ts';
+import { api, ApiError, setVisit, whenSignedOut, type Project } from '../api.ts';
 import { isEmbed, param, shared, sharedLink } from '../location.ts';
 import { projects, type ProjectOf } from '../session.ts';
 import { theme, ThemeButton } from './theme.tsx';
@@ -10,7 +10,6 @@ import { Failure } from './parts.tsx';
 
 /** Settings of the project that a link does not tell, and that no page of it shows. */
 const UNTOLD: Omit<Project, 'id' | 'name' | 'time_zone'> = { domains: [], client_ids: [], allowed_origins: [], retention_days: 0, privacy_mode: 'standard', bot_policy: 'mark', events_per_month_max: 0, created_at: '', archived_at: null };
-interface Visit { visit: string; project: { id: string; name: string; time_zone: string }; pages: string[] }
 type Step = { is: 'opening' | 'open' } | { is: 'password'; why: string } | { is: 'failed'; why: string; mayRetry: boolean };
 const step = signal<Step>({ is: 'opening' });
 let password: string | undefined; // of this page's life; kept nowhere
@@ -18,7 +17,7 @@ let password: string | undefined; // of this page's life; kept nowhere
 async function open(): Promise<void> {
   step.value = { is: 'opening' };
   try {
-    const got = await call<Visit>('POST', '/v1/shares/open', { link: sharedLink.value, ...(password === undefined ? {} : { password }) });
+    const got = await api<'openShare'>('POST', '/v1/shares/open', { link: sharedLink.value, ...(password === undefined ? {} : { password }) });
     setVisit(got.visit);
     projects.value = [{ ...UNTOLD, ...got.project, org: '', permissions: ['stats:read'] }];
     shared.value = { project: got.project.id, pages: got.pages };
