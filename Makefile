@@ -17,7 +17,7 @@ meson_setup = meson setup --buildtype=debugoptimized -Db_ndebug=false
 c_files = find src tests bench -name '*.[ch]' 2>/dev/null
 
 .NOTPARALLEL:
-.PHONY: all help run test test-long bench check asan tsan format clean build/weir
+.PHONY: all help run test test-long bench check asan tsan format clean screenshots build/weir
 .PHONY: setup-build setup-run setup-test setup-bench
 
 all: build/weir
@@ -29,6 +29,7 @@ help:
 	@echo 'make test-long  the same, and the tests that take hours'
 	@echo 'make bench      compare with the peers'
 	@echo 'make check      format, clang-tidy, cppcheck, house rules'
+	@echo 'make screenshots  every page of the dashboard in both colours, into docs/img'
 	@echo 'make format     format the C files'
 	@echo 'make asan tsan  only build these'
 	@echo 'make clean      remove what was built'
@@ -78,6 +79,9 @@ bench: setup-bench build/weir
 # Each check runs whatever the ones before it found. clang-tidy, the slow one, sees src/ only.
 check: setup-test build/weir build/asan/build.ninja
 	@tools/check.sh
+
+screenshots: setup-test build/weir
+	@WEIR_BIN=$(CURDIR)/build/weir WEIR_CHDB_LIBRARY=$$(ls $(CURDIR)/node_modules/@chdb/lib-linux-*/libchdb.so) node web/dashboard/screenshots.mjs docs/img
 
 format: setup-test
 	@$(c_files) | xargs -r clang-format -i

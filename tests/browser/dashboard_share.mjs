@@ -73,7 +73,7 @@ async function makeLink(page, { name, more = async () => {} }) {
 }
 test('a link is made by keyboard, copied, opened by nobody in particular, bound to its filters, and revoked', async (t) => {
   const page = await opened(t, owner, clipboard, `${home}?f=is~country~DE~US`);
-  const link = await makeLink(page, { name: 'Two countries', more: async (p) => { await p.check('.share-form label:has-text("Retention") input'); assert.match(await p.textContent('.share-form'), /Only country is Germany, United States/); } });
+  const link = await makeLink(page, { name: 'Two countries', more: async (p) => { await p.check('.share-form label:has-text("Retention") input'); assert.match(await p.textContent('.share-form'), /Only Country is Germany, United States/); } });
   assert.match(link, new RegExp(`^${s.url}/app/share/sh_[0-9A-Za-z]{32}$`));
   const guest = await open(t, {}, link);
   await settled(guest);
@@ -160,5 +160,155 @@ test('the dialog and the shared page: axe, both colours, a phone; who may not sh
   }
   const page = await opened(t, viewer);
   assert.equal(await page.locator('button:has-text("Share")').count(), 0);
+});
+
+// ---- commands and keys ----
+const options = (page) => page.locator('.palette [role=option] > span:first-child').allTextContents();
+const active = (page) => page.evaluate(() => { const input = document.querySelector('.palette input'); return document.getElementById(input.getAttribute('aria-activedescendant'))?.querySelector('span').textContent; });
+const command = async (page) => {
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('.palette [role=option]');
+};
+test('by the palette alone: a page, a range, a filter in two steps, colours; what is typed finds, arrows choose', async (t) => {
+  const page = await opened(t);
+  await command(page);
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('role')), 'combobox');
+  await page.keyboard.type('last 7');
+  assert.deepEqual(await options(page), ['Last 7 days']);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => location.search.includes('range=7d') && !document.querySelector('.palette'));
+  await command(page);
+  await page.keyboard.type('filter country');
+  assert.equal((await options(page))[0], 'Filter by country …');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => [...document.querySelectorAll('.palette [role=option]')].some((o) => o.textContent === 'Singapore'));
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  const third = await active(page);
+  assert.equal(third, (await options(page))[2]);
+  await page.keyboard.press('Backspace'); // nothing is typed: back to all commands
+  await page.waitForFunction(() => [...document.querySelectorAll('.palette [role=option]')].some((o) => o.textContent.startsWith('Overview')));
+  await page.keyboard.type('filter country');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('singap');
+  await page.waitForFunction(() => document.querySelector('.palette [role=option]')?.textContent === 'Singapore');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => /f=is(~|%7E)country(~|%7E)SG/.test(location.search));
+  await settled(page);
+  assert.deepEqual(await rowsOf(page, 'Places'), [['Singapore', '3']]);
+  await command(page);
+  await page.keyboard.type('remove');
+  assert.match((await options(page))[0], /^Remove: Country is Singapore$/);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => !document.querySelector('.filters'));
+  await command(page);
+  await page.keyboard.type('reten');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => location.pathname.endsWith('/retention') && location.search.includes('range=7d'));
+  await command(page);
+  await page.keyboard.type('colours dark');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
+  await command(page);
+  await page.keyboard.type('nothing like it');
+  assert.deepEqual(await options(page), []);
+  assert.match(await page.textContent('.palette-none'), /Nothing of that name/);
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => !document.querySelector('.palette'));
+  assert.deepEqual(page.wrong, []);
+});
+test('what is typed while the palette is still loading is its text, and no key', async (t) => {
+  const page = await opened(t);
+  let go;
+  const held = new Promise((done) => { go = done; });
+  await page.route('**/app/assets/palette.*', async (route) => { await held; await route.continue(); });
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('today');
+  go();
+  await page.waitForSelector('.palette [role=option]');
+  assert.equal(await page.inputValue('.palette input'), 'today');
+  assert.deepEqual([new URL(page.url()).search, await page.evaluate(() => document.documentElement.dataset.theme ?? 'system')], ['', 'system']);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => location.search.includes('range=day'));
+});
+test('keys go to pages, choose ranges, are listed by ?, are not heard while somebody writes, and can be turned off', async (t) => {
+  const page = await opened(t);
+  const at = (part) => page.waitForFunction((x) => (location.pathname + location.search).includes(x), part);
+  await page.keyboard.press('w');
+  await at('range=7d');
+  await page.keyboard.press('g');
+  await page.keyboard.press('f');
+  await at('/funnel?range=7d');
+  await loaded(page, '.steps');
+  await page.focus('input[aria-label="Step 2"]');
+  await page.keyboard.type('gor?');
+  assert.equal(await page.inputValue('input[aria-label="Step 2"]'), 'gor?');
+  assert.equal(await page.locator('dialog').count(), 0);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press('?');
+  await page.waitForSelector('dialog[open] .keys');
+  const listed = await page.locator('.keys div').evaluateAll((all) => all.map((d) => [[...d.querySelectorAll('kbd')].map((k) => k.textContent).join(' '), d.querySelector('dd').textContent]));
+  for (const row of [['Ctrl K', 'Commands'], ['w', 'Last 7 days'], ['g o', 'Overview'], ['g f', 'Funnel'], ['?', 'This list']]) assert.ok(listed.some(([k, x]) => k === row[0] && x === row[1]), row.join());
+  await page.uncheck('.keys-on input');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('g');
+  await page.keyboard.press('o');
+  await page.keyboard.press('m');
+  await page.keyboard.press('Control+k'); // this one stays
+  await page.waitForSelector('.palette [role=option]');
+  assert.match(page.url(), /\/funnel\?range=7d/);
+  await page.keyboard.press('Escape');
+  assert.deepEqual(page.wrong, []);
+});
+test('the palette and the list of keys: axe, both colours, a phone', async (t) => {
+  for (const options of WIDTHS) {
+    const page = await opened(t, owner, options);
+    await page.click('button:has-text("Go to")');
+    await page.waitForSelector('.palette [role=option]');
+    await looksRight(page, 'palette', options);
+    await page.keyboard.type('keys');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog[open] .keys');
+    await looksRight(page, 'keys', options);
+  }
+});
+
+// ---- the demo ----
+test('a project of made-up data is one click from the empty state, says what it is, and is archived like any other', async (t) => {
+  const org = s.keys.org;
+  const page = await opened(t);
+  const made = await page.evaluate(async (o) => { const { csrf_token } = await (await fetch('/v1/me')).json(); return (await fetch(`/v1/orgs/${o}/projects`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-csrf-token': csrf_token }, body: '{"name":"Empty"}' })).json(); }, org);
+  await page.goto(`${s.url}/app/${made.id}/overview`);
+  await page.waitForSelector('.waiting');
+  await noFindings(page, 'the empty state');
+  await page.click('button:has-text("Open a demo project")');
+  await page.waitForSelector('.tiles');
+  await settled(page);
+  const demo = new URL(page.url()).pathname.split('/')[2];
+  assert.notEqual(demo, made.id);
+  assert.match(await page.textContent('button[aria-label^="Project:"]'), /Demo \(made-up data\)/);
+  const ask = (body) => page.evaluate(async ([id, q]) => { const { csrf_token } = await (await fetch('/v1/me')).json(); return (await (await fetch(`/v1/projects/${id}/query`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-csrf-token': csrf_token }, body: JSON.stringify(q) })).json()).results; }, [demo, body]);
+  // It has something for every page: countries, devices, people who come back, signups, money, vitals, a day that stands out.
+  const [[all], countries, browsers, [money], [retention], [vitals]] = await Promise.all([
+    ask({ metrics: ['visitors', 'events', 'users'], date_range: 'all' }), ask({ metrics: ['visitors'], date_range: 'all', dimensions: ['country'] }), ask({ metrics: ['visitors'], date_range: 'all', dimensions: ['browser'] }),
+    ask({ metrics: ['total_revenue'], date_range: 'all' }), ask({ report: 'retention', date_range: '91d', unit: 'week', count_by: 'users' }), ask({ report: 'vitals', date_range: 'all' })]);
+  assert.ok(all.metrics[0] > 2000 && all.metrics[1] > 9000 && all.metrics[2] > 50, JSON.stringify(all));
+  assert.ok(countries.length > 15 && browsers.length >= 4 && money.metrics[0].EUR > 500 && vitals.count > 1000, JSON.stringify([countries.length, browsers, money, vitals?.count]));
+  assert.ok(retention);
+  // It is there once; the other project is as empty as before.
+  await page.goto(`${s.url}/app/${made.id}/overview`);
+  await page.waitForSelector('.waiting');
+  await page.click('button:has-text("Open a demo project")');
+  await page.waitForSelector('.tiles');
+  assert.equal(new URL(page.url()).pathname.split('/')[2], demo);
+  await page.goto(`${s.url}/app/${made.id}/overview`);
+  await page.waitForSelector('.waiting');
+  const gone = await page.evaluate(async ([o, id]) => { const { csrf_token } = await (await fetch('/v1/me')).json(); return (await fetch(`/v1/orgs/${o}/projects/${id}`, { method: 'DELETE', headers: { 'x-csrf-token': csrf_token } })).status; }, [org, demo]);
+  assert.ok(gone < 300, `${gone}`);
+  const viewing = await opened(t, viewer, {}, `${s.url}/app/${s.keys.project}/overview`);
+  await viewing.goto(`${s.url}/app/${made.id}/overview`);
+  await viewing.waitForSelector('.waiting');
+  assert.equal(await viewing.locator('button:has-text("demo")').count(), 0, 'who may make no project is not offered one');
+  assert.deepEqual(page.wrong, []);
 });
 test('it stops', () => s.stop());

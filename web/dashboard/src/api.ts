@@ -28,14 +28,15 @@ async function problem(res: Response): Promise<ApiError> {
   return new ApiError(res.status, body?.type?.split('/').pop() ?? '', body?.detail ?? body?.title ?? `The server answered ${res.status}.`);
 }
 
+/** body: JSON, or a file as it is. */
 export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal, more?: Record<string, string>): Promise<T> {
   const headers: Record<string, string> = { ...more };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (body !== undefined) headers['Content-Type'] = body instanceof Blob ? 'application/octet-stream' : 'application/json';
   if (visit) headers['Authorization'] = `Bearer ${visit}`;
   else if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
   let res: Response;
   try {
-    res = await fetch(path, { method, headers, credentials: visit ? 'omit' : 'same-origin', ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...(signal ? { signal } : {}) });
+    res = await fetch(path, { method, headers, credentials: visit ? 'omit' : 'same-origin', ...(body === undefined ? {} : { body: body instanceof Blob ? body : JSON.stringify(body) }), ...(signal ? { signal } : {}) });
   } catch (e) {
     if (signal?.aborted) throw e;
     throw new ApiError(0, 'unreachable', 'The server cannot be reached.');

@@ -11,7 +11,8 @@ import { Failure, Link, Menu } from './ui/parts.tsx';
 import { CompareMenu, RangeMenu } from './ui/range.tsx';
 import { SaveMenu, SegmentMenu } from './ui/segment.tsx';
 import { LoginPage } from './pages/login.tsx';
-import { GROUPS, PAGES, type PageInfo } from './pages.ts';
+import { GROUPS, mayOpen, PAGES, type PageInfo } from './pages.ts';
+import { isMac, overlay, Overlays } from './ui/overlay.tsx';
 
 function ProjectMenu() {
   return (
@@ -41,7 +42,6 @@ function FilterList({ of }: { of: ProjectOf }) {
     </ul>
   );
 }
-const mayOpen = (of: ProjectOf, p: PageInfo): boolean => of.permissions.includes(p.needs) && (shared.value?.pages.includes(p.id) ?? true);
 /** The pages that this person may open; on a narrow screen behind a button. */
 function Navigation({ of }: { of: ProjectOf }) {
   const [isOpen, setOpen] = useState(false);
@@ -93,17 +93,6 @@ function NoProject() {
     </section>
   );
 }
-function ShareButton({ of }: { of: ProjectOf }) {
-  const [isOpen, setOpen] = useState(false);
-  const { value: Share, error } = useLoad(`share ${isOpen}`, async () => (isOpen ? (await import('./ui/share.tsx')).ShareDialog : undefined));
-  if (!of.permissions.includes('shares:write')) return null;
-  return (
-    <>
-      <button type="button" class="button" aria-haspopup="dialog" title={error} onClick={() => setOpen(true)}>Share</button>
-      {isOpen && Share && <Share project={of} onClose={() => setOpen(false)} />}
-    </>
-  );
-}
 /** The list of pages beside one of them; what a shared link shows one page of needs no list. */
 function Frame({ of, children }: { of: ProjectOf | undefined; children: ComponentChildren }) {
   const isAlone = shared.value !== null && of !== undefined && PAGES.filter((p) => mayOpen(of, p)).length < 2;
@@ -128,12 +117,17 @@ function Shell() {
       <header class="top">
         <Link to="/app" class="brand">weir</Link>
         <ProjectMenu />
-        <div class="top-end">{p && <ShareButton of={p} />}<ThemeButton /><PersonMenu /></div>
+        <div class="top-end">
+          {p && <button type="button" class="button commands" aria-haspopup="dialog" aria-keyshortcuts={isMac ? 'Meta+K' : 'Control+K'} onClick={() => { overlay.value = 'palette'; }}>Go to … <kbd aria-hidden="true">{isMac ? '⌘K' : 'Ctrl K'}</kbd></button>}
+          {p?.permissions.includes('shares:write') && <button type="button" class="button" aria-haspopup="dialog" onClick={() => { overlay.value = 'share'; }}>Share</button>}
+          <ThemeButton /><PersonMenu />
+        </div>
       </header>
       <Frame of={p}>
         {!projects.value.length && (own ? <Shown info={own} project={null} /> : <NoProject />)}
         {p && <Content of={p} />}
       </Frame>
+      <Overlays />
     </>
   );
 }

@@ -1,6 +1,7 @@
 // The pages: a line and a file each. All but the first are loaded when they are opened.
 import type { ComponentType } from 'preact';
 import { OverviewPage } from './pages/overview.tsx';
+import { shared } from './location.ts';
 import type { ProjectOf } from './session.ts';
 
 export type PageComponent = ComponentType<{ project: ProjectOf }>;
@@ -33,3 +34,5 @@ export const PAGES: readonly PageInfo[] = [
   { id: 'settings', text: 'Settings', group: 'Run', needs: PROJECTS, tools: 'none', load: () => import('./pages/settings.tsx').then((m) => m.SettingsPage) },
   { id: 'profile', text: 'Profile', group: null, needs: '', tools: 'none', load: () => import('./pages/profile.tsx').then((m) => m.ProfilePage) },
 ];
+/** Whether this person sees it, or who came by a shared link. */
+export const mayOpen = (of: ProjectOf, p: PageInfo): boolean => of.permissions.includes(p.needs) && (shared.value?.pages.includes(p.id) ?? true);

@@ -3,7 +3,8 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api.ts';
 import { useLoad } from '../load.ts';
 import { Copy, Failure, Tabs } from '../ui/parts.tsx';
-import { lookForEvents, type ProjectOf } from '../session.ts';
+import { go } from '../location.ts';
+import { load, lookForEvents, projects, type ProjectOf } from '../session.ts';
 
 const WAYS = [['page', 'Web page'], ['curl', 'curl'], ['plausible', 'Plausible'], ['umami', 'Umami'], ['posthog', 'PostHog'], ['segment', 'Segment']] as const;
 type Way = (typeof WAYS)[number][0];
@@ -19,6 +20,29 @@ function snippet(way: Way, key: string): string {
   }
 }
 const EVERY_MS = 1000;
+/** For who wants to look around first: a project beside this one, of data that its name says is made up. */
+function Demo({ project }: { project: ProjectOf }) {
+  const [told, tell] = useState(''), [error, setError] = useState('');
+  const make = async (): Promise<void> => {
+    setError('');
+    try {
+      const { makeDemo } = await import('../demo.ts'), id = await makeDemo(project.org, projects.value.filter((p) => p.org === project.org), tell);
+      await load();
+      go(`/app/${id}/overview`);
+    } catch (e) {
+      setError(e instanceof Error ? e.message : String(e));
+    }
+    tell('');
+  };
+  return (
+    <section class="card row-card demo" aria-label="Demo">
+      <p>Nothing to send yet? Look around in a project of made-up data: two months of a small product. It can be archived in its settings.</p>
+      <button type="button" class="button" disabled={told !== ''} onClick={() => void make()}>Open a demo project</button>
+      <p class="muted" role="status">{told}</p>
+      {error && <Failure text={error} retry={() => void make()} />}
+    </section>
+  );
+}
 export function StartPage({ project }: { project: ProjectOf }) {
   const [way, setWay] = useState<Way>('page');
   const keys = useLoad(project.id, (signal) => api<'listKeys'>('GET', `/v1/orgs/${project.org}/projects/${project.id}/keys`, undefined, signal));
@@ -35,13 +59,16 @@ export function StartPage({ project }: { project: ProjectOf }) {
     };
   }, [project.id]);
   return (
-    <section class="start card">
-      <h1>Send the first event</h1>
-      <p>Put this into every page, or keep the script that is there and change its address. No cookie is set and no address of a visitor is kept.</p>
-      <Tabs label="How" all={WAYS} value={way} onChoose={setWay} />
-      {keys.error ? <p class="muted">The write key is shown to those who may read a project's keys. Ask an owner or admin of this organisation for it.</p> : <Copy text={snippet(way, key ?? 'wk_…')} />}
-      {keys.error && !keys.error.includes('keys:read') && <Failure text={keys.error} retry={keys.retry} />}
-      <p class="waiting" role="status"><span class="pulse" aria-hidden="true" />Waiting for the first event …</p>
-    </section>
+    <div class="stack">
+      <section class="start card">
+        <h1>Send the first event</h1>
+        <p>Put this into every page, or keep the script that is there and change its address. No cookie is set and no address of a visitor is kept.</p>
+        <Tabs label="How" all={WAYS} value={way} onChoose={setWay} />
+        {keys.error ? <p class="muted">The write key is shown to those who may read a project's keys. Ask an owner or admin of this organisation for it.</p> : <Copy text={snippet(way, key ?? 'wk_…')} />}
+        {keys.error && !keys.error.includes('keys:read') && <Failure text={keys.error} retry={keys.retry} />}
+        <p class="waiting" role="status"><span class="pulse" aria-hidden="true" />Waiting for the first event …</p>
+      </section>
+      {['projects:write', 'events:import'].every((p) => project.permissions.includes(p)) && <Demo project={project} />}
+    </div>
   );
 }

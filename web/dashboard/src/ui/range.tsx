@@ -4,7 +4,7 @@ import type { Question } from '../api.ts';
 import { go, page, param, withParams } from '../location.ts';
 import { Menu } from './parts.tsx';
 
-const RANGES = [['day', 'Today'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['28d', 'Last 28 days'], ['30d', 'Last 30 days'], ['91d', 'Last 91 days'], ['month', 'This month'], ['6mo', 'Last 6 months'], ['12mo', 'Last 12 months'], ['year', 'This year'], ['all', 'All time']] as const;
+export const RANGES = [['day', 'Today'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['28d', 'Last 28 days'], ['30d', 'Last 30 days'], ['91d', 'Last 91 days'], ['month', 'This month'], ['6mo', 'Last 6 months'], ['12mo', 'Last 12 months'], ['year', 'This year'], ['all', 'All time']] as const;
 const DEFAULT = '28d', DEFAULT_OF: Record<string, string> = { retention: '91d' };
 const usual = (): string => DEFAULT_OF[page.value] ?? DEFAULT;
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
@@ -32,6 +32,8 @@ export function unitOf(): string {
 }
 const textOf = (range: string | [string, string]): string => (Array.isArray(range) ? `${range[0]} – ${range[1]}` : (RANGES.find(([r]) => r === range)?.[1] ?? range));
 
+export const setRange = (range: string): void => go(withParams({ range: range === usual() ? null : range }));
+export const setCompare = (to: string): void => go(withParams({ compare: to === 'previous_period' ? null : to }));
 function Custom({ close }: { close: () => void }) {
   const range = rangeOf(), [first, setFirst] = useState(Array.isArray(range) ? range[0] : ''), [last, setLast] = useState(Array.isArray(range) ? range[1] : '');
   const isGood = DATE.test(first) && DATE.test(last) && first <= last;
@@ -55,19 +57,19 @@ export function RangeMenu() {
     <Menu label={`Range: ${textOf(range)}`} text={textOf(range)}>
       {(close) => (
         <>
-          {RANGES.map(([r, text]) => <button key={r} type="button" aria-current={r === range} onClick={() => { go(withParams({ range: r === usual() ? null : r })); close(); }}>{text}</button>)}
+          {RANGES.map(([r, text]) => <button key={r} type="button" aria-current={r === range} onClick={() => { setRange(r); close(); }}>{text}</button>)}
           <Custom close={close} />
         </>
       )}
     </Menu>
   );
 }
-const COMPARE = [['previous_period', 'Previous period'], ['year_over_year', 'Year before'], ['none', 'No comparison']] as const;
+export const COMPARE = [['previous_period', 'Previous period'], ['year_over_year', 'Year before'], ['none', 'No comparison']] as const;
 export function CompareMenu() {
   const now = compare() ?? 'none', text = COMPARE.find(([c]) => c === now)?.[1] ?? '';
   return (
     <Menu label={`Compared with: ${text}`} text={text}>
-      {(close) => COMPARE.map(([c, t]) => <button key={c} type="button" aria-current={c === now} onClick={() => { go(withParams({ compare: c === 'previous_period' ? null : c })); close(); }}>{t}</button>)}
+      {(close) => COMPARE.map(([c, t]) => <button key={c} type="button" aria-current={c === now} onClick={() => { setCompare(c); close(); }}>{t}</button>)}
     </Menu>
   );
 }

@@ -1,11 +1,12 @@
 // Shared links of the project: made, copied, revoked.
 import { useState } from 'preact/hooks';
-import { api, type Filter, type Share } from '../api.ts';
-import { name as nameOf, when } from '../format.ts';
+import { api, type Share } from '../api.ts';
+import { when } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters } from '../location.ts';
 import { PAGES } from '../pages.ts';
 import type { ProjectOf } from '../session.ts';
+import { filtersText } from './filter.tsx';
 import { Dialog, Field, Fields, Form, useSending } from './form.tsx';
 import { Failure } from './parts.tsx';
 
@@ -14,7 +15,6 @@ const shownPages = PAGES.filter((p) => SHOWN.includes(p.id));
 const addressOf = (s: Share): string => `${location.origin}/app/share/${s.link}`;
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 const frameOf = (s: Share, project: ProjectOf): string => `<iframe src="${addressOf(s)}?embed=1" title="${escaped(project.name)}" loading="lazy" style="border:0;width:100%;height:1500px"></iframe>`;
-const filterText = (all: Filter[]): string => all.map(([o, f, v]) => `${f.replace(/_/g, ' ')} ${o.replace(/_/g, ' ')} ${Array.isArray(v) ? v.map((x) => nameOf(f, x)).join(', ') : ''}`).join('; ');
 
 function CopyButton({ text, label }: { text: string; label: string }) {
   const [isDone, setDone] = useState(false);
@@ -28,7 +28,7 @@ function Item({ of, project, onRevoked }: { of: Share; project: ProjectOf; onRev
     await api<'revokeShare'>('DELETE', `/v1/projects/${project.id}/shares/${of.id}`).then(onRevoked, (e: Error) => setError(e.message));
   };
   const facts = [
-    of.pages.map((id) => PAGES.find((p) => p.id === id)?.text ?? id).join(', '), of.filters?.length ? `only ${filterText(of.filters as Filter[])}` : '', of.has_password ? 'with a password' : '',
+    of.pages.map((id) => PAGES.find((p) => p.id === id)?.text ?? id).join(', '), of.filters?.length ? `only ${filtersText(of.filters)}` : '', of.has_password ? 'with a password' : '',
     of.expires_at ? `until ${when(of.expires_at, project.time_zone)}` : '', of.embed_origins.length ? `in frames of ${of.embed_origins.join(', ')}` : '',
   ].filter(Boolean);
   return (
@@ -66,7 +66,7 @@ function Maker({ project, onMade }: { project: ProjectOf; onMade: () => void }) 
         <Fields label="Shows" error={sending.of('pages')}>
           {shownPages.map((p) => <label key={p.id}><input type="checkbox" checked={is.pages.includes(p.id)} onChange={(e) => more({ pages: e.currentTarget.checked ? [...is.pages, p.id] : is.pages.filter((x) => x !== p.id) })} />{p.text}</label>)}
         </Fields>
-        {filters.value.length > 0 && <Fields label="Bound to the filters" error={sending.of('filters')}><label><input type="checkbox" checked={is.isBound} onChange={(e) => more({ isBound: e.currentTarget.checked })} />Only {filterText(filters.value)}</label></Fields>}
+        {filters.value.length > 0 && <Fields label="Bound to the filters" error={sending.of('filters')}><label><input type="checkbox" checked={is.isBound} onChange={(e) => more({ isBound: e.currentTarget.checked })} />Only {filtersText(filters.value)}</label></Fields>}
         <div class="share-more">
           {text('password', 'password', 'Password, if any', { type: 'password', autocomplete: 'new-password' })}
           {text('last', 'expires_at', 'Last day, if any', { type: 'date' })}

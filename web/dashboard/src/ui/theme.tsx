@@ -1,8 +1,8 @@
 // Light, dark, or what the system has. Chosen on this device.
 import { effect, signal } from '@preact/signals';
 
-type Theme = 'system' | 'light' | 'dark';
-const NAMES: Record<Theme, string> = { system: 'As the system', light: 'Light', dark: 'Dark' };
+export type Theme = 'system' | 'light' | 'dark';
+export const NAMES: Record<Theme, string> = { system: 'As the system', light: 'Light', dark: 'Dark' };
 const KEY = 'weir.theme';
 const stored = (): Theme => { try { return (localStorage.getItem(KEY) as Theme | null) ?? 'system'; } catch { return 'system'; } };
 export const theme = signal<Theme>(stored());
@@ -12,7 +12,8 @@ effect(() => {
   try { localStorage.setItem(KEY, theme.value); } catch { /* it lasts as long as the page */ }
   dispatchEvent(new Event('weir-theme'));
 });
+export const nextTheme = (): Theme => (theme.value === 'system' ? 'dark' : theme.value === 'dark' ? 'light' : 'system');
 export function ThemeButton() {
-  const next: Theme = theme.value === 'system' ? 'dark' : theme.value === 'dark' ? 'light' : 'system';
+  const next = nextTheme();
   return <button type="button" class="button quiet" title={`Colours: ${NAMES[theme.value]}`} aria-label={`Colours: ${NAMES[theme.value]}. Change to: ${NAMES[next]}`} onClick={() => { theme.value = next; }}><span class="theme-icon" aria-hidden="true" /></button>;
 }
