@@ -280,7 +280,10 @@ test('a project of made-up data is one click from the empty state, says what it 
   const made = await page.evaluate(async (o) => { const { csrf_token } = await (await fetch('/v1/me')).json(); return (await fetch(`/v1/orgs/${o}/projects`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-csrf-token': csrf_token }, body: '{"name":"Empty"}' })).json(); }, org);
   await page.goto(`${s.url}/app/${made.id}/overview`);
   await page.waitForSelector('.waiting');
-  await noFindings(page, 'the empty state');
+  for (const viewport of [{ width: 360, height: 740 }, { width: 1280, height: 900 }]) {
+    await page.setViewportSize(viewport);
+    await looksRight(page, 'start', { viewport });
+  }
   await page.click('button:has-text("Open a demo project")');
   await page.waitForSelector('.tiles');
   await settled(page);

@@ -47,6 +47,7 @@ interface Visitor { id: string; device: Device; place: Place; user: string | nul
 
 // ---- where from, and what they look at ----
 const SOURCES: Weighted<readonly [referrer: string, query: string]> = [[['', ''], 30], [['https://www.google.com/', ''], 34], [['https://duckduckgo.com/', ''], 6], [['https://www.bing.com/', ''], 4], [['https://github.com/', ''], 8], [['https://news.ycombinator.com/', ''], 3], [['https://www.reddit.com/r/selfhosted/', ''], 4], [['https://t.co/', ''], 3], [['https://www.linkedin.com/', ''], 3], [['', '?utm_source=newsletter&utm_medium=email&utm_campaign=october'], 5], [['https://www.google.com/', '?utm_source=google&utm_medium=cpc&utm_campaign=brand&gclid=x'], 4]];
+const COMING_BACK: typeof SOURCES = [[['', ''], 62], [['https://www.google.com/', ''], 16], [['', '?utm_source=newsletter&utm_medium=email&utm_campaign=october'], 15], [['https://github.com/', ''], 7]];
 const TITLES: Record<string, string> = { '/': 'Tidewater', '/pricing': 'Pricing', '/features': 'Features', '/docs': 'Documentation', '/docs/install': 'Install', '/docs/api': 'API', '/blog': 'Blog', '/blog/why-we-left-the-cloud': 'Why we left the cloud', '/blog/version-2': 'Version 2', '/customers': 'Customers', '/signup': 'Sign up', '/app': 'Your boards', '/app/board': 'A board' };
 const ENTRIES: Weighted<string> = [['/', 52], ['/docs/install', 10], ['/docs', 7], ['/pricing', 8], ['/blog/why-we-left-the-cloud', 9], ['/blog/version-2', 6], ['/features', 6], ['/docs/api', 4]];
 const NEXT: Record<string, Weighted<string>> = {
@@ -65,7 +66,7 @@ function visitEvents(r: Chance, v: Visitor, begin: number, ago: number, now: num
     const timestamp = new Date(at).toISOString();
     if (at < now) out.push({ event, timestamp, received_at: timestamp, source: 'api', ...base(), ...(v.company ? { group: { type: 'company', id: v.company } } : {}), ...more });
   };
-  const isKnown = v.user !== null, [referrer, query] = isKnown ? ['', ''] as const : ago === SPIKE && r.is(0.66) ? ['https://news.ycombinator.com/', ''] as const : r.pick(SOURCES);
+  const isKnown = v.user !== null, [referrer, query] = isKnown ? r.pick(COMING_BACK) : ago === SPIKE && r.is(0.66) ? ['https://news.ycombinator.com/', ''] as const : r.pick(SOURCES);
   let path: string = isKnown ? '/app' : referrer.includes('ycombinator') ? r.pick<string>([['/', 5], ['/blog/why-we-left-the-cloud', 5]]) : r.pick(ENTRIES);
   for (let n = 0; path && n < 14; n++) {
     const page = { url: `https://tidewater.example${path}${n ? '' : query}`, path, title: TITLES[path] ?? path, ...(n || !referrer ? {} : { referrer }) };
@@ -95,29 +96,36 @@ function visitEvents(r: Chance, v: Visitor, begin: number, ago: number, now: num
   }
   return out;
 }
-/** In no order of time. */
-export function demoEvents(now: number): DemoEvent[] {
+/** In no order of time; and how many visits they are. */
+export function demoEvents(now: number): { events: DemoEvent[]; visits: number } {
   const r = chance(1), today = Math.floor(now / DAY) * DAY, visitors: Visitor[] = [], out: DemoEvent[] = [];
+  let made = 0;
+  const visit = (v: Visitor, begin: number, ago: number): void => {
+    const events = visitEvents(r, v, begin, ago, now);
+    made += events.length ? 1 : 0;
+    out.push(...events);
+  };
   for (let ago = DAYS; ago >= 0; ago--) {
     const day = today - ago * DAY, isWeekend = [0, 6].includes(new Date(day).getUTCDay());
     const visits = Math.round((36 + (DAYS - ago) * 0.7) * (isWeekend ? 0.55 : 1) * (0.9 + r.next() * 0.2) * (ago === SPIKE ? 3.1 : ago === SPIKE - 1 ? 1.7 : ago === RELEASE ? 1.5 : 1));
     const members = visitors.filter((v) => v.user && v.left > 0 && r.is(isWeekend ? 0.12 : 0.36));
-    for (const v of members) { v.left--; out.push(...visitEvents(r, v, day + r.pick(HOURS) * HOUR + r.below(HOUR), ago, now)); }
+    for (const v of members) { v.left--; visit(v, day + r.pick(HOURS) * HOUR + r.below(HOUR), ago); }
     for (let i = 0; i < visits; i++) {
       const known = r.is(0.24) ? visitors[visitors.length - 1 - r.below(Math.min(visitors.length, 700))] : undefined;
       const v = known && !known.user ? known : { id: `v${visitors.length + 1}`, device: r.pick(DEVICES), place: r.pick(PLACES), user: null, traits: {}, company: null, left: 0 };
       if (v !== known) visitors.push(v);
-      out.push(...visitEvents(r, v, day + r.pick(HOURS) * HOUR + r.below(HOUR), ago, now));
+      visit(v, day + r.pick(HOURS) * HOUR + r.below(HOUR), ago);
     }
   }
   for (let i = 0; i < 14; i++) { // somebody is always there: the live view and the last half hour
-    const v: Visitor = { id: `now${i}`, device: r.pick(DEVICES), place: r.pick(PLACES), user: null, traits: {}, company: null, left: 0 };
-    out.push(...visitEvents(r, v, now - r.below(28) * 60e3, 0, now));
+    const v: Visitor = { id: `v${visitors.length + 1 + i}`, device: r.pick(DEVICES), place: r.pick(PLACES), user: null, traits: {}, company: null, left: 0 };
+    visit(v, now - r.below(28) * 60e3, 0);
   }
-  return out;
+  return { events: out, visits: made };
 }
 
 // ---- making it ----
+const NEARLY = 0.95; // two visits of one visitor that follow each other closely are one
 async function packed(events: DemoEvent[]): Promise<Blob> {
   const lines = events.map((e) => JSON.stringify(e)).join('\n');
   return new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream('gzip'))).blob();
@@ -130,7 +138,7 @@ export async function makeDemo(org: string, there: readonly Pick<Project, 'id' |
   tell('Making a project …');
   const path = `/v1/orgs/${org}/projects`, { id } = await call<Project>('POST', path, { name: DEMO_NAME }), now = Date.now(), at = `/v1/projects/${id}`;
   await call('PATCH', `${path}/${id}`, { time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }).catch(() => undefined);
-  const events = demoEvents(now), day = (ago: number): string => new Date(now - ago * DAY).toISOString().slice(0, 10);
+  const { events, visits } = demoEvents(now), day = (ago: number): string => new Date(now - ago * DAY).toISOString().slice(0, 10);
   tell(`Bringing in ${events.length.toLocaleString(navigator.language)} events …`);
   const { imported } = await call<{ imported: number }>('POST', `${at}/imports?format=weir`, await packed(events));
   await define(`${at}/goals`, { name: 'Signed up', filters: [['is', 'event', ['signup']]] });
@@ -140,10 +148,10 @@ export async function makeDemo(org: string, there: readonly Pick<Project, 'id' |
   await define(`${at}/annotations`, { at: day(RELEASE), text: 'Version 2', kind: 'release' });
   tell('Counting …');
   const seen = events.filter((e) => !e['kind']).length * (imported / events.length);
-  for (let i = 0; i < 120; i++) { // rows are there within seconds; whoever waits longer sees them come
-    const { results } = await ask(id, { metrics: ['events'], date_range: 'all' });
-    if ((results[0]?.metrics[0] ?? 0) >= seen) break;
-    await new Promise((done) => setTimeout(done, 500));
+  for (let i = 0; i < 120; i++) { // rows are there within seconds, visits behind them; whoever waits longer sees them come
+    const [counted = 0, now = 0] = (await ask(id, { metrics: ['events', 'visits'], date_range: 'all' })).results[0]?.metrics.map((n) => n ?? 0) ?? [];
+    if (counted >= seen && now > visits * NEARLY) break;
+    await new Promise((done) => setTimeout(done, 700));
   }
   return id;
 }

@@ -35,7 +35,7 @@ function Demo({ project }: { project: ProjectOf }) {
     tell('');
   };
   return (
-    <section class="card row-card demo" aria-label="Demo">
+    <section class="start card demo" aria-label="Demo">
       <p>Nothing to send yet? Look around in a project of made-up data: two months of a small product. It can be archived in its settings.</p>
       <button type="button" class="button" disabled={told !== ''} onClick={() => void make()}>Open a demo project</button>
       <p class="muted" role="status">{told}</p>
@@ -59,7 +59,7 @@ export function StartPage({ project }: { project: ProjectOf }) {
     };
   }, [project.id]);
   return (
-    <div class="stack">
+    <div class="start-page">
       <section class="start card">
         <h1>Send the first event</h1>
         <p>Put this into every page, or keep the script that is there and change its address. No cookie is set and no address of a visitor is kept.</p>
