@@ -52,7 +52,8 @@ function history(r, isNow) {
       }
     }
   }
-  const visits = model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', 'News', '']), channel: r.pick(['Direct', 'Organic Search']) }));
+  const isBehaving = r.chance(0.5); // else the project has no bot by behaviour, and none is looked for
+  const visits = model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', 'News', '']), channel: r.pick(['Direct', 'Organic Search']), behaves: isBehaving && r.chance(0.2) }));
   const h = { zone, day, events, visits, isNow, who: whoIsWho(r) };
   model.knowPersons(h, h.who);
   return h;
@@ -68,8 +69,8 @@ function whoIsWho(r) {
 }
 
 // ---- questions ----
-const columns = ['event', 'page', 'country', 'browser', 'source', 'channel', 'entry_page', 'exit_page', 'user', 'property:plan', 'property:deep.x', 'person:plan', 'person:deep.x', 'group:company', 'group_trait:company:tier'];
-const valuesOf = { event: ['pageview', 'signup', 'nothing'], page: ['/', '/a', '/B'], country: ['DE', 'US', ''], browser: ['Firefox'], source: ['Google', ''], channel: ['Direct'], entry_page: ['/', '/a'], exit_page: ['/a/b'], user: ['u0', 'u1'], 'property:plan': ['a', "o'b\\", 5, true], 'property:deep.x': ['y'], 'property:metric': ['LCP', 'x'], 'person:plan': ['a', 7, ''], 'person:deep.x': ['y', '5'], 'group:company': ['g1', 'g3', ''], 'group_trait:company:tier': ['gold', 2] };
+const columns = ['event', 'page', 'country', 'browser', 'source', 'channel', 'entry_page', 'exit_page', 'user', 'bot', 'property:plan', 'property:deep.x', 'person:plan', 'person:deep.x', 'group:company', 'group_trait:company:tier'];
+const valuesOf = { event: ['pageview', 'signup', 'nothing'], page: ['/', '/a', '/B'], country: ['DE', 'US', ''], browser: ['Firefox'], source: ['Google', ''], channel: ['Direct'], entry_page: ['/', '/a'], exit_page: ['/a/b'], user: ['u0', 'u1'], bot: ['behaviour', 'list', ''], 'property:plan': ['a', "o'b\\", 5, true], 'property:deep.x': ['y'], 'property:metric': ['LCP', 'x'], 'person:plan': ['a', 7, ''], 'person:deep.x': ['y', '5'], 'group:company': ['g1', 'g3', ''], 'group_trait:company:tier': ['gold', 2] };
 function simple(r, names) {
   const field = r.pick(names), values = valuesOf[field];
   if (r.chance(0.15)) return [r.pick(['exists', 'not_exists']), field];
@@ -181,7 +182,7 @@ async function load(h) {
   const both = (make) => [s.keys.project, other].flatMap((project_id) => make(project_id));
   await insert('events', both((project_id) => h.events.map((e, i) => ({ ...e, project_id, id: project_id === other ? randomUUID() : e.id, timestamp: time(e.timestamp), received_at: time(e.timestamp), properties: JSON.stringify(e.properties ?? {}), stream_offset: i }))));
   if (h.who) await loadPersons(h.who, [s.keys.project, other]);
-  if (h.visits.length) await insert('sessions', both((project_id) => h.visits.map(({ all, start, end, ...v }) => ({ ...v, project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
+  if (h.visits.length) await insert('sessions', both((project_id) => h.visits.map(({ all, start, end, ...v }) => ({ ...v, behaviour: Number(v.bot === 'behaviour'), project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
 }
 // {"event": "x"} is short for a filter that the event is x: every other time it is asked so.
 let asked = 0;

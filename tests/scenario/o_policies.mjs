@@ -50,6 +50,34 @@ test('bot_policy=drop leaves bots out, counts and samples them; a replay under m
   assert.equal((await s.count("event = 'person'")).n, 2, 'people are not touched');
 });
 
+test('who opens forty pages in ten seconds in a browser\'s name is a bot by behaviour, marked whatever the policy, after a replay as before; a late event acquits', async () => {
+  const begun = Date.now() - 40 * 60e3;
+  const views = (who, n, gap, from = begun) => Array.from({ length: n }, (_, i) => ({ event: 'pageview', anonymous_id: who, timestamp: new Date(from + i * gap).toISOString(), context: { page: { url: `https://shop.example/behaviour/${i}` } } }));
+  const ask = async (more) => {
+    const r = await s.fetch(`/v1/projects/${s.keys.project}/query`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key }, body: JSON.stringify({ metrics: ['visitors', 'pageviews'], date_range: '7d', filters: [['contains', 'page', ['/behaviour/']]], ...more }) });
+    assert.equal(r.status, 200, r.text);
+    return r.json.results;
+  };
+  const people = async () => (await ask({}))[0].metrics.join();
+  assert.equal((await send(person, [...views('robot', 40, 250), ...views('reader', 40, 2000)])).status, 200);
+  await s.visible(80, "page_path LIKE '/behaviour/%'");
+  await until('it is told from a person', async () => await people() === '1,40');
+  const words = async () => (await ask({ bots: 'include', dimensions: ['bot'], order_by: [['bot', 'asc']] })).map((r) => [r.dimensions[0], ...r.metrics]);
+  assert.deepEqual(await words(), [['', 1, 40], ['behaviour', 1, 40]]);
+  assert.deepEqual((await ask({ bots: 'only' }))[0].metrics, [1, 40]);
+  const visits = () => ask({ bots: 'only', metrics: ['visits'], filters: [['is', 'bot', ['behaviour']]] });
+  assert.deepEqual((await visits())[0].metrics, [1]);
+  const version = async (which) => (await s.rows(`SELECT toString(${which}(version)) AS v FROM sessions FINAL`))[0].v;
+  const newest = await version('max');
+  await replay('--force');
+  await until('the sessions are made anew', async () => BigInt(await version('min')) > BigInt(newest));
+  await until('the same', async () => await people() === '1,40');
+  assert.deepEqual(await words(), [['', 1, 40], ['behaviour', 1, 40]]);
+  await send(person, views('robot', 1, 0, begun - 10 * 60e3));
+  await until('it was here before, and slower', async () => await people() === '2,81');
+  assert.deepEqual(await words(), [['', 2, 81]]);
+});
+
 test('retention_days removes whole days of events and sessions of that project, and of no other, and whom it leaves nothing of', async () => {
   const other = (await weir(['project', 'create', 'other', '--data', s.data, '--json'])).json;
   const key = (await weir(['key', 'create', '--project', other.id, '--data', s.data, '--json'])).json.key;

@@ -91,7 +91,10 @@ export function rangesOf(q, data) {
 }
 
 // ---- visits ----
-/** Visits of a history: 30 minutes without anything end one, and none is longer than a day. */
+/** The event's own, or that of a visit that its behaviour gave away. */
+export const botOf = (x) => x.bot || (x.isOfBehaviour ? 'behaviour' : '');
+/** Visits of a history: 30 minutes without anything end one, and none is longer than a day.
+ *  more: what a visit has beside that, of its first event; behaves: it is a bot's by behaviour. */
 export function visitsOf(events, more) {
   const visits = [];
   for (const visitor of new Set(events.map((e) => e.visitor))) {
@@ -115,7 +118,9 @@ export function visitsOf(events, more) {
     v.entry_page = views[0]?.page_path ?? '';
     v.exit_page = views.at(-1)?.page_path ?? '';
     v.user_id = v.all.map((e) => e.user_id).filter(Boolean).at(-1) ?? '';
-    v.bot = v.all.map((e) => e.bot).find(Boolean) ?? '';
+    v.bot = v.all.map((e) => e.bot).find(Boolean) ?? (v.behaves ? 'behaviour' : '');
+    if (v.bot === 'behaviour') for (const e of v.all) Object.defineProperty(e, 'isOfBehaviour', { value: true });
+    delete v.behaves;
     v.country = v.all[0].country;
     v.browser_name = v.all[0].browser_name;
   });
@@ -164,6 +169,7 @@ function textOf(row, field) {
     const v = jsonOf(row, field);
     return v === undefined || v === null ? '' : typeof v === 'string' ? v : JSON.stringify(v);
   }
+  if (field === 'bot') return botOf(row.event ?? row.visit);
   return (row.event ?? row.visit)[ofEvent[field] ?? ofBoth[field]];
 }
 const numberOf = (row, field) => {
@@ -210,7 +216,7 @@ class Rows {
   }
   isBotOk(x) {
     const bots = this.q.bots ?? 'exclude';
-    return bots === 'include' || (bots === 'only') === (x.bot !== '');
+    return bots === 'include' || (bots === 'only') === (botOf(x) !== '');
   }
   isIn(ms) { return ms >= this.range.from && ms < this.range.to; }
   plain(withPings, ever, vitals) {

@@ -52,7 +52,7 @@ async function load(events, visits, owners = {}) {
   const both = (rows) => [project, foreign.id].flatMap((project_id) => rows(project_id)); // somebody else's, which no number may show
   await insert('events', both((project_id) => events.map((e, i) => ({ ...e, project_id, id: project_id === project ? e.id : randomUUID(), timestamp: time(e.timestamp), received_at: time(e.timestamp), properties: JSON.stringify(e.properties ?? {}), stream_offset: i }))));
   if (Object.keys(owners).length) await insert('identities', owning(owners));
-  if (visits.length) await insert('sessions', both((project_id) => visits.map(({ all, start, end, ...v }) => ({ ...v, project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
+  if (visits.length) await insert('sessions', both((project_id) => visits.map(({ all, start, end, ...v }) => ({ ...v, behaviour: Number(v.bot === 'behaviour'), project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
 }
 
 // ---- chance ----
@@ -74,7 +74,7 @@ function history(r, until_ms) {
       }
     }
   }
-  const visits = model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', '']), channel: r.pick(['Direct', 'Email']) }));
+  const visits = model.visitsOf(events, () => ({ referrer_source: r.pick(['Google', '']), channel: r.pick(['Direct', 'Email']), behaves: r.chance(0.07) }));
   const owners = Object.fromEntries(ids.filter(() => r.chance(0.6)).map((id) => [id, 101 + r.below(3)]));
   model.knowPersons({ events, visits }, { owners, traits: [], members: [], groupTraits: [] });
   return { events, visits, owners };

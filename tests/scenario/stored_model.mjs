@@ -1,6 +1,6 @@
 // The independent model of what questions name: every name is replaced by what it stands for, a cohort by its people,
 // before report_model.mjs counts. stored: {segments, goals, cohorts}, as the routes show them; around: {data, zone, now}.
-import { actorBy, dayOf, midnight, passes } from './report_model.mjs';
+import { actorBy, botOf, dayOf, midnight, passes } from './report_model.mjs';
 
 const find = (list, name) => list.find((x) => x.id === name) ?? list.find((x) => x.name === name) ?? (() => { throw new Error(`nothing stored is called ${name}`); })();
 function filter(f, stored, around) {
@@ -43,7 +43,7 @@ function holds(c, own, stored, around) {
   if (c.any) return c.any.some((x) => holds(x, own, stored, around));
   if (c.not) return !holds(c.not, own, stored, around);
   const list = c.latest ? filters(c.latest, stored, around) : which(c.did ?? c.did_not ?? c.first_did, stored, around).filters;
-  const of = own.filter((e) => e.bot === '' && (e.kind === '' || list.flatMap(fieldsIn).includes('kind')));
+  const of = own.filter((e) => botOf(e) === '' && (e.kind === '' || list.flatMap(fieldsIn).includes('kind')));
   const is = (e) => list.every((f) => passes({ event: e }, f, null));
   const [from, to] = bounds(c, around), inside = (t) => t >= from && t < to;
   if (c.latest) {
@@ -65,6 +65,6 @@ export function peopleOf(cohort, stored, around) {
 /** What GET …/members lists: of those with conditions, who did anything that counts. */
 export function membersOf(cohort, stored, around) {
   const { by, of } = peopleOf(cohort, stored, around);
-  const list = cohort.people ? [...of] : [...of].filter((a) => around.data.events.some((e) => actorBy(by, e) === a && e.kind === '' && e.bot === ''));
+  const list = cohort.people ? [...of] : [...of].filter((a) => around.data.events.some((e) => actorBy(by, e) === a && e.kind === '' && botOf(e) === ''));
   return list.sort((a, b) => (a < b ? -1 : 1));
 }

@@ -323,6 +323,14 @@ static const char rejections_lack[] =
     "ALTER TABLE rejections ADD COLUMN IF NOT EXISTS lack LowCardinality(String)";
 static const char *const lack_statements[] = {rejections_lack, NULL};
 
+/* Which of 64 drawers the pages of a session lie in (docs/definitions.md, "Bot"); and whether it is
+ * a bot's by behaviour (1) or was, in some version (2): 0 in nearly all, so an index finds them. */
+static const char sessions_behaviour[] =
+    "ALTER TABLE sessions ADD COLUMN IF NOT EXISTS page_marks UInt64 CODEC(ZSTD(1)),"
+    " ADD COLUMN IF NOT EXISTS behaviour UInt8,"
+    " ADD INDEX IF NOT EXISTS behaviour_range behaviour TYPE minmax GRANULARITY 4";
+static const char *const behaviour_statements[] = {sessions_behaviour, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -337,6 +345,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 11, .name = "ids of imports", .statements = imported_id_statements},
     {.number = 12, .name = "ids and when they were named", .statements = named_statements},
     {.number = 13, .name = "why requests are not released", .statements = lack_statements},
+    {.number = 14, .name = "bots by behaviour", .statements = behaviour_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -92,6 +92,7 @@ static const struct {
 } scopes[] = {
     {"$EVENTS", ANALYTICS_EVENTS_TABLE " AS ev WHERE project_id = {project:UUID}"},
     {"$SESSIONS", "sessions FINAL WHERE project_id = {project:UUID}"},
+    {"$SESSION_VERSIONS", "sessions WHERE project_id = {project:UUID}"}, /* dead rows, too */
     {"$COUNTS", "ingest_counts WHERE project_id = {project:UUID}"},
     {"$REJECTED", "rejections FINAL WHERE project_id = {project:UUID}"},
     {"$MEMBERS", "cohort_members WHERE project_id = {project:UUID}"},

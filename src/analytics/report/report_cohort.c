@@ -293,11 +293,12 @@ static void add_first(const struct period *p, struct buf *out)
 static void add_set(const struct report_sql *s, const struct report_cohort *cohort,
                     const struct condition *c)
 {
-    const struct report_sql events = {.r = s->r, .out = s->out};
+    const struct report_sql events = {.r = s->r, .out = s->out, .source = SOURCE_EVER};
     const char *actor = actors[cohort->by];
     buf_addf(s->out, "%s %s (SELECT %s", actor, c->kind == DID_NOT ? "NOT IN" : "IN", actor);
     report_person_open_sql(&events);
-    buf_addf(s->out, " FROM $EVENTS%s AND bot = ''", c->knows_kind ? "" : " AND kind = ''");
+    buf_add_str(s->out, c->knows_kind ? " FROM $EVENTS" : " FROM $EVENTS AND kind = ''");
+    report_people_sql(&events);
     if (c->kind == DID || c->kind == DID_NOT)
         add_period(&c->period, s->out);
     report_person_close_sql(&events);
@@ -354,14 +355,15 @@ void report_cohort_sql(const struct report_sql *s, const struct report_cohort *c
 /* Everybody who is in it: those of a list as they stand there, else of all who did anything. */
 void report_members_sql(const struct report *r, const struct report_cohort *c, struct buf *out)
 {
-    const struct report_sql s = {.r = r, .out = out};
+    const struct report_sql s = {.r = r, .out = out, .source = SOURCE_EVER};
     buf_add_str(out, "SELECT DISTINCT actor FROM (");
     if (!c->conditions) {
         add_list(c, out);
     } else {
         buf_addf(out, "SELECT %s AS actor", actors[c->by]);
         report_person_open_sql(&s);
-        buf_add_str(out, " FROM $EVENTS AND kind = '' AND bot = ''");
+        buf_add_str(out, " FROM $EVENTS AND kind = ''");
+        report_people_sql(&s);
         report_person_close_sql(&s);
         buf_add_str(out, " AND ");
         report_cohort_sql(&s, c);

@@ -38,7 +38,7 @@ static const struct report_field fields[] = {
     {"screen_class", "screen_class", "screen_class", FIELD_TEXT},
     {"locale", "locale", NULL, FIELD_TEXT},
     {"timezone", "timezone", NULL, FIELD_TEXT},
-    {"bot", "bot", "bot", FIELD_TEXT},
+    {"bot", "bot", "bot", FIELD_BOT},
     {"user", "user_id", "user_id", FIELD_TEXT},
     {"currency", "currency", NULL, FIELD_TEXT},
     {"revenue", "revenue", NULL, FIELD_NUMBER},

@@ -374,6 +374,9 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
     case FIELD_GOAL:
         report_goals_sql(s);
         return;
+    case FIELD_BOT:
+        report_bot_sql(s);
+        return;
     case FIELD_GROUP:
     case FIELD_PERSON:
     case FIELD_GROUP_TRAIT:

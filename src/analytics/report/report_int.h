@@ -52,6 +52,7 @@ enum report_scope {
 };
 enum report_field_kind {
     FIELD_TEXT,
+    FIELD_BOT,  /* the event's own, or that of a visit in which it is a bot's by behaviour */
     FIELD_GOAL, /* of all stored goals that an event reaches, each */
     FIELD_NUMBER,
     FIELD_TIME, /* from here on: the name goes on behind its colon */
@@ -256,6 +257,7 @@ struct report {
     /* out of the store, before the main statement (report_range.c) */
     unix_ms from, to, compare_from, compare_to;
     int64_t first_day, last_day, compare_first_day, compare_last_day;
+    bool has_behaviour; /* the project has visits of bots by behaviour (or had) */
 };
 
 /* False: r->err says why, beginning with the JSON pointer. body lives as long as the arena. lookup
@@ -435,6 +437,10 @@ void report_json_text_sql(struct buf *out, const char *column, uint32_t first, u
 void report_json_number_sql(struct buf *out, const char *column, uint32_t first, uint32_t count);
 /* report_rows_sql(), filters and, unless it is SOURCE_BASE, the goal. */
 void report_from_sql(const struct report_sql *s);
+/* " AND bot = ''": events of people; with what they did, where that has told bots. */
+void report_people_sql(const struct report_sql *s);
+/* "bot", or with what the visit tells. */
+void report_bot_sql(const struct report_sql *s);
 /* " AND timestamp >= …": range, kinds and bots. */
 void report_where_sql(const struct report_sql *s);
 void report_number_sql(const struct report_sql *s, const struct report_dim *d);

@@ -113,7 +113,10 @@ static enum rc find_cohort(struct query_call *call, struct membership *p, struct
     buf_init(&text, 256 << 10);
     TRY(l.source->find(l.source->ctx, &l.where, STORED_COHORT, call->req->params[1], &text, err));
     TRY(json_parse(call->req->net->arena, buf_slice(&text), &object, err));
-    *r = (struct report){.arena = call->req->net->arena, .lookup = &l, .err = ERR_INIT};
+    *r = (struct report){.arena = call->req->net->arena,
+                         .lookup = &l,
+                         .has_behaviour = true, /* nobody has asked */
+                         .err = ERR_INIT};
     bool is_read = report_read_cohort(r, NULL, object, &p->cohort);
     r->lookup = NULL;
     if (is_read && r->err.rc == RC_OK)

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { DATE_LEN = 10, COLUMNS = 8 };
+enum { DATE_LEN = 10, COLUMNS = 9 };
 
 /* ---- reading ---- */
 static bool take_day(struct report *r, const struct report_at *at, yyjson_val *v,
@@ -233,7 +233,8 @@ void report_range_sql(const struct report *r, struct buf *out)
     bool is_other_instants =
         r->range.compare == COMPARE_RANGE ? r->range.is_compare_instants : is_instants(r);
     buf_add_str(out, "SELECT toInt32(first), toInt32(last), since, till, toInt32(other_first), "
-                     "toInt32(other_last), other_since, other_till FROM (SELECT *, ");
+                     "toInt32(other_last), other_since, other_till, (SELECT count() FROM (SELECT "
+                     "1 FROM $SESSION_VERSIONS AND behaviour != 0 LIMIT 1)) FROM (SELECT *, ");
     buf_add_str(out, is_other_instants ? DAY_OF("other_since") " AS other_first, " DAY_OF(
                                              "other_till - 1") " AS other_last"
                                        : MIDNIGHT("other_first") " AS other_since, " MIDNIGHT(
@@ -295,6 +296,7 @@ enum rc report_range_read(struct report *r, struct slice row, struct err *err)
     r->compare_last_day = n[5];
     r->compare_from.ms = n[6];
     r->compare_to.ms = n[7];
+    r->has_behaviour = n[8] > 0;
     TRY(check_buckets(r, err));
     bind_day(r, "first", n[0]);
     bind_day(r, "last", n[1]);

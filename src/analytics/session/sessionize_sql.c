@@ -42,7 +42,7 @@
     C(column, "argMinIf(" #column ", k, has_source)", \
       "if(row_has_source, r." #column ", a_" #column ")")
 #define SUM(column, count) C(column, count, "a_" #column " + r." #column)
-#define COLUMNS                                                                                    \
+#define TABLE_COLUMNS                                                                              \
     C(user_id, "argMaxIf(user_id, k, user_id != '')", "if(a_user_id != '', a_user_id, r.user_id)") \
     SUM(pageviews, "countIf(event = 'pageview')")                                                  \
     SUM(events, "countIf(kind = '')")                                                              \
@@ -74,7 +74,24 @@
     FIRST(device_type)                                                                             \
     FIRST(screen_class)                                                                            \
     FIRST(locale)                                                                                  \
-    C(bot, "argMinIf(bot, k, bot != '')", "if(r.bot != '', r.bot, a_bot)")
+    C(page_marks,                                                                                  \
+      "groupBitOrIf(bitShiftLeft(toUInt64(1), sipHash64(page_path) % 64), event = 'pageview')",    \
+      "bitOr(a_page_marks, r.page_marks)")
+/* What its events say themselves; what the whole of them says is judged behind it. */
+#define COLUMNS                               \
+    TABLE_COLUMNS                             \
+    C(own_bot, "argMinIf(bot, k, bot != '')", \
+      "if(r.bot NOT IN ('', 'behaviour'), r.bot, a_own_bot)")
+
+/* A program in a browser's name (docs/definitions.md, "Bot"). Only sums and extremes are asked, so
+ * a row that grows is judged as if it were made anew, and may be acquitted. */
+#define DURATION                                                             \
+    "greatest(toUnixTimestamp64Milli(end) - toUnixTimestamp64Milli(start), " \
+    "toInt64(engagement_ms))"
+#define IS_BEHAVIOUR                                                                             \
+    "own_bot = '' AND pageviews >= 30 AND bitCount(page_marks) >= 20 AND " DURATION " < 1000 * " \
+    "toInt64(pageviews) AND interactions = 0 AND user_id = '' AND browser_name != ''"
+#define BOT "multiIf(" IS_BEHAVIOUR ", 'behaviour', own_bot)"
 
 #define AS_LIST(column, made, grown) ", " #column
 #define AS_MADE(column, made, grown) ", " made " AS a_" #column
@@ -83,7 +100,7 @@
 #define AS_GROWN_RENAMED(column, made, grown) ", b_" #column " AS " #column
 
 #define C AS_LIST
-static const char list[] = COLUMNS;
+static const char list[] = TABLE_COLUMNS;
 #undef C
 #define C AS_MADE
 static const char made[] = COLUMNS;
@@ -218,15 +235,22 @@ void sessionize_sql_sweep_windows(struct buf *sql, uint32_t idle_ms,
              from_ms, last_ms, from_ms, last_ms);
 }
 
-static void add_insert(struct buf *sql, const char *columns, uint64_t version)
+/* Column behaviour: 1: it is a bot's by behaviour; 2: a version before was one, of whatever the row
+ * has become. So the versions with something else than 0 alone, which an index finds, say what is
+ * one now. */
+static void add_insert(struct buf *sql, const char *columns, uint64_t version, int64_t from_ms,
+                       int64_t to_ms)
 {
     buf_addf(sql,
              "INSERT INTO sessions (project_id, visitor, session, start, end, duration_ms, "
-             "is_bounce, is_cut, version%s) SELECT project_id, visitor, sipHash64(project_id, "
-             "visitor, start), start, end, greatest(toUnixTimestamp64Milli(end) - "
-             "toUnixTimestamp64Milli(start), toInt64(engagement_ms)), pageviews <= 1 AND "
-             "interactions = 0 AND engagement_ms < 10000, is_cut, %" PRIu64 "%s FROM (",
-             list, version, columns);
+             "is_bounce, is_cut, version, bot, behaviour%s) SELECT project_id, visitor, "
+             "sipHash64(project_id, visitor, start), start, end, " DURATION ", pageviews <= 1 AND "
+             "interactions = 0 AND engagement_ms < 10000, is_cut, %" PRIu64 ", " BOT
+             ", multiIf(" IS_BEHAVIOUR ", 1, (project_id, visitor, start) IN (SELECT project_id, "
+             "visitor, start FROM sessions WHERE behaviour != 0 AND ",
+             list, version);
+    add_time(sql, "start", from_ms, to_ms);
+    buf_addf(sql, "), 2, 0)%s FROM (", columns);
 }
 
 /* Ends inside of WHERE: what else the events must be follows, then add_made_end(). */
@@ -256,7 +280,7 @@ static void add_made_end(struct buf *sql)
 void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct derived_ranges *ranges,
                          int64_t from_ms, int64_t to_ms)
 {
-    add_insert(sql, list, version);
+    add_insert(sql, list, version, from_ms, to_ms);
     buf_addf(
         sql,
         "SELECT project_id, visitor, a_start AS start, a_end AS end, a_is_cut AS is_cut%s FROM (",
@@ -270,7 +294,7 @@ void sessionize_sql_anew(struct buf *sql, uint64_t version, const struct derived
 void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct derived_ranges *ranges,
                          int64_t from_ms, int64_t to_ms)
 {
-    add_insert(sql, list, version);
+    add_insert(sql, list, version, from_ms, to_ms);
     buf_addf(
         sql,
         "SELECT project_id, visitor, b_start AS start, a_end AS end, a_is_cut AS is_cut%s FROM "
@@ -293,15 +317,17 @@ void sessionize_sql_grow(struct buf *sql, uint64_t version, const struct derived
                      "a.window_s = r.start_ms))");
 }
 
-#define BURY \
-    "INSERT INTO sessions (project_id, visitor, session, start, end, version, is_deleted) SELECT "
+#define BURY                                                                                \
+    "INSERT INTO sessions (project_id, visitor, session, start, end, version, is_deleted, " \
+    "behaviour) SELECT "
 
 void sessionize_sql_bury(struct buf *sql, uint64_t version, int64_t from_ms, int64_t to_ms)
 {
     buf_addf(sql,
-             BURY "r.project_id, r.visitor, session, start, end, %" PRIu64
-                  ", 1 FROM (SELECT project_id, visitor, session, start, end, version, "
-                  "toUnixTimestamp64Milli(start) AS start_ms FROM " SESSIONS,
+             BURY
+             "r.project_id, r.visitor, session, start, end, %" PRIu64
+             ", 1, if(behaviour = 0, 0, 2) FROM (SELECT project_id, visitor, session, start, "
+             "end, version, behaviour, toUnixTimestamp64Milli(start) AS start_ms FROM " SESSIONS,
              version);
     add_time(sql, "start", from_ms, to_ms);
     buf_add_str(sql, " AND (project_id, visitor) IN (SELECT project_id, visitor FROM "
@@ -316,7 +342,9 @@ void sessionize_sql_bury(struct buf *sql, uint64_t version, int64_t from_ms, int
 void sessionize_sql_sweep_bury(struct buf *sql, uint64_t version,
                                const struct sessionize_sweep *sweep)
 {
-    buf_addf(sql, BURY "project_id, visitor, session, start, end, %" PRIu64 ", 1 FROM " SESSIONS,
+    buf_addf(sql,
+             BURY "project_id, visitor, session, start, end, %" PRIu64
+                  ", 1, if(behaviour = 0, 0, 2) FROM " SESSIONS,
              version);
     add_time(sql, "start", sweep->from_day * SESSION_DAY_MS, sweep->to_day * SESSION_DAY_MS - 1);
     buf_addf(sql, " AND visitor %% %u = %u WHERE version < %" PRIu64, (unsigned)sweep->slices,

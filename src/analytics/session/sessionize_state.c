@@ -1,5 +1,5 @@
 /* WHAT    What sessionize knows when it starts again (derived.h).
- * LAYOUT  weir-sessions 1
+ * LAYOUT  weir-sessions 2
  *         table 2f1c…            uuid of the table of events
  *         idle_ms 1800000
  *         sweep 20000 0 0        day, slice, slices that a sweep goes on with; - - - if none is
@@ -12,7 +12,7 @@
 static void encode(const void *arg, struct buf *out)
 {
     const struct sessionize_state *state = arg;
-    buf_addf(out, "weir-sessions 1\ntable %s\nidle_ms %u\nsweep ", state->table,
+    buf_addf(out, "weir-sessions 2\ntable %s\nidle_ms %u\nsweep ", state->table,
              (unsigned)state->idle_ms);
     if (state->is_sweeping)
         buf_addf(out, "%u %u %u\n", (unsigned)state->sweep_day, (unsigned)state->sweep_slice,
@@ -35,7 +35,7 @@ static void decode(struct slice rest, void *arg)
                                      .sweep_day = derived_state_u32(day),
                                      .sweep_slice = derived_state_u32(number),
                                      .sweep_slices = derived_state_u32(sweep)};
-    if (slice_eq_str(version, "1") && table.len < sizeof(ret->table))
+    if (slice_eq_str(version, "2") && table.len < sizeof(ret->table))
         memcpy(ret->table, table.data, table.len);
     derived_state_take_next(&rest, ret->next, &ret->partition_count);
 }

@@ -104,10 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!report_parse(&r, &arena, slice_of((const char *)data, size), &lookup)) {
         check(r.err.rc == RC_INVALID || arena.is_failed);
     } else {
+        r.has_behaviour = size % 2;
         report_range_sql(&r, &sql);
         report_main_sql(&r, &sql);
         check_statement(buf_cstr(&sql));
-        check(report_range_read(&r, SLICE_LIT("[20541,20542,0,86400000,20541,20542,0,1]\n"),
+        check(report_range_read(&r, SLICE_LIT("[20541,20542,0,86400000,20541,20542,0,1,0]\n"),
                                 &err) == RC_OK);
         buf_clear(&sql);
         report_query_shape(&r, &sql);

@@ -33,6 +33,7 @@ enum field {
     SCREEN,
     LOCALE,
     BOT,
+    DRAWER,
     OFFSET,
     FIELDS,
 };
@@ -104,6 +105,7 @@ struct session {
     const char *user, *bot;
     uint32_t views, plain, interactions;
     uint64_t engagement_ms;
+    bool drawers[64];
 };
 
 static void add_event(struct session *s, const struct event *e)
@@ -113,6 +115,7 @@ static void add_event(struct session *s, const struct event *e)
         s->first_view = s->first_view ? s->first_view : e;
         s->last_view = e;
         s->views++;
+        s->drawers[strtoul(e->text[DRAWER], NULL, 10)] = true;
     }
     if (!s->source && has_source(e))
         s->source = e;
@@ -123,6 +126,16 @@ static void add_event(struct session *s, const struct event *e)
     s->plain += is_plain;
     s->interactions += is_plain && !is_view(e) && strcmp(e->text[INTERACTIVE], "1") == 0;
     s->engagement_ms += strtoull(e->text[ENGAGEMENT], NULL, 10);
+}
+
+/* docs/definitions.md, "Bot": a program in a browser's name. */
+static bool is_behaviour(const struct session *s, const struct event *first, uint64_t duration)
+{
+    uint32_t pages = 0;
+    for (int i = 0; i < 64; i++)
+        pages += s->drawers[i];
+    return s->views >= 30 && pages >= 20 && duration < (uint64_t)s->views * 1000 &&
+           s->interactions == 0 && !s->user[0] && first->text[BROWSER][0];
 }
 
 static void write_session(const struct event *e, size_t n, bool is_cut, struct buf *out)
@@ -145,7 +158,11 @@ static void write_session(const struct event *e, size_t n, bool is_cut, struct b
         buf_addf(out, "\t%s", s.source ? s.source->text[f] : f == CHANNEL ? "Direct" : "");
     for (int f = COUNTRY; f <= LOCALE; f++)
         buf_addf(out, "\t%s", e[0].text[f]);
-    buf_addf(out, "\t%s\n", s.bot);
+    uint64_t marks = 0;
+    for (int i = 0; i < 64; i++)
+        marks |= (uint64_t)s.drawers[i] << i;
+    buf_addf(out, "\t%s\t%" PRIu64 "\n",
+             !s.bot[0] && is_behaviour(&s, &e[0], duration) ? "behaviour" : s.bot, marks);
 }
 
 /* What no gap parts. */

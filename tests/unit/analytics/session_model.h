@@ -12,7 +12,7 @@
     "kind, event, is_interactive, engagement_ms, user_id, page_path, hostname, referrer_domain, " \
     "referrer_source, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content, "     \
     "click_id, country, region, city, browser_name, browser_version, os_name, os_version, "       \
-    "device_type, screen_class, locale, bot, stream_offset"
+    "device_type, screen_class, locale, bot, toString(sipHash64(page_path) % 64), stream_offset"
 /* What its lines consist of; ordered by the first three. */
 #define SESSION_MODEL_ROWS                                                                     \
     "toString(project_id) AS p, toString(visitor) AS v, toUnixTimestamp64Milli(start) AS f, "  \
@@ -20,7 +20,7 @@
     "duration_ms, is_bounce, is_cut, entry_page, exit_page, entry_hostname, referrer_domain, " \
     "referrer_source, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content, "  \
     "click_id, country, region, city, browser_name, browser_version, os_name, os_version, "    \
-    "device_type, screen_class, locale, bot"
+    "device_type, screen_class, locale, bot, page_marks"
 
 /* events is changed (cut into texts). */
 void session_model(struct buf *events, int64_t idle_ms, struct buf *out);

@@ -414,17 +414,19 @@ static void the_range_of_the_store_becomes_parameters(void **state)
     uint32_t before = report.param_count;
     assert_int_equal(report_range_read(&report,
                                        SLICE_LIT("[20541, 20542, 1774738800000, 1774908000000, "
-                                                 "1, 2, 3, 4]\n"),
+                                                 "1, 2, 3, 4, 1]\n"),
                                        &err),
                      RC_OK);
     assert_int_equal(report.param_count, before + 4);
+    assert_true(report.has_behaviour);
     assert_true(slice_eq_str(report.params[before].value, "2026-03-29"));
     assert_true(slice_eq_str(report.params[before + 2].value, "1774738800000"));
     /* 10,001 hours are too many points, a day too long a range. */
-    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,417,0,36003600000,0,0,0,0]\n"), &err),
-                     RC_INVALID);
+    assert_int_equal(
+        report_range_read(&report, SLICE_LIT("[0,417,0,36003600000,0,0,0,0,0]\n"), &err),
+        RC_INVALID);
     assert_non_null(strstr(err.text, "/date_range: 10001 points"));
-    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,3660,0,1,0,0,0,0]\n"), &err),
+    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,3660,0,1,0,0,0,0,0]\n"), &err),
                      RC_INVALID);
     assert_int_equal(report_range_read(&report, SLICE_LIT("[0,1]\n"), &err), RC_STORE);
     assert_int_equal(report_range_read(&report, SLICE_LIT(""), &err), RC_STORE);

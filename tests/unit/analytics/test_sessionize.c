@@ -130,6 +130,15 @@ static void compare(void)
     session_model(&events, cfg.idle_ms, &want);
     query("SELECT " SESSION_MODEL_ROWS " FROM sessions FINAL ORDER BY p, v, f", &got);
     bool is_same = slice_eq(buf_slice(&want), buf_slice(&got));
+    /* The versions that have something to say of behaviour say the same as the live rows. */
+    buf_clear(&events);
+    query("SELECT count(), countIf(is_one), countIf(is_told) FROM (SELECT project_id, visitor, "
+          "start, bot = 'behaviour' AS is_one FROM sessions FINAL) AS r FULL JOIN (SELECT "
+          "project_id, visitor, start, 1 AS is_told FROM sessions WHERE behaviour != 0 GROUP BY "
+          "project_id, visitor, start HAVING argMax(behaviour, version) = 1) AS t USING "
+          "(project_id, visitor, start) WHERE is_one != is_told",
+          &events);
+    assert_string_equal(buf_cstr(&events), "0\t0\t0\n");
     if (!is_same)
         show_difference(buf_cstr(&want), buf_cstr(&got));
     buf_done(&events);
@@ -144,6 +153,7 @@ struct event {
     uint64_t order; /* in which it comes in */
     int64_t ms;
     uint32_t history, visitor, id;
+    uint32_t pages; /* 0, or how many a program goes through */
     uint64_t luck;
 };
 static struct event *events;
@@ -169,6 +179,12 @@ static int64_t gap(uint32_t kind, int64_t idle)
     }
 }
 
+/* Of robots that go through pages at about the border of what counts as one. */
+static int64_t robot_gap(void)
+{
+    return (int64_t)below(below(200) ? 1500 : 60000);
+}
+
 static void add_visitor(uint32_t history, uint32_t visitor)
 {
     static const char *const begins[] = {"2026-01-31T18:00:00Z", "2026-03-29T00:00:00Z",
@@ -177,6 +193,9 @@ static void add_visitor(uint32_t history, uint32_t visitor)
     assert_true(time_parse(slice_str(begins[below(COUNT_OF(begins))]), &t));
     uint32_t kind = below(4) ? 4 + (uint32_t)below(4) : 0;
     uint32_t n = 1 + (uint32_t)below(kind ? 14 : cfg.idle_ms >= 5 * HOUR ? 18 : 120);
+    uint32_t pages = below(8) ? 0 : 10 + (uint32_t)below(90);
+    if (pages)
+        n = 20 + (uint32_t)below(60);
     for (uint32_t i = 0; i < n && event_count < EVENTS_MAX; i++) {
         struct event *e = &events[event_count];
         *e = (struct event){.order = (uint64_t)i * 1000 + below(4) * below(4) * 1000 + below(1000),
@@ -184,6 +203,7 @@ static void add_visitor(uint32_t history, uint32_t visitor)
                             .history = history,
                             .visitor = visitor,
                             .id = ++id_count,
+                            .pages = pages,
                             .luck = prng_next(&rng)};
         if (below(12) == 0)
             e->order = below(20000); /* any time */
@@ -192,7 +212,7 @@ static void add_visitor(uint32_t history, uint32_t visitor)
             events[event_count] = *e;
             events[event_count++].order += 1 + below(9000);
         }
-        t.ms += gap(kind, cfg.idle_ms);
+        t.ms += pages ? robot_gap() : gap(kind, cfg.idle_ms);
     }
 }
 
@@ -221,15 +241,52 @@ static const char *pick(uint64_t *luck, const char *const *of, uint32_t n)
     pick(luck, (const char *const[]){__VA_ARGS__}, \
          (uint32_t)COUNT_OF(((const char *const[]){__VA_ARGS__})))
 
+#define KINDS "", "", "", "", "engagement", "engagement", "identify", "alias", "group", "vital"
+#define NAMES "pageview", "pageview", "click", "look"
+#define PATHS "/", "/a", "/b"
+#define REFERRERS "", "", "", "shop.example", "search.example", "news.example"
+#define COUNTRIES "", "DE", "FR"
+
 static void add_text(struct buf *out, const char *name, const char *value)
 {
     if (*value)
         buf_addf(out, ",\"%s\":\"%s\"", name, value);
 }
 
+/* A robot is a page view at a time, but now and then. */
+static bool is_robot(const struct event *e)
+{
+    return e->pages && e->id % 80;
+}
+
+static const char *kind_of(const struct event *e, uint64_t *luck)
+{
+    const char *kind = PICK(luck, KINDS);
+    return is_robot(e) ? "" : kind;
+}
+
+static const char *name_of(const struct event *e, const char *kind, uint64_t *luck)
+{
+    const char *name = *kind ? kind : PICK(luck, NAMES);
+    return is_robot(e) ? "pageview" : name;
+}
+
+static const char *path_of(const struct event *e, uint64_t *luck, char own[32])
+{
+    const char *path = PICK(luck, PATHS);
+    if (!e->pages)
+        return path;
+    snprintf(own, 32, "/p%u", (unsigned)(e->id % e->pages));
+    return own;
+}
+
 static void add_who(struct buf *out, const struct event *e, uint64_t *luck)
 {
     char anonymous[32];
+    if (is_robot(e)) {
+        buf_addf(out, ",\"anonymous_id\":\"a%u\"", (unsigned)e->visitor);
+        return;
+    }
     snprintf(anonymous, sizeof(anonymous), "a%u", (unsigned)e->visitor);
     if (*luck % 40 != 7) /* now and then nobody: visitor 0 */
         add_text(out, "anonymous_id", anonymous);
@@ -237,18 +294,12 @@ static void add_who(struct buf *out, const struct event *e, uint64_t *luck)
     add_text(out, "user_id", *luck % 40 == 7 ? "" : PICK(luck, "", "", "u1", "u2"));
 }
 
-#define KINDS "", "", "", "", "engagement", "engagement", "identify", "alias", "group", "vital"
-#define NAMES "pageview", "pageview", "click", "look"
-#define PATHS "/", "/a", "/b"
-#define REFERRERS "", "", "", "shop.example", "search.example", "news.example"
-#define COUNTRIES "", "DE", "FR"
-
 /* The record, as ingestion writes it. */
 static void add_record(struct buf *out, const struct event *e)
 {
     char time[TIME_TEXT_BYTES];
     uint64_t luck = e->luck;
-    const char *kind = PICK(&luck, KINDS), *name = *kind ? kind : PICK(&luck, NAMES);
+    const char *kind = kind_of(e, &luck), *name = name_of(e, kind, &luck);
     buf_addf(out,
              "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project\":\"%08u-0000-4000-8000-"
              "000000000001\",\"event\":\"%s\",\"timestamp\":\"%s\",\"received_at\":"
@@ -261,7 +312,11 @@ static void add_record(struct buf *out, const struct event *e)
         buf_add_str(out, ",\"interactive\":false");
     if (strcmp(kind, "engagement") == 0)
         buf_addf(out, ",\"engagement_ms\":%llu", (unsigned long long)(luck % 9000));
-    const char *path = PICK(&luck, PATHS), *referrer = PICK(&luck, REFERRERS);
+    char own[32];
+    const char *path = path_of(e, &luck, own), *referrer = PICK(&luck, REFERRERS);
+    if (e->pages)
+        add_text(out, "user_agent",
+                 "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0");
     const char *utm = PICK(&luck, "", "", "", "?utm_source=x&utm_campaign=y", "?utm_term=z");
     buf_addf(out, ",\"page\":{\"url\":\"https://shop.example%s%s\"", path, utm);
     if (*referrer)
@@ -274,7 +329,7 @@ static void add_record(struct buf *out, const struct event *e)
 static void add_row(struct buf *out, const struct event *e, uint32_t partition, uint64_t offset)
 {
     uint64_t luck = e->luck;
-    const char *kind = PICK(&luck, KINDS), *name = *kind ? kind : PICK(&luck, NAMES);
+    const char *kind = kind_of(e, &luck), *name = name_of(e, kind, &luck);
     buf_addf(
         out,
         "{\"id\":\"%08llx-0000-4000-8000-%012u\",\"project_id\":\"%08u-0000-4000-8000-"
@@ -289,7 +344,8 @@ static void add_row(struct buf *out, const struct event *e, uint32_t partition, 
         buf_add_str(out, ",\"is_interactive\":0");
     if (strcmp(kind, "engagement") == 0)
         buf_addf(out, ",\"engagement_ms\":%llu", (unsigned long long)(luck % 9000));
-    add_text(out, "page_path", PICK(&luck, PATHS));
+    char own[32];
+    add_text(out, "page_path", path_of(e, &luck, own));
     add_text(out, "hostname", "shop.example");
     add_text(out, "referrer_domain", PICK(&luck, REFERRERS));
     add_text(out, "referrer_source", PICK(&luck, "", "Search", "News"));
@@ -298,13 +354,13 @@ static void add_row(struct buf *out, const struct event *e, uint32_t partition, 
     add_text(out, "utm_medium", PICK(&luck, "", "", "", "", "cpc"));
     add_text(out, "utm_content", PICK(&luck, "", "", "", "", "", "", "c"));
     add_text(out, "region", PICK(&luck, "", "BE", "IDF"));
-    add_text(out, "browser_name", PICK(&luck, "Firefox", "Safari"));
+    add_text(out, "browser_name", PICK(&luck, "Firefox", "Firefox", "Firefox", "Safari", ""));
     add_text(out, "browser_version", PICK(&luck, "1", "2"));
     add_text(out, "os_name", PICK(&luck, "Linux", "iOS"));
     add_text(out, "os_version", PICK(&luck, "3", "4"));
     add_text(out, "device_type", PICK(&luck, "desktop", "mobile"));
     add_text(out, "screen_class", PICK(&luck, "wide", "narrow"));
-    add_text(out, "bot", PICK(&luck, "", "", "", "", "", "list", "headless"));
+    add_text(out, "bot", e->pages ? "" : PICK(&luck, "", "", "", "", "", "list", "headless"));
     buf_add_str(out, "}\n");
 }
 
@@ -406,6 +462,13 @@ static void random_histories_are_what_the_model_says(void **state)
         cfg.idle_ms = idles[round % COUNT_OF(idles)]; /* a sweep, then, over all that is there */
         one_round(round);
     }
+    struct buf seen; /* that the histories have had what they are for */
+    buf_init(&seen, 1000);
+    query("SELECT countIf(bot = 'behaviour') > 0, countIf(bot = '' AND pageviews >= 30) > 0 FROM "
+          "sessions FINAL",
+          &seen);
+    assert_string_equal(buf_cstr(&seen), "1\t1\n");
+    buf_done(&seen);
 }
 
 /* ---- by hand ---- */
@@ -419,19 +482,25 @@ static void add_plain(uint32_t visitor, const char *time)
     catch_up(false);
 }
 
-static void assert_sessions(const char *want)
+/* The statement's one value; and all rows are what the model says. */
+static void assert_text(const char *sql, const char *want)
 {
     struct buf got;
     buf_init(&got, 1 << 20);
-    query("SELECT arrayStringConcat(groupArray(concat(formatDateTime(start, '%d %H:%i'), '-', "
-          "formatDateTime(end, '%d %H:%i'))), ', ') FROM (SELECT start, end FROM sessions FINAL "
-          "ORDER BY start)",
-          &got);
+    query(sql, &got);
     assert_true(got.len > 0);
     got.data[got.len - 1] = '\0';
     assert_string_equal(got.data, want);
     buf_done(&got);
     compare();
+}
+
+static void assert_sessions(const char *want)
+{
+    assert_text("SELECT arrayStringConcat(groupArray(concat(formatDateTime(start, '%d %H:%i'), "
+                "'-', formatDateTime(end, '%d %H:%i'))), ', ') FROM (SELECT start, end FROM "
+                "sessions FINAL ORDER BY start)",
+                want);
 }
 
 static void a_late_event_joins_two_sessions_across_midnight_and_months(void **state)
@@ -623,6 +692,146 @@ static void a_damaged_state_is_made_anew(void **state)
     assert_sessions("10 10:00-10 10:10");
 }
 
+/* ---- bots by behaviour (docs/definitions.md, "Bot") ---- */
+
+/* Page views (if it is no other event) of one visitor from 10:00 on; more: further members. */
+struct views {
+    uint32_t count, gap_ms, pages;
+    int64_t from_ms;
+    const char *event, *browser, *more;
+};
+
+static void add_views(const struct views *v)
+{
+    struct buf rows;
+    buf_init(&rows, 4 << 20);
+    for (uint32_t i = 0; i < v->count; i++) {
+        int64_t ms = INT64_C(1770717600000) + v->from_ms + (int64_t)i * v->gap_ms;
+        buf_addf(&rows,
+                 "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project_id\":\"00000001-0000-4000-"
+                 "8000-000000000001\",\"timestamp\":\"%lld.%03lld\",\"stream_offset\":%llu,"
+                 "\"event\":\"%s\",\"anonymous_id\":\"a\",\"page_path\":\"/p%u\","
+                 "\"browser_name\":\"%s\"%s}\n",
+                 (unsigned)++id_count, (long long)(ms / 1000), (long long)(ms % 1000),
+                 (unsigned long long)projected[0]++, v->event ? v->event : "pageview",
+                 (unsigned)(i % v->pages), v->browser ? v->browser : "Firefox",
+                 v->more ? v->more : "");
+    }
+    assert_ok(store_insert(client, "events",
+                           "id, project_id, timestamp, stream_offset, event, anonymous_id, "
+                           "page_path, browser_name, user_id, kind, engagement_ms, bot",
+                           "JSONEachRow", buf_slice(&rows), NULL, NULL, NULL, &err));
+    buf_done(&rows);
+    catch_up(false);
+}
+
+static void assert_bot(const char *want)
+{
+    assert_text("SELECT arrayStringConcat(groupArray(concat('<', bot, '>')), ' ') FROM (SELECT "
+                "toString(bot) AS bot FROM sessions FINAL ORDER BY start)",
+                want);
+}
+
+static void who_opens_thirty_pages_in_less_than_a_second_each_is_a_bot(void **state)
+{
+    (void)state;
+    add_views(&(struct views){.count = 29, .gap_ms = 900, .pages = 40});
+    assert_bot("<>");
+    add_views(&(struct views){.from_ms = 29 * 900, .count = 1, .pages = 1});
+    assert_bot("<behaviour>");
+    add_views(&(struct views){.from_ms = 29999, .count = 1, .pages = 1}); /* 31 in 29,999 ms */
+    assert_bot("<behaviour>");
+}
+
+/* How many of the pages /p0, /p1 … lie in so many drawers. */
+static uint32_t pages_in(uint32_t drawers)
+{
+    char sql[200];
+    struct buf got;
+    buf_init(&got, 100);
+    snprintf(
+        sql, sizeof(sql),
+        "SELECT min(n) FROM (SELECT number + 1 AS n, uniqExact(sipHash64(concat('/p', "
+        "toString(number))) %% 64) OVER (ORDER BY number) AS d FROM numbers(100)) WHERE d = %u",
+        (unsigned)drawers);
+    query(sql, &got);
+    uint32_t pages = (uint32_t)strtoul(buf_cstr(&got), NULL, 10);
+    buf_done(&got);
+    assert_true(pages >= drawers);
+    return pages;
+}
+
+static void nineteen_different_pages_are_too_few(void **state)
+{
+    (void)state;
+    add_views(&(struct views){.count = 60, .gap_ms = 100, .pages = pages_in(19)});
+    add_views(
+        &(struct views){.from_ms = 3 * HOUR, .count = 60, .gap_ms = 100, .pages = pages_in(20)});
+    assert_bot("<> <behaviour>");
+}
+
+static void a_second_for_each_page_is_a_persons(void **state)
+{
+    (void)state;
+    add_views(&(struct views){.count = 40, .gap_ms = 1025, .pages = 40}); /* 39,975 ms */
+    assert_bot("<behaviour>");
+    add_views(&(struct views){.from_ms = 41000, .count = 1, .pages = 1}); /* 41 in 41,000 ms */
+    assert_bot("<>");
+}
+
+static void a_late_event_can_acquit_and_convict(void **state)
+{
+    (void)state;
+    add_views(&(struct views){.count = 40, .gap_ms = 500, .pages = 40});
+    assert_bot("<behaviour>");
+    /* The same visit went on ten minutes before. */
+    add_views(&(struct views){.from_ms = -600000, .count = 1, .pages = 1});
+    assert_bot("<>");
+    add_views(&(struct views){
+        .from_ms = -590000, .count = 600, .gap_ms = 980, .pages = 40}); /* 641 in 619,500 ms */
+    assert_bot("<behaviour>");
+    add_views(&(struct views){.from_ms = 7200000, .count = 1, .pages = 1}); /* another visit */
+    assert_bot("<behaviour> <>");
+}
+
+static void who_reads_clicks_or_is_known_is_no_bot(void **state)
+{
+    (void)state;
+    static const struct views alibis[] = {
+        {.event = "click"},
+        {.more = ",\"user_id\":\"u1\""},
+        {.event = "engagement", .more = ",\"kind\":\"engagement\",\"engagement_ms\":40000"}};
+    for (size_t i = 0; i < COUNT_OF(alibis); i++) {
+        struct views alibi = alibis[i];
+        add_views(&(struct views){
+            .from_ms = (int64_t)i * 3 * HOUR, .count = 40, .gap_ms = 500, .pages = 40});
+        alibi.from_ms = (int64_t)i * 3 * HOUR + 20000;
+        alibi.count = alibi.pages = 1;
+        add_views(&alibi);
+    }
+    assert_bot("<> <> <>");
+}
+
+static void the_list_comes_before_behaviour_and_what_is_no_browser_is_not_judged(void **state)
+{
+    (void)state;
+    add_views(
+        &(struct views){.count = 40, .gap_ms = 500, .pages = 40, .more = ",\"bot\":\"network\""});
+    add_views(
+        &(struct views){.from_ms = 3 * HOUR, .count = 40, .pages = 40, .browser = ""}); /* server */
+    assert_bot("<network> <>");
+}
+
+/* One device for the same browsers behind one address: many people. */
+static void an_office_a_class_and_a_fast_reader_are_no_bots(void **state)
+{
+    (void)state;
+    add_views(&(struct views){.count = 900, .gap_ms = 2000, .pages = 60}); /* 900 in 30 minutes */
+    add_views(&(struct views){.from_ms = 3 * HOUR, .count = 100, .gap_ms = 100, .pages = 3});
+    add_views(&(struct views){.from_ms = 6 * HOUR, .count = 60, .gap_ms = 1500, .pages = 60});
+    assert_bot("<> <> <>");
+}
+
 static int run_all(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +843,14 @@ static int run_all(void)
         cmocka_unit_test_setup(a_rebuild_gives_the_same_rows, setup),
         cmocka_unit_test_setup(a_store_that_began_anew_within_a_step_does_not_lose_it, setup),
         cmocka_unit_test_setup(a_damaged_state_is_made_anew, setup),
+        cmocka_unit_test_setup(who_opens_thirty_pages_in_less_than_a_second_each_is_a_bot, setup),
+        cmocka_unit_test_setup(nineteen_different_pages_are_too_few, setup),
+        cmocka_unit_test_setup(a_second_for_each_page_is_a_persons, setup),
+        cmocka_unit_test_setup(a_late_event_can_acquit_and_convict, setup),
+        cmocka_unit_test_setup(who_reads_clicks_or_is_known_is_no_bot, setup),
+        cmocka_unit_test_setup(the_list_comes_before_behaviour_and_what_is_no_browser_is_not_judged,
+                               setup),
+        cmocka_unit_test_setup(an_office_a_class_and_a_fast_reader_are_no_bots, setup),
         cmocka_unit_test_setup(random_histories_are_what_the_model_says, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
