@@ -21,6 +21,7 @@ struct access_oidc {
     const char *client_id;
     const char *client_secret; /* "": a public client */
     const char *scopes;
+    const char *name;          /* what people call it; "": the issuer's host */
     const char *auto_join_org; /* an organisation's id: who is new becomes a viewer there; "": only
                                   who was invited, or has an account, gets in */
 };

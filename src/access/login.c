@@ -4,6 +4,7 @@
  *          there is one; what was typed is kept nowhere, for it may be a password in the wrong
  *          field. */
 #include "access/access_int.h"
+#include "access/oidc_int.h"
 
 /* The same statements whether there is such an account or not. */
 static enum rc note_failure(struct ctx *ctx, struct access_call *c, struct slice email)
@@ -107,11 +108,42 @@ static enum rc logout_everywhere(struct ctx *ctx, struct access_call *c)
     return access_user_change(ctx, c, "user.end_sessions", &user, end_all_apply, &user, &c->err);
 }
 
-static const struct access_op op_login = {login, 200, ACCESS_FORM | ACCESS_HASHES},
+/* "https://login.example.com/realm" -> "login.example.com" */
+static struct slice host_of(struct slice issuer)
+{
+    struct slice rest = issuer;
+    slice_cut(&rest, '/'); /* "https:" */
+    slice_cut(&rest, '/');
+    return slice_cut(&rest, '/');
+}
+
+/* Nothing in it depends on who asks. */
+static enum rc methods(struct ctx *ctx, struct access_call *c)
+{
+    (void)ctx;
+    buf_add_str(&c->out, "{\"password\":true,\"oidc\":");
+    if (c->access->oidc) {
+        const struct access_oidc *cfg = &c->access->cfg.oidc;
+        buf_add_str(&c->out, "{\"name\":");
+        buf_add_json(&c->out, *cfg->name ? slice_str(cfg->name) : host_of(slice_str(cfg->issuer)));
+        buf_add_str(&c->out, "}}");
+    } else {
+        buf_add_str(&c->out, "null}");
+    }
+    return RC_OK;
+}
+
+static const struct access_op op_methods = {methods, 200, 0},
+                              op_login = {login, 200, ACCESS_FORM | ACCESS_HASHES},
                               op_logout = {logout, 204, ACCESS_PLAIN},
                               op_everywhere = {logout_everywhere, 204, ACCESS_PLAIN};
 
+#define PROVIDER "{\"anyOf\":[{" ACCESS_MEMBERS("\"name\"" ACCESS_TEXT) "},{\"type\":\"null\"}]}"
+#define METHODS_ANSWER ACCESS_ANSWER("\"password\"" ACCESS_FLAG ",\"oidc\":" PROVIDER)
 static const struct api_route routes[] = {
+    ACCESS_PEOPLE_ROUTE(NET_GET, "/v1/login/methods", API_PUBLIC, access_handle, &op_methods,
+                        ACCESS_NOBODY, ACCESS_NO_BODY, "listLoginMethods",
+                        "How one can sign in; oidc is null without a provider", METHODS_ANSWER),
     ACCESS_FORM_ROUTE("/v1/login", op_login,
                       ACCESS_BODY("\"email\"" ACCESS_TEXT ",\"password\"" ACCESS_TEXT
                                   ",\"second_factor\"" ACCESS_TEXT,

@@ -10,6 +10,7 @@
 #include "access/oidc_int.h"
 
 #include "base/log.h"
+#include "http/accept.h"
 
 enum { LOCATION_BYTES_MAX = 4000, CODE_BYTES_MAX = 4096 };
 
@@ -51,6 +52,19 @@ static enum rc send_there(struct access_call *c, const struct oidc_endpoints *at
     return answer_redirect(c, &location);
 }
 
+/* A person's browser goes back to the page that it came from, which says what happened by the word
+ * (a text in the address would be anybody's to write); a program gets the problem. */
+static enum rc turn_back(struct access_call *c, enum rc rc)
+{
+    if (!accept_names(net_header_get(c->req->net, "Accept"), "text/html"))
+        return rc;
+    access_header(c, "Location", "/app?sign_in=%s",
+                  rc == RC_INVALID     ? "begin-again"
+                  : rc == RC_FORBIDDEN ? "refused"
+                                       : "failed");
+    return RC_OK;
+}
+
 static enum rc begin(struct ctx *ctx, struct access_call *c)
 {
     struct oidc *o = c->access->oidc;
@@ -65,11 +79,13 @@ static enum rc begin(struct ctx *ctx, struct access_call *c)
         return err_set(&c->err, RC_INVALID,
                        "return_to is a path of this server, at most %d bytes: /like/this",
                        OIDC_RETURN_TO_BYTES_MAX);
-    TRY(oidc_discover(o, c->req->net->arena, &at, &c->err));
+    enum rc rc = oidc_discover(o, c->req->net->arena, &at, &c->err);
+    if (rc != RC_OK)
+        return turn_back(c, rc);
     oidc_flow_begin(o->key, return_to, unix_now(), &flow, cookie);
     access_cookie_put(c, flow_cookie(c), cookie, OIDC_FLOW_S);
     explicit_bzero(cookie, sizeof(cookie));
-    enum rc rc = send_there(c, &at, &flow);
+    rc = send_there(c, &at, &flow);
     explicit_bzero(&flow, sizeof(flow));
     return rc;
 }
@@ -222,14 +238,18 @@ static enum rc callback(struct ctx *ctx, struct access_call *c)
     struct oidc_person person;
     struct slice code = SLICE_EMPTY;
     access_cookie_put(c, flow_cookie(c), "", 0);
-    TRY(read_callback(c, &flow, &code));
-    enum rc rc = oidc_identify(c->access->oidc, c->req->net->arena, code, &flow, &person, &c->err);
+    enum rc rc = read_callback(c, &flow, &code);
+    if (rc != RC_OK)
+        return turn_back(c, rc);
+    rc = oidc_identify(c->access->oidc, c->req->net->arena, code, &flow, &person, &c->err);
     if (rc != RC_OK)
         log_warn("a sign-in at the provider failed", LOG_ERR(&c->err));
     if (rc == RC_OK)
         rc = arrive(ctx, c, &person);
     if (rc == RC_OK)
         access_header(c, "Location", "%s", flow.return_to);
+    else
+        rc = turn_back(c, rc);
     explicit_bzero(&flow, sizeof(flow));
     return rc;
 }

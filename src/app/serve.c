@@ -185,6 +185,7 @@ static struct access_oidc oidc_of(const struct config *cfg)
                                 .client_id = cfg->oidc_client_id,
                                 .client_secret = cfg->oidc_client_secret,
                                 .scopes = cfg->oidc_scopes,
+                                .name = cfg->oidc_name,
                                 .auto_join_org = cfg->oidc_auto_join_org};
 }
 

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { findChromium } from './chromium.mjs';
 import { ROOT, Server, assert, freePort, tempFolder, test, until, weir } from './harness.mjs';
 import { Browser, secrets } from './people.mjs';
 
@@ -139,6 +140,28 @@ test('a real provider', { skip: !Provider && 'oidc-provider is not installed' },
     assert.equal((await signIn(b)).status, 302);
     assert.notEqual(b.token, old);
     assert.equal((await new Browser().get('/v1/me', { cookie: `weir_session=${old}` })).status, 401, 'the old session is over');
+  });
+  const { missing, launch } = await findChromium();
+  await t.test('the sign-in page names the provider, goes there and comes back to where one was; a refusal is told', { skip: missing }, async (t) => {
+    const methods = await new Browser().get('/v1/login/methods');
+    assert.deepEqual(methods.json, { password: true, oidc: { name: new URL(front.url).host } });
+    const browser = await launch(t);
+    if (!browser) return;
+    const page = await browser.newPage(), there = `http://127.0.0.1:${s.port}/app/${s.keys.project}/retention?range=7d`;
+    const press = () => page.click(`text=Sign in with ${methods.json.oidc.name}`);
+    who = 'eve';
+    await page.goto(there);
+    await press();
+    assert.match(await page.textContent('[role=alert]'), /were not invited/);
+    assert.equal(new URL(page.url()).search, '?sign_in=refused');
+    await page.context().clearCookies(); // the provider's own session with it
+    who = 'ada';
+    await page.goto(there);
+    await press();
+    await page.waitForSelector('header.top button:has-text("ada")');
+    assert.equal(page.url(), there);
+    const told = async (path) => { await page.goto(`http://127.0.0.1:${s.port}${path}`); return new URL(page.url()).search; };
+    assert.equal(await told('/v1/login/oidc/callback?state=x&code=y'), '?sign_in=begin-again');
   });
 });
 
