@@ -61,9 +61,12 @@ static enum rc freeze_store(struct node *n, const char *to, struct err *err)
             *err = ERR_INIT;
         TRY(store_supervisor_wait(n->supervisor, STORE_UP_MS, err));
         TRY(os_remove_tree(path, err));
-        struct store_client *client = store_pool_take(n->pool);
-        rc = store_freeze(client, n->store_dir, path, err);
-        store_pool_give(n->pool, client);
+        struct store_client *client;
+        rc = store_pool_take(n->pool, &client, err);
+        if (rc == RC_OK) {
+            rc = store_freeze(client, n->store_dir, path, err);
+            store_pool_give(n->pool, client);
+        }
         if (rc != RC_UNAVAILABLE && rc != RC_TIMEOUT)
             break;
         sleep_ms(200); /* so that the supervisor sees a dead child as dead */

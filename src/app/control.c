@@ -253,9 +253,11 @@ struct visible_call {
 static void visible_work(struct ctx *ctx, void *arg)
 {
     struct visible_call *call = arg;
+    struct store_client *client;
+    if (store_pool_take(call->node->pool, &client, &call->err) != RC_OK)
+        return;
     struct buf out;
     buf_init(&out, 64);
-    struct store_client *client = store_pool_take(call->node->pool);
     const struct store_param params[] = {{"project", call->project}, {"id", call->id}};
     struct store_query q = {
         .sql = "SELECT count() FROM events WHERE project_id = {project:UUID} AND id = {id:UUID}",

@@ -118,13 +118,15 @@ static enum rc open_store(struct node *n, struct err *err)
 
 static enum rc migrate(struct node *n, struct err *err)
 {
-    struct store_client *client = store_pool_take(n->pool);
+    struct store_client *client;
+    TRY(store_client_new(&n->store_cfg, &client, err));
     enum rc rc = store_migrate(client, n->store_cfg.database, analytics_migrations,
                                analytics_migration_count, err);
-    store_pool_give(n->pool, client);
-    if (rc == RC_OK)
-        atomic_store(&n->is_migrated, true);
-    return rc;
+    store_client_free(client);
+    TRY(rc);
+    store_pool_open(n->pool);
+    atomic_store(&n->is_migrated, true);
+    return RC_OK;
 }
 
 enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err)

@@ -69,9 +69,8 @@ static bool rest(struct retention *r, int64_t ms)
 
 static enum rc one_step(struct retention *r, struct err *err)
 {
-    struct store_client *client = store_pool_take(r->cfg.pool);
-    if (!client)
-        return err_set(err, RC_UNAVAILABLE, "the store cannot be reached");
+    struct store_client *client;
+    TRY(store_pool_take(r->cfg.pool, &client, err));
     enum rc rc = retain_step(client, r->rules, r->count, unix_now(), err);
     if (rc == RC_END)
         r->cfg.removed(r->cfg.ctx);

@@ -254,7 +254,8 @@ static enum rc make_part(struct archive *a, struct store_client *client,
 
 static enum rc make_run(struct archive *a, struct archive_manifest *m, struct err *err)
 {
-    struct store_client *client = store_pool_take(a->cfg.store);
+    struct store_client *client;
+    TRY(store_pool_take(a->cfg.store, &client, err));
     enum rc rc = RC_OK;
     for (uint32_t i = 0; i < m->part_count && rc == RC_OK; i++)
         if (!m->parts[i].objects[ARCHIVE_PARQUET].is_there)

@@ -1,11 +1,13 @@
 /* A pool of store clients (store.h): made when first needed, then kept. */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/heap.h"
 #include "base/must.h"
 #include "store/store.h"
 
 struct store_pool {
+    _Atomic bool is_open;
     pthread_mutex_t lock;
     pthread_cond_t given;
     uint32_t count;
@@ -19,6 +21,7 @@ enum rc store_pool_new(const struct store_cfg *cfg, uint32_t clients_max, struct
     must(clients_max > 0 && clients_max <= 1024);
     struct store_pool *p =
         heap_alloc(HEAP_STORE, sizeof(*p) + clients_max * sizeof(struct store_client *));
+    atomic_init(&p->is_open, false);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->given, NULL);
     p->count = clients_max;
@@ -34,14 +37,21 @@ enum rc store_pool_new(const struct store_cfg *cfg, uint32_t clients_max, struct
     return RC_OK;
 }
 
-struct store_client *store_pool_take(struct store_pool *p)
+void store_pool_open(struct store_pool *p)
 {
+    atomic_store(&p->is_open, true);
+}
+
+enum rc store_pool_take(struct store_pool *p, struct store_client **ret_client, struct err *err)
+{
+    ENSURE(atomic_load(&p->is_open),
+           err_set(err, RC_UNAVAILABLE, "the store is starting: try again in a moment"));
     pthread_mutex_lock(&p->lock);
     while (p->free_count == 0)
         pthread_cond_wait(&p->given, &p->lock);
-    struct store_client *c = p->clients[--p->free_count]; /* the warmest connection first */
+    *ret_client = p->clients[--p->free_count]; /* the warmest connection first */
     pthread_mutex_unlock(&p->lock);
-    return c;
+    return RC_OK;
 }
 
 void store_pool_give(struct store_pool *p, struct store_client *c)

@@ -89,7 +89,11 @@ enum rc store_relay(struct ctx *ctx, struct store_client *c, const struct store_
 struct store_pool;
 enum rc store_pool_new(const struct store_cfg *cfg, uint32_t clients_max, struct store_pool **ret,
                        struct err *err) MUST_CHECK;
-struct store_client *store_pool_take(struct store_pool *p); /* blocks while all are out */
+/* From now on clients are given: the database has its tables. Any thread, any number of times. */
+void store_pool_open(struct store_pool *p);
+/* Blocks while all are out. RC_UNAVAILABLE: the pool is not open yet. */
+enum rc store_pool_take(struct store_pool *p, struct store_client **ret_client,
+                        struct err *err) MUST_CHECK;
 void store_pool_give(struct store_pool *p, struct store_client *c);
 void store_pool_free(struct store_pool *p);
 

@@ -182,6 +182,19 @@ test('an error of one panel is told there, the rest stays, and trying again mend
   await page.waitForSelector('section[aria-label="Devices"] tbody tr');
   assert.deepEqual(page.wrong, []);
 });
+test('a store that is starting is waited for, and nobody has to try again', async (t) => {
+  const page = await open(t, {}, home), asked = [];
+  await page.route('**/query', (route) => {
+    asked.push(route.request().postData());
+    if (asked.length > 3) return route.continue();
+    return route.fulfill({ status: 503, contentType: 'application/problem+json', headers: { 'retry-after': '1' }, body: '{"detail":"The store is starting."}' });
+  });
+  await signIn(page, owner);
+  await settled(page);
+  assert.equal(await page.locator('[role=alert]').count(), 0);
+  for (const again of asked.slice(0, 3)) assert.ok(asked.lastIndexOf(again) > 2, 'it was asked again');
+  assert.deepEqual(page.wrong, []);
+});
 test('signing out ends the session here and at the server; an ended session asks to sign in again', async (t) => {
   const page = await opened(t);
   await page.click('button[aria-label^="Account"]');

@@ -1,5 +1,6 @@
 // a: it starts, says what it is, keeps to one process per folder, and stops.
 import { readFileSync, statSync } from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { Server, assert, tempFolder, test, until, weir } from './harness.mjs';
 
@@ -95,4 +96,19 @@ test('a running server', async (t) => {
     await s.stop();
     await until('the store child gone', () => { try { process.kill(store, 0); return false; } catch { return true; } });
   });
+});
+
+test('until the store has its tables, questions are told to come again', async (t) => {
+  const held = []; // a store that takes its time over the tables
+  const store = http.createServer((req, res) => { held.push(res); }).listen(0, '127.0.0.1');
+  await new Promise((done) => { store.on('listening', done); });
+  t.after(() => { store.closeAllConnections(); store.close(); });
+  const s = await Server.start({ args: ['--archive', 'false', '--store.url', `http://127.0.0.1:${store.address().port}`] });
+  t.after(() => s.killNow());
+  await until('it makes its tables', () => held.length);
+  const r = await s.fetch(`/v1/projects/${s.keys.project}/query`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key }, body: '{"metrics":["events"],"date_range":"all"}' });
+  assert.equal(r.status, 503, r.text);
+  assert.equal(r.headers.get('retry-after'), '1');
+  assert.match(r.json.detail, /starting/);
+  assert.equal((await s.fetch('/readyz')).json.store, 'starting or down');
 });

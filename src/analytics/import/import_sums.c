@@ -20,8 +20,8 @@ enum { SQL_BYTES = 2048, ANSWER_BYTES_MAX = 4096 };
 
 enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err *err)
 {
-    struct store_client *client = store_pool_take(pool);
-    ENSURE(client, err_set(err, RC_UNAVAILABLE, "the store cannot be reached"));
+    struct store_client *client;
+    TRY(store_pool_take(pool, &client, err));
     enum rc rc =
         store_insert(client, "imported", NULL, "JSONEachRow", lines, NULL, NULL, NULL, err);
     store_pool_give(pool, client);
@@ -30,11 +30,11 @@ enum rc import_put_rows(struct store_pool *pool, struct slice lines, struct err 
 
 static enum rc count_rows(struct store_pool *pool, const char *sql, uint64_t *ret, struct err *err)
 {
-    CLEANUP(buf_done) struct buf out;
     const struct store_query q = {.sql = sql, .format = "TabSeparatedRaw", .read_only = true};
-    struct store_client *client = store_pool_take(pool);
+    struct store_client *client;
+    TRY(store_pool_take(pool, &client, err));
+    CLEANUP(buf_done) struct buf out;
     buf_init(&out, ANSWER_BYTES_MAX);
-    ENSURE(client, err_set(err, RC_UNAVAILABLE, "the store cannot be reached"));
     enum rc rc = store_query(NULL, client, &q, &out, NULL, NULL, err);
     store_pool_give(pool, client);
     struct slice text = buf_slice(&out);
@@ -77,8 +77,8 @@ enum rc import_sums_remove(struct store_pool *pool, const struct tenant_project 
     char sql[SQL_BYTES], text[UUID_TEXT_LEN + 1];
     const struct store_query q = {
         .sql = sql, .settings = settings, .setting_count = COUNT_OF(settings)};
-    struct store_client *client = store_pool_take(pool);
-    ENSURE(client, err_set(err, RC_UNAVAILABLE, "the store cannot be reached"));
+    struct store_client *client;
+    TRY(store_pool_take(pool, &client, err));
     snprintf(sql, sizeof(sql),
              "ALTER TABLE imported DELETE WHERE project_id = '%s' AND " KEY " IN (SELECT " KEY
              " FROM imported FINAL WHERE project_id = '%s' AND import_id = '%s')",

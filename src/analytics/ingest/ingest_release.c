@@ -289,11 +289,9 @@ static void work(struct ctx *ctx, void *arg)
 {
     struct release *r = arg;
     r->ctx = ctx;
-    r->client = store_pool_take(r->service->store);
-    if (!r->client) {
-        r->rc = err_set(&r->err, RC_UNAVAILABLE, "the store cannot be reached");
+    r->rc = store_pool_take(r->service->store, &r->client, &r->err);
+    if (r->rc != RC_OK)
         return;
-    }
     arena_init(&r->arena, ARENA_BYTES, ARENA_BYTES_MAX);
     r->rc = run(r);
     arena_done(&r->arena);

@@ -166,11 +166,12 @@ static enum rc next_page(struct ctx *ctx, struct export_call *call, struct store
 static void work(struct ctx *ctx, void *arg)
 {
     struct export_call *call = arg;
-    struct store_client *client = store_pool_take(call->query->cfg.pool);
-    call->rc = client ? next_page(ctx, call, client)
-                      : err_set(&call->err, RC_UNAVAILABLE, "the store cannot be reached");
-    if (client)
-        store_pool_give(call->query->cfg.pool, client);
+    struct store_client *client;
+    call->rc = store_pool_take(call->query->cfg.pool, &client, &call->err);
+    if (call->rc != RC_OK)
+        return;
+    call->rc = next_page(ctx, call, client);
+    store_pool_give(call->query->cfg.pool, client);
 }
 
 /* ---- the answer, on the loop ---- */

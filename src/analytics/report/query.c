@@ -315,11 +315,12 @@ static void work(struct ctx *ctx, void *arg)
         call->rc = call->prepare(call, &call->err);
     if (call->rc != RC_OK)
         return;
-    struct store_client *client = store_pool_take(call->query->cfg.pool);
-    call->rc = client ? ask_all(ctx, call, client, &result, &call->err)
-                      : err_set(&call->err, RC_UNAVAILABLE, "the store cannot be reached");
-    if (client)
-        store_pool_give(call->query->cfg.pool, client);
+    struct store_client *client;
+    call->rc = store_pool_take(call->query->cfg.pool, &client, &call->err);
+    if (call->rc != RC_OK)
+        return;
+    call->rc = ask_all(ctx, call, client, &result, &call->err);
+    store_pool_give(call->query->cfg.pool, client);
     if (call->rc == RC_OK)
         call->rc = call->shape(call, buf_slice(&result), &call->body, &call->err);
     if (call->rc == RC_OK && !buf_ok(&call->body))

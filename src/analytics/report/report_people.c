@@ -92,8 +92,8 @@ enum rc report_copy_lists(struct query_call *call, const struct report *r, struc
     enum rc rc = RC_OK;
     if (r->list_count == 0)
         return RC_OK;
-    struct store_client *client = store_pool_take(call->query->cfg.pool);
-    ENSURE(client, err_set(err, RC_UNAVAILABLE, "the store cannot be reached"));
+    struct store_client *client;
+    TRY(store_pool_take(call->query->cfg.pool, &client, err));
     for (uint32_t i = 0; i < r->list_count && rc == RC_OK; i++)
         rc = copy_missing(call, client, &r->lists[i], err);
     store_pool_give(call->query->cfg.pool, client);

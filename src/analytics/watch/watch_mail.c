@@ -68,7 +68,8 @@ static enum rc ask_span(struct watch *w, const struct watch_item *item, yyjson_v
                                   .params = params,
                                   .param_count = COUNT_OF(params),
                                   .read_only = true};
-    struct store_client *client = store_pool_take(w->cfg.pool);
+    struct store_client *client;
+    TRY(store_pool_take(w->cfg.pool, &client, err));
     enum rc rc = store_query(NULL, client, &q, &out, NULL, NULL, err);
     store_pool_give(w->cfg.pool, client);
     TRY(rc);

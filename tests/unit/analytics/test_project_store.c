@@ -61,7 +61,8 @@ static void write_ok(bool is_repeat, uint64_t rows, uint64_t present, uint64_t d
 }
 static void execute(const char *sql)
 {
-    struct store_client *c = store_pool_take(bed.pool);
+    struct store_client *c;
+    must(store_pool_take(bed.pool, &c, &bed.err) == RC_OK);
     if (store_exec(c, sql, &bed.err) != RC_OK)
         fail_msg("%s", bed.err.text);
     store_pool_give(bed.pool, c);

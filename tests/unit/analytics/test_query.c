@@ -457,6 +457,8 @@ static void the_store_is_gone(void **state)
     assert_int_equal(store_pool_new(&cfg, 1, &pool, &bed.err), RC_OK);
     assert_int_equal(query_new(&(struct query_cfg){.pool = pool}, &query, &bed.err), RC_OK);
     bed.query = query;
+    assert_refused(get("/analytics/overview", RANGE), RC_UNAVAILABLE, "is starting");
+    store_pool_open(pool); /* its tables are there, and then it is gone */
     assert_refused(get("/analytics/overview", RANGE), RC_UNAVAILABLE, "cannot be reached");
     bed.query = good;
     query_free(query);

@@ -10,7 +10,8 @@ static void insert(const char *columns, const char *rows)
     buf_init(&sql, 64 * 1024);
     buf_addf(&sql, "INSERT INTO events (project_id, id, event, timestamp, anonymous_id, %s) %s",
              columns, rows);
-    struct store_client *c = store_pool_take(bed.pool);
+    struct store_client *c;
+    must(store_pool_take(bed.pool, &c, &bed.err) == RC_OK);
     if (store_exec(c, buf_cstr(&sql), &bed.err) != RC_OK)
         fail_msg("%s", bed.err.text);
     store_pool_give(bed.pool, c);

@@ -170,6 +170,8 @@ static bool bed_open(const char *executable)
     if (rc == RC_OK)
         rc = store_pool_new(&bed.cfg, 1, &bed.pool, &bed.err);
     if (rc == RC_OK)
+        store_pool_open(bed.pool);
+    if (rc == RC_OK)
         rc = query_new(&(struct query_cfg){.pool = bed.pool}, &bed.query, &bed.err);
     if (rc != RC_OK)
         fprintf(stderr, "the test bed does not stand: %s\n", bed.err.text);
@@ -216,7 +218,8 @@ UNUSED static const char *bed_scalar(const char *sql)
     static char text[256];
     CLEANUP(buf_done) struct buf out;
     buf_init(&out, sizeof(text) - 1);
-    struct store_client *c = store_pool_take(bed.pool);
+    struct store_client *c;
+    must(store_pool_take(bed.pool, &c, &bed.err) == RC_OK);
     const struct store_query q = {.sql = sql, .format = "TabSeparated"};
     if (store_query(NULL, c, &q, &out, NULL, NULL, &bed.err) != RC_OK)
         fail_msg("%s", bed.err.text);

@@ -28,6 +28,18 @@ async function problem(res: Response): Promise<ApiError> {
   return new ApiError(res.status, body?.type?.split('/').pop() ?? '', body?.detail ?? body?.title ?? `The server answered ${res.status}.`);
 }
 
+const WAITS_MAX = 30;
+/** Asks again when the server says when to (a store that is starting), unless that could do something twice. */
+async function asked(path: string, init: RequestInit): Promise<Response> {
+  const isSafe = init.method === 'GET' || path.endsWith('/query');
+  for (let waits = 0; ; waits++) {
+    const res = await fetch(path, init), seconds = Number(res.headers.get('Retry-After'));
+    if (res.status !== 503 || !seconds || !isSafe || waits === WAITS_MAX) return res;
+    await new Promise((done) => setTimeout(done, seconds * 1000));
+    init.signal?.throwIfAborted();
+  }
+}
+
 /** body: JSON, or a file as it is. */
 export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal, more?: Record<string, string>): Promise<T> {
   const headers: Record<string, string> = { ...more };
@@ -36,7 +48,7 @@ export async function call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path:
   else if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
   let res: Response;
   try {
-    res = await fetch(path, { method, headers, credentials: visit ? 'omit' : 'same-origin', ...(body === undefined ? {} : { body: body instanceof Blob ? body : JSON.stringify(body) }), ...(signal ? { signal } : {}) });
+    res = await asked(path, { method, headers, credentials: visit ? 'omit' : 'same-origin', ...(body === undefined ? {} : { body: body instanceof Blob ? body : JSON.stringify(body) }), ...(signal ? { signal } : {}) });
   } catch (e) {
     if (signal?.aborted) throw e;
     throw new ApiError(0, 'unreachable', 'The server cannot be reached.');
