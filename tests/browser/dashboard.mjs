@@ -195,6 +195,23 @@ test('a store that is starting is waited for, and nobody has to try again', asyn
   for (const again of asked.slice(0, 3)) assert.ok(asked.lastIndexOf(again) > 2, 'it was asked again');
   assert.deepEqual(page.wrong, []);
 });
+test('on paper: what it is, nothing to press, in light colours whatever the screen has, within its edges', async (t) => {
+  const page = await opened(t, owner, { colorScheme: 'dark' });
+  await page.click('section[aria-label="Sources"] button:has-text("Google")');
+  await settled(page);
+  const ground = () => page.evaluate(() => getComputedStyle(document.querySelector('.card')).backgroundColor), dark = await ground();
+  await page.evaluate(() => { addEventListener('beforeprint', () => { window.printed = getComputedStyle(document.querySelector('.card')).backgroundColor; }); });
+  assert.ok((await page.pdf({ format: 'A4' })).length > 10000);
+  assert.equal(await page.evaluate(() => window.printed), 'rgb(255, 255, 255)');
+  assert.equal(await ground(), dark, 'and as before behind it');
+  await page.setViewportSize({ width: 718, height: 1000 });
+  await page.emulateMedia({ media: 'print' });
+  assert.match(await page.locator('.on-paper').innerText(), /^Overview of default, Last 28 days, with the previous period, as of /);
+  assert.equal(await page.locator('.top, .side, .button').filter({ visible: true }).count(), 0);
+  assert.deepEqual(await page.locator('.filters li').filter({ visible: true }).allInnerTexts(), ['source is Google']);
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= 718 && [...document.querySelectorAll('canvas')].every((c) => c.getBoundingClientRect().right <= 718));
+  assert.deepEqual(page.wrong, []);
+});
 test('signing out ends the session here and at the server; an ended session asks to sign in again', async (t) => {
   const page = await opened(t);
   await page.click('button[aria-label^="Account"]');

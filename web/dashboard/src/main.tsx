@@ -3,12 +3,12 @@ import { useEffect, useState } from 'preact/hooks';
 import './style.css';
 import './more.css';
 import { filters, go, kept, page, pathTo, projectId, setFilters, shared, sharedLink } from './location.ts';
-import { name } from './format.ts';
+import { name, when } from './format.ts';
 import { useLoad } from './load.ts';
 import { failure, load, me, project, projects, signOut, type ProjectOf } from './session.ts';
 import { ThemeButton } from './ui/theme.tsx';
 import { Failure, Link, Menu } from './ui/parts.tsx';
-import { CompareMenu, RangeMenu } from './ui/range.tsx';
+import { COMPARE, compare, CompareMenu, RangeMenu, rangeOf, rangeText } from './ui/range.tsx';
 import { SaveMenu, SegmentMenu } from './ui/segment.tsx';
 import { LoginPage } from './pages/login.tsx';
 import { GROUPS, mayOpen, PAGES, type PageInfo } from './pages.ts';
@@ -75,6 +75,7 @@ function Content({ of }: { of: ProjectOf }) {
   if (info.needs && !of.permissions.includes(info.needs)) return <p class="card">Your role in this organisation does not show {info.needs === 'stats:read' ? 'numbers' : 'this page'}.</p>;
   return (
     <>
+      <p class="on-paper"><b>{info.text}</b> of {of.name}{info.tools !== 'none' && `, ${rangeText(rangeOf())}`}{info.tools === 'compare' && compare() && `, with the ${COMPARE.find(([c]) => c === compare())?.[1].toLowerCase()}`}, as of {when(new Date().toISOString(), of.time_zone)}</p>
       {info.tools !== 'none' && <div class="tools"><FilterList of={of} /><div class="tools-end">{!shared.value && <SegmentMenu project={of} />}<RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
       <Shown key={`${of.id} ${info.id}`} info={info} project={of} />
     </>

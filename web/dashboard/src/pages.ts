@@ -13,7 +13,8 @@ export interface PageInfo {
   tools: 'range' | 'compare' | 'none'; // what stands above it: filters and range, these and a comparison, or nothing
   load: () => Promise<PageComponent>;
 }
-export const GROUPS = ['Look', 'Explore', 'Define', 'Run'] as const;
+/** As they stand beside a page; one that has none is not shown. Services is the place of audit log, webhooks, inbox and secrets. */
+export const GROUPS = ['Look', 'Explore', 'Define', 'Services', 'Run'] as const;
 const STATS = 'stats:read', PROJECTS = 'projects:write';
 export const PAGES: readonly PageInfo[] = [
   { id: 'overview', text: 'Overview', group: 'Look', needs: STATS, tools: 'compare', load: () => Promise.resolve(OverviewPage) },

@@ -30,7 +30,7 @@ export function unitOf(): string {
   }
   return range === 'day' || range === '24h' ? 'hour' : ['6mo', 'year'].includes(range) ? 'week' : ['12mo', 'all'].includes(range) ? 'month' : 'day';
 }
-const textOf = (range: string | [string, string]): string => (Array.isArray(range) ? `${range[0]} – ${range[1]}` : (RANGES.find(([r]) => r === range)?.[1] ?? range));
+export const rangeText = (range: string | [string, string]): string => (Array.isArray(range) ? `${range[0]} – ${range[1]}` : (RANGES.find(([r]) => r === range)?.[1] ?? range));
 
 export const setRange = (range: string): void => go(withParams({ range: range === usual() ? null : range }));
 export const setCompare = (to: string): void => go(withParams({ compare: to === 'previous_period' ? null : to }));
@@ -54,7 +54,7 @@ function Custom({ close }: { close: () => void }) {
 export function RangeMenu() {
   const range = rangeOf();
   return (
-    <Menu label={`Range: ${textOf(range)}`} text={textOf(range)}>
+    <Menu label={`Range: ${rangeText(range)}`} text={rangeText(range)}>
       {(close) => (
         <>
           {RANGES.map(([r, text]) => <button key={r} type="button" aria-current={r === range} onClick={() => { setRange(r); close(); }}>{text}</button>)}

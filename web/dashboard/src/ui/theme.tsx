@@ -6,12 +6,19 @@ export const NAMES: Record<Theme, string> = { system: 'As the system', light: 'L
 const KEY = 'weir.theme';
 const stored = (): Theme => { try { return (localStorage.getItem(KEY) as Theme | null) ?? 'system'; } catch { return 'system'; } };
 export const theme = signal<Theme>(stored());
-effect(() => {
-  if (theme.value === 'system') delete document.documentElement.dataset['theme'];
-  else document.documentElement.dataset['theme'] = theme.value;
-  try { localStorage.setItem(KEY, theme.value); } catch { /* it lasts as long as the page */ }
+/** Charts are drawn in the colours of the moment: they are told. */
+function show(as: Theme): void {
+  if (as === 'system') delete document.documentElement.dataset['theme'];
+  else document.documentElement.dataset['theme'] = as;
   dispatchEvent(new Event('weir-theme'));
+}
+effect(() => {
+  show(theme.value);
+  try { localStorage.setItem(KEY, theme.value); } catch { /* it lasts as long as the page */ }
 });
+// Paper is white.
+addEventListener('beforeprint', () => show('light'));
+addEventListener('afterprint', () => show(theme.value));
 export const nextTheme = (): Theme => (theme.value === 'system' ? 'dark' : theme.value === 'dark' ? 'light' : 'system');
 export function ThemeButton() {
   const next = nextTheme();
