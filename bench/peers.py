@@ -3,6 +3,7 @@
 Each is started on loopback with a private folder and ended by its process id. A peer that is not installed, or
 cannot do what the comparison needs, raises Absent with the reason.
 """
+import http.client
 import json
 import os
 import pwd
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 # What every server gets; the generator fills it in. 334 bytes.
@@ -338,3 +340,44 @@ class Weir(Server):
     def child(self):
         """The embedded store's process, or None."""
         return next(iter(children(self.process.pid)), None)
+
+
+class Store:
+    """`weir store` by itself: the embedded engine over HTTP."""
+    def __init__(self, binary, data):
+        self.port = free_port()
+        os.makedirs(data, exist_ok=True)
+        with open(os.path.join(data, "log"), "ab") as log:
+            self.process = subprocess.Popen([binary, "store", "--data", os.path.abspath(data), "--listen",
+                                             f"127.0.0.1:{self.port}"], stderr=log)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.ask("SELECT 1")
+                return
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def ask(self, sql, body=None, **params):
+        given = {**params, **({} if body is None else {"query": sql})}
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        c.request("POST", "/?" + urllib.parse.urlencode(given), sql.encode() if body is None else body)
+        answer = c.getresponse()
+        text = answer.read()
+        c.close()
+        if answer.status != 200:
+            raise RuntimeError(text[:500])
+        return text
+
+    def cost(self, work):
+        """(CPU seconds of the child, wall seconds)."""
+        clock = (~self.process.pid << 3) | 2
+        cpu, wall = time.clock_gettime(clock), time.monotonic()
+        work()
+        return time.clock_gettime(clock) - cpu, time.monotonic() - wall
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(30)
