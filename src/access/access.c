@@ -186,12 +186,12 @@ enum rc access_update(struct ctx *ctx, struct access_call *c, enum tenant_entity
     return access_show(c, entity, parent, id);
 }
 
-struct slice access_public_url(const struct access_cfg *cfg)
+struct slice access_url(const char *url)
 {
-    struct slice url = slice_str(cfg->public_url);
-    while (url.len && url.data[url.len - 1] == '/')
-        url.len--;
-    return url;
+    struct slice s = slice_str(url);
+    while (s.len && s.data[s.len - 1] == '/')
+        s.len--;
+    return s;
 }
 
 void access_header(struct access_call *c, const char *name, const char *value_fmt, ...)

@@ -35,6 +35,8 @@ struct access_cfg { /* all borrowed; texts are "" where there is none */
 };
 enum rc access_new(const struct access_cfg *cfg, struct access **ret_access,
                    struct err *err) MUST_CHECK;
+/* An address as settings have it, without slashes at its end. */
+struct slice access_url(const char *url);
 struct api_service access_service(struct access *access);
 void access_free(struct access *access);
 #endif

@@ -68,8 +68,6 @@ void access_handle(struct ctx *ctx, void *service, struct api_request *req);
 /* Counts one more under way, unless there are as many as may be: given back by an atomic_fetch_sub.
  */
 bool access_has_room(struct access *a, enum access_cost cost);
-/* Without a slash at its end; empty if it is not known. */
-struct slice access_public_url(const struct access_cfg *cfg);
 enum rc access_read_body(struct access_call *c) MUST_CHECK;
 
 /* ---- what operations use ---- */

@@ -16,14 +16,6 @@
 enum { KNOWN_MS = 3600 * 1000, HTTP_OK = 200, HTTP_SERVER_ERROR = 500, KEYS_WAIT_MS = 5000 };
 
 /* ---- settings ---- */
-static struct slice without_slash(const char *url)
-{
-    struct slice s = slice_str(url);
-    while (s.len && s.data[s.len - 1] == '/')
-        s.len--;
-    return s;
-}
-
 static enum rc check_settings(const struct access_cfg *cfg, struct err *err)
 {
     struct uuid org;
@@ -47,7 +39,7 @@ enum rc oidc_new(const struct access_cfg *cfg, struct oidc **ret_oidc, struct er
     struct oidc *o = heap_alloc(HEAP_APP, sizeof(*o));
     *o = (struct oidc){.cfg = cfg->oidc, .jwks = cfg->jwks};
     snprintf(o->redirect_uri, sizeof(o->redirect_uri), "%.*s/v1/login/oidc/callback",
-             SLICE_ARG(without_slash(cfg->public_url)));
+             SLICE_ARG(access_url(cfg->public_url)));
     random_bytes(o->key, sizeof(o->key));
     pthread_mutex_init(&o->lock, NULL);
     *ret_oidc = o;
@@ -137,7 +129,7 @@ enum rc oidc_discover(struct oidc *o, struct arena *arena, struct oidc_endpoints
     if (is_known(o, ret))
         return RC_OK;
     snprintf(url, sizeof(url), "%.*s/.well-known/openid-configuration",
-             SLICE_ARG(without_slash(o->cfg.issuer)));
+             SLICE_ARG(access_url(o->cfg.issuer)));
     TRY(fetch_object(&(struct oidc_request){.url = url}, arena, &document, &status, err));
     if (status != HTTP_OK)
         return err_set(err, RC_UNAVAILABLE, "the provider's configuration: status %ld", status);

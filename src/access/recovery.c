@@ -54,7 +54,7 @@ static enum rc begin_body(void *arg, struct state *s, struct err *err)
 /* The token stands behind '#': a browser does not send that, so it is in no log and no Referer. */
 static void write_message(struct buf *out, const struct job *j)
 {
-    struct slice url = access_public_url(&j->access->cfg);
+    struct slice url = access_url(j->access->cfg.public_url);
     buf_addf(out,
              "Somebody, probably you, asked to reset the password of your account at %.*s.\n\n",
              SLICE_ARG(url.len ? url : SLICE_LIT("weir")));

@@ -142,19 +142,20 @@ bool mail_is_there(const struct mail *mail)
     return *mail->smtp_url || *mail->command;
 }
 
-enum rc mail_send(const struct mail *mail, const struct mail_message *m, struct err *err)
+enum rc mail_send(const struct mail *mail, const char *id, const struct mail_message *m,
+                  struct err *err)
 {
     uint8_t random[16];
-    char id[2 * sizeof(random) + 1] = "";
+    char made[2 * sizeof(random) + 1] = "";
     bool is_smtp = *mail->smtp_url;
     struct buf message;
     ENSURE(mail_is_there(mail), err_set(err, RC_UNSUPPORTED, "no mail is set up (mail.smtp_url)"));
     ENSURE(!is_smtp || *mail->from,
            err_set(err, RC_INVALID, "mail.from is needed beside mail.smtp_url"));
     random_bytes(random, sizeof(random));
-    slice_hex(random, sizeof(random), id);
+    slice_hex(random, sizeof(random), made);
     buf_init(&message, MAIL_BYTES_MAX);
-    enum rc rc = mail_write(m, mail->from, unix_now(), id, is_smtp, &message, err);
+    enum rc rc = mail_write(m, mail->from, unix_now(), id ? id : made, is_smtp, &message, err);
     if (rc == RC_OK && is_smtp)
         rc = mail_smtp(mail, m->to, buf_slice(&message), err);
     else if (rc == RC_OK)
@@ -166,7 +167,8 @@ enum rc mail_send(const struct mail *mail, const struct mail_message *m, struct 
 static enum rc send_message(void *ctx, const char *to, const char *subject, const char *text,
                             struct err *err)
 {
-    return mail_send(ctx, &(struct mail_message){.to = to, .subject = subject, .text = text}, err);
+    return mail_send(ctx, NULL, &(struct mail_message){.to = to, .subject = subject, .text = text},
+                     err);
 }
 
 struct access_mail mail_hook(const struct mail *mail)

@@ -21,8 +21,9 @@ struct mail_message {
     const char *html; /* NULL: text alone */
 };
 /* RC_INVALID: a line end or another control character in an address or the subject, or no address;
- * RC_UNAVAILABLE, RC_TIMEOUT: another time may do. Blocks up to MAIL_SECONDS_MAX. */
-enum rc mail_send(const struct mail *mail, const struct mail_message *message,
+ * RC_UNAVAILABLE, RC_TIMEOUT: another time may do. id: of this message, as mail_write() has it;
+ * NULL: one is made. Blocks up to MAIL_SECONDS_MAX. */
+enum rc mail_send(const struct mail *mail, const char *id, const struct mail_message *message,
                   struct err *err) MUST_CHECK;
 bool mail_is_there(const struct mail *mail);
 /* The hook for access; send is NULL if there is no mail. mail is borrowed. */
@@ -30,7 +31,7 @@ struct access_mail mail_hook(const struct mail *mail);
 
 /* ---- mail_message.c, for mail.c and its test ---- */
 /* The whole message. is_crlf: line ends as SMTP has them. now: for Date. id: for Message-ID and the
- * boundary, 32 hex digits. */
+ * boundary, at most 60 of a-z, 0-9 and "-". */
 enum rc mail_write(const struct mail_message *m, const char *from, unix_ms now, const char *id,
                    bool is_crlf, struct buf *out, struct err *err) MUST_CHECK;
 /* ---- mail_smtp.c ---- */

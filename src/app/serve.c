@@ -195,11 +195,10 @@ static void add_service(struct server *s, struct api_service service)
     s->services[s->service_count++] = service;
 }
 
-static enum rc send_mail(void *ctx, const char *to, const char *subject, const char *text,
-                         const char *html, struct err *err)
+static enum rc send_mail(void *ctx, const struct watch_letter *l, struct err *err)
 {
-    const struct mail_message message = {to, subject, text, html};
-    return mail_send(ctx, &message, err);
+    const struct mail_message message = {l->to, l->subject, l->text, l->html};
+    return mail_send(ctx, l->id, &message, err);
 }
 
 static enum rc start_watch(struct server *s, struct err *err)
@@ -208,6 +207,7 @@ static enum rc start_watch(struct server *s, struct err *err)
                                   .query = s->query,
                                   .pool = s->node.pool,
                                   .every_ms = (uint32_t)s->cli.cfg.alerts_check_seconds * 1000,
+                                  .public_url = access_url(s->cli.cfg.public_url),
                                   .send = mail_is_there(&s->mail) ? send_mail : NULL,
                                   .ctx = &s->mail};
     return watch_start(&cfg, &s->watch, err);

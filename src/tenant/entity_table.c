@@ -186,11 +186,19 @@ static enum rc check_shared_page(struct slice value, struct err *err)
 #define SOME               "{\"type\":\"array\",\"items\":{}}"
 #define SOME_OR_NULL       "{\"type\":[\"array\",\"null\"],\"items\":{}}"
 #define TEXTS              "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
+#define TEXT_OR_NULL       "{\"type\":[\"string\",\"null\"]}"
+#define SCHEDULE           "{\"type\":\"object\",\"required\":[\"every\"],\"properties\":{" \
+                           "\"every\":{\"enum\":[\"day\",\"week\",\"month\"]}," \
+                           "\"weekday\":{\"enum\":[\"monday\",\"tuesday\",\"wednesday\"," \
+                           "\"thursday\",\"friday\"," \
+                           "\"saturday\",\"sunday\"]},\"hour\":{\"type\":\"integer\"}}}"
 #define WORTH              "{\"type\":[\"object\",\"null\"],\"properties\":{\"property\":{" \
                            "\"type\":\"string\"},\"currency\":{\"type\":\"string\"}}}"
 #define MADE               SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT), \
                            SEEN("updated_at", COLUMN_TIME), SEEN("version", COLUMN_INT)
 #define ALERT_STATE(column)  "(SELECT " column " FROM alert_states a WHERE a.id = alerts.id)"
+#define MAIL_STATE(column) \
+    "(SELECT " column " FROM mail_report_states m WHERE m.id = mail_reports.id)"
 #define DEFINITION(type, table) type, table, "id", "project_id", "analytics"
 /* clang-format on */
 
@@ -299,13 +307,13 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                   MAYBE_AS("since", COLUMN_TIME, ALERT_STATE("since")),
                                   MAYBE_AS("checked_at", COLUMN_TIME, ALERT_STATE("checked_at")),
                                   MAYBE_AS("error", COLUMN_TEXT, ALERT_STATE("error")), MADE}},
-    [TENANT_MAIL_REPORT] = {DEFINITION("mail_report", "mail_reports"),
-                            .columns = {TEXT("name", check_definition_name),
-                                        JSON("schedule", OBJECT), JSON("emails", TEXTS),
-                                        MAYBE_AS("next_at", COLUMN_TIME,
-                                                 "(SELECT next_at FROM mail_report_states m "
-                                                 "WHERE m.id = mail_reports.id)"),
-                                        MADE}},
+    [TENANT_MAIL_REPORT] =
+        {DEFINITION("mail_report", "mail_reports"),
+         .columns = {TEXT("name", check_definition_name), JSON("schedule", SCHEDULE),
+                     JSON("emails", TEXTS), JSON("report", TEXT_OR_NULL),
+                     MAYBE_AS("next_at", COLUMN_TIME, MAIL_STATE("next_at")),
+                     MAYBE_AS("sent_at", COLUMN_TIME, MAIL_STATE("sent_at")),
+                     MAYBE_AS("error", COLUMN_TEXT, MAIL_STATE("nullif(error, '')")), MADE}},
     [TENANT_IMPORT] = {.type = "import", .service = "analytics"},
     [TENANT_SHARE] = {"share", "shares", "id", "project_id",
                       .columns = {TEXT("name", check_definition_name),

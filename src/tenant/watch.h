@@ -5,12 +5,15 @@
 #include "tenant/admin.h"
 
 enum { WATCH_ATTEMPTS_MAX = 6 /* of a message: over about four hours */ };
+/* A schedule's "weekday", from the first day of a week on that reports know. */
+#define WATCH_WEEKDAYS "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
 
 struct watch_item { /* texts are valid in the callback */
     struct slice id, project, project_name, time_zone, created_by, name;
-    struct slice question, condition, emails; /* JSON; condition: a mail report's schedule */
-    struct slice state;                       /* of an alert: "", "ok", "firing" */
-    int64_t next_at;                          /* of a mail report: ms; 0: not settled yet */
+    /* JSON. Of a mail report: question, a saved report's id or empty; condition, its schedule. */
+    struct slice question, condition, emails;
+    struct slice state; /* of an alert: "", "ok", "firing"; of a mail report: made_for, or empty */
+    int64_t next_at;    /* of a mail report: ms; 0: not settled yet */
 };
 /* All of projects that are not archived. */
 enum rc watch_alerts(struct state *s, enum rc (*each)(void *ctx, const struct watch_item *item),
@@ -33,16 +36,25 @@ struct watch_seen {
 };
 enum rc watch_alert_seen(struct state *s, const struct watch_seen *seen, unix_ms now,
                          struct err *err) MUST_CHECK;
-/* A mail report went to the queue (or only its next time is settled: no messages). */
-enum rc watch_report_queued(struct state *s, struct slice id, struct slice project, int64_t next_at,
-                            const struct watch_message *messages, uint32_t count, unix_ms now,
-                            struct err *err) MUST_CHECK;
+/* A mail report went to the queue; or only its next time is settled, or why it could not be made:
+ * no messages. */
+struct watch_settled {
+    struct slice id, project;
+    struct slice made_for; /* by what next_at was settled: another text means anew */
+    int64_t next_at;
+    struct slice error; /* empty: none */
+    const struct watch_message *messages;
+    uint32_t count;
+};
+enum rc watch_report_settled(struct state *s, const struct watch_settled *settled, unix_ms now,
+                             struct err *err) MUST_CHECK;
 /* {"data":[…]}: the newest 100 of a project's log. */
 enum rc watch_log(struct state *s, struct slice project, struct buf *out,
                   struct err *err) MUST_CHECK;
 
 struct watch_due {
-    char id[UUID_TEXT_LEN + 1];
+    char id[UUID_TEXT_LEN + 1];     /* the same however often it is tried */
+    char source[UUID_TEXT_LEN + 1]; /* the alert, or mail report */
     struct buf to, subject, text, html;
     int64_t attempts;
 };
@@ -50,8 +62,10 @@ struct watch_due {
 enum rc watch_mail_due(struct state *s, unix_ms now, struct watch_due *ret,
                        struct err *err) MUST_CHECK;
 void watch_due_done(struct watch_due *due);
-enum rc watch_mail_sent(struct state *s, const struct watch_due *due, struct err *err) MUST_CHECK;
-/* Waits longer with each attempt; after WATCH_ATTEMPTS_MAX, or if is_final, it is given up. */
-enum rc watch_mail_failed(struct state *s, const struct watch_due *due, bool is_final, unix_ms now,
-                          struct err *err) MUST_CHECK;
+enum rc watch_mail_sent(struct state *s, const struct watch_due *due, unix_ms now,
+                        struct err *err) MUST_CHECK;
+/* Waits longer with each attempt; after WATCH_ATTEMPTS_MAX, or if is_final, it is given up, and
+ * `why` stands in the log of alerts, or in the mail report's error. */
+enum rc watch_mail_failed(struct state *s, const struct watch_due *due, const char *why,
+                          bool is_final, unix_ms now, struct err *err) MUST_CHECK;
 #endif

@@ -96,7 +96,7 @@ static enum rc check(struct definition_call *c, struct slice self)
         .source = &c->definition->source,
         .where = {.project = c->where.project, .viewer = c->where.viewer},
         .self = self};
-    TRY(definition_alert_check(c->op->kind->entity, c->body, &c->err));
+    TRY(definition_alert_check(c->op->kind->entity, c->body, &lookup, &c->err));
     if (c->op->kind->stored == STORED_KINDS)
         return RC_OK;
     return stored_check(c->op->kind->stored, c->body, &lookup, c->req->net->arena, &c->err);

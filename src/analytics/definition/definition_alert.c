@@ -94,20 +94,54 @@ static enum rc check_alert(yyjson_val *body, struct err *err)
     return RC_OK;
 }
 
-static enum rc check_mail_report(yyjson_val *body, struct err *err)
+/* By its id, which stays when its name changes. */
+static enum rc check_report(yyjson_val *report, const struct stored_lookup *l, struct err *err)
+{
+    CLEANUP(buf_done) struct buf found;
+    struct uuid id;
+    buf_init(&found, 2 * (size_t)DEFINITION_JSON_MAX);
+    if (!report || yyjson_is_null(report))
+        return RC_OK;
+    ENSURE(yyjson_is_str(report) && uuid_parse(json_text(report), &id),
+           err_set(err, RC_INVALID, "/report: give the id of a saved report, or null"));
+    enum rc rc =
+        l->source->find(l->source->ctx, &l->where, STORED_REPORT, json_text(report), &found, err);
+    return rc == RC_NOTFOUND ? err_set(err, RC_INVALID, "/report: there is no saved report %.*s",
+                                       SLICE_ARG(json_text(report)))
+                             : rc;
+}
+
+static enum rc check_schedule(yyjson_val *schedule, struct err *err)
 {
     static const char *const spans[] = {"day", "week", "month", NULL};
-    yyjson_val *schedule = json_get(body, "schedule");
-    TRY(check_emails(json_get(body, "emails"), err));
-    if (!schedule)
-        return RC_OK;
-    ENSURE(is_word(json_get(schedule, "every"), spans),
-           err_set(err, RC_INVALID, "/schedule/every: day, week or month"));
-    yyjson_val *hour = json_get(schedule, "hour");
+    static const char *const members[] = {"every", "weekday", "hour", NULL};
+    static const char *const weekdays[] = {WATCH_WEEKDAYS, NULL};
+    yyjson_val *every = json_get(schedule, "every"), *hour = json_get(schedule, "hour"),
+               *weekday = json_get(schedule, "weekday"), *key, *v;
     int64_t value;
+    size_t i, n;
+    ENSURE(is_word(every, spans), err_set(err, RC_INVALID, "/schedule/every: day, week or month"));
+    ENSURE(!weekday || (is_word(weekday, weekdays) && yyjson_equals_str(every, "week")),
+           err_set(err, RC_INVALID, "/schedule/weekday: of a week, monday to sunday"));
     ENSURE(!hour || (json_to_i64(hour, &value) && value >= 0 && value <= 23),
            err_set(err, RC_INVALID, "/schedule/hour: 0 to 23"));
+    yyjson_obj_foreach(schedule, i, n, key, v)
+    {
+        ENSURE(is_word(key, members),
+               err_set(err, RC_INVALID, "/schedule/%.*s: there is no such member",
+                       (int)(yyjson_get_len(key) < 40 ? yyjson_get_len(key) : 40),
+                       yyjson_get_str(key)));
+    }
     return RC_OK;
+}
+
+static enum rc check_mail_report(yyjson_val *body, const struct stored_lookup *lookup,
+                                 struct err *err)
+{
+    yyjson_val *schedule = json_get(body, "schedule");
+    TRY(check_emails(json_get(body, "emails"), err));
+    TRY(check_report(json_get(body, "report"), lookup, err));
+    return schedule ? check_schedule(schedule, err) : RC_OK;
 }
 
 static enum rc show_log(struct ctx *ctx, struct definition_call *c)
@@ -116,11 +150,12 @@ static enum rc show_log(struct ctx *ctx, struct definition_call *c)
     return watch_log(c->definition->state, c->where.project, &c->out, &c->err);
 }
 
-enum rc definition_alert_check(enum tenant_entity entity, yyjson_val *body, struct err *err)
+enum rc definition_alert_check(enum tenant_entity entity, yyjson_val *body,
+                               const struct stored_lookup *lookup, struct err *err)
 {
     if (entity == TENANT_ALERT)
         return check_alert(body, err);
-    return entity == TENANT_MAIL_REPORT ? check_mail_report(body, err) : RC_OK;
+    return entity == TENANT_MAIL_REPORT ? check_mail_report(body, lookup, err) : RC_OK;
 }
 
 static const struct definition_kind alert = {TENANT_ALERT,

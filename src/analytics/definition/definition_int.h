@@ -52,7 +52,7 @@ enum rc definition_remove(struct ctx *ctx, struct definition_call *c);
 
 /* definition_alert.c: rules of alerts and mail reports; others have none there. */
 enum rc definition_alert_check(enum tenant_entity entity, yyjson_val *body,
-                               struct err *err) MUST_CHECK;
+                               const struct stored_lookup *lookup, struct err *err) MUST_CHECK;
 
 extern const struct api_route definition_routes[];
 extern const uint32_t definition_route_count;

@@ -7,10 +7,15 @@
 #include "analytics/live/live_int.h"
 
 #include "base/heap.h"
+#include "base/metrics.h"
 #include "base/must.h"
 
 #define OVERFLOW_EVENT "event: overflow\ndata: {}\n\n"
 #define GAP_EVENT "event: gap\ndata: {}\n\n"
+
+static struct metric m_listeners = {.name = "weir_live_listeners",
+                                    .help = "Streams of events that are listened to.",
+                                    .kind = METRIC_GAUGE};
 
 static void end(struct live_listener *l);
 
@@ -59,7 +64,7 @@ static void unlist(struct live_listener *l)
     *l->at = l->next;
     if (l->next)
         l->next->at = l->at;
-    l->live->count--;
+    metric_set(&m_listeners, --l->live->count);
 }
 
 /* The last of it; it may have to wait for what is under way. */
@@ -179,7 +184,7 @@ static bool list(struct live *live, struct live_listener *l)
         l->next->at = &l->next;
     live->first = l;
     l->is_listed = true;
-    live->count++;
+    metric_set(&m_listeners, ++live->count);
     return true;
 }
 
@@ -256,6 +261,7 @@ enum rc live_new(const struct live_cfg *cfg, struct live **ret_live, struct err 
     live->cfg.lifetime_ms = or_default(cfg->lifetime_ms, 3600000);
     pthread_mutex_init(&live->lock, NULL);
     pthread_cond_init(&live->wanted, NULL);
+    metrics_register(&m_listeners);
     enum rc rc = live_tails_start(live, err);
     if (rc != RC_OK) {
         live_free(live);
@@ -281,6 +287,7 @@ void live_free(struct live *live)
     if (!live)
         return;
     live_tails_stop(live);
+    metrics_unregister(&m_listeners);
     pthread_cond_destroy(&live->wanted);
     pthread_mutex_destroy(&live->lock);
     heap_free(live);

@@ -39,5 +39,16 @@ struct query_asker {
 };
 enum rc query_question(struct query *q, const struct query_asker *who, struct slice question,
                        struct buf *out, struct err *err) MUST_CHECK;
+/* A saved report, asked by weir itself: what POST …/reports/{reportId}/run answers to the body
+ * `over`, as CSV. RC_NOTFOUND: there is none of that id. */
+struct query_saved {
+    struct slice id, over;
+    /* include.compare, where its kind has one and it says nothing of the like itself; or empty */
+    struct slice compare;
+    struct slice name; /* out, in the arena */
+    int64_t version;   /* out */
+};
+enum rc query_saved_csv(struct query *q, const struct query_asker *who, struct arena *arena,
+                        struct query_saved *saved, struct buf *out, struct err *err) MUST_CHECK;
 void query_free(struct query *q); /* after the last answer was given */
 #endif

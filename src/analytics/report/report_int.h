@@ -189,6 +189,8 @@ struct report_kind {
     enum rc (*row)(const struct report *r, yyjson_val *row, struct buf *body, struct err *err);
     void (*add_resolved)(const struct report *r, struct buf *body); /* ,"name":value …, or NULL */
 };
+/* Of the kind of that name; NULL: of a question that names none. */
+bool report_kind_is_table(yyjson_val *name);
 #define REPORT_KIND(name) extern const struct report_kind report_kind_##name;
 #include "analytics/report/report_kind.def"
 #undef REPORT_KIND

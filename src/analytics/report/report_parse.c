@@ -463,6 +463,14 @@ static bool take_kind(struct report *r, yyjson_val *root)
     return true;
 }
 
+bool report_kind_is_table(yyjson_val *name)
+{
+    for (size_t i = 0; name && i < COUNT_OF(kinds); i++)
+        if (yyjson_equals_str(name, kinds[i]->name))
+            return kinds[i]->is_table;
+    return !name && kinds[0]->is_table;
+}
+
 static bool parse_root(struct report *r)
 {
     if (!yyjson_is_obj(r->root))

@@ -235,13 +235,15 @@ static bool parse_body(struct query_call *call, const struct stored_lookup *look
                                share ? &run->bounds : NULL);
 }
 
-enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req, struct buf *out,
-                   struct err *err)
+enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req,
+                   struct query_saved *saved, struct buf *out, struct err *err)
 {
     struct query_call *call;
     struct report_run *run = report_run_new(ctx, q, req, &call);
     ENSURE(run, err_set(err, RC_NOMEM, "no memory for a question"));
-    run->parse = parse_body;
+    run->parse = saved ? report_parse_saved : parse_body;
+    run->saved = saved;
+    run->is_csv = saved != NULL;
     if (q->cfg.stored)
         call->prepare = prepare;
     else if (!run->parse(call, NULL))

@@ -13,7 +13,8 @@ struct report_run {
     bool (*parse)(struct query_call *call, const struct stored_lookup *lookup);
     enum report_stage stage; /* of the statement that was run last */
     bool is_sql_only, is_csv;
-    uint32_t passed; /* parameters of the report that the call has */
+    struct query_saved *saved; /* NULL, or who wants to know which report it was */
+    uint32_t passed;           /* parameters of the report that the call has */
     const char *statements[3];
     uint32_t statement_count;
     struct slice labels; /* members of an array */
@@ -31,7 +32,9 @@ enum rc report_copy_lists(struct query_call *call, const struct report *r,
                           struct err *err) MUST_CHECK;
 /* ?format=csv, or an Accept that names text/csv and not JSON. */
 bool report_is_csv_asked(const struct net_request *net);
-/* The body of req, answered at once and to out; req needs no more than report_ask.c gives it. */
-enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req, struct buf *out,
-                   struct err *err) MUST_CHECK;
+/* What the body of req asks, or the saved report of its path with that body over it, as CSV;
+ * answered at once and to out. req needs no more than report_ask.c gives it. */
+enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req,
+                   struct query_saved *saved, struct buf *out, struct err *err) MUST_CHECK;
+bool report_parse_saved(struct query_call *call, const struct stored_lookup *l);
 #endif

@@ -48,8 +48,41 @@ static bool is_over(struct slice name)
     return false;
 }
 
+/* Its own include, and what is compared with beside it. */
+static bool add_include(struct buf *out, yyjson_val *include, struct slice compare,
+                        struct arena *arena)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+    buf_addf(out, "{\"compare\":%.*s", SLICE_ARG(compare));
+    yyjson_obj_foreach(include, i, n, key, value)
+    {
+        buf_add_char(out, ',');
+        buf_add_json(out, json_text(key));
+        buf_add_char(out, ':');
+        if (!add_value(out, value, arena))
+            return false;
+    }
+    buf_add_char(out, '}');
+    return true;
+}
+
+/* Sums of an import know no other range. */
+static bool may_compare(yyjson_val *question, yyjson_val *include)
+{
+    return report_kind_is_table(json_get(question, "report")) && !json_get(include, "compare") &&
+           !json_get(include, "imports");
+}
+
+static bool add_over(struct buf *out, const char *name, yyjson_val *own, yyjson_val *sent,
+                     struct arena *arena)
+{
+    bool is_list = strcmp(name, "filters") == 0 && sent;
+    return is_list ? add_filters(out, own, sent, arena) : add_value(out, sent ? sent : own, arena);
+}
+
 static bool put_together(struct buf *out, yyjson_val *question, yyjson_val *more,
-                         struct arena *arena)
+                         struct slice compare, struct arena *arena)
 {
     size_t i, n;
     yyjson_val *key, *value;
@@ -67,12 +100,12 @@ static bool put_together(struct buf *out, yyjson_val *question, yyjson_val *more
     }
     for (const char *const *o = over; *o; o++) {
         yyjson_val *own = json_get(question, *o), *sent = json_get(more, *o);
-        if (!own && !sent)
+        bool is_compared = compare.len && strcmp(*o, "include") == 0 && may_compare(question, own);
+        if (!own && !sent && !is_compared)
             continue;
         buf_addf(out, "%s\"%s\":", between, *o);
-        bool is_list = strcmp(*o, "filters") == 0 && sent;
-        if (!(is_list ? add_filters(out, own, sent, arena)
-                      : add_value(out, sent ? sent : own, arena)))
+        if (!(is_compared ? add_include(out, own, compare, arena)
+                          : add_over(out, *o, own, sent, arena)))
             return false;
         between = ",";
     }
@@ -96,7 +129,7 @@ static bool read_more(struct report *r, const struct net_request *net, yyjson_va
     return !filters || yyjson_is_arr(filters) || report_fail(r, &at, "give an array of filters");
 }
 
-static bool parse(struct query_call *call, const struct stored_lookup *l)
+bool report_parse_saved(struct query_call *call, const struct stored_lookup *l)
 {
     struct report_run *run = call->user;
     struct report *r = &run->report;
@@ -114,8 +147,14 @@ static bool parse(struct query_call *call, const struct stored_lookup *l)
                                 &text, &r->err);
     if (r->err.rc != RC_OK || json_parse(arena, buf_slice(&text), &object, &r->err) != RC_OK)
         return false;
+    if (run->saved) {
+        run->saved->name = arena_copy(arena, json_text(json_get(object, "name")));
+        if (!json_to_i64(json_get(object, "version"), &run->saved->version))
+            run->saved->version = 0;
+    }
     buf_clear(&text);
-    if (!put_together(&text, json_get(object, "question"), more, arena))
+    const struct slice compare = run->saved ? run->saved->compare : SLICE_EMPTY;
+    if (!put_together(&text, json_get(object, "question"), more, compare, arena))
         return report_fail(r, NULL, "is longer than %d bytes", REPORT_BODY_BYTES_MAX);
     return report_parse(r, arena, arena_copy(arena, buf_slice(&text)), l);
 }
@@ -127,6 +166,6 @@ void query_saved_report(struct ctx *ctx, void *service, struct api_request *req)
     if (!run)
         return;
     run->is_csv = report_is_csv_asked(req->net);
-    run->parse = parse;
+    run->parse = report_parse_saved;
     report_run_start(ctx, call);
 }

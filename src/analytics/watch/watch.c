@@ -12,13 +12,18 @@
 
 enum { ANSWER_BYTES_MAX = 1 << 20, ARENA_BYTES_MAX = 8 << 20, SENT_AT_ONCE_MAX = 200 };
 
+struct query_asker watch_asker(const struct watch_item *item)
+{
+    return (struct query_asker){
+        .project = item->project, .time_zone = item->time_zone, .viewer = item->created_by};
+}
+
 enum rc watch_ask(struct watch *w, const struct watch_item *item, struct slice question,
                   struct arena *arena, yyjson_val **ret_answer, struct err *err)
 {
     CLEANUP(buf_done) struct buf answer;
     buf_init(&answer, ANSWER_BYTES_MAX);
-    const struct query_asker who = {
-        .project = item->project, .time_zone = item->time_zone, .viewer = item->created_by};
+    const struct query_asker who = watch_asker(item);
     TRY(query_question(w->cfg.query, &who, question, &answer, err));
     return json_parse(arena, buf_slice(&answer), ret_answer, err);
 }
@@ -30,6 +35,15 @@ bool watch_number(yyjson_val *answer, size_t row, size_t metric, bool is_compari
         result = json_get(result, "comparison");
     yyjson_val *v = yyjson_arr_get(json_get(result, "metrics"), metric);
     return v && json_to_double(v, ret);
+}
+
+const char *watch_link(const struct watch *w, const struct watch_item *item, struct arena *arena,
+                       const char *page)
+{
+    const struct slice url = w->cfg.public_url;
+    return url.len ? arena_printf(arena, "%.*s/app/%.*s/%s", SLICE_ARG(url),
+                                  SLICE_ARG(item->project), page)
+                   : NULL;
 }
 
 uint32_t watch_address(struct arena *arena, struct slice emails, struct watch_message message,
@@ -122,13 +136,17 @@ static void look_at_all(struct watch *w, list_fn *all, item_fn *one)
 static enum rc send_one(struct watch *w, struct watch_due *due, struct err *err)
 {
     struct err why = ERR_INIT;
-    enum rc rc =
-        w->cfg.send(w->cfg.ctx, buf_cstr(&due->to), buf_cstr(&due->subject), buf_cstr(&due->text),
-                    due->html.len ? buf_cstr(&due->html) : NULL, &why);
+    const struct watch_letter letter = {.id = due->id,
+                                        .to = buf_cstr(&due->to),
+                                        .subject = buf_cstr(&due->subject),
+                                        .text = buf_cstr(&due->text),
+                                        .html = due->html.len ? buf_cstr(&due->html) : NULL};
+    enum rc rc = w->cfg.send(w->cfg.ctx, &letter, &why);
     if (rc == RC_OK)
-        return watch_mail_sent(w->cfg.state, due, err);
+        return watch_mail_sent(w->cfg.state, due, unix_now(), err);
     log_warn("a message was not taken", LOG_I64("attempt", due->attempts + 1), LOG_ERR(&why));
-    return watch_mail_failed(w->cfg.state, due, rc == RC_INVALID, unix_now(), err);
+    return watch_mail_failed(w->cfg.state, due, why.text, rc == RC_INVALID || rc == RC_LIMIT,
+                             unix_now(), err);
 }
 
 static void send_due(struct watch *w)

@@ -9,15 +9,20 @@
 #include "store/store.h"
 #include "tenant/tenant.h"
 
+struct watch_letter {
+    const char *id; /* the same when it is sent again: who got it twice can tell */
+    const char *to, *subject, *text;
+    const char *html; /* NULL, or beside text */
+};
 struct watch_cfg { /* borrowed */
     struct state *state;
     struct query *query;
     struct store_pool *pool;
-    uint32_t every_ms; /* between two looks */
-    /* NULL: no mail is sent; what fires is in the log all the same. html: NULL, or beside text.
-     * RC_INVALID: no other time would do. */
-    enum rc (*send)(void *ctx, const char *to, const char *subject, const char *text,
-                    const char *html, struct err *err);
+    uint32_t every_ms;       /* between two looks */
+    struct slice public_url; /* for links, without a slash at its end; empty: none */
+    /* NULL: no mail is sent, nor does any wait; what fires is in the log all the same. RC_INVALID,
+     * RC_LIMIT: no other time would do. */
+    enum rc (*send)(void *ctx, const struct watch_letter *letter, struct err *err);
     /* An alert changed its state: for what else wants to be told (webhooks). May be NULL. Quick. */
     void (*on_change)(void *ctx, struct slice project, struct slice alert, const char *what,
                       struct slice text);

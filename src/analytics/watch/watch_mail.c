@@ -1,106 +1,16 @@
-/* WHAT    One mail report: when it is due, and what stands in it (watch_int.h).
- * WHY     Days are the project's: the store, which knows all zones, says which days the last whole
- *         span has and when the next message is due. The next time is settled together with the
- *         message, so that none is made twice. */
+/* WHAT    One mail report: what stands in it, and what is kept of it (watch_int.h).
+ * WHY     The next time is settled together with the message, so that none is made twice. What will
+ *         not work however often it is tried (its saved report is gone, or cannot be asked about
+ *         these days) is told in its `error`, and the next time is the next chance; while the store
+ *         is away the message waits. */
 #include "analytics/watch/watch_int.h"
 
 #include <stdio.h>
 
-enum { MESSAGE_BYTES_MAX = 64 << 10, ROWS = 10, HOUR_DEFAULT = 8, DAY_LEN = 10 };
-
-struct span {
-    char from[16], to[16];
-    int64_t next_ms;
-};
-
-struct days { /* SQL, of d, the day that it is */
-    const char *every, *begun, *next, *last;
-};
-static const struct days spans[] = {
-    {"day", "d", "d + 1", "d - 1"},
-    {"week", "toMonday(d)", "toMonday(d) + 7", "toMonday(d) - 7"},
-    {"month", "toStartOfMonth(d)", "addMonths(toStartOfMonth(d), 1)",
-     "addMonths(toStartOfMonth(d), -1)"},
-};
-
-static const struct days *days_of(yyjson_val *schedule)
-{
-    for (size_t i = 0; i < COUNT_OF(spans); i++)
-        if (yyjson_equals_str(json_get(schedule, "every"), spans[i].every))
-            return &spans[i];
-    return &spans[0];
-}
-
-/* "2026-01-31 2026-01-31 1769904000": the last whole span, and when its successor's message is due.
- */
-static void add_span_sql(struct buf *sql, const struct days *days)
-{
-    buf_addf(
-        sql,
-        "WITH {zone:String} AS zone, toDate(toDateTime({now:UInt32}, zone)) AS d, %s AS begun,"
-        " day -> toUnixTimestamp(toDateTime(concat(toString(day), {hour:String}), zone)) AS due"
-        " SELECT concat(toString(%s), ' ', toString(begun - 1), ' ', toString(if(due(begun) >"
-        " {now:UInt32}, due(begun), due(%s))))",
-        days->begun, days->last, days->next);
-}
-
-static enum rc ask_span(struct watch *w, const struct watch_item *item, yyjson_val *schedule,
-                        struct span *ret, struct err *err)
-{
-    char hour[16], now[24];
-    CLEANUP(buf_done) struct buf out;
-    CLEANUP(buf_done) struct buf sql;
-    yyjson_val *v = json_get(schedule, "hour");
-    int64_t h = HOUR_DEFAULT;
-    if (v && !json_to_i64(v, &h))
-        h = HOUR_DEFAULT;
-    buf_init(&out, 256);
-    buf_init(&sql, 2048);
-    add_span_sql(&sql, days_of(schedule));
-    snprintf(hour, sizeof(hour), " %02u:00:00", (unsigned)h % 24);
-    snprintf(now, sizeof(now), "%lld", (long long)(unix_now().ms / 1000));
-    const struct store_param params[] = {
-        {"zone", item->time_zone.len ? item->time_zone : SLICE_LIT("UTC")},
-        {"hour", slice_str(hour)},
-        {"now", slice_str(now)}};
-    const struct store_query q = {.sql = buf_cstr(&sql),
-                                  .format = "TabSeparated",
-                                  .params = params,
-                                  .param_count = COUNT_OF(params),
-                                  .read_only = true};
-    struct store_client *client;
-    TRY(store_pool_take(w->cfg.pool, &client, err));
-    enum rc rc = store_query(NULL, client, &q, &out, NULL, NULL, err);
-    store_pool_give(w->cfg.pool, client);
-    TRY(rc);
-    struct slice rest = slice_trim(slice_of(out.data, out.len ? out.len - 1 : 0));
-    struct slice from = slice_cut(&rest, ' '), to = slice_cut(&rest, ' ');
-    int64_t next_s = 0;
-    ENSURE(from.len == DAY_LEN && to.len == DAY_LEN && slice_to_i64(rest, &next_s),
-           err_set(err, RC_STORE, "the store gave no days"));
-    snprintf(ret->from, sizeof(ret->from), "%.*s", SLICE_ARG(from));
-    snprintf(ret->to, sizeof(ret->to), "%.*s", SLICE_ARG(to));
-    ret->next_ms = next_s * 1000;
-    return RC_OK;
-}
+enum { MESSAGE_BYTES_MAX = 64 << 10, TABLE_BYTES_MAX = 4 << 20, ROWS = 10 };
 
 /* ---- what stands in it ---- */
-struct mail {
-    struct buf text, html;
-};
-
-static void add_html(struct buf *out, struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '<' || c == '>' || c == '&' || c == '"')
-            buf_addf(out, "&#%d;", c);
-        else
-            buf_add_char(out, c);
-    }
-}
-
-static void add_row(struct mail *m, struct slice name, double value, bool has_value,
+static void add_row(struct watch_mail *m, struct slice name, double value, bool has_value,
                     const char *change)
 {
     char number[32] = "-";
@@ -110,18 +20,19 @@ static void add_row(struct mail *m, struct slice name, double value, bool has_va
     buf_add_slice(&m->text, name);
     buf_addf(&m->text, "%s\n", change);
     buf_add_str(&m->html, "<tr><td>");
-    add_html(&m->html, name);
+    watch_add_html(&m->html, name);
     buf_addf(&m->html, "</td><td align=\"right\">%s%s</td></tr>", number, change);
 }
 
-static void add_heading(struct mail *m, const char *heading)
+static void add_heading(struct watch_mail *m, const char *heading)
 {
     buf_addf(&m->text, "\n%s\n", heading);
-    buf_addf(&m->html, "<h3>%s</h3><table>", heading);
+    buf_addf(&m->html, "<h3>%s</h3>" WATCH_HTML_TABLE, heading);
 }
 
-static enum rc add_totals(struct watch *w, const struct watch_item *item, const struct span *span,
-                          struct arena *arena, struct mail *m, struct err *err)
+static enum rc add_totals(struct watch *w, const struct watch_item *item,
+                          const struct watch_span *span, struct arena *arena, struct watch_mail *m,
+                          struct err *err)
 {
     static const char *const names[] = {"Visitors", "Visits", "Page views", "Bounce rate (%)",
                                         "Visit duration (s)"};
@@ -129,8 +40,8 @@ static enum rc add_totals(struct watch *w, const struct watch_item *item, const 
     const char *question = arena_printf(
         arena,
         "{\"metrics\":[\"visitors\",\"visits\",\"pageviews\",\"bounce_rate\",\"visit_duration\"],"
-        "\"date_range\":[\"%s\",\"%s\"],\"include\":{\"compare\":\"previous_period\"}}",
-        span->from, span->to);
+        "\"date_range\":[\"%s\",\"%s\"],\"include\":{\"compare\":[\"%s\",\"%s\"]}}",
+        span->from, span->to, span->before_from, span->before_to);
     TRY(watch_ask(w, item, slice_str(question), arena, &answer, err));
     add_heading(m, "Totals");
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -146,9 +57,9 @@ static enum rc add_totals(struct watch *w, const struct watch_item *item, const 
     return RC_OK;
 }
 
-static enum rc add_list(struct watch *w, const struct watch_item *item, const struct span *span,
-                        const char *heading, const char *dimension, struct arena *arena,
-                        struct mail *m, struct err *err)
+static enum rc add_list(struct watch *w, const struct watch_item *item,
+                        const struct watch_span *span, const char *heading, const char *dimension,
+                        struct arena *arena, struct watch_mail *m, struct err *err)
 {
     yyjson_val *answer, *row;
     size_t i, n;
@@ -170,56 +81,149 @@ static enum rc add_list(struct watch *w, const struct watch_item *item, const st
     return RC_OK;
 }
 
-static enum rc write_mail(struct watch *w, const struct watch_item *item, const struct span *span,
-                          struct arena *arena, struct mail *m, struct err *err)
+/* Of the span, whatever range the saved report says. */
+static enum rc add_saved(struct watch *w, const struct watch_item *item, yyjson_val *report,
+                         const struct watch_span *span, struct arena *arena, struct watch_mail *m,
+                         struct err *err)
 {
-    buf_addf(&m->text, "%.*s, %s to %s\n", SLICE_ARG(item->project_name), span->from, span->to);
-    buf_add_str(&m->html, "<!DOCTYPE html><html><body><h2>");
-    add_html(&m->html, item->project_name);
-    buf_addf(&m->html, "</h2><p>%s to %s</p>", span->from, span->to);
+    struct query_saved saved = {
+        .id = json_text(report),
+        .over = slice_str(
+            arena_printf(arena, "{\"date_range\":[\"%s\",\"%s\"]}", span->from, span->to)),
+        .compare =
+            slice_str(arena_printf(arena, "[\"%s\",\"%s\"]", span->before_from, span->before_to))};
+    const struct query_asker who = watch_asker(item);
+    CLEANUP(buf_done) struct buf csv;
+    buf_init(&csv, TABLE_BYTES_MAX);
+    TRY(query_saved_csv(w->cfg.query, &who, arena, &saved, &csv, err));
+    buf_addf(&m->text, "\n%.*s (version %lld)\n", SLICE_ARG(saved.name), (long long)saved.version);
+    buf_add_str(&m->html, "<h3>");
+    watch_add_html(&m->html, saved.name);
+    buf_addf(&m->html, " (version %lld)</h3>", (long long)saved.version);
+    return watch_add_table(m, buf_slice(&csv), err);
+}
+
+static enum rc add_standard(struct watch *w, const struct watch_item *item,
+                            const struct watch_span *span, struct arena *arena,
+                            struct watch_mail *m, struct err *err)
+{
     TRY(add_totals(w, item, span, arena, m, err));
     TRY(add_list(w, item, span, "Pages", "page", arena, m, err));
     TRY(add_list(w, item, span, "Sources", "source", arena, m, err));
-    TRY(add_list(w, item, span, "Countries", "country", arena, m, err));
+    return add_list(w, item, span, "Countries", "country", arena, m, err);
+}
+
+static void add_head(const struct watch_item *item, const struct watch_span *span,
+                     struct watch_mail *m)
+{
+    buf_addf(&m->text, "%.*s, %s to %s\nCompared with %s to %s\n", SLICE_ARG(item->project_name),
+             span->from, span->to, span->before_from, span->before_to);
+    buf_add_str(&m->html, "<!DOCTYPE html><html><body><h2>");
+    watch_add_html(&m->html, item->project_name);
+    buf_addf(&m->html, "</h2><p>%s to %s, compared with %s to %s</p>", span->from, span->to,
+             span->before_from, span->before_to);
+}
+
+/* To these days in the dashboard. */
+static void add_link(struct watch *w, const struct watch_item *item, const struct watch_span *span,
+                     struct arena *arena, struct watch_mail *m)
+{
+    const char *page = arena_printf(arena, "overview?range=%s..%s", span->from, span->to);
+    const char *link = page ? watch_link(w, item, arena, page) : NULL;
+    if (!link)
+        return;
+    buf_addf(&m->text, "\n%s\n", link);
+    buf_add_str(&m->html, "<p><a href=\"");
+    watch_add_html(&m->html, slice_str(link));
+    buf_add_str(&m->html, "\">Open the dashboard</a></p>");
+}
+
+static enum rc write_mail(struct watch *w, const struct watch_item *item,
+                          const struct watch_span *span, struct arena *arena, struct watch_mail *m,
+                          struct err *err)
+{
+    yyjson_val *report = NULL;
+    if (item->question.len)
+        TRY(json_parse(arena, item->question, &report, err));
+    add_head(item, span, m);
+    TRY(report && yyjson_is_str(report) ? add_saved(w, item, report, span, arena, m, err)
+                                        : add_standard(w, item, span, arena, m, err));
+    add_link(w, item, span, arena, m);
     buf_add_str(&m->html, "</body></html>\n");
     return buf_ok(&m->text) && buf_ok(&m->html) ? RC_OK
                                                 : err_set(err, RC_LIMIT, "the report is too long");
 }
 
-static enum rc queue_mail(struct watch *w, const struct watch_item *item, const struct span *span,
-                          struct arena *arena, struct mail *m, struct err *err)
+static struct watch_message message_of(const struct watch_item *item, const struct watch_span *span,
+                                       struct arena *arena, const struct watch_mail *m)
 {
-    struct watch_message messages[WATCH_EMAILS_MAX];
-    TRY(write_mail(w, item, span, arena, m, err));
     size_t name_len = item->name.len < 60 ? item->name.len : 60;
     size_t project_len = item->project_name.len < 60 ? item->project_name.len : 60;
-    const struct watch_message message = {
+    return (struct watch_message){
         .subject = slice_str(arena_printf(arena, "[%.*s] %.*s %s", (int)project_len,
                                           item->project_name.data, (int)name_len, item->name.data,
                                           span->from)),
         .text = buf_slice(&m->text),
         .html = buf_slice(&m->html)};
-    uint32_t count = watch_address(arena, item->emails, message, messages);
-    return watch_report_queued(w->cfg.state, item->id, item->project, span->next_ms, messages,
-                               count, unix_now(), err);
+}
+
+static bool is_hopeless(enum rc rc)
+{
+    return rc == RC_NOTFOUND || rc == RC_INVALID || rc == RC_LIMIT;
+}
+
+static enum rc queue_mail(struct watch *w, const struct watch_item *item,
+                          const struct watch_span *span, struct watch_settled settled,
+                          struct arena *arena, struct watch_mail *m, struct err *err)
+{
+    struct watch_message messages[WATCH_EMAILS_MAX];
+    struct err why = ERR_INIT;
+    enum rc rc = w->cfg.send ? write_mail(w, item, span, arena, m, &why)
+                             : err_set(&why, RC_INVALID, "no mail is set up (mail.smtp_url)");
+    if (rc == RC_OK) {
+        settled.messages = messages;
+        settled.count =
+            watch_address(arena, item->emails, message_of(item, span, arena, m), messages);
+    } else {
+        settled.error = slice_str(why.text);
+        if (!is_hopeless(rc))
+            settled.next_at = item->next_at; /* again with the next look */
+    }
+    TRY(watch_report_settled(w->cfg.state, &settled, unix_now(), err));
+    *err = why;
+    return rc;
+}
+
+static enum rc ask_span(struct watch *w, const struct watch_item *item, unix_ms now,
+                        struct arena *arena, struct watch_span *ret, struct err *err)
+{
+    yyjson_val *schedule;
+    TRY(json_parse(arena, item->condition, &schedule, err));
+    struct store_client *client;
+    TRY(store_pool_take(w->cfg.pool, &client, err));
+    enum rc rc = watch_span_ask(client, item->time_zone, schedule, now, ret, err);
+    store_pool_give(w->cfg.pool, client);
+    return rc;
 }
 
 enum rc watch_mail_report(struct watch *w, const struct watch_item *item, struct arena *arena,
                           struct err *err)
 {
-    struct span span = {.next_ms = 0};
-    struct mail m;
-    yyjson_val *schedule;
-    if (item->next_at > unix_now().ms)
+    const unix_ms now = unix_now();
+    struct watch_span span = {.next_ms = 0};
+    struct watch_mail m;
+    struct slice made_for = watch_made_for(item, arena);
+    enum watch_step step = watch_mail_step(item->next_at, item->state, made_for, now);
+    if (step == WATCH_WAIT)
         return RC_OK;
-    TRY(json_parse(arena, item->condition, &schedule, err));
-    TRY(ask_span(w, item, schedule, &span, err));
-    if (item->next_at == 0) /* a new one: the first message comes at its hour */
-        return watch_report_queued(w->cfg.state, item->id, item->project, span.next_ms, NULL, 0,
-                                   unix_now(), err);
+    TRY(ask_span(w, item, now, arena, &span, err));
+    struct watch_settled settled = {
+        .id = item->id, .project = item->project, .made_for = made_for, .next_at = span.next_ms};
+    if (step == WATCH_SETTLE)
+        return watch_report_settled(w->cfg.state, &settled, now, err);
     buf_init(&m.text, MESSAGE_BYTES_MAX);
     buf_init(&m.html, MESSAGE_BYTES_MAX);
-    enum rc rc = queue_mail(w, item, &span, arena, &m, err);
+    enum rc rc = queue_mail(w, item, &span, settled, arena, &m, err);
     buf_done(&m.text);
     buf_done(&m.html);
     return rc;
