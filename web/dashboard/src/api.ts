@@ -1,6 +1,6 @@
 // The only place that talks to the server. A session's cookie says who asks; what changes something, and every question
 // (a POST), carries the session's token as well (docs/access.md, "People").
-import type { BreakdownRow, EventRow, Operations, ReportAnswer } from 'weir:openapi';
+import type { BreakdownRow, EventRow, Operations, Report, ReportAnswer } from 'weir:openapi';
 
 export class ApiError extends Error {
   constructor(readonly status: number, readonly slug: string, message: string) { super(message); }
@@ -69,7 +69,7 @@ export type AnswerOf<O extends Operation> = Operations[O]['answer'];
 export type Narrowed<T, M> = Exclude<keyof M, keyof T> extends never ? Omit<T, keyof M> & M : never;
 /** An operation by its name: method and path have to be its own. */
 export const api = <O extends Operation>(method: Operations[O]['method'], path: Operations[O]['path'], body?: Operations[O]['body'], signal?: AbortSignal): Promise<AnswerOf<O>> => call(method, path, body, signal);
-export type { Alert, Annotation, AttributionRow, Cohort, EdgeRow, FunnelRow, Goal, Invitation, Key, MailReport, Member, Membership, Organisation, Project, PropertyRow, RetentionRow, Segment, Share, VitalsRow } from 'weir:openapi';
+export type { Alert, Annotation, AttributionRow, Cohort, EdgeRow, FunnelRow, Goal, Invitation, Key, MailReport, Member, Membership, Organisation, Project, PropertyRow, Report, RetentionRow, Segment, Share, VitalsRow } from 'weir:openapi';
 export type Me = AnswerOf<'getMe'>;
 export type RawEvent = EventRow;
 export type Person = AnswerOf<'listPersons'>['persons'][number];
@@ -113,6 +113,11 @@ const sent = (question: object): object => ({ ...question, ...('filters' in ques
 /** Of the other kinds of reports: rows as that kind has them. */
 export const report = <R extends ReportAnswer['results'][number]>(project: string, question: Record<string, unknown>, signal?: AbortSignal): Promise<Narrowed<ReportAnswer, { results: R[] }>> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
 export const ask = (project: string, question: Question, signal?: AbortSignal): Promise<Answer> => call('POST', `/v1/projects/${project}/query`, sent(question), signal);
+/** A question under a name. What it is compared with is settled by who asks it. */
+export function keep(project: string, name: string, question: object): Promise<Report> {
+  const { include, ...rest } = sent(question) as { include?: unknown };
+  return call('POST', `/v1/projects/${project}/reports`, { name, question: rest });
+}
 export type Statements = AnswerOf<'showReportSql'>;
 /** What a question becomes, instead of its answer. */
 export const sqlOf = (project: string, question: object, signal?: AbortSignal): Promise<Statements> => call('POST', `/v1/projects/${project}/query/sql`, sent(question), signal);

@@ -1,19 +1,21 @@
 // Alerts, what became of them, and reports by mail.
 import { useState } from 'preact/hooks';
-import { api, type Alert as StoredAlert, type MailReport as StoredMailReport, type Narrowed } from '../api.ts';
+import { api, type Report, type Alert as StoredAlert, type MailReport as StoredMailReport, type Narrowed } from '../api.ts';
 import { number, when, type Unit } from '../format.ts';
-import { useLoad } from '../load.ts';
-import type { ProjectOf } from '../session.ts';
+import { useLoad, type Loaded } from '../load.ts';
+import { all, type ProjectOf } from '../session.ts';
 import { Definitions, save, type EditorOf } from '../ui/definitions.tsx';
 import { FilterEditor, filtersOf, filtersText, type Filters } from '../ui/filter.tsx';
 import { Dialog, Field, Fields, Form, useSending, type Control } from '../ui/form.tsx';
 import { Failure } from '../ui/parts.tsx';
+import { SavedReports, reportsPath } from '../ui/reports.tsx';
 import { Choice } from '../ui/steps.tsx';
 
 interface Condition { type: string; value?: number; percent?: number; minutes?: number }
 interface Question { metrics?: string[]; date_range?: unknown; filters?: unknown[] }
 type Alert = Narrowed<StoredAlert, { question: Question | null; condition: Condition; state: 'ok' | 'firing' | null }>;
-type MailReport = Narrowed<StoredMailReport, { schedule: { every: string; hour?: number } }>;
+type MailReport = Narrowed<StoredMailReport, { report: string | null }>;
+type Schedule = MailReport['schedule'];
 
 const METRICS: readonly (readonly [string, string, Unit])[] = [['visitors', 'Visitors', 'count'], ['visits', 'Visits', 'count'], ['pageviews', 'Page views', 'count'], ['events', 'Events', 'count'], ['users', 'Users', 'count'], ['bounce_rate', 'Bounce rate', 'percent'], ['visit_duration', 'Visit duration', 'seconds'], ['total_revenue', 'Revenue', 'ratio']];
 const RANGES = [['24h', 'the last 24 hours'], ['30m', 'the last 30 minutes'], ['realtime', 'the last 5 minutes'], ['day', 'today'], ['7d', 'the last 7 days'], ['30d', 'the last 30 days']] as const;
@@ -83,19 +85,42 @@ function Log({ project }: { project: ProjectOf }) {
     </section>
   );
 }
-const EVERY = [['day', 'Every day'], ['week', 'Every Monday'], ['month', 'On the first of each month']] as const;
-function MailEditor({ of, path, onDone, onClose }: EditorOf<MailReport>) {
-  const sending = useSending(['name', 'schedule', 'emails'], (slug) => (slug === 'exists' ? 'name' : ''));
-  const [name, setName] = useState(of?.name ?? ''), [every, setEvery] = useState(of?.schedule.every ?? 'week'), [hour, setHour] = useState(String(of?.schedule.hour ?? 8)), [emails, setEmails] = useState(of?.emails.join('\n') ?? '');
-  const submit = async (): Promise<void> => { if (await sending.run(async () => { await save(path, of, { name: name.trim(), schedule: { ...of?.schedule, every, hour: Number(hour) }, emails: lines(emails) }); })) onDone(); };
+const EVERY = [['day', 'Every day'], ['week', 'Every week'], ['month', 'On the first of each month']] as const;
+const WEEKDAYS = [['monday', 'Monday'], ['tuesday', 'Tuesday'], ['wednesday', 'Wednesday'], ['thursday', 'Thursday'], ['friday', 'Friday'], ['saturday', 'Saturday'], ['sunday', 'Sunday']] as const;
+const HOURS = Array.from({ length: 24 }, (_v, h) => [String(h), `${String(h).padStart(2, '0')}:00`] as const);
+const HOUR = 8, OVERVIEW = '';
+const hourText = (hour: number | undefined): string => textOf(HOURS, String(hour ?? HOUR));
+const scheduleText = ({ every, weekday, hour }: Schedule): string => `${every === 'week' ? `Every ${textOf(WEEKDAYS, weekday ?? 'monday')}` : textOf(EVERY, every)} at ${hourText(hour)}`;
+const ABOUT: Record<string, string> = { day: 'About the day before, against the one before that.', week: 'About the seven days before, against those before that.', month: 'About the month before, against the one before that.' };
+const oneOf = <T extends string>(all: readonly (readonly [T, string])[], value: string): T => (all.find(([v]) => v === value) ?? (all[0] as readonly [T, string]))[0];
+const useSaved = (project: ProjectOf): Loaded<Report[]> => useLoad(reportsPath(project), () => all<Report>(reportsPath(project)));
+
+function MailEditor({ project, of, path, onDone, onClose }: EditorOf<MailReport>) {
+  const saved = useSaved(project), reports = saved.value ?? [];
+  const sending = useSending(['name', 'schedule', 'report', 'emails'], (slug) => (slug === 'exists' ? 'name' : ''));
+  const [name, setName] = useState(of?.name ?? ''), [every, setEvery] = useState<string>(of?.schedule.every ?? 'week'), [weekday, setWeekday] = useState<string>(of?.schedule.weekday ?? 'monday'), [hour, setHour] = useState(String(of?.schedule.hour ?? HOUR)), [report, setReport] = useState(of?.report ?? OVERVIEW), [emails, setEmails] = useState(of?.emails.join('\n') ?? '');
+  const schedule = (): Schedule => ({ every: oneOf(EVERY, every), ...(every === 'week' ? { weekday: oneOf(WEEKDAYS, weekday) } : {}), hour: Number(hour) });
+  const submit = async (): Promise<void> => { if (await sending.run(async () => { await save(path, of, { name: name.trim(), schedule: schedule(), report: report || null, emails: lines(emails) }); })) onDone(); };
+  const isGone = report !== OVERVIEW && !reports.some((r) => r.id === report);
   return (
     <Dialog title={of ? 'Change the report by mail' : 'New report by mail'} onClose={onClose}>
       <Form sending={sending} action="Save" cancel={onClose} onSubmit={() => void submit()}>
         <Field name="name" label="Name" error={sending.of('name')}>{(c) => <input {...c} autofocus value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
-        <Fields label="Sent" error={sending.of('schedule')}>
+        <Field name="report" label="What" hint="The overview has the totals, and the first pages, sources and countries." error={sending.of('report')}>
+          {(c) => (
+            <select {...c} value={report} onChange={(e) => setReport(e.currentTarget.value)}>
+              <option value={OVERVIEW}>The overview</option>
+              {isGone && <option value={report}>{saved.value ? 'A report that is gone' : 'A saved report'}</option>}
+              {reports.length > 0 && <optgroup label="Saved reports">{reports.map((r) => <option key={r.id} value={r.id}>{r.name}</option>)}</optgroup>}
+            </select>
+          )}
+        </Field>
+        {saved.error && <Failure text={saved.error} retry={saved.retry} />}
+        <Fields label="Sent" hint={`${ABOUT[every] ?? ''} Time zone: ${project.time_zone}.`} error={sending.of('schedule')}>
           <div class="choices">
             <select aria-label="How often" value={every} onChange={(e) => setEvery(e.currentTarget.value)}>{EVERY.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>
-            <Choice label="at" all={Array.from({ length: 24 }, (_v, h) => [String(h), `${String(h).padStart(2, '0')}:00`] as const)} value={hour} onChoose={setHour} />
+            {every === 'week' && <Choice label="on" all={WEEKDAYS} value={weekday} onChoose={setWeekday} />}
+            <Choice label="at" all={HOURS} value={hour} onChoose={setHour} />
           </div>
         </Fields>
         <Emails value={emails} error={sending.of('emails')} onInput={setEmails} />
@@ -103,8 +128,30 @@ function MailEditor({ of, path, onDone, onClose }: EditorOf<MailReport>) {
     </Dialog>
   );
 }
-export function AlertsPage({ project }: { project: ProjectOf }) {
+function What({ of, saved }: { of: MailReport; saved: Report[] | undefined }) {
+  if (!of.report) return <>The overview</>;
+  return <span class="wrap">{saved?.find((r) => r.id === of.report)?.name ?? (saved ? 'A report that is gone' : 'A saved report')}</span>;
+}
+function MailReports({ project, saved }: { project: ProjectOf; saved: Report[] | undefined }) {
   const zone = project.time_zone;
+  return (
+    <Definitions<MailReport>
+      project={project} title="Reports by mail" one="report" path={`/v1/projects/${project.id}/mail-reports`} Editor={MailEditor} nameOf={(m) => m.name}
+      about="The overview or a saved report, of the last whole day, week or month, against the one before."
+      columns={[
+        { text: 'Name', cell: (m) => m.name },
+        { text: 'What', cell: (m) => <What of={m} saved={saved} /> },
+        { text: 'When', cell: (m) => scheduleText(m.schedule) },
+        { text: 'Last sent', cell: (m) => (m.error ? <span class="error wrap">Not sent: {m.error}</span> : m.sent_at ? when(m.sent_at, zone) : '–') },
+        { text: 'Next', cell: (m) => when(m.next_at, zone) },
+        { text: 'Mail to', cell: (m) => <span class="wrap">{m.emails.join(', ')}</span> },
+      ]}
+      nothing="None yet."
+    />
+  );
+}
+export function AlertsPage({ project }: { project: ProjectOf }) {
+  const zone = project.time_zone, saved = useSaved(project);
   return (
     <>
       <h1 class="hidden">Alerts and reports by mail of {project.name}</h1>
@@ -121,17 +168,8 @@ export function AlertsPage({ project }: { project: ProjectOf }) {
         nothing="None yet."
       />
       <Log project={project} />
-      <Definitions<MailReport>
-        project={project} title="Reports by mail" one="report" path={`/v1/projects/${project.id}/mail-reports`} Editor={MailEditor} nameOf={(m) => m.name}
-        about="The numbers of the last whole day, week or month, with pages, sources and countries."
-        columns={[
-          { text: 'Name', cell: (m) => m.name },
-          { text: 'Sent', cell: (m) => `${textOf(EVERY, m.schedule.every)} at ${String(m.schedule.hour ?? 8).padStart(2, '0')}:00` },
-          { text: 'Next', cell: (m) => when(m.next_at, zone) },
-          { text: 'Mail to', cell: (m) => <span class="wrap">{m.emails.join(', ')}</span> },
-        ]}
-        nothing="None yet."
-      />
+      <MailReports project={project} saved={saved.value} />
+      <SavedReports project={project} onChange={saved.retry} />
     </>
   );
 }

@@ -17,9 +17,9 @@ export const save = (path: string, of: Definition | null, body: Record<string, u
 
 type Open<T> = { what: 'edit' | 'remove'; of: T } | { what: 'new' };
 /** `?new` opens the form of a new one; what else it begins with stands there as well. */
-export function Definitions<T extends Definition>({ project, title, one, about, path, columns, nameOf, nothing, Editor, isNewInAddress = false, more, children }: {
+export function Definitions<T extends Definition>({ project, title, one, about, path, columns, nameOf, nothing, Editor, isNewInAddress = false, more, onChange, children }: {
   project: ProjectOf; title: string; one: string; about: ComponentChildren; path: string; columns: readonly Column<T>[]; nameOf: (of: T) => string; nothing: ComponentChildren;
-  Editor: ComponentType<EditorOf<T>>; isNewInAddress?: boolean; more?: (of: T, again: () => void) => ComponentChildren; children?: ComponentChildren;
+  Editor: ComponentType<EditorOf<T>>; isNewInAddress?: boolean; more?: (of: T, again: () => void) => ComponentChildren; onChange?: () => void; children?: ComponentChildren;
 }) {
   const all = usePages(path, listed<T>(path)), may = mayDefine(project), [opened, setOpen] = useState<Open<T> | null>(null);
   const open: Open<T> | null = opened ?? (isNewInAddress && may && param('new') !== null ? { what: 'new' } : null);
@@ -27,7 +27,8 @@ export function Definitions<T extends Definition>({ project, title, one, about, 
     setOpen(null);
     if (param('new') !== null) go(withParams({ new: null, f: null }), { replace: true });
   };
-  const done = (): void => { close(); all.retry(); };
+  const changed = (): void => { all.retry(); onChange?.(); };
+  const done = (): void => { close(); changed(); };
   const actions: Column<T> = { text: 'Actions', isHidden: true, isNumber: true, cell: (d) => (
     <span class="acts">
       {more?.(d, all.retry)}
@@ -42,7 +43,7 @@ export function Definitions<T extends Definition>({ project, title, one, about, 
       {children}
       {open?.what === 'new' && <Editor project={project} of={null} path={path} onDone={done} onClose={close} />}
       {open?.what === 'edit' && <Editor project={project} of={open.of} path={path} onDone={done} onClose={close} />}
-      {open?.what === 'remove' && <Confirm title={`Remove “${nameOf(open.of)}”?`} action="Remove" run={async () => { await call('DELETE', `${path}/${open.of.id}`); all.retry(); }} onClose={close}><p>What refers to it by its name or id fails from then on.</p></Confirm>}
+      {open?.what === 'remove' && <Confirm title={`Remove “${nameOf(open.of)}”?`} action="Remove" run={async () => { await call('DELETE', `${path}/${open.of.id}`); changed(); }} onClose={close}><p>What refers to it by its name or id fails from then on.</p></Confirm>}
     </section>
   );
 }

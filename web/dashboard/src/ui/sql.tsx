@@ -6,6 +6,7 @@ import { sharedLink } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
 import { Dialog } from './form.tsx';
 import { Copy, Failure, Tabs } from './parts.tsx';
+import { SaveReport } from './reports.tsx';
 
 const CLAUSE = /^(SELECT|FROM|PREWHERE|WHERE|GROUP BY|HAVING|WINDOW|ORDER BY|LIMIT|UNION ALL|SETTINGS|(?:LEFT |INNER |ANY |GLOBAL )*(?:ARRAY )?JOIN|AND)\b/;
 /** The same statement over several lines: nothing but blanks outside of texts is changed. */
@@ -54,9 +55,9 @@ function Drawer({ project, of, onClose }: { project: ProjectOf; of: readonly Ask
     </Dialog>
   );
 }
-/** `of`: what the page asks, the first first. */
+/** `of`: what the page asks, the first first. It can be kept, too. */
 export function SqlButton({ project, of }: { project: ProjectOf; of: readonly Asked[] }) {
   const [isOpen, setOpen] = useState(false);
   if (sharedLink.value) return null;
-  return <div class="page-foot"><button type="button" class="button quiet" onClick={() => setOpen(true)}>SQL</button>{isOpen && <Drawer project={project} of={of} onClose={() => setOpen(false)} />}</div>;
+  return <div class="page-foot"><SaveReport project={project} of={of} /><button type="button" class="button quiet" onClick={() => setOpen(true)}>SQL</button>{isOpen && <Drawer project={project} of={of} onClose={() => setOpen(false)} />}</div>;
 }
