@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "tenant/definition.h"
 #include "tenant/jwks_cache.h"
+#include "tenant/watch.h"
 
 enum { DAYS_MAX = 36500 };
 #define EVENTS_MAX INT64_C(1000000000000)
@@ -183,15 +184,11 @@ static enum rc check_shared_page(struct slice value, struct err *err)
 #define JSON(n, schema_)   {.name = n, .kind = COLUMN_JSON, .is_writable = true, \
                             .max = DEFINITION_JSON_MAX, .schema = schema_}
 #define OBJECT             "{\"type\":\"object\"}"
+#define OBJECT_OR_NULL     "{\"type\":[\"object\",\"null\"]}"
 #define SOME               "{\"type\":\"array\",\"items\":{}}"
 #define SOME_OR_NULL       "{\"type\":[\"array\",\"null\"],\"items\":{}}"
 #define TEXTS              "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
 #define TEXT_OR_NULL       "{\"type\":[\"string\",\"null\"]}"
-#define SCHEDULE           "{\"type\":\"object\",\"required\":[\"every\"],\"properties\":{" \
-                           "\"every\":{\"enum\":[\"day\",\"week\",\"month\"]}," \
-                           "\"weekday\":{\"enum\":[\"monday\",\"tuesday\",\"wednesday\"," \
-                           "\"thursday\",\"friday\"," \
-                           "\"saturday\",\"sunday\"]},\"hour\":{\"type\":\"integer\"}}}"
 #define WORTH              "{\"type\":[\"object\",\"null\"],\"properties\":{\"property\":{" \
                            "\"type\":\"string\"},\"currency\":{\"type\":\"string\"}}}"
 #define MADE               SEEN("created_at", COLUMN_TIME), SEEN("created_by", COLUMN_TEXT), \
@@ -300,8 +297,9 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                     MAYBE("finished_at", COLUMN_TIME), SEEN("attempts", COLUMN_INT),
                                     SEEN("error", COLUMN_TEXT), SEEN("report", COLUMN_JSON)}},
     [TENANT_ALERT] = {DEFINITION("alert", "alerts"),
-                      .columns = {TEXT("name", check_definition_name), JSON("question", OBJECT),
-                                  JSON("condition", OBJECT), JSON("emails", TEXTS),
+                      .columns = {TEXT("name", check_definition_name),
+                                  JSON("question", OBJECT_OR_NULL), JSON("condition", OBJECT),
+                                  JSON("emails", TEXTS),
                                   MAYBE_AS("state", COLUMN_TEXT, ALERT_STATE("state")),
                                   MAYBE_AS("value", COLUMN_TEXT, ALERT_STATE("value")),
                                   MAYBE_AS("since", COLUMN_TIME, ALERT_STATE("since")),
@@ -309,7 +307,7 @@ const struct entity tenant_entities[TENANT_ENTITIES] = {
                                   MAYBE_AS("error", COLUMN_TEXT, ALERT_STATE("error")), MADE}},
     [TENANT_MAIL_REPORT] =
         {DEFINITION("mail_report", "mail_reports"),
-         .columns = {TEXT("name", check_definition_name), JSON("schedule", SCHEDULE),
+         .columns = {TEXT("name", check_definition_name), JSON("schedule", WATCH_SCHEDULE_SCHEMA),
                      JSON("emails", TEXTS), JSON("report", TEXT_OR_NULL),
                      MAYBE_AS("next_at", COLUMN_TIME, MAIL_STATE("next_at")),
                      MAYBE_AS("sent_at", COLUMN_TIME, MAIL_STATE("sent_at")),

@@ -5,7 +5,14 @@
 #include "tenant/admin.h"
 
 enum { WATCH_ATTEMPTS_MAX = 6 /* of a message: over about four hours */ };
-/* A schedule's "weekday", from the first day of a week on that reports know. */
+/* What a schedule is; and its "weekday", from the first day of a week on that reports know. */
+/* clang-format off */
+#define WATCH_SCHEDULE_SCHEMA \
+    "{\"type\":\"object\",\"required\":[\"every\"],\"properties\":{" \
+    "\"every\":{\"enum\":[\"day\",\"week\",\"month\"]},\"weekday\":{\"enum\":[\"monday\"," \
+    "\"tuesday\",\"wednesday\",\"thursday\",\"friday\",\"saturday\",\"sunday\"]}," \
+    "\"hour\":{\"type\":\"integer\"}}}"
+/* clang-format on */
 #define WATCH_WEEKDAYS "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
 
 struct watch_item { /* texts are valid in the callback */

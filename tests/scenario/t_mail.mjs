@@ -172,6 +172,8 @@ test('a server that is away gets the message later, once, as the same one', asyn
   server.refuse(1);
   await call(201, 'POST', `${P}/alerts`, { name: 'Late', emails: ['ann@example.com'], condition: { type: 'above', value: -1 }, question: { metrics: ['events'], date_range: '24h' } });
   await until('it was refused', () => server.refusals === 0);
+  await s.kill9(); // what waits is there after it
+  await s.run();
   await until('and taken', () => about('Late').length === 1, 30000);
   assert.equal(server.mails.length, before + 1);
   const idOf = (mail) => /^Message-ID: (<[0-9a-f-]{36}@example\.com>)\r$/m.exec(parse(mail.data).head)[1];
@@ -205,6 +207,8 @@ test('what cannot be watched is refused with its pointer', async () => {
 test('a report comes by mail at its hour, of the last whole day of the project\'s zone, as text and HTML', { skip: Faults.missing }, async () => {
   const hour = 3600e3, today = new Date().toISOString().slice(0, 10);
   await s.send(Array.from({ length: 3 }, (_, i) => ({ event: 'pageview', user_id: `day${i}`, timestamp: at(0), context: { page: { url: 'https://shop.example/<b>&"x"', path: '/<b>&"x"' } } })));
+  // Pages that somebody made up: they fill no letter.
+  await s.send(Array.from({ length: 12 }, (_, i) => ({ event: 'pageview', user_id: `long${i}`, timestamp: at(0), context: { page: { url: 'https://shop.example/', path: `/${i}${'<'.repeat(1900)}` } } })));
   const { id } = await call(201, 'POST', `${P}/mail-reports`, { name: 'Daily', emails: ['ann@example.com'], schedule: { every: 'day', hour: 7 } });
   const read = async () => (await call(200, 'GET', `${P}/mail-reports/${id}`)).next_at;
   const next = await until('its time is settled', read);
@@ -220,8 +224,9 @@ test('a report comes by mail at its hour, of the last whole day of the project\'
   assert.equal(Date.parse(before), Date.parse(today) - 24 * hour);
   const link = `https://weir.example.com/app/${s.keys.project}/overview?range=${today}..${today}`;
   assert.ok(text.includes(link) && html.includes(`<a href="${link}">`), text);
-  assert.match(text, /^ {2}3 +Page views( \(.*\))?\r?$/m);
+  assert.match(text, /^ {2}15 +Page views( \(.*\))?\r?$/m);
   assert.match(text, /^ {2}3 +\/<b>&"x"\r?$/m);
+  assert.match(text, /^ {2}1 +\/\d+<{198,199}…\r?$/m);
   assert.ok(html.includes('/&#60;b&#62;') && !html.includes('<b>'), 'what a client wrote is no HTML');
   await until('the next one is a day later', async () => Date.parse(await read()) === due + 24 * hour);
   await until('all was looked at once more', async () => { const n = (await call(200, 'GET', `${P}/alerts`)).data[0].checked_at; return Date.parse(n) > due + 8000; });
@@ -289,4 +294,19 @@ test('a saved report comes by mail, as it is then, with what changed; once, when
   await until('it is told', async () => /there is no report/.test((await read()).error));
   await until('and tried again a day later', async () => (await read()).next_at === `${days(8)}T05:00:00.000Z`);
   assert.equal(about('Saved').length, 3);
+});
+
+test('what is never taken is tried six times, within four hours, and given up, which the log says', { skip: Faults.missing }, async () => {
+  for (const m of (await call(200, 'GET', `${P}/mail-reports`)).data) await call(204, 'DELETE', `${P}/mail-reports/${m.id}`);
+  server.refuse(6);
+  const { id } = await call(201, 'POST', `${P}/alerts`, { name: 'Never', emails: ['ann@example.com'], condition: { type: 'above', value: -1 }, question: { metrics: ['events'], date_range: '24h' } });
+  for (const [i, wait] of [0, 5, 60, 600, 3600, 10000].entries()) {
+    assert.equal((await log(id)).includes('not_sent'), false);
+    faults.set('clock', faults.get('clock') + wait);
+    await until(`it was tried ${i + 1} times`, () => server.refusals === 5 - i, 30000);
+  }
+  await until('it is told', async () => (await log(id)).includes('not_sent'));
+  assert.deepEqual(await log(id), ['fired', 'not_sent']);
+  assert.equal(about('Never').length, 0);
+  assert.equal(new Set(server.refused.slice(-6).map((m) => /^Message-ID: (\S+)\r$/m.exec(parse(m.data).head)[1])).size, 1);
 });

@@ -180,28 +180,42 @@ static const struct definition_op alert_log = {&alert, show_log, 200, false};
 #define HEAD(id, summary, more)                                                      \
     "{\"operationId\":\"" id "\",\"summary\":\"" summary "\",\"tags\":[\"Alerts\"]," \
     "\"parameters\":[" PARAMETER("projectId") more "],"
-#define BODY                                                                                      \
+#define AFTER "{\"name\":\"after\",\"in\":\"query\",\"schema\":{\"type\":\"string\"}}"
+#define IF_MATCH "{\"name\":\"If-Match\",\"in\":\"header\",\"schema\":{\"type\":\"string\"}}"
+#define BODY(members, needed)                                                                     \
     "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":" \
-    "\"object\"}}}},"
+    "\"object\",\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\"},"   \
+    "\"emails\":{\"type\":\"array\",\"maxItems\":10,\"items\":{\"type\":\"string\"}}," members    \
+    "}" needed "}}}},"
+#define NEEDED(name) ",\"required\":[\"name\",\"emails\",\"" name "\"]"
+#define ALERT                                                                                   \
+    "\"question\":{\"type\":[\"object\",\"null\"]},\"condition\":{\"type\":\"object\","         \
+    "\"required\":[\"type\"],"                                                                  \
+    "\"properties\":{\"type\":{\"enum\":[\"above\",\"below\",\"spike\",\"drop\",\"no_data\"]}," \
+    "\"value\":{\"type\":\"number\"},"                                                          \
+    "\"percent\":{\"type\":\"number\"},\"minutes\":{\"type\":\"number\"}}}"
+#define MAIL_REPORT \
+    "\"report\":{\"type\":[\"string\",\"null\"]},\"schedule\":" WATCH_SCHEDULE_SCHEMA
 #define ROUTE(method_, path, needs, op, bytes, text)                                        \
     {                                                                                       \
         .method = method_, .pattern = "/v1/projects/{projectId}/" path, .access = needs,    \
         .body_bytes_max = bytes, .handle = definition_handle, .arg = &(op), .openapi = text \
     }
-#define ROUTES(kind, path, id, One, Many)                                                   \
-    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                             \
-          HEAD("list" Many, "Those of the project", "") API_RESPONSES(API_LIST(One))),      \
-        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,  \
-              HEAD("create" One, "Make one", "") BODY API_RESPONSES(API_ONE(One))),         \
-        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,             \
-              HEAD("get" One, "One, and how it stands", "," PARAMETER(id))                  \
-                  API_RESPONSES(API_ONE(One))),                                             \
-        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,     \
-              BODY_BYTES_MAX,                                                               \
-              HEAD("update" One, "Change one", "," PARAMETER(id))                           \
-                  BODY API_RESPONSES(API_ONE(One))),                                        \
-        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0, \
-              HEAD("remove" One, "Remove one", "," PARAMETER(id)) API_RESPONSES(""))
+#define ROUTES(kind, path, id, One, Many, members, needed)                                       \
+    ROUTE(NET_GET, path, API_NEEDS(STATS_READ), kind##_list, 0,                                  \
+          HEAD("list" Many, "Those of the project", "," AFTER) API_RESPONSES(API_LIST(One))),    \
+        ROUTE(NET_POST, path, API_NEEDS(DEFINITIONS_WRITE), kind##_create, BODY_BYTES_MAX,       \
+              HEAD("create" One, "Make one", "") BODY(members, NEEDED(needed))                   \
+                  API_RESPONSES(API_ONE(One))),                                                  \
+        ROUTE(NET_GET, path "/{" id "}", API_NEEDS(STATS_READ), kind##_show, 0,                  \
+              HEAD("get" One, "One, and how it stands", "," PARAMETER(id))                       \
+                  API_RESPONSES(API_ONE(One))),                                                  \
+        ROUTE(NET_PATCH, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_update,          \
+              BODY_BYTES_MAX,                                                                    \
+              HEAD("update" One, "Change one", "," PARAMETER(id) "," IF_MATCH) BODY(members, "") \
+                  API_RESPONSES(API_ONE(One))),                                                  \
+        ROUTE(NET_DELETE, path "/{" id "}", API_NEEDS(DEFINITIONS_WRITE), kind##_remove, 0,      \
+              HEAD("remove" One, "Remove one", "," PARAMETER(id) "," IF_MATCH) API_RESPONSES(""))
 
 #define TEXT "{\"type\":\"string\"}"
 #define LOG                                                                                    \
@@ -210,8 +224,9 @@ static const struct definition_op alert_log = {&alert, show_log, 200, false};
     ",\"what\":" TEXT ",\"text\":" TEXT "}}}}}"
 
 static const struct api_route routes[] = {
-    ROUTES(alert, "alerts", "alertId", "Alert", "Alerts"),
-    ROUTES(mail_report, "mail-reports", "mailReportId", "MailReport", "MailReports"),
+    ROUTES(alert, "alerts", "alertId", "Alert", "Alerts", ALERT, "condition"),
+    ROUTES(mail_report, "mail-reports", "mailReportId", "MailReport", "MailReports", MAIL_REPORT,
+           "schedule"),
     ROUTE(NET_GET, "alert-log", API_NEEDS(STATS_READ), alert_log, 0,
           HEAD("listAlertLog", "What fired and recovered, the newest first", "")
               API_RESPONSES(LOG)),

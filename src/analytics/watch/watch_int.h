@@ -81,6 +81,10 @@ struct watch_mail {
     struct buf text, html;
 };
 void watch_add_html(struct buf *out, struct slice text); /* nothing in it begins markup */
+void watch_add_line(struct buf *out,
+                    struct slice text); /* a line end in it is none of the letter */
+/* Its beginning and "…", where it is longer: what clients write fills no letter. */
+struct slice watch_cut(struct arena *arena, struct slice text, size_t bytes_max);
 /* A table (CSV with a line of names) for people; its first rows and columns. RC_INVALID: it is
  * none. Columns "comparison.NAME" become changes of NAME. */
 enum rc watch_add_table(struct watch_mail *m, struct slice csv, struct err *err) MUST_CHECK;

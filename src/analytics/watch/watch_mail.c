@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-enum { MESSAGE_BYTES_MAX = 64 << 10, TABLE_BYTES_MAX = 4 << 20, ROWS = 10 };
+/* Of the longest table, each character of it escaped: 137 kB of HTML. */
+enum { MESSAGE_BYTES_MAX = 160 << 10, TABLE_BYTES_MAX = 4 << 20, ROWS = 10, NAME_BYTES = 200 };
 
 /* ---- what stands in it ---- */
 static void add_row(struct watch_mail *m, struct slice name, double value, bool has_value,
@@ -17,7 +18,7 @@ static void add_row(struct watch_mail *m, struct slice name, double value, bool 
     if (has_value)
         snprintf(number, sizeof(number), "%.10g", value);
     buf_addf(&m->text, "  %-12s  ", number);
-    buf_add_slice(&m->text, name);
+    watch_add_line(&m->text, name);
     buf_addf(&m->text, "%s\n", change);
     buf_add_str(&m->html, "<tr><td>");
     watch_add_html(&m->html, name);
@@ -74,7 +75,9 @@ static enum rc add_list(struct watch *w, const struct watch_item *item,
         yyjson_val *name = yyjson_arr_get(json_get(row, "dimensions"), 0);
         double value = 0;
         bool has_value = watch_number(answer, i, 0, false, &value);
-        struct slice text = name && yyjson_is_str(name) ? json_text(name) : SLICE_EMPTY;
+        struct slice text = name && yyjson_is_str(name)
+                                ? watch_cut(arena, json_text(name), NAME_BYTES)
+                                : SLICE_EMPTY;
         add_row(m, text.len ? text : SLICE_LIT("(none)"), value, has_value, "");
     }
     buf_add_str(&m->html, "</table>");

@@ -38,15 +38,25 @@ void watch_add_html(struct buf *out, struct slice text)
     }
 }
 
-/* Not within a character. */
+void watch_add_line(struct buf *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        buf_add_char(out, (unsigned char)text.data[i] < ' ' ? ' ' : text.data[i]);
+}
+
+struct slice watch_cut(struct arena *arena, struct slice text, size_t bytes_max)
+{
+    size_t n = bytes_max;
+    if (text.len <= n)
+        return arena_copy(arena, text);
+    while (n > 0 && ((unsigned char)text.data[n] & 0xC0) == 0x80) /* not within a character */
+        n--;
+    return slice_str(arena_printf(arena, "%.*s\xE2\x80\xA6", (int)n, text.data));
+}
+
 static struct slice cut(struct table *t, struct slice cell)
 {
-    size_t n = CELL_BYTES;
-    if (cell.len <= n)
-        return arena_copy(&t->arena, cell);
-    while (n > 0 && ((unsigned char)cell.data[n] & 0xC0) == 0x80)
-        n--;
-    return slice_str(arena_printf(&t->arena, "%.*s\xE2\x80\xA6", (int)n, cell.data));
+    return watch_cut(&t->arena, cell, CELL_BYTES);
 }
 
 static bool number_of(struct table *t, struct slice cell, double *ret)
@@ -152,8 +162,7 @@ static void add_text_row(const struct table *t, uint32_t row, struct buf *out)
     for (uint32_t i = 0; i < t->columns; i++) {
         struct slice cell = t->cells[row][i];
         buf_add_str(out, "  ");
-        for (size_t k = 0; k < cell.len; k++) /* a line end in a cell is none of the letter */
-            buf_add_char(out, (unsigned char)cell.data[k] < ' ' ? ' ' : cell.data[k]);
+        watch_add_line(out, cell);
         for (uint32_t n = characters(cell); n < t->column[i].width && i + 1 < t->columns; n++)
             buf_add_char(out, ' ');
     }
