@@ -49,6 +49,11 @@ def questions(days):
     of_three = {"report": "funnel", "steps": [step("pageview"), step("signup"), step("purchase")]}
     ways = ("windowFunnel(86400000)(toUInt64(toUnixTimestamp64Milli(timestamp)), event = 'pageview', event = 'signup', event = 'purchase') AS level"
             f" FROM events WHERE {own} AND visitor != 0 GROUP BY visitor")
+    ever = own.split(" AND toDate")[0] + f" AND toDate(timestamp) <= '{till[:10]}' AND timestamp < '{till}' AND kind = '' AND bot = '' AND visitor != 0"
+    by_week = f"SELECT groupUniqArray(toMonday(timestamp, '{ZONE}')) AS weeks, arrayMin(weeks) AS born FROM events WHERE {ever} GROUP BY visitor"
+    monday = f"toMonday(toDate('{first}'))"
+    with_visits = (f"(SELECT visitor, timestamp, id, page_path FROM events WHERE {own} AND event = 'pageview' AND visitor != 0) AS e ASOF JOIN (SELECT visitor, start, end, session FROM sessions FINAL"
+                   f" WHERE {visits.replace(since, bounds(first - datetime.timedelta(days=1), LAST)[0])}) AS v ON e.visitor = v.visitor AND e.timestamp >= v.start")
     weeks = ("SELECT cohort, count(), sumForEach(arrayMap(k -> has(weeks, cohort + 7 * k), range(1, 13))) FROM (SELECT weeks, arrayJoin(weeks) AS cohort"
              f" FROM (SELECT groupUniqArray(toMonday(timestamp, '{ZONE}')) AS weeks FROM events WHERE {own} AND visitor != 0 GROUP BY visitor)) GROUP BY cohort ORDER BY cohort")
 
@@ -59,7 +64,7 @@ def questions(days):
         return f"SELECT {column} AS d, uniq(visitor) AS u{rest} FROM {table} WHERE {where}{more} GROUP BY d ORDER BY u DESC, d LIMIT 100"
 
     def q(question, hand=None, check=1, umami=None, goal_ms=100):
-        return {"question": question, "hand": hand, "check": check, "umami": umami, "goal": f"< {goal_ms}"}
+        return {"question": question, "hand": hand, "check": check, "umami": umami, "goal": goal_ms}
 
     def umami_top(column, table="website_event", where=""):
         return f"SELECT {column}, count(DISTINCT website_event.session_id) AS u FROM {table} WHERE website_event.{site.replace('AND created_at', 'AND website_event.created_at')}{where} GROUP BY 1 ORDER BY u DESC LIMIT 100"
@@ -115,10 +120,22 @@ def questions(days):
                                f"WITH f AS (SELECT session_id, min(date_trunc('week', created_at AT TIME ZONE '{ZONE}')) AS week FROM website_event WHERE {site} GROUP BY 1),"
                                f" x AS (SELECT DISTINCT e.session_id, f.week, date_trunc('week', e.created_at AT TIME ZONE '{ZONE}') - f.week AS later FROM website_event AS e JOIN f ON f.session_id = e.session_id WHERE {site})"
                                " SELECT week, later, count(*) FROM x GROUP BY 1, 2 ORDER BY 1, 2", 300),
-        "retention, first time": q({**base, "report": "retention", "unit": "week", "type": "first_time"}, goal_ms=300),
-        "stickiness by day": q({**base, "report": "stickiness", "unit": "day"}),
-        "lifecycle by week": q({**base, "report": "lifecycle", "unit": "week"}),
-        "paths of visits": q({**base, "report": "paths", "steps": 5}),
+        "retention, first time": q({**base, "report": "retention", "unit": "week", "type": "first_time"},
+                                   f"SELECT born, count(), sumForEach(arrayMap(k -> has(weeks, born + 7 * k), range(1, 13))) FROM ({by_week}) WHERE born >= {monday} GROUP BY born ORDER BY born", 1, None, 300),
+        "stickiness by day": q({**base, "report": "stickiness", "unit": "day"},
+                               f"SELECT n, count() FROM (SELECT uniqExact(toDate(timestamp, '{ZONE}')) AS n FROM events WHERE {own} AND visitor != 0 GROUP BY visitor) GROUP BY n ORDER BY n"),
+        "lifecycle by week": q({**base, "report": "lifecycle", "unit": "week"},
+                               "SELECT week, countIf(week = born), countIf(week != born AND has(weeks, week - 7)), countIf(week != born AND NOT has(weeks, week - 7)), countIf(NOT has(weeks, week + 7))"
+                               f" FROM (SELECT weeks, born, arrayJoin(weeks) AS week FROM ({by_week})) WHERE week >= {monday} GROUP BY week ORDER BY week"),
+        "paths of visits": q({**base, "report": "paths", "steps": 5},
+                             "SELECT x.1, x.2, x.3, count() AS n FROM (SELECT arrayJoin(arrayMap((a, b, i) -> (i, a, b), arrayPopBack(p), arrayPopFront(p), range(1, length(p)))) AS x FROM ("
+                             f"SELECT arraySlice(arrayCompact(arrayMap(e -> e.3, arraySort(groupArray((timestamp, id, page_path))))), 1, 5) AS p FROM {with_visits} WHERE timestamp <= end GROUP BY visitor, session))"
+                             " GROUP BY x.1, x.2, x.3 ORDER BY n DESC, x.1, x.2, x.3 LIMIT 50", 3),
         "paths to a signup, grouped": q({**base, "report": "paths", "nodes": "both", "to": "signup", "within": "range", "window": 86400, "groups": ["/page/1*", "/page/**"]}),
+        "web vitals by page": q({**base, "report": "vitals", "dimensions": ["page"], "metrics": ["LCP"]},
+                                f"SELECT page_path AS d, count() AS n, quantilesExact(0.5, 0.75, 0.9, 0.95, 0.99)(JSONExtractFloat(properties, 'value')) FROM events WHERE {own.replace(chr(39) * 2, chr(39) + 'vital' + chr(39), 1)}"
+                                " GROUP BY d ORDER BY n DESC, d LIMIT 1000"),
+        "properties": q({**base, "report": "properties"}),
+        "events, the newest 50": q({**base, "report": "events", "limit": 50}),
         "attribution, six models": q({**base, "report": "attribution", "goal": [["is", "event", ["purchase"]]], "dimensions": ["source"]}),
     }

@@ -232,9 +232,10 @@ static enum rc start_services(struct server *s, struct err *err)
                                         .rejected = rejected_sink(s->node.rejected)},
                    &s->ingest, err));
     s->definition = definition_new(&(struct definition_cfg){.tenant = s->node.tenant});
-    TRY(query_new(
-        &(struct query_cfg){.pool = s->node.pool, .stored = definition_source(s->definition)},
-        &s->query, err));
+    TRY(query_new(&(struct query_cfg){.pool = s->node.pool,
+                                      .idle_minutes = (uint32_t)s->cli.cfg.sessions_idle_minutes,
+                                      .stored = definition_source(s->definition)},
+                  &s->query, err));
     s->control.query = s->query;
     add_service(s, ingest_service(s->ingest));
     add_service(s, query_service(s->query));

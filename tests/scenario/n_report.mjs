@@ -295,6 +295,8 @@ test('the statements are shown, with nothing of the client in them', async () =>
   assert.equal(r.status, 200, r.text);
   assert.match(r.json.statements.at(-1), /FROM events.* WHERE project_id = \{project:UUID\}/);
   assert.ok(!r.json.statements.join().includes('OR 1=1'));
+  const visitors = await s.fetch(`/v1/projects/${s.keys.project}/query/sql`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key }, body: JSON.stringify({ metrics: ['visitors'], date_range: '7d' }) });
+  assert.match(visitors.json.statements.at(-1), /FROM mergeTreeProjection\(.*WHERE project_id = \{project:UUID\}/, 'of slots, so that the model is asked about these');
   assert.ok(Object.values(r.json.parameters).includes("x' OR 1=1"));
   const shown = (await ask({ ...q, include: { sql: true } })).json.meta;
   assert.equal(shown.statements.at(-1), r.json.statements.at(-1));

@@ -331,6 +331,20 @@ static const char sessions_behaviour[] =
     " ADD INDEX IF NOT EXISTS behaviour_range behaviour TYPE minmax GRANULARITY 4";
 static const char *const behaviour_statements[] = {sessions_behaviour, NULL};
 
+/* Slots: a quarter of an hour of a visitor by what it did in it, and how often; what most reports
+ * count from (report/report_slots.c). As a projection they are those of exactly the rows that a part
+ * has, whatever becomes of it: late events, replays, erasures. The event stands before the slot in
+ * the key, so that a goal's slots lie together, and slots of one event are in order within a day.
+ * Parts that are there get theirs behind the start; until all have, reports read the events. */
+#define SLOTS_KEY \
+    "project_id, toDate(timestamp), event, " ANALYTICS_SLOT ", " ANALYTICS_SLOT_COLUMNS
+static const char events_slots[] =
+    "ALTER TABLE events ADD PROJECTION IF NOT EXISTS " ANALYTICS_SLOTS " (SELECT " SLOTS_KEY
+    ", count() GROUP BY " SLOTS_KEY ")";
+static const char events_slots_of_old[] =
+    "ALTER TABLE events MATERIALIZE PROJECTION " ANALYTICS_SLOTS " SETTINGS mutations_sync = 0";
+static const char *const slots_statements[] = {events_slots, events_slots_of_old, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -346,6 +360,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 12, .name = "ids and when they were named", .statements = named_statements},
     {.number = 13, .name = "why requests are not released", .statements = lack_statements},
     {.number = 14, .name = "bots by behaviour", .statements = behaviour_statements},
+    {.number = 15, .name = "slots of visitors", .statements = slots_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

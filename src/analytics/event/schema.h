@@ -14,6 +14,16 @@ extern const uint32_t analytics_migration_count;
 
 #define ANALYTICS_EVENTS_TABLE "events"
 
+/* The projection of it that reports read (schema.c): its name, what a slot is, and its columns beside
+ * project, day, event and slot. */
+#define ANALYTICS_SLOTS "visitor_slots"
+#define ANALYTICS_SLOT_OF(time) "toInt32(intDiv(toUnixTimestamp64Milli(" time "), 900000))"
+#define ANALYTICS_SLOT ANALYTICS_SLOT_OF("timestamp")
+#define ANALYTICS_SLOT_COLUMNS                                                     \
+    "kind, bot, visitor, country, region, city, hostname, browser_name, os_name, " \
+    "device_type, screen_class"
+enum { ANALYTICS_SLOT_MS = 900000 };
+
 /* [a-z0-9_]+, at most 64. */
 bool analytics_table_name_ok(const char *table);
 /* An empty table of the same shape (columns, keys, indexes, settings) as `events`, for a replay

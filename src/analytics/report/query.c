@@ -24,6 +24,8 @@ enum rc query_new(const struct query_cfg *cfg, struct query **ret_query, struct 
     q->cfg = *cfg;
     if (!q->cfg.seconds_max)
         q->cfg.seconds_max = 20;
+    if (!q->cfg.idle_minutes)
+        q->cfg.idle_minutes = 30;
     if (!q->cfg.answer_bytes_max)
         q->cfg.answer_bytes_max = default_answer_bytes;
     snprintf(q->seconds, sizeof(q->seconds), "%u", q->cfg.seconds_max);
@@ -81,6 +83,25 @@ static const char *const sessions_between = " AND start >= subtractDays(";
 static const char *const sessions_behind =
     ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
     "ev.project_id = {project:UUID}";
+/* With it all of a statement sees the same rows of a table. But then the engine (26.7) takes a table
+ * and its projection for one and the same, and finds no columns but those of the first. */
+#define SHARED_SNAPSHOT "enable_shared_storage_snapshot_in_query"
+#define OF_EVENTS \
+    " WHERE database = currentDatabase() AND table = '" ANALYTICS_EVENTS_TABLE "' AND "
+/* Slots; and what keeps them from being read, a row if there is any: a store that cannot, or parts
+ * without them (of before they were made, while they are being made). */
+#define SLOTS                                                                                   \
+    "(SELECT project_id, `toDate(timestamp)` AS day, `" ANALYTICS_SLOT "` AS slot, "            \
+    "toDateTime(greatest(slot, 0) * 900, 'UTC') AS since, event, " ANALYTICS_SLOT_COLUMNS       \
+    ", `count()` AS times FROM mergeTreeProjection(currentDatabase(), '" ANALYTICS_EVENTS_TABLE \
+    "', '" ANALYTICS_SLOTS "')) WHERE project_id = {project:UUID}"
+#define NO_SLOTS                                                                                   \
+    "system.one WHERE (SELECT count() FROM system.table_functions WHERE name = "                   \
+    "'mergeTreeProjection') = 0 OR (SELECT count() FROM system.settings WHERE name = "             \
+    "'" SHARED_SNAPSHOT "') = 0 OR (SELECT count() FROM system.projections" OF_EVENTS              \
+    "name = '" ANALYTICS_SLOTS "') = 0 OR (SELECT count() FROM system.parts" OF_EVENTS             \
+    "active AND (NOT has(projections, '" ANALYTICS_SLOTS "') OR name IN (SELECT parent_name FROM " \
+    "system.projection_parts" OF_EVENTS "active AND is_broken))) > 0"
 /* What a template may read: name, and the table with its tenant. The facts about persons are of one
  * generation (person/persons.h); where there may be several rows of one key, whoever reads them
  * takes the one of the greatest rank. */
@@ -91,6 +112,8 @@ static const struct {
     const char *name, *text;
 } scopes[] = {
     {"$EVENTS", ANALYTICS_EVENTS_TABLE " AS ev WHERE project_id = {project:UUID}"},
+    {"$SLOTS", SLOTS},
+    {"$NO_SLOTS", NO_SLOTS},
     {"$SESSIONS", "sessions FINAL WHERE project_id = {project:UUID}"},
     {"$SESSION_VERSIONS", "sessions WHERE project_id = {project:UUID}"}, /* dead rows, too */
     {"$COUNTS", "ingest_counts WHERE project_id = {project:UUID}"},
@@ -266,7 +289,7 @@ static enum rc ask(struct ctx *ctx, struct query_call *call, struct store_client
                    struct buf *result, struct err *err)
 {
     const struct query *q = call->query;
-    const struct store_setting settings[] = {
+    struct store_setting settings[8] = {
         {"max_execution_time", q->seconds},
         {"output_format_json_quote_64bit_integers", "0"},
         {"output_format_json_escape_forward_slashes", "0"},
@@ -275,15 +298,19 @@ static enum rc ask(struct ctx *ctx, struct query_call *call, struct store_client
         /* Looking 100,000 visitors up in the key takes longer than reading on, and no granule is
          * spared: in the key they stand behind day and event. */
         {"use_index_for_in_with_subqueries", "0"},
-        {"max_memory_usage", q->memory},
     };
+    uint32_t count = 6;
+    if (q->cfg.memory_bytes_max)
+        settings[count++] = (struct store_setting){"max_memory_usage", q->memory};
+    if (strstr(call->sql, ANALYTICS_SLOTS) && strstr(call->sql, "FROM " ANALYTICS_EVENTS_TABLE))
+        settings[count++] = (struct store_setting){SHARED_SNAPSHOT, "0"};
     const struct store_query sq = {
         .sql = call->sql,
         .format = call->format,
         .params = call->params,
         .param_count = call->param_count,
         .settings = settings,
-        .setting_count = (uint32_t)COUNT_OF(settings) - (q->cfg.memory_bytes_max ? 0 : 1),
+        .setting_count = count,
         .read_only = true,
     };
     int code = 0;

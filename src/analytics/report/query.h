@@ -17,6 +17,7 @@ struct query_cfg {
     uint32_t seconds_max;      /* per question, in the store; 0 = 20 */
     uint64_t memory_bytes_max; /* per question, in the store; 0 = the store's own limit */
     uint64_t answer_bytes_max; /* 0 = 64 MiB */
+    uint32_t idle_minutes;     /* part sessions (docs/definitions.md, "Session"); 0 = 30 */
     /* What questions may name; borrowed. NULL: nothing is stored anywhere. */
     const struct stored_source *stored;
 };

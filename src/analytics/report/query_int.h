@@ -25,6 +25,9 @@ struct query {
     struct query_cfg cfg;
     char seconds[16], memory[24];
     _Atomic uint32_t exports; /* under way */
+    /* Whether events have their slots (report_slots.c): known until this moment; negative: they do
+     * not. */
+    _Atomic int64_t slots_ns;
 };
 /* Days, both inclusive, in the time zone. Empty: not given. */
 struct query_range {

@@ -307,6 +307,20 @@ bool report_filter_is_of_events(const struct report_filter *f)
     return true;
 }
 
+bool report_filter_is_of_slots(const struct report_filter *f)
+{
+    if (!f || f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE)
+        return true;
+    if (f->op == OP_COHORT)
+        return report_cohort_by(f->cohort) == COHORT_VISITORS;
+    if (f->op > OP_NOT)
+        return f->dim.field && f->dim.field->in_slots;
+    for (const struct report_filter *child = f->children; child; child = child->next)
+        if (!report_filter_is_of_slots(child))
+            return false;
+    return true;
+}
+
 /* ---- writing ---- */
 static void add_raw(struct buf *out, const char *column, uint32_t first, uint32_t count)
 {
@@ -366,7 +380,7 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
     const char *column = is_visits(s) ? d->field->visit : d->field->event;
     switch (d->field->kind) {
     case FIELD_TIME:
-        add_bucket(s, d->unit, column);
+        add_bucket(s, d->unit, s->source & SOURCE_SLOTS ? "since" : column);
         return;
     case FIELD_PROPERTY:
         report_json_text_sql(s->out, "properties", d->param_first, d->param_count);
@@ -416,7 +430,12 @@ static void add_joined(const struct report_sql *s, const struct report_filter *f
 
 static void add_done(const struct report_sql *s, const struct report_filter *f)
 {
-    const struct report_sql events = {.r = s->r, .out = s->out, .is_compared = s->is_compared};
+    const struct report_sql events = {
+        .r = s->r,
+        .out = s->out,
+        .is_compared = s->is_compared,
+        .source =
+            report_slots_ready(s->r) && report_filter_is_of_slots(f->children) ? SOURCE_SLOTS : 0};
     const char *who = s->r->by_person ? "person" : "visitor";
     buf_addf(s->out, "%s %s (SELECT %s", who, f->op == OP_HAS_DONE ? "IN" : "NOT IN", who);
     report_rows_sql(&events);

@@ -193,6 +193,28 @@ static void add_fold(const struct funnel *f, struct buf *out)
     buf_add_str(out, "))");
 }
 
+/* Who comes to step 2 is asked first, and the events of these alone are kept: they are few. Who came
+ * to step 1 is then counted by itself. Not where that would be visits joined three times over, or
+ * each one is to be told apart. */
+static bool is_by_step_2(const struct report *r)
+{
+    const struct funnel *f = r->own;
+    return f->order != FUNNEL_UNORDERED && r->dim_count == 0 && report_events_source(r) == 0;
+}
+
+/* Who did a step, as `actor`, as often as they did. */
+static void add_doers(const struct report *r, uint32_t step, struct buf *out)
+{
+    const struct funnel *f = r->own;
+    const struct report_filter *filter = f->steps[step].filter;
+    const struct report_sql s = {
+        .r = r, .out = out, .source = report_actors_source(r, report_filter_is_of_slots(filter))};
+    buf_addf(out, "SELECT %s AS actor", report_actor(r));
+    report_from_sql(&s);
+    buf_addf(out, " AND %s AND ", report_has_actor(r));
+    report_filter_sql(&s, filter);
+}
+
 /* One row per actor: what they were at their first event of a step, and their events in order; none
  * of those who did nothing but step 1 (unordered: but one of the steps), as they are at level 1. */
 static void add_actors(const struct report *r, struct buf *out)
@@ -217,7 +239,13 @@ static void add_actors(const struct report *r, struct buf *out)
     add_steps(&s);
     buf_add_str(out, ", bitOr(bitShiftLeft(toUInt64(time), 20), steps) AS packed");
     report_from_sql(&s);
-    buf_addf(out, " AND %s) ", report_has_actor(r));
+    buf_addf(out, " AND %s", report_has_actor(r));
+    if (is_by_step_2(r)) {
+        buf_addf(out, " AND %s IN (", report_actor(r));
+        add_doers(r, 1, out);
+        buf_add_char(out, ')');
+    }
+    buf_add_str(out, ") ");
     if (f->order != FUNNEL_STRICT)
         buf_add_str(out, "WHERE steps > 0 OR ends > 0 ");
     buf_addf(out, "GROUP BY actor HAVING %s",
@@ -239,11 +267,19 @@ static void add_sql(const struct report *r, struct buf *out)
 {
     const struct funnel *f = r->own;
     const char *dim = r->dim_count ? "d0, " : "";
+    if (is_by_step_2(r)) {
+        buf_add_str(out, "SELECT arrayConcat([ifNull((SELECT uniqExact(actor) FROM (");
+        add_doers(r, 0, out);
+        buf_addf(out, ")), 0)], arrayResize(arraySlice(reached, 2), %u)), mean, median FROM (",
+                 f->step_count - 1);
+    }
     buf_addf(
         out,
         "SELECT %ssumForEach(arrayMap(k -> toUInt64(level >= k), range(1, %u))) AS reached, "
-        "if(countIf(took >= 0) = 0, NULL, sumIf(took, took >= 0) / countIf(took >= 0) / 1000), "
-        "if(countIf(took >= 0) = 0, NULL, quantileExactIf(0.5)(took, took >= 0) / 1000) FROM ("
+        "if(countIf(took >= 0) = 0, NULL, sumIf(took, took >= 0) / countIf(took >= 0) / 1000) AS "
+        "mean, "
+        "if(countIf(took >= 0) = 0, NULL, quantileExactIf(0.5)(took, took >= 0) / 1000) AS median "
+        "FROM ("
         "SELECT %s",
         dim, f->step_count + 1, dim);
     add_level(f, out);
@@ -251,7 +287,7 @@ static void add_sql(const struct report *r, struct buf *out)
     add_fold(f, out);
     buf_add_str(out, " AS at FROM (");
     add_actors(r, out);
-    buf_add_str(out, ")))");
+    buf_add_str(out, is_by_step_2(r) ? "))))" : ")))");
     if (r->dim_count)
         buf_add_str(out, " GROUP BY d0 ORDER BY reached[1] DESC, d0 LIMIT {limit:UInt32} OFFSET "
                          "{offset:UInt32}");

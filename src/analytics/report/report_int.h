@@ -65,6 +65,7 @@ struct report_field {
     const char *name;          /* "browser"; with ':' at its end: a name follows */
     const char *event, *visit; /* columns of the tables; NULL: not there */
     enum report_field_kind kind;
+    bool in_slots; /* the event's column is there as well (report_slots.c) */
 };
 enum report_unit { UNIT_MINUTE, UNIT_HOUR, UNIT_DAY, UNIT_WEEK, UNIT_MONTH, UNIT_YEAR, UNIT_COUNT };
 extern const char *const report_unit_names[UNIT_COUNT];
@@ -104,6 +105,7 @@ struct report_metric_def {
     const char *events, *visits, *joined;
     enum report_value_kind kind;
     unsigned flags;
+    const char *slots;
 };
 struct report_metric {
     struct slice name;
@@ -215,6 +217,7 @@ struct report_bounds {
     struct slice pages;   /* words: of the dashboard, which say what kinds of reports */
     struct slice filters; /* a JSON array that holds for every row; empty: none */
 };
+enum report_slots { SLOTS_ASK, SLOTS_THERE, SLOTS_MISSING };
 struct report {
     struct arena *arena;
     const struct report_bounds *bounds; /* NULL: none */
@@ -259,7 +262,9 @@ struct report {
     /* out of the store, before the main statement (report_range.c) */
     unix_ms from, to, compare_from, compare_to;
     int64_t first_day, last_day, compare_first_day, compare_last_day;
-    bool has_behaviour; /* the project has visits of bots by behaviour (or had) */
+    bool has_behaviour;      /* the project has visits of bots by behaviour (or had) */
+    enum report_slots slots; /* whether the store has them */
+    bool has_short_visits;   /* there can be two of a visitor in one slot */
 };
 
 /* False: r->err says why, beginning with the JSON pointer. body lives as long as the arena. lookup
@@ -394,6 +399,7 @@ enum report_source {
     SOURCE_BASE = 8,    /* without the goal */
     SOURCE_EVER = 16,   /* from the beginning on, not only in the range */
     SOURCE_VITALS = 32, /* web vitals instead */
+    SOURCE_SLOTS = 64,  /* slots of visitors, which say the same of events (report_slots.c) */
 };
 struct report_sql {
     const struct report *r;
@@ -411,6 +417,8 @@ void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared
 /* The number of the day, week or month that a row lies in, from 0, the first of the range's
  * buckets; negative before the range. */
 void report_period_sql(const struct report_sql *s, enum report_unit unit);
+/* Whether the range has at most so many of them, so that they can be bits of one number. */
+bool report_periods_fit(const struct report *r, enum report_unit unit, int64_t max);
 /* A bucket's beginning as text, "2026-03-29T03:00:00+02:00" or "2026-03-29". */
 void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket);
 void report_labels_sql(const struct report *r, struct buf *out);
@@ -422,9 +430,22 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d);
 void report_filter_sql(const struct report_sql *s, const struct report_filter *f);
 /* Whether it asks about columns of events alone, so that it holds for them without their visits. */
 bool report_filter_is_of_events(const struct report_filter *f);
+bool report_filter_is_of_slots(const struct report_filter *f); /* likewise; NULL is */
+/* ---- slots (report_slots.c) ---- */
+/* Whether the store has them, and all bounds of the question's ranges lie between two of them. */
+bool report_slots_ready(const struct report *r);
+/* Whether its dimensions, filters and goal can be told of them as well. */
+bool report_slots_fit(const struct report *r);
+/* For a question that looks at its actors and no event by itself: SOURCE_JOINED, SOURCE_SLOTS or 0.
+ * is_fit: its own filters are of slots. */
+unsigned report_actors_source(const struct report *r, bool is_fit);
+/* " AND slot >= …", an end of a range; parameters as of events. */
+void report_slots_bound_sql(struct buf *out, const char *range, bool is_end);
 /* " FROM $EVENTS AND …": range, kinds, bots; with the columns of persons, where they are needed. */
 void report_rows_sql(const struct report_sql *s);
 void report_plain_rows_sql(const struct report_sql *s); /* without these */
+/* " FROM $SESSIONS AND …": all that an event of the range may lie in. */
+void report_visits_sql(const struct report_sql *s);
 /* Around any other " FROM $EVENTS AND …", for these columns; nothing where they are not needed. */
 void report_person_open_sql(const struct report_sql *s);
 void report_person_close_sql(const struct report_sql *s);

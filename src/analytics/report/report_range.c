@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { DATE_LEN = 10, COLUMNS = 9 };
+enum { DATE_LEN = 10, COLUMNS = 10 };
 
 /* ---- reading ---- */
 static bool take_day(struct report *r, const struct report_at *at, yyjson_val *v,
@@ -234,7 +234,12 @@ void report_range_sql(const struct report *r, struct buf *out)
         r->range.compare == COMPARE_RANGE ? r->range.is_compare_instants : is_instants(r);
     buf_add_str(out, "SELECT toInt32(first), toInt32(last), since, till, toInt32(other_first), "
                      "toInt32(other_last), other_since, other_till, (SELECT count() FROM (SELECT "
-                     "1 FROM $SESSION_VERSIONS AND behaviour != 0 LIMIT 1)) FROM (SELECT *, ");
+                     "1 FROM $SESSION_VERSIONS AND behaviour != 0 LIMIT 1)), ");
+    if (r->slots == SLOTS_ASK)
+        buf_add_str(out, "(SELECT count() FROM $NO_SLOTS)");
+    else
+        buf_addf(out, "%d", r->slots == SLOTS_MISSING);
+    buf_add_str(out, " FROM (SELECT *, ");
     buf_add_str(out, is_other_instants ? DAY_OF("other_since") " AS other_first, " DAY_OF(
                                              "other_till - 1") " AS other_last"
                                        : MIDNIGHT("other_first") " AS other_since, " MIDNIGHT(
@@ -297,6 +302,7 @@ enum rc report_range_read(struct report *r, struct slice row, struct err *err)
     r->compare_from.ms = n[6];
     r->compare_to.ms = n[7];
     r->has_behaviour = n[8] > 0;
+    r->slots = n[9] ? SLOTS_MISSING : SLOTS_THERE;
     TRY(check_buckets(r, err));
     bind_day(r, "first", n[0]);
     bind_day(r, "last", n[1]);
@@ -354,7 +360,7 @@ void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared
 
 void report_period_sql(const struct report_sql *s, enum report_unit unit)
 {
-    static const struct report_field timestamp = {"time:", "timestamp", "start", FIELD_TIME};
+    static const struct report_field timestamp = {"time:", "timestamp", "start", FIELD_TIME, true};
     const struct report_dim time = {.field = &timestamp, .unit = unit};
     buf_add_str(s->out, unit == UNIT_DAY    ? "toInt32("
                         : unit == UNIT_WEEK ? "toInt32(intDiv("
@@ -364,6 +370,12 @@ void report_period_sql(const struct report_sql *s, enum report_unit unit)
     buf_add_str(s->out, unit == UNIT_DAY    ? " - {first:Date})"
                         : unit == UNIT_WEEK ? " - toMonday({first:Date}), 7))"
                                             : "))");
+}
+
+bool report_periods_fit(const struct report *r, enum report_unit unit, int64_t max)
+{
+    int64_t days = r->last_day - r->first_day + 1;
+    return (unit == UNIT_DAY ? days : unit == UNIT_WEEK ? days / 7 + 2 : days / 28 + 2) <= max;
 }
 
 void report_label_sql(struct buf *out, enum report_unit unit, const char *bucket)

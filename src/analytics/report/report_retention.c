@@ -41,12 +41,10 @@ static void add_condition(const struct report_sql *s, const struct report_filter
         buf_add_str(s->out, "1");
 }
 
-/* Whether a range's periods, which are no more than told here, are bits of one number. */
 static bool has_bits(const struct report *r)
 {
     const struct retention *t = r->own;
-    int64_t days = r->last_day - r->first_day + 1;
-    return (t->unit == UNIT_DAY ? days : t->unit == UNIT_WEEK ? days / 7 + 2 : days / 28 + 2) <= 64;
+    return report_periods_fit(r, t->unit, 64);
 }
 
 /* Columns starts, backs: of an actor; arrays of periods or sets of bits. */
@@ -70,10 +68,12 @@ static void add_lists(const struct report *r, struct buf *out)
 static void add_actors(const struct report *r, struct buf *out)
 {
     const struct retention *t = r->own;
-    const struct report_sql s = {.r = r,
-                                 .out = out,
-                                 .source = (report_events_source(r)) |
-                                           (t->is_first_time ? SOURCE_EVER : 0)};
+    const struct report_sql s = {
+        .r = r,
+        .out = out,
+        .source = report_actors_source(r, report_filter_is_of_slots(t->start) &&
+                                              report_filter_is_of_slots(t->back)) |
+                  (t->is_first_time ? SOURCE_EVER : 0)};
     bool is_bits = has_bits(r);
     if (is_bits)
         buf_add_str(out, "SELECT CAST(bitPositionsToArray(starts), 'Array(Int32)') AS starts, "

@@ -1,9 +1,13 @@
 /* WHAT    POST /v1/projects/{projectId}/query, and …/query/sql, which shows the statements instead.
  * LAYOUT  parse (loop) → range statement → [labels statement] → main statement → answer (worker)
  * THREADS handlers on the request's loop, everything behind query_run() on the worker pool. */
+#include "analytics/event/schema.h"
 #include "analytics/report/report_run_int.h"
 
+#include "base/clock.h"
 #include "http/accept.h"
+
+enum { SLOTS_KNOWN_MS = 10000 };
 
 struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_request *req,
                                   struct query_call **ret_call)
@@ -62,6 +66,25 @@ static enum rc keep_labels(struct query_call *call, struct slice result, struct 
     return RC_OK;
 }
 
+/* A store's table has its slots or not for long, but asking takes as much as a small question. */
+static void know_slots(struct query *q, struct report_run *run)
+{
+    int64_t known = atomic_load_explicit(&q->slots_ns, memory_order_relaxed), now = mono_now().ns;
+    run->report.slots = (known < 0 ? -known : known) <= now ? SLOTS_ASK
+                        : known > 0                         ? SLOTS_THERE
+                                                            : SLOTS_MISSING;
+    run->is_slots_asked = run->report.slots == SLOTS_ASK;
+    run->report.has_short_visits = q->cfg.idle_minutes < ANALYTICS_SLOT_MS / 60000;
+}
+
+static void note_slots(struct query *q, const struct report_run *run)
+{
+    int64_t until = mono_add_ms(mono_now(), SLOTS_KNOWN_MS).ns;
+    if (run->is_slots_asked)
+        atomic_store_explicit(&q->slots_ns, run->report.slots == SLOTS_THERE ? until : -until,
+                              memory_order_relaxed);
+}
+
 static enum rc next(struct query_call *call, struct slice result, bool *ret_has_next,
                     struct err *err)
 {
@@ -69,6 +92,7 @@ static enum rc next(struct query_call *call, struct slice result, bool *ret_has_
     switch (run->stage++) {
     case STAGE_RANGE:
         TRY(report_range_read(&run->report, result, err));
+        note_slots(call->query, run);
         report_bind_i64(&run->report, "limit", run->report.limit + run->report.is_paged);
         report_bind_i64(&run->report, "offset", run->report.offset);
         pass_params(call, run);
@@ -178,6 +202,7 @@ static enum rc begin(struct query_call *call, struct err *err)
     if (!run->report.timezone.len)
         run->report.timezone = query_time_zone(call->req);
     pass_params(call, run);
+    know_slots(call->query, run);
     report_range_sql(&run->report, &sql);
     call->range.timezone = run->report.timezone;
     call->format = "JSONCompactEachRow";

@@ -14,6 +14,7 @@ struct report_run {
     enum report_stage stage; /* of the statement that was run last */
     bool is_sql_only, is_csv;
     struct query_saved *saved; /* NULL, or who wants to know which report it was */
+    bool is_slots_asked;       /* by the statement of the range */
     uint32_t passed;           /* parameters of the report that the call has */
     const char *statements[3];
     uint32_t statement_count;

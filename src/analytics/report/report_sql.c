@@ -8,6 +8,7 @@
  *         each kind is a part of its own, and a group's values of all parts come together by
  *         max(), as exactly one part has each. So no number depends on what else is asked.
  *         Names: d0 … dimensions, r0 … metrics in a part, m0 … metrics, o0 … of the other range. */
+#include "analytics/event/schema.h"
 #include "analytics/report/report_int.h"
 
 #include <stdio.h>
@@ -28,21 +29,20 @@ static void add_bound(struct buf *out, const char *column, const char *sign, con
 }
 
 /* Whether an event lies in a visit that its behaviour gave away. All events of a visitor within a
- * minute are of one visit, as no gap of a minute parts two, so a visit is its minutes; visitor and
- * minute are one number, in which the engine looks things up in half of the time. Rows with
- * behaviour = 0 say nothing (sessionize_sql.c), and an index leaves them out. */
+ * minute are of one visit, as no gap of a minute parts two, so a visit is its minutes; or its slots,
+ * where those are asked. Visitor and minute are one number, in which the engine looks things up in
+ * half of the time. Rows with behaviour = 0 say nothing (sessionize_sql.c), and an index leaves them
+ * out. */
 #define MINUTE_OF(time) "intDiv(toUnixTimestamp64Milli(" time "), 60000)"
-static void add_key(struct buf *out, const char *minute)
-{
-    buf_addf(out, "bitXor(visitor, toUInt64(%s) * 11400714819323198485)", minute);
-}
-
+#define KEY_OF(minute) "bitXor(visitor, toUInt64(" minute ") * 11400714819323198485)"
+#define RANGE_OF(minute) "arrayJoin(range(" minute("start") ", " minute("last") " + 1))"
 static void add_is_behaviour(const struct report_sql *s)
 {
     const char *p = s->is_compared ? "compare_" : "";
-    add_key(s->out, MINUTE_OF("timestamp"));
-    buf_add_str(s->out, " IN (SELECT ");
-    add_key(s->out, "arrayJoin(range(" MINUTE_OF("start") ", " MINUTE_OF("last") " + 1))");
+    buf_add_str(s->out,
+                s->source & SOURCE_SLOTS
+                    ? KEY_OF("slot") " IN (SELECT " KEY_OF(RANGE_OF(ANALYTICS_SLOT_OF))
+                    : KEY_OF(MINUTE_OF("timestamp")) " IN (SELECT " KEY_OF(RANGE_OF(MINUTE_OF)));
     buf_add_str(s->out, " FROM (SELECT visitor, start, argMax(end, version) AS last FROM "
                         "$SESSION_VERSIONS AND behaviour != 0");
     if (!(s->source & SOURCE_EVER)) {
@@ -89,9 +89,15 @@ void report_where_sql(const struct report_sql *s)
 {
     const char *time = s->source & SOURCE_VISITS ? "start" : "timestamp";
     const char *p = s->is_compared ? "compare_" : "";
-    if (!(s->source & SOURCE_EVER))
+    bool is_of_slots = s->source & SOURCE_SLOTS;
+    if (!(s->source & SOURCE_EVER) && is_of_slots)
+        report_slots_bound_sql(s->out, p, false);
+    else if (!(s->source & SOURCE_EVER))
         add_bound(s->out, time, ">=", p, "from", s->earlier_ms);
-    add_bound(s->out, time, "<", p, "to", 0);
+    if (is_of_slots)
+        report_slots_bound_sql(s->out, p, true);
+    else
+        add_bound(s->out, time, "<", p, "to", 0);
     if (s->source & SOURCE_VITALS)
         buf_add_str(s->out, " AND kind = 'vital'");
     else if (!(s->source & SOURCE_VISITS) && !s->r->knows_kind)
@@ -112,8 +118,10 @@ static void add_goal_visitors(const struct report_sql *s)
     if (!s->r->goal || s->source & SOURCE_BASE || !is_of_events(s->r->goal) || s->r->needs_person)
         return; /* the columns of persons come later */
     events.source &= ~(unsigned)SOURCE_JOINED;
-    buf_add_str(s->out, " AND visitor IN (SELECT visitor FROM $EVENTS");
-    report_where_sql(&events);
+    if (report_slots_ready(s->r) && report_filter_is_of_slots(s->r->goal))
+        events.source |= SOURCE_SLOTS;
+    buf_add_str(s->out, " AND visitor IN (SELECT visitor");
+    report_plain_rows_sql(&events);
     buf_add_str(s->out, " AND ");
     report_filter_sql(&events, s->r->goal);
     buf_add_char(s->out, ')');
@@ -121,13 +129,21 @@ static void add_goal_visitors(const struct report_sql *s)
 
 /* A visit is no longer than a day (docs/definitions.md), so one that an event of the range belongs
  * to began at most a day before it. */
+void report_visits_sql(const struct report_sql *s)
+{
+    const char *p = s->is_compared ? "compare_" : "";
+    buf_add_str(s->out, " FROM $SESSIONS");
+    if (!(s->source & SOURCE_EVER))
+        add_bound(s->out, "start", ">=", p, "from", VISIT_MS_MAX);
+    add_bound(s->out, "start", "<", p, "to", 0);
+}
+
 static void add_joined(const struct report_sql *s)
 {
     static const char *const columns[] = {"entry_page",      "exit_page",       "entry_hostname",
                                           "referrer_source", "referrer_domain", "channel",
                                           "utm_source",      "utm_medium",      "utm_campaign",
                                           "utm_term",        "utm_content",     "click_id"};
-    const char *p = s->is_compared ? "compare_" : "";
     buf_add_str(s->out, " FROM (SELECT e.*, if(v.end >= e.timestamp, v.session, 0) AS visit_id, "
                         "if(v.end >= e.timestamp, v.is_bounce, 0) AS visit_is_bounce, "
                         "if(v.end >= e.timestamp, v.duration_ms, 0) AS visit_duration_ms");
@@ -136,10 +152,8 @@ static void add_joined(const struct report_sql *s)
                  columns[i]);
     buf_add_str(s->out, " FROM (SELECT * FROM $EVENTS");
     report_where_sql(s);
-    buf_add_str(s->out, ") AS e ASOF LEFT JOIN (SELECT * FROM $SESSIONS");
-    if (!(s->source & SOURCE_EVER))
-        add_bound(s->out, "start", ">=", p, "from", VISIT_MS_MAX);
-    add_bound(s->out, "start", "<", p, "to", 0);
+    buf_add_str(s->out, ") AS e ASOF LEFT JOIN (SELECT *");
+    report_visits_sql(s);
     add_goal_visitors(s);
     buf_add_str(s->out, ") AS v ON e.visitor = v.visitor AND e.timestamp >= v.start) WHERE 1");
 }
@@ -149,7 +163,9 @@ void report_plain_rows_sql(const struct report_sql *s)
     if (s->source & SOURCE_JOINED) {
         add_joined(s);
     } else {
-        buf_add_str(s->out, s->source & SOURCE_VISITS ? " FROM $SESSIONS" : " FROM $EVENTS");
+        buf_add_str(s->out, s->source & SOURCE_VISITS  ? " FROM $SESSIONS"
+                            : s->source & SOURCE_SLOTS ? " FROM $SLOTS"
+                                                       : " FROM $EVENTS");
         report_where_sql(s);
     }
 }
@@ -195,7 +211,7 @@ static unsigned source_of(const struct report *r, const struct report_metric *m)
         return SOURCE_VISITS;
     if (needs_visit || !def->events)
         return SOURCE_JOINED | more;
-    return more;
+    return def->slots && report_slots_fit(r) ? SOURCE_SLOTS | more : more;
 }
 
 static void add_whole(const struct report_sql *s, const struct report_metric_def *def)
@@ -205,6 +221,10 @@ static void add_whole(const struct report_sql *s, const struct report_metric_def
         whole.source |= SOURCE_BASE;
     if (is_of_events(s->r->filter) && (whole.source & SOURCE_BASE || is_of_events(s->r->goal)))
         whole.source &= ~(unsigned)SOURCE_JOINED; /* an event without a visit is in it, too */
+    if (!(whole.source & ~(unsigned)SOURCE_BASE) && report_slots_ready(s->r) &&
+        report_filter_is_of_slots(s->r->filter) &&
+        (whole.source & SOURCE_BASE || report_filter_is_of_slots(s->r->goal)))
+        whole.source |= SOURCE_SLOTS;
     buf_add_str(s->out, "(SELECT uniqIf(visitor, visitor != 0)");
     report_from_sql(&whole);
     buf_add_char(s->out, ')');
@@ -250,6 +270,7 @@ static void add_metric(const struct report_sql *s, const struct report_metric *m
     if (m->def) {
         add_definition(s, m->def,
                        s->source & SOURCE_VISITS   ? m->def->visits
+                       : s->source & SOURCE_SLOTS  ? m->def->slots
                        : s->source & SOURCE_JOINED ? m->def->joined
                                                    : m->def->events);
         return;

@@ -14,12 +14,16 @@ static bool parse(struct report *r, yyjson_val *root)
 static void add_sql(const struct report *r, struct buf *out)
 {
     const enum report_unit *unit = r->own;
-    const struct report_sql s = {.r = r, .out = out, .source = report_events_source(r)};
-    buf_add_str(out, "SELECT periods, count, if(whole = 0, NULL, 100 * count / whole), more FROM ("
-                     "SELECT periods, count, sum(count) OVER () AS whole, "
-                     "sum(count) OVER (ORDER BY periods DESC) AS more FROM ("
-                     "SELECT periods, sum(weight) AS count FROM ("
-                     "SELECT uniqExact(period) AS periods, 1 AS weight FROM (SELECT ");
+    const struct report_sql s = {.r = r, .out = out, .source = report_actors_source(r, true)};
+    bool is_bits = report_periods_fit(r, *unit, 64); /* of a number: much less than a set each */
+    buf_addf(out,
+             "SELECT periods, count, if(whole = 0, NULL, 100 * count / whole), more FROM ("
+             "SELECT periods, count, sum(count) OVER () AS whole, "
+             "sum(count) OVER (ORDER BY periods DESC) AS more FROM ("
+             "SELECT periods, sum(weight) AS count FROM ("
+             "SELECT toUInt64(%s) AS periods, 1 AS weight FROM (SELECT ",
+             is_bits ? "bitCount(groupBitOr(bitShiftLeft(toUInt64(1), period)))"
+                     : "uniqExact(period)");
     buf_addf(out, "%s AS actor, ", report_actor(r));
     report_period_sql(&s, *unit);
     buf_add_str(out, " AS period");

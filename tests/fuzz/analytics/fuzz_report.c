@@ -108,8 +108,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         report_range_sql(&r, &sql);
         report_main_sql(&r, &sql);
         check_statement(buf_cstr(&sql));
-        check(report_range_read(&r, SLICE_LIT("[20541,20542,0,86400000,20541,20542,0,1,0]\n"),
+        check(report_range_read(&r,
+                                SLICE_LIT("[20541,20542,1774742400000,1774915200000,20541,20542,"
+                                          "1774742400000,1774915200000,1,0]\n"),
                                 &err) == RC_OK);
+        buf_clear(&sql);
+        report_main_sql(&r, &sql); /* with slots */
+        check_statement(buf_cstr(&sql));
         buf_clear(&sql);
         report_query_shape(&r, &sql);
     }

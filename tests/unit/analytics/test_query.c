@@ -493,6 +493,48 @@ static void the_openapi_texts_are_json_and_their_schemas_exist(void **state)
     arena_done(&arena);
 }
 
+static const uint32_t slots_migration = 15;
+
+static uint64_t number_of(struct store_client *c, const char *sql_template)
+{
+    static const struct query_range none;
+    static const struct store_param project = {"project", SLICE_CONST(PROJECT_A)};
+    CLEANUP(buf_done) struct buf sql;
+    CLEANUP(buf_done) struct buf out;
+    uint64_t number = 0;
+    buf_init(&sql, 1 << 16);
+    buf_init(&out, 4096);
+    assert_true(query_expand(&none, sql_template, &sql));
+    const struct store_query q = {
+        .sql = buf_cstr(&sql), .format = "TabSeparated", .params = &project, .param_count = 1};
+    if (store_query(NULL, c, &q, &out, NULL, NULL, &bed.err) != RC_OK)
+        fail_msg("%s", bed.err.text);
+    struct slice rest = buf_slice(&out);
+    if (!slice_to_u64(slice_cut(&rest, '\n'), &number))
+        fail_msg("%s: %s", sql_template, buf_cstr(&out));
+    return number;
+}
+
+/* Of the table as the last migration left it: slots of all rows, read when all parts have theirs. */
+static void check_slots(struct store_client *c, uint32_t number, uint64_t rows)
+{
+    static const char missing[] = "SELECT count() FROM $NO_SLOTS",
+                      all[] = "SELECT countMerge(times) FROM $SLOTS";
+    bool is_before = number < slots_migration;
+    if (is_before) {
+        assert_int_equal(number_of(c, missing), 1);
+        return;
+    }
+    if (number == slots_migration) { /* its work was held up */
+        assert_int_equal(number_of(c, missing), 1);
+        assert_true(number_of(c, all) < rows);
+        assert_int_equal(store_exec(c, "SYSTEM START MERGES events", &bed.err), RC_OK);
+    }
+    while (number_of(c, missing))
+        sleep_ms(20);
+    assert_int_equal(number_of(c, all), rows);
+}
+
 /* Rows that were written before a migration are read behind it as they were, and so are new ones
  * beside them. */
 static void what_an_older_version_wrote_is_read(void **state)
@@ -512,6 +554,8 @@ static void what_an_older_version_wrote_is_read(void **state)
     store_client_free(c);
     assert_int_equal(store_client_new(&cfg, &c, &bed.err), RC_OK);
     for (uint32_t n = 3; n <= analytics_migration_count; n++) {
+        if (n == slots_migration)
+            assert_int_equal(store_exec(c, "SYSTEM STOP MERGES events", &bed.err), RC_OK);
         if (store_migrate(c, "weir_older", analytics_migrations, n, &bed.err) != RC_OK ||
             store_exec(c, rows, &bed.err) != RC_OK)
             fail_msg("migration %u: %s", n, bed.err.text);
@@ -526,6 +570,7 @@ static void what_an_older_version_wrote_is_read(void **state)
         if (store_query(NULL, c, &q, &out, NULL, NULL, &bed.err) != RC_OK)
             fail_msg("%s", bed.err.text);
         assert_string_equal(buf_cstr(&out), expected);
+        check_slots(c, n, (uint64_t)(n - 2) * 20000);
     }
     assert_int_equal(store_exec(c, "DROP DATABASE weir_older SYNC", &bed.err), RC_OK);
     store_client_free(c);

@@ -414,7 +414,7 @@ static void the_range_of_the_store_becomes_parameters(void **state)
     uint32_t before = report.param_count;
     assert_int_equal(report_range_read(&report,
                                        SLICE_LIT("[20541, 20542, 1774738800000, 1774908000000, "
-                                                 "1, 2, 3, 4, 1]\n"),
+                                                 "1, 2, 3, 4, 1, 0]\n"),
                                        &err),
                      RC_OK);
     assert_int_equal(report.param_count, before + 4);
@@ -423,18 +423,95 @@ static void the_range_of_the_store_becomes_parameters(void **state)
     assert_true(slice_eq_str(report.params[before + 2].value, "1774738800000"));
     /* 10,001 hours are too many points, a day too long a range. */
     assert_int_equal(
-        report_range_read(&report, SLICE_LIT("[0,417,0,36003600000,0,0,0,0,0]\n"), &err),
+        report_range_read(&report, SLICE_LIT("[0,417,0,36003600000,0,0,0,0,0,0]\n"), &err),
         RC_INVALID);
     assert_non_null(strstr(err.text, "/date_range: 10001 points"));
-    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,3660,0,1,0,0,0,0,0]\n"), &err),
+    assert_int_equal(report_range_read(&report, SLICE_LIT("[0,3660,0,1,0,0,0,0,0,0]\n"), &err),
                      RC_INVALID);
     assert_int_equal(report_range_read(&report, SLICE_LIT("[0,1]\n"), &err), RC_STORE);
     assert_int_equal(report_range_read(&report, SLICE_LIT(""), &err), RC_STORE);
 }
 
+/* ---- slots ---- */
+static bool is_of_slots(const char *question, const char *range, bool has_short_visits)
+{
+    CLEANUP(buf_done) struct buf sql;
+    struct err err = ERR_INIT;
+    buf_init(&sql, 1 << 20);
+    if (!parse(question))
+        fail_msg("%s: %s", question, report.err.text);
+    report.has_short_visits = has_short_visits;
+    assert_int_equal(report_range_read(&report, slice_str(range), &err), RC_OK);
+    report_main_sql(&report, &sql);
+    assert_true(buf_ok(&sql));
+    return strstr(buf_cstr(&sql), "FROM $SLOTS");
+}
+
+/* Two days; two that begin at a minute past midnight; two of 2022; two of a store without slots; two
+ * of a project with bots by behaviour. */
+#define DAYS "[20541,20542,1774742400000,1774915200000,0,0,0,0,0,0]\n"
+#define MINUTE "[20541,20542,1774742460000,1774915200000,0,0,0,0,0,0]\n"
+#define OLD "[19080,19081,1648512000000,1648684800000,0,0,0,0,0,0]\n"
+#define NONE "[20541,20542,1774742400000,1774915200000,0,0,0,0,0,1]\n"
+#define BEHAVIOUR "[20541,20542,1774742400000,1774915200000,0,0,0,0,1,0]\n"
+
+static void what_slots_tell_is_asked_of_them(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {
+        "{" M "}",
+        "{" M ",\"dimensions\":[\"time:hour\",\"country\"],\"bots\":\"only\"}",
+        "{" R ",\"metrics\":[\"visitors\",\"bounce_rate\"]}",
+        "{" M ",\"filters\":[[\"or\",[[\"is\",\"event\",[\"a\"]],[\"not\",[\"contains\","
+        "\"city\",[\"b\"]]]]]]}",
+        "{" M ",\"dimensions\":[\"page\"],\"filters\":[[\"has_done\",[\"is\",\"event\",[\"a\"]]]]"
+        "}",
+        "{" R ",\"metrics\":[\"conversion_rate\"],\"dimensions\":[\"source\"],\"goal\":[[\"is\","
+        "\"event\",[\"a\"]]]}",
+        "{\"report\":\"lifecycle\"," R "}",
+        "{\"report\":\"stickiness\"," R ",\"goal\":[[\"is\",\"event\",[\"a\"]]]}",
+        "{\"report\":\"retention\"," R ",\"start\":[[\"is\",\"event\",[\"a\"]]]}",
+        "{" F2 "}"};
+    static const char *const no[] = {
+        "{" R ",\"metrics\":[\"users\",\"persons\",\"engagement_time\",\"sum:revenue\"]}",
+        "{" M ",\"dimensions\":[\"page\"]}",
+        "{" M ",\"dimensions\":[\"source\"]}",
+        "{" M ",\"dimensions\":[\"time:minute\"]}",
+        "{" M ",\"filters\":[[\"or\",[[\"is\",\"event\",[\"a\"]],[\"not\",[\"is\",\"page\",[\"b"
+        "\"]]]]]]}",
+        "{" M ",\"dimensions\":[\"page\"],\"filters\":[[\"has_done\",[\"is\",\"page\",[\"a\"]]]]"
+        "}",
+        "{" R ",\"metrics\":[\"group_conversion_rate\"],\"goal\":[[\"is\",\"property:x\",[\"a\"]]]"
+        "}",
+        "{\"report\":\"lifecycle\"," R ",\"count_by\":\"users\"}",
+        "{\"report\":\"stickiness\"," R ",\"count_by\":\"persons\"}",
+        "{\"report\":\"retention\"," R ",\"return\":[[\"is\",\"page\",[\"/a\"]]]}",
+        "{" F2 ",\"dimensions\":[\"country\"]}"};
+    for (size_t i = 0; i < COUNT_OF(yes); i++)
+        if (!is_of_slots(yes[i], DAYS, true) || is_of_slots(yes[i], MINUTE, false) ||
+            is_of_slots(yes[i], OLD, false) || is_of_slots(yes[i], NONE, false))
+            fail_msg("%s", yes[i]);
+    for (size_t i = 0; i < COUNT_OF(no); i++)
+        if (is_of_slots(no[i], DAYS, false))
+            fail_msg("%s", no[i]);
+}
+
+/* A slot tells bots by behaviour where it is of one visit, and of plain events. */
+static void bots_by_behaviour_are_told_of_slots_where_each_is_of_one_visit(void **state)
+{
+    (void)state;
+    static const char kinds[] = "{" M ",\"dimensions\":[\"kind\"]}";
+    assert_true(is_of_slots("{" M "}", BEHAVIOUR, false));
+    assert_false(is_of_slots("{" M "}", BEHAVIOUR, true));
+    assert_true(is_of_slots(kinds, DAYS, false));
+    assert_false(is_of_slots(kinds, BEHAVIOUR, false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_slots_tell_is_asked_of_them),
+        cmocka_unit_test(bots_by_behaviour_are_told_of_slots_where_each_is_of_one_visit),
         cmocka_unit_test(a_mistake_is_told_with_its_place),
         cmocka_unit_test(a_mistake_of_each_kind_of_report_likewise),
         cmocka_unit_test(a_question_has_a_size),
