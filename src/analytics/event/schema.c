@@ -332,10 +332,11 @@ static const char sessions_behaviour[] =
 static const char *const behaviour_statements[] = {sessions_behaviour, NULL};
 
 /* Slots: a quarter of an hour of a visitor by what it did in it, and how often; what most reports
- * count from (report/report_slots.c). As a projection they are those of exactly the rows that a part
- * has, whatever becomes of it: late events, replays, erasures. The event stands before the slot in
- * the key, so that a goal's slots lie together, and slots of one event are in order within a day.
- * Parts that are there get theirs behind the start; until all have, reports read the events. */
+ * count from (report/report_slots.c). As a projection they are those of exactly the rows that a
+ * part has, whatever becomes of it: late events, replays, erasures. The event stands before the
+ * slot in the key, so that a goal's slots lie together, and slots of one event are in order
+ * within a day. Parts that are there get theirs behind the start; until all have, reports read
+ * the events. */
 #define SLOTS_KEY \
     "project_id, toDate(timestamp), event, " ANALYTICS_SLOT ", " ANALYTICS_SLOT_COLUMNS
 static const char events_slots[] =

@@ -14,8 +14,8 @@ extern const uint32_t analytics_migration_count;
 
 #define ANALYTICS_EVENTS_TABLE "events"
 
-/* The projection of it that reports read (schema.c): its name, what a slot is, and its columns beside
- * project, day, event and slot. */
+/* The projection of it that reports read (schema.c): its name, what a slot is, and its columns
+ * beside project, day, event and slot. */
 #define ANALYTICS_SLOTS "visitor_slots"
 #define ANALYTICS_SLOT_OF(time) "toInt32(intDiv(toUnixTimestamp64Milli(" time "), 900000))"
 #define ANALYTICS_SLOT ANALYTICS_SLOT_OF("timestamp")

@@ -83,8 +83,8 @@ static const char *const sessions_between = " AND start >= subtractDays(";
 static const char *const sessions_behind =
     ", 1)) AS visit ON ev.visitor = visit.visitor AND ev.timestamp >= visit.start WHERE "
     "ev.project_id = {project:UUID}";
-/* With it all of a statement sees the same rows of a table. But then the engine (26.7) takes a table
- * and its projection for one and the same, and finds no columns but those of the first. */
+/* With it all of a statement sees the same rows of a table. But then the engine (26.7) takes a
+ * table and its projection for one and the same, and finds no columns but those of the first. */
 #define SHARED_SNAPSHOT "enable_shared_storage_snapshot_in_query"
 #define OF_EVENTS \
     " WHERE database = currentDatabase() AND table = '" ANALYTICS_EVENTS_TABLE "' AND "

@@ -193,9 +193,9 @@ static void add_fold(const struct funnel *f, struct buf *out)
     buf_add_str(out, "))");
 }
 
-/* Who comes to step 2 is asked first, and the events of these alone are kept: they are few. Who came
- * to step 1 is then counted by itself. Not where that would be visits joined three times over, or
- * each one is to be told apart. */
+/* Who comes to step 2 is asked first, and the events of these alone are kept: they are few. Who
+ * came to step 1 is then counted by itself. Not where that would be visits joined three times
+ * over, or each one is to be told apart. */
 static bool is_by_step_2(const struct report *r)
 {
     const struct funnel *f = r->own;

@@ -1,11 +1,12 @@
 /* WHAT    Paths: which pages or events follow one another, as edges of a flow or as whole ways.
- * LAYOUT  names of nodes → numbers of them, of events → sorted per visit or actor → repeats collapsed
- *         → cut to what lies between from and to, in the window → cut to the number of steps → edges
- *         or ways, counted → names
+ * LAYOUT  names of nodes → numbers of them, of events → sorted per visit or actor → repeats
+ *         collapsed → cut to what lies between from and to, in the window → cut to the number of
+ *         steps → edges or ways, counted → names
  * WHY     Each of these is a SELECT around the one before, over one array per way: of (time, node).
- *         Nodes are numbers while they are many, and an event is one number that sorts as it should.
- *         Events of the same millisecond are in the order of their ids as they are written, as they
- *         are in visits, so that an answer does not depend on how the store reads. */
+ *         Nodes are numbers while they are many, and an event is one number that sorts as it
+ *         should. Events of the same millisecond are in the order of their ids as they are
+ *         written, as they are in visits, so that an answer does not depend on how the store
+ *         reads. */
 #include "analytics/event/page.h"
 #include "analytics/report/report_int.h"
 
@@ -204,8 +205,9 @@ static const char visit_packed[] =
     "reinterpretAsFixedString(" TIME_OF("end") " + 1), reinterpretAsFixedString(toUInt64(0)), "
                                                "reinterpretAsFixedString(" TIME_OF("start") ")))";
 
-/* Ways of visits without a join, which takes longer than all the rest: a visitor's visits and events
- * in order of time. Not where the question is about visits' columns, or about others than visitors. */
+/* Ways of visits without a join, which takes longer than all the rest: a visitor's visits and
+ * events in order of time. Not where the question is about visits' columns, or about others than
+ * visitors. */
 static bool is_split(const struct report *r)
 {
     const struct paths *p = r->own;

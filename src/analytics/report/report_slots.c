@@ -3,8 +3,8 @@
  *         often, and what the visitor is. There are half as many of them as events where visits are
  *         three events long, and fewer the longer they are. A slot has no page, no property and no
  *         millisecond; what needs none of these is counted from slots, to the same number.
- * INVARIANTS  every bound of a range, a day or an hour lies between two slots. So it is in all zones
- *         since 2023; before, clocks were put back at a minute past midnight in some. */
+ * INVARIANTS  every bound of a range, a day or an hour lies between two slots. So it is in all
+ *         zones since 2023; before, clocks were put back at a minute past midnight in some. */
 #include "analytics/event/schema.h"
 #include "analytics/report/report_int.h"
 
@@ -17,8 +17,8 @@ static bool is_whole(unix_ms from, unix_ms to)
 }
 
 /* Bots by behaviour are told by visit. A slot is of one, if none begins shortly behind another (of
- * a chain that is cut, the pieces end at midnight), and of plain events alone: others can lie beside
- * all visits. */
+ * a chain that is cut, the pieces end at midnight), and of plain events alone: others can lie
+ * beside all visits. */
 static bool tells_bots(const struct report *r)
 {
     return !r->has_behaviour || !(r->has_short_visits || r->knows_kind);

@@ -29,10 +29,10 @@ static void add_bound(struct buf *out, const char *column, const char *sign, con
 }
 
 /* Whether an event lies in a visit that its behaviour gave away. All events of a visitor within a
- * minute are of one visit, as no gap of a minute parts two, so a visit is its minutes; or its slots,
- * where those are asked. Visitor and minute are one number, in which the engine looks things up in
- * half of the time. Rows with behaviour = 0 say nothing (sessionize_sql.c), and an index leaves them
- * out. */
+ * minute are of one visit, as no gap of a minute parts two, so a visit is its minutes; or its
+ * slots, where those are asked. Visitor and minute are one number, in which the engine looks
+ * things up in half of the time. Rows with behaviour = 0 say nothing (sessionize_sql.c), and an
+ * index leaves them out. */
 #define MINUTE_OF(time) "intDiv(toUnixTimestamp64Milli(" time "), 60000)"
 #define KEY_OF(minute) "bitXor(visitor, toUInt64(" minute ") * 11400714819323198485)"
 #define RANGE_OF(minute) "arrayJoin(range(" minute("start") ", " minute("last") " + 1))"

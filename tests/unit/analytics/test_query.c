@@ -515,7 +515,7 @@ static uint64_t number_of(struct store_client *c, const char *sql_template)
     return number;
 }
 
-/* Of the table as the last migration left it: slots of all rows, read when all parts have theirs. */
+/* Of the table as the last migration left it: slots of all rows, read when all have theirs. */
 static void check_slots(struct store_client *c, uint32_t number, uint64_t rows)
 {
     static const char missing[] = "SELECT count() FROM $NO_SLOTS",

@@ -447,8 +447,8 @@ static bool is_of_slots(const char *question, const char *range, bool has_short_
     return strstr(buf_cstr(&sql), "FROM $SLOTS");
 }
 
-/* Two days; two that begin at a minute past midnight; two of 2022; two of a store without slots; two
- * of a project with bots by behaviour. */
+/* Two days; two that begin at a minute past midnight; two of 2022; two of a store without slots;
+ * two of a project with bots by behaviour. */
 #define DAYS "[20541,20542,1774742400000,1774915200000,0,0,0,0,0,0]\n"
 #define MINUTE "[20541,20542,1774742460000,1774915200000,0,0,0,0,0,0]\n"
 #define OLD "[19080,19081,1648512000000,1648684800000,0,0,0,0,0,0]\n"
