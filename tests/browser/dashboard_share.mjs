@@ -75,6 +75,11 @@ test('a link is made by keyboard, copied, opened by nobody in particular, bound 
   const page = await opened(t, owner, clipboard, `${home}?f=is~country~DE~US`);
   const link = await makeLink(page, { name: 'Two countries', more: async (p) => { await p.check('.share-form label:has-text("Retention") input'); assert.match(await p.textContent('.share-form'), /Only Country is Germany, United States/); } });
   assert.match(link, new RegExp(`^${s.url}/app/share/sh_[0-9A-Za-z]{32}$`));
+  assert.equal(await page.getAttribute('.links li:has-text("Two countries") a', 'href'), link);
+  // Over plain http from another machine the browser has no API for it.
+  await page.evaluate(() => { window.real = navigator.clipboard; Object.defineProperty(navigator, 'clipboard', { value: undefined }); return window.real.writeText(''); });
+  await page.click('.links li:has-text("Two countries") button:has-text("Copied")');
+  await page.waitForFunction((text) => window.real.readText().then((now) => now === text), link);
   const guest = await open(t, {}, link);
   await settled(guest);
   const { results: [row] } = await question({ metrics: ['visitors'], date_range: '28d', filters: [['is', 'country', ['DE', 'US']]] });

@@ -2,6 +2,7 @@
 // a list, as the ARIA Authoring Practices have it: the focus stays in the text, arrows choose.
 import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ask } from '../api.ts';
+import { copyText } from '../copy.ts';
 import { name } from '../format.ts';
 import { useLoad } from '../load.ts';
 import { filters, go, page, setFilters, toggleFilter } from '../location.ts';
@@ -40,7 +41,7 @@ function commandsOf(of: ProjectOf, chooseField: (field: string) => void): Comman
     ...projects.value.filter((p) => p.id !== of.id).map((p) => command('Projects', p.name, () => go(`/app/${p.id}/${page.value}`))),
     ...(of.permissions.includes('shares:write') ? [command('Actions', 'Share …', () => { overlay.value = 'share'; }, { stays: true })] : []),
     ...(Object.keys(NAMES) as Theme[]).filter((t) => t !== theme.value).map((t) => command('Actions', `Colours: ${NAMES[t].toLowerCase()}`, () => { theme.value = t; })),
-    command('Actions', 'Copy the address of this view', () => void navigator.clipboard.writeText(location.href)),
+    command('Actions', 'Copy the address of this view', () => void copyText(location.href)),
     command('Actions', 'Keys', () => { overlay.value = 'keys'; }, { stays: true, keys: '?' }),
     command('Actions', 'Profile', () => go(`/app/${of.id}/profile`)),
     command('Actions', `Sign out ${me.value?.user.email ?? ''}`, () => void signOut()),

@@ -1,6 +1,7 @@
 // Small pieces that every page is made of.
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { copyText } from '../copy.ts';
 import { go } from '../location.ts';
 
 export function Link({ to, children, ...more }: { to: string; children: ComponentChildren; class?: string; title?: string | undefined; 'aria-label'?: string; 'aria-current'?: 'page' | undefined }) {
@@ -62,15 +63,11 @@ export function TextField({ value, onDone, ...more }: { value: string; onDone: (
   useLayoutEffect(() => { setText(value); }, [value]);
   return <input type="text" {...more} value={text} onInput={(e) => setText(e.currentTarget.value)} onChange={(e) => onDone(e.currentTarget.value.trim())} />;
 }
+export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
+  const [done, setDone] = useState<boolean | null>(null);
+  const copy = async (): Promise<void> => setDone(await copyText(text));
+  return <button type="button" class="button" onClick={copy} aria-live="polite">{done === null ? label : done ? 'Copied' : 'Not copied'}</button>;
+}
 export function Copy({ text }: { text: string }) {
-  const [isDone, setDone] = useState(false);
-  const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(text).then(() => setDone(true), () => setDone(false));
-  };
-  return (
-    <div class="code">
-      <pre tabIndex={0}><code>{text}</code></pre>
-      <button type="button" class="button" onClick={copy} aria-live="polite">{isDone ? 'Copied' : 'Copy'}</button>
-    </div>
-  );
+  return <div class="code"><pre tabIndex={0}><code>{text}</code></pre><CopyButton text={text} /></div>;
 }

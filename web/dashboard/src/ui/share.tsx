@@ -8,7 +8,7 @@ import { PAGES } from '../pages.ts';
 import type { ProjectOf } from '../session.ts';
 import { filtersText } from './filter.tsx';
 import { Dialog, Field, Fields, Form, useSending } from './form.tsx';
-import { Failure } from './parts.tsx';
+import { CopyButton, Failure } from './parts.tsx';
 
 const SHOWN = ['overview', 'funnel', 'retention', 'paths', 'vitals']; // docs/access.md, "Shared links"
 const shownPages = PAGES.filter((p) => SHOWN.includes(p.id));
@@ -16,11 +16,6 @@ const addressOf = (s: Share): string => `${location.origin}/app/share/${s.link}`
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 const frameOf = (s: Share, project: ProjectOf): string => `<iframe src="${addressOf(s)}?embed=1" title="${escaped(project.name)}" loading="lazy" style="border:0;width:100%;height:1500px"></iframe>`;
 
-function CopyButton({ text, label }: { text: string; label: string }) {
-  const [isDone, setDone] = useState(false);
-  const copy = async (): Promise<void> => { await navigator.clipboard.writeText(text).then(() => setDone(true), () => setDone(false)); };
-  return <button type="button" class="button" aria-live="polite" onClick={copy}>{isDone ? 'Copied' : label}</button>;
-}
 function Item({ of, project, onRevoked }: { of: Share; project: ProjectOf; onRevoked: () => void }) {
   const [isAsked, setAsked] = useState(false), [error, setError] = useState('');
   const revoke = async (): Promise<void> => {
@@ -33,7 +28,7 @@ function Item({ of, project, onRevoked }: { of: Share; project: ProjectOf; onRev
   ].filter(Boolean);
   return (
     <li>
-      <div><b>{of.name}</b><div class="muted">{facts.join(' · ')}</div></div>
+      <div><a href={addressOf(of)} target="_blank" rel="noopener"><b>{of.name}</b></a><div class="muted">{facts.join(' · ')}</div></div>
       <div class="share-acts">
         <CopyButton text={addressOf(of)} label="Copy link" />
         {of.embed_origins.length > 0 && <CopyButton text={frameOf(of, project)} label="Copy frame" />}
