@@ -28,6 +28,8 @@ static bool add_filters(struct buf *out, yyjson_val *own, yyjson_val *more, stru
     yyjson_val *v;
     buf_add_char(out, '[');
     for (size_t k = 0; k < COUNT_OF(lists); k++) {
+        if (!lists[k])
+            continue;
         yyjson_arr_foreach(lists[k], i, n, v)
         {
             buf_add_str(out, between);
@@ -55,6 +57,10 @@ static bool add_include(struct buf *out, yyjson_val *include, struct slice compa
     size_t i, n;
     yyjson_val *key, *value;
     buf_addf(out, "{\"compare\":%.*s", SLICE_ARG(compare));
+    if (!yyjson_is_obj(include)) {
+        buf_add_char(out, '}');
+        return true;
+    }
     yyjson_obj_foreach(include, i, n, key, value)
     {
         buf_add_char(out, ',');
