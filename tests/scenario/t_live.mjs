@@ -9,7 +9,8 @@ test.after(() => s.killNow());
 const made = (await weir(['project', 'create', 'other', '--data', s.data, '--json'])).json;
 const keyOf = async (kind) => (await weir(['key', 'create', '--project', made.project ?? made.id, '--kind', kind, '--data', s.data, '--json'])).json.key;
 const other = { project: made.project ?? made.id, write_key: await keyOf('write'), secret_key: await keyOf('secret') };
-await until('the other project\'s keys are known', async () => (await s.send(event(), { key: other.write_key })).status === 200);
+// Each is known on its own, within a second: the second one may be so after the first.
+await until('the other project\'s keys are known', async () => (await s.send(event(), { key: other.write_key })).status === 200 && (await s.fetch(`/v1/projects/${other.project}/live`, { headers: { 'x-api-key': other.secret_key } })).status === 200);
 
 /** A listener: .events (as they came), .gone, .close(). */
 function listen({ project = s.keys.project, key = s.keys.secret_key, last, agent } = {}) {
