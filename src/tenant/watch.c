@@ -39,6 +39,7 @@ static const struct state_migration migrations[] = {
         "ALTER TABLE mail_report_states ADD COLUMN made_for TEXT NOT NULL DEFAULT '';"
         "ALTER TABLE mail_report_states ADD COLUMN error TEXT NOT NULL DEFAULT '';"
         "ALTER TABLE mail_queue ADD COLUMN source TEXT NOT NULL DEFAULT '';"},
+    {3, "ALTER TABLE mail_report_states ADD COLUMN attempts BIGINT NOT NULL DEFAULT 0;"},
 };
 
 enum rc watch_migrate(struct state *s, struct err *err)
@@ -65,7 +66,8 @@ static enum rc on_item(void *arg, const struct state_row *row)
                                     .condition = state_row_text(row, 7),
                                     .emails = state_row_text(row, 8),
                                     .state = state_row_text(row, 9),
-                                    .next_at = state_row_i64(row, 10)};
+                                    .next_at = state_row_i64(row, 10),
+                                    .attempts = state_row_i64(row, 11)};
     return items->each(items->ctx, &item);
 }
 
@@ -76,7 +78,7 @@ enum rc watch_alerts(struct state *s, enum rc (*each)(void *ctx, const struct wa
 {
     struct items items = {each, ctx};
     return state_run(s,
-                     WHOSE " w.question, w.condition, w.emails, a.state, 0 FROM alerts w JOIN "
+                     WHOSE " w.question, w.condition, w.emails, a.state, 0, 0 FROM alerts w JOIN "
                            "projects p ON p.id = w.project_id LEFT JOIN alert_states a ON a.id = "
                            "w.id WHERE p.archived_at IS NULL ORDER BY w.id",
                      NULL, 0, on_item, &items, err);
@@ -89,7 +91,8 @@ enum rc watch_mail_reports(struct state *s,
     struct items items = {each, ctx};
     return state_run(s,
                      WHOSE " w.report, w.schedule, w.emails, coalesce(r.made_for, ''), "
-                           "coalesce(r.next_at, 0) FROM mail_reports w JOIN projects p ON p.id = "
+                           "coalesce(r.next_at, 0), coalesce(r.attempts, 0) FROM mail_reports w "
+                           "JOIN projects p ON p.id = "
                            "w.project_id LEFT JOIN "
                            "mail_report_states r ON r.id = w.id WHERE p.archived_at IS NULL ORDER "
                            "BY w.id",
@@ -211,11 +214,13 @@ static enum rc apply_settled(void *arg, struct state *s, struct err *err)
     const struct settling *a = arg;
     const struct watch_settled *w = a->settled;
     TRY(state_run(s,
-                  "INSERT INTO mail_report_states (id, next_at, made_for, error) VALUES (?1, ?2, "
-                  "?3, ?4) ON CONFLICT (id) DO UPDATE SET next_at = ?2, made_for = ?3, error = ?4",
+                  "INSERT INTO mail_report_states (id, next_at, made_for, error, attempts) VALUES "
+                  "(?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET next_at = ?2, made_for = "
+                  "?3, error = ?4, attempts = ?5",
                   (struct state_value[]){STATE_SLICE(w->id), STATE_I64(w->next_at),
-                                         STATE_SLICE(w->made_for), STATE_SLICE(w->error)},
-                  4, NULL, NULL, err));
+                                         STATE_SLICE(w->made_for), STATE_SLICE(w->error),
+                                         STATE_I64(w->attempts)},
+                  5, NULL, NULL, err));
     TRY(state_run(s, "DELETE FROM mail_report_states WHERE id NOT IN (SELECT id FROM mail_reports)",
                   NULL, 0, NULL, NULL, err));
     return queue(s, w->id, w->project, w->messages, w->count, a->now, err);

@@ -21,6 +21,7 @@ struct watch_item { /* texts are valid in the callback */
     struct slice question, condition, emails;
     struct slice state; /* of an alert: "", "ok", "firing"; of a mail report: made_for, or empty */
     int64_t next_at;    /* of a mail report: ms; 0: not settled yet */
+    int64_t attempts;   /* at making the message that is due, which failed */
 };
 /* All of projects that are not archived. */
 enum rc watch_alerts(struct state *s, enum rc (*each)(void *ctx, const struct watch_item *item),
@@ -48,7 +49,7 @@ enum rc watch_alert_seen(struct state *s, const struct watch_seen *seen, unix_ms
 struct watch_settled {
     struct slice id, project;
     struct slice made_for; /* by what next_at was settled: another text means anew */
-    int64_t next_at;
+    int64_t next_at, attempts;
     struct slice error; /* empty: none */
     const struct watch_message *messages;
     uint32_t count;

@@ -71,6 +71,8 @@ enum watch_step {
 /* made_for: what watch_made_for() said when next_at was settled; empty: not known. */
 enum watch_step watch_mail_step(int64_t next_at, struct slice made_for, struct slice made_for_now,
                                 unix_ms now);
+/* Whether a message that could not be made for this reason, as often before, is tried again. */
+bool watch_mail_waits(enum rc rc, int64_t attempts);
 /* The schedule and the zone, as one text in the arena. */
 struct slice watch_made_for(const struct watch_item *item, struct arena *arena);
 enum rc watch_mail_report(struct watch *w, const struct watch_item *item, struct arena *arena,

@@ -1,8 +1,8 @@
 /* WHAT    One mail report: what stands in it, and what is kept of it (watch_int.h).
  * WHY     The next time is settled together with the message, so that none is made twice. What will
  *         not work however often it is tried (its saved report is gone, or cannot be asked about
- *         these days) is told in its `error`, and the next time is the next chance; while the store
- *         is away the message waits. */
+ *         these days; or the store failed at it several times) is told in its `error`, and the next
+ *         time is the next chance; while the store is away the message waits. */
 #include "analytics/watch/watch_int.h"
 
 #include <stdio.h>
@@ -170,11 +170,6 @@ static struct watch_message message_of(const struct watch_item *item, const stru
         .html = buf_slice(&m->html)};
 }
 
-static bool is_hopeless(enum rc rc)
-{
-    return rc == RC_NOTFOUND || rc == RC_INVALID || rc == RC_LIMIT;
-}
-
 static enum rc queue_mail(struct watch *w, const struct watch_item *item,
                           const struct watch_span *span, struct watch_settled settled,
                           struct arena *arena, struct watch_mail *m, struct err *err)
@@ -189,8 +184,10 @@ static enum rc queue_mail(struct watch *w, const struct watch_item *item,
             watch_address(arena, item->emails, message_of(item, span, arena, m), messages);
     } else {
         settled.error = slice_str(why.text);
-        if (!is_hopeless(rc))
-            settled.next_at = item->next_at; /* again with the next look */
+        if (watch_mail_waits(rc, item->attempts)) { /* again with the next look */
+            settled.next_at = item->next_at;
+            settled.attempts = item->attempts + (rc != RC_UNAVAILABLE);
+        }
     }
     TRY(watch_report_settled(w->cfg.state, &settled, unix_now(), err));
     *err = why;

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+enum { MADE_ATTEMPTS_MAX = 5 };
+
 static bool is_type(yyjson_val *condition, const char *type)
 {
     return yyjson_equals_str(json_get(condition, "type"), type);
@@ -103,4 +105,13 @@ enum watch_step watch_mail_step(int64_t next_at, struct slice made_for, struct s
     if (next_at == 0 || (made_for.len && !slice_eq(made_for, made_for_now)))
         return WATCH_SETTLE;
     return next_at > now.ms ? WATCH_WAIT : WATCH_SEND;
+}
+
+/* A store that is away comes back. What it failed at it may fail at again, each time for as long as
+ * a question may take: so that is not tried for ever. */
+bool watch_mail_waits(enum rc rc, int64_t attempts)
+{
+    if (rc == RC_NOTFOUND || rc == RC_INVALID || rc == RC_LIMIT)
+        return false;
+    return rc == RC_UNAVAILABLE || attempts + 1 < MADE_ATTEMPTS_MAX;
 }

@@ -293,6 +293,19 @@ static void a_mail_report_waits_is_settled_anew_or_is_sent(void **state)
     assert_int_equal(watch_mail_step(1000, SLICE_EMPTY, is, now), WATCH_SEND);
 }
 
+static void a_message_that_cannot_be_made_is_not_tried_for_ever(void **state)
+{
+    (void)state;
+    assert_false(watch_mail_waits(RC_NOTFOUND, 0));
+    assert_false(watch_mail_waits(RC_INVALID, 0));
+    assert_false(watch_mail_waits(RC_LIMIT, 0));
+    assert_true(watch_mail_waits(RC_STORE, 0));
+    assert_true(watch_mail_waits(RC_TIMEOUT, 3));
+    assert_false(watch_mail_waits(RC_STORE, 4));
+    assert_false(watch_mail_waits(RC_TIMEOUT, 4));
+    assert_true(watch_mail_waits(RC_UNAVAILABLE, 1000));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -308,6 +321,7 @@ int main(void)
         T(a_long_table_is_cut_and_says_so),
         T(a_number_of_the_other_range_becomes_the_change),
         T(a_mail_report_waits_is_settled_anew_or_is_sent),
+        T(a_message_that_cannot_be_made_is_not_tried_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
