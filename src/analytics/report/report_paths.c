@@ -172,8 +172,8 @@ static void add_number(const struct paths *p, struct buf *out)
     static const char *const numbers[] = {
         "transform(page_path, nodes.1, nodes.2, toUInt32(0))",
         "transform(event, nodes.1, nodes.2, toUInt32(0))",
-        "if(event = 'pageview', transform(page_path, nodes.1, nodes.2, toUInt32(0)), "
-        "transform(event, nodes.1, nodes.2, toUInt32(0)))"};
+        ("if(event = 'pageview', transform(page_path, nodes.1, nodes.2, toUInt32(0)), "
+         "transform(event, nodes.1, nodes.2, toUInt32(0)))")};
     buf_add_str(out, numbers[p->nodes]);
 }
 
