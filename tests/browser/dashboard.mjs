@@ -33,10 +33,15 @@ test('signing in: a mistake is told, and the first project waits for its first e
     await page.click(`[role=tab]:has-text("${tab}")`);
     assert.ok((await page.textContent('.code')).includes(words));
   }
+  // An automated browser: it is seen at once, and why it is in no number.
+  const robot = await s.fetch('/api/event', { method: 'POST', headers: { 'content-type': 'text/plain', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/131.0.0.0 Safari/537.36' }, body: JSON.stringify({ n: 'pageview', u: 'https://shop.example/robot', d: s.keys.write_key }) });
+  assert.equal(robot.status, 202, robot.text);
+  await page.waitForSelector('.waiting:has-text("Here is “pageview” of /robot. Counting …")');
+  await page.waitForSelector('.waiting:has-text("reports leave out bots")');
   const r = await s.send({ batch: events });
   assert.ok(r.status === 200 && r.json.results.every((x) => x.result === 'ok'), r.text);
   await page.waitForSelector('.tiles');
-  await s.visible(events.length, '1');
+  await s.visible(events.length, "page_path != '/robot'");
   await until('the sessions', async () => (await question({ metrics: ['pageviews'], date_range: 'all', filters: [['is', 'entry_page', ['/']]] })).results[0].metrics[0] === events.length - 1);
   assert.deepEqual(page.wrong, []);
 });

@@ -35,9 +35,10 @@ export async function load(): Promise<void> {
 }
 /** Ids of projects that are known to have events: that is a question about all time, and not asked twice. */
 export const begun = signal<readonly string[]>([]);
+export const begin = (id: string): void => { if (!begun.value.includes(id)) begun.value = [...begun.value, id]; };
 export async function lookForEvents(id: string, signal?: AbortSignal): Promise<boolean> {
   const isBegun = begun.value.includes(id) || !!(await ask(id, { metrics: ['events'], date_range: 'all' }, signal)).results[0]?.metrics[0];
-  if (isBegun && !begun.value.includes(id)) begun.value = [...begun.value, id];
+  if (isBegun) begin(id);
   return isBegun;
 }
 export async function signOut(): Promise<void> {

@@ -4,40 +4,15 @@ import { api, type Live, type LiveEvent } from '../api.ts';
 import { name, NOTHING, number, time, whole } from '../format.ts';
 import { filterText } from '../location.ts';
 import type { ProjectOf } from '../session.ts';
+import { useStream } from '../stream.ts';
 import { userPage } from '../ui/events.tsx';
 import { BarTable, Count, Figures, type BarRow } from '../ui/numbers.tsx';
 import { Failure, Link } from '../ui/parts.tsx';
 
 const EVERY_MS = 10000; // numbers go down without an event, too
 const SOON_MS = 350, TRIES = 8; // an event is in the numbers about that long after it came
-const RETRY_MS = 3000, ANNOUNCE_MS = 15000, LATEST = 10;
+const ANNOUNCE_MS = 15000, LATEST = 10;
 
-/** Events as they come, without an end: the browser comes again behind the last one, and where it gives up, we do. */
-function useStream(project: ProjectOf, onEvent: (event: LiveEvent) => void): boolean {
-  const [isOpen, setOpen] = useState(false), handler = useRef(onEvent);
-  handler.current = onEvent;
-  useEffect(() => {
-    let source: EventSource, timer = 0, last = '';
-    const open = (): void => {
-      source = new EventSource(`/v1/projects/${project.id}/live/events${last && `?last_event_id=${last}`}`);
-      source.onopen = () => setOpen(true);
-      source.onmessage = ({ data, lastEventId }: MessageEvent<string>) => {
-        last = lastEventId;
-        handler.current(JSON.parse(data) as LiveEvent);
-      };
-      source.onerror = () => {
-        setOpen(false);
-        if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, RETRY_MS);
-      };
-    };
-    open();
-    return () => {
-      clearTimeout(timer);
-      source.close();
-    };
-  }, [project.id]);
-  return isOpen;
-}
 interface Now { value: Live | undefined; error: string; look: () => void; expect: (event: LiveEvent) => void }
 function useNow(project: ProjectOf): Now {
   const [state, set] = useState<{ value: Live | undefined; error: string }>({ value: undefined, error: '' });
