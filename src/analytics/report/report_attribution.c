@@ -105,6 +105,17 @@ static void add_conversions(const struct report *r, struct buf *out)
     buf_addf(out, " AND %s", report_has_actor(r));
 }
 
+/* Of those who reached the goal alone, who are few; where they are not looked for by a join. */
+static void add_reached(const struct report *r, struct buf *out)
+{
+    const struct report_sql s = {.r = r, .out = out, .source = report_actors_source(r, true)};
+    if (r->needs_person || report_events_source(r))
+        return;
+    buf_addf(out, " AND %s IN (SELECT %s", report_actor(r), report_actor(r));
+    report_from_sql(&s);
+    buf_add_char(out, ')');
+}
+
 /* Each actor's visits in order: (start, session, came by itself, [dimensions]). */
 static void add_touches(const struct report *r, struct buf *out)
 {
@@ -122,7 +133,9 @@ static void add_touches(const struct report *r, struct buf *out)
     }
     buf_addf(out, "%s]))) AS touches", r->dim_count ? "" : "''");
     report_rows_sql(&s);
-    buf_addf(out, " AND %s GROUP BY actor", report_has_actor(r));
+    buf_addf(out, " AND %s", report_has_actor(r));
+    add_reached(r, out);
+    buf_add_str(out, " GROUP BY actor");
 }
 
 /* ts: the visits that may have brought this conversion; n of them; sent: the number of the last one

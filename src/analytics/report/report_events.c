@@ -2,8 +2,9 @@
  * WHY     Which rows they are is found with no more columns than the question needs; only those of
  *         the page are then read whole, by their ids, as the texts of a row are most of the table.
  *         The day, with which the table's key begins, changes nothing in the order: it lets the
- *         engine read the last days first, and no more than it needs.
- * LAYOUT  rows FROM $EVENTS AND id IN (ids of the page FROM (id and time of all)) */
+ *         engine read the last days first, and no more than it needs; and the page is settled
+ *         before the rows, so that only the days are read that it has.
+ * LAYOUT  page: days and ids FROM (id and time of all); rows FROM $EVENTS AND id IN page */
 #include "analytics/report/report_int.h"
 
 enum { ROW_ARENA_BYTES = 16 * 1024, ROW_ARENA_BYTES_MAX = 1 << 20 };
@@ -27,16 +28,20 @@ static void add_sql(const struct report *r, struct buf *out)
 {
     const struct report_sql s = {.r = r, .out = out, .source = report_events_source(r)},
                             whole = {.r = r, .out = out};
-    buf_add_str(out, "SELECT " QUERY_EVENT_COLUMNS ", toString(kind)");
-    report_keys_sql(r, out);
-    buf_add_str(out, " FROM (SELECT *, " KEYS " FROM $EVENTS");
-    report_where_sql(&whole);
-    buf_add_str(out, " AND (toDate(timestamp), id) IN (SELECT day, id FROM (SELECT "
+    buf_add_str(out, "WITH (SELECT groupArray((day, id)) FROM (SELECT day, id FROM (SELECT "
                      "toDate(timestamp) AS day, id, " KEYS);
     report_from_sql(&s);
     buf_add_char(out, ')');
     report_after_sql(r, out);
-    buf_add_str(out, " ORDER BY day DESC, " ORDER " OFFSET {offset:UInt32})) ORDER BY " ORDER);
+    buf_add_str(out,
+                " ORDER BY day DESC, " ORDER
+                " OFFSET {offset:UInt32})) AS page SELECT " QUERY_EVENT_COLUMNS ", toString(kind)");
+    report_keys_sql(r, out);
+    buf_add_str(out, " FROM (SELECT *, " KEYS " FROM $EVENTS");
+    report_where_sql(&whole);
+    buf_add_str(out, " AND toDate(timestamp) >= arrayMin(page.1) AND toDate(timestamp) <= "
+                     "arrayMax(page.1) AND (toDate(timestamp), id) IN (SELECT arrayJoin(page))) "
+                     "ORDER BY " ORDER);
 }
 
 /* [columns, kind, keys] */

@@ -351,8 +351,7 @@ void report_json_text_sql(struct buf *out, const char *column, uint32_t first, u
 
 void report_json_number_sql(struct buf *out, const char *column, uint32_t first, uint32_t count)
 {
-    /* No other JSON than a number's begins with a character from '-' to '9'. */
-    add_of_raw(out, column, first, count, "if($ >= '-' AND $ < ':', JSONExtractFloat($), NULL)");
+    add_of_raw(out, column, first, count, "toFloat64OrNull($)"); /* no other JSON reads as one */
 }
 
 static void add_bucket(const struct report_sql *s, enum report_unit unit, const char *column)

@@ -65,10 +65,9 @@ static void add_values(const struct report *r, struct buf *out)
         buf_addf(out, " AS d%u, ", i);
     }
     buf_add_str(out, "upper(JSONExtractString(properties, 'metric')) AS vital, "
-                     "JSONExtractFloat(properties, 'value') AS value");
+                     "ifNull(toFloat64OrNull(JSONExtractRaw(properties, 'value')), -1) AS value");
     report_from_sql(&s);
-    buf_add_str(out, " AND JSONType(properties, 'value') IN ('Int64', 'UInt64', 'Double') AND "
-                     "value >= 0");
+    buf_add_str(out, " AND value >= 0");
 }
 
 static void add_groups(const struct report *r, struct buf *out)
