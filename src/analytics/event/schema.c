@@ -346,6 +346,16 @@ static const char events_slots_of_old[] =
     "ALTER TABLE events MATERIALIZE PROJECTION " ANALYTICS_SLOTS " SETTINGS mutations_sync = 0";
 static const char *const slots_statements[] = {events_slots, events_slots_of_old, NULL};
 
+/* A step remembers of a row of `sessions` that it lets grow which version it has seen, and what
+ * that does not know. */
+static const char sessions_work_drop[] = "DROP TABLE IF EXISTS sessions_work";
+static const char sessions_work_versions[] =
+    "CREATE TABLE sessions_work ("
+    " stage UInt8, project_id UUID, visitor UInt64, s Int64, e Int64, is_long UInt8, mode UInt8,"
+    " version UInt64, lacks UInt8"
+    ") ENGINE = Memory";
+static const char *const work_statements[] = {sessions_work_drop, sessions_work_versions, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -362,6 +372,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 13, .name = "why requests are not released", .statements = lack_statements},
     {.number = 14, .name = "bots by behaviour", .statements = behaviour_statements},
     {.number = 15, .name = "slots of visitors", .statements = slots_statements},
+    {.number = 17, .name = "versions of sessions", .statements = work_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

@@ -4,8 +4,9 @@
  *             repeating one is harmless wherever it was interrupted, and no token is needed. What a
  *             changed table of events made untrue is put right by a sweep; while it is under way
  *             nothing is added to rows, because a row that is not true would spread.
- * LAYOUT      a step: mark and stretches → windows → write what grew, what is made anew → bury what
- *             is no more → is the mark still there? → state.
+ * LAYOUT      a step: mark and stretches → windows, of many visitors first the plain ones → write
+ *             what grew, what is made anew → bury what is no more → is the mark still there? →
+ *             state.
  * INVARIANTS  Versions grow, also across restarts. sessions_work is empty after a restart of the
  *             store's child: the mark tells.
  * THREADS     one. */
@@ -29,7 +30,9 @@ enum {
     IDLE_MS = 30 * 60 * 1000,
     BATCH_OFFSETS = 200000,
     SWEEP_ROWS = 400000,
-    NUMBERS_MAX = 8,
+    BULK_OFFSETS = 20000,
+    SMALL_WINDOWS = 2000,
+    NUMBERS_MAX = 16,
 };
 
 struct sessionizer {
@@ -41,6 +44,7 @@ struct sessionizer {
     bool is_loaded;  /* state and version */
     bool is_settled; /* no statement of an earlier try works any more */
     bool must_look;
+    bool is_small; /* what the next statement works on */
     _Atomic bool gives_up;
     uint64_t version;
     struct sessionize_counts counts;
@@ -58,6 +62,8 @@ enum rc sessionizer_new(const struct sessionize_cfg *cfg, struct sessionizer **r
         s->cfg.batch_offsets_max = BATCH_OFFSETS;
     if (s->cfg.sweep_rows_max == 0)
         s->cfg.sweep_rows_max = SWEEP_ROWS;
+    if (s->cfg.bulk_offsets_min == 0)
+        s->cfg.bulk_offsets_min = BULK_OFFSETS;
     if (s->cfg.store.timeout_ms == 0)
         s->cfg.store.timeout_ms = STORE_TIMEOUT_MS;
     buf_init(&s->sql, SQL_BYTES_MAX);
@@ -103,13 +109,20 @@ static enum rc ask(struct sessionizer *s, bool has_answer, struct err *err)
         {"max_partitions_per_insert_block", "0"}, /* an import of decades */
         {"join_use_nulls", "0"},
         {"use_index_for_in_with_subqueries", "0"},
+        /* Rows of one statement have different keys; looking for equal ones costs more than writing
+         * them. */
+        {"optimize_on_insert", "0"},
+        /* Each statement has numbers of its own, and is compiled for nothing. */
+        {"compile_expressions", "0"},
+        {"compile_aggregate_expressions", "0"},
+        {"max_threads", "1"}, /* the last one: of little, threads cost more than they save */
     };
     ENSURE(!atomic_load(&s->gives_up), err_set(err, RC_CLOSED, "the server is shutting down"));
     ENSURE(buf_ok(&s->sql), err_set(err, RC_NOMEM, "no memory for a statement"));
     const struct store_query q = {.sql = buf_cstr(&s->sql),
                                   .format = has_answer ? "TabSeparated" : NULL,
                                   .settings = settings,
-                                  .setting_count = COUNT_OF(settings)};
+                                  .setting_count = COUNT_OF(settings) - !s->is_small};
     buf_clear(&s->answer);
     return store_query(NULL, s->client, &q, has_answer ? &s->answer : NULL, NULL, NULL, err);
 }
@@ -218,21 +231,24 @@ static enum rc begin_work(struct sessionizer *s, struct err *err)
     return run(s, err);
 }
 
-struct windows { /* of one mode */
-    int64_t count, from_ms, to_ms;
-};
-
-static enum rc look_at_windows(struct sessionizer *s, struct windows *ret_grows,
-                               struct windows *ret_anew, struct err *err)
+static enum rc look_at_windows(struct sessionizer *s, struct sessionize_windows ret[SESSION_MODES],
+                               struct err *err)
 {
+    enum { EACH = 4 };
     int64_t n[NUMBERS_MAX];
-    buf_add_str(begin(s),
-                "SELECT countIf(mode = 1), minIf(s, mode = 1), maxIf(e, mode = 1), "
-                "countIf(mode = 2), minIf(s, mode = 2), maxIf(e, mode = 2) FROM sessions_work "
-                "WHERE stage = 2");
-    TRY(ask_numbers(s, 6, n, err));
-    *ret_grows = (struct windows){n[0], n[1], n[2]};
-    *ret_anew = (struct windows){n[3], n[4], n[5]};
+    struct buf *sql = begin(s);
+    buf_add_str(sql, "SELECT ");
+    for (int mode = SESSION_GROWS; mode < SESSION_MODES; mode++)
+        buf_addf(sql,
+                 "%scountIf(mode = %d), minIf(s, mode = %d), maxIf(e, mode = %d), "
+                 "groupBitOrIf(lacks, mode = %d)",
+                 mode == SESSION_GROWS ? "" : ", ", mode, mode, mode, mode);
+    buf_add_str(sql, " FROM sessions_work WHERE stage = 2");
+    TRY(ask_numbers(s, EACH * (SESSION_MODES - SESSION_GROWS), n, err));
+    for (int mode = SESSION_GROWS; mode < SESSION_MODES; mode++) {
+        const int64_t *of = n + EACH * (mode - SESSION_GROWS);
+        ret[mode] = (struct sessionize_windows){of[0], of[1], of[2], (unsigned)of[3]};
+    }
     return RC_OK;
 }
 
@@ -250,22 +266,29 @@ static enum rc check_mark(struct sessionizer *s, struct err *err)
 static enum rc write_windows(struct sessionizer *s, const struct derived_ranges *ranges,
                              bool is_sweep, struct err *err)
 {
-    struct windows grows, anew;
-    TRY(look_at_windows(s, &grows, &anew, err));
-    if (grows.count) {
-        sessionize_sql_grow(begin(s), s->version, ranges, grows.from_ms, grows.to_ms);
+    static sessionize_sql_write *const statements[SESSION_MODES] = {
+        [SESSION_GROWS] = sessionize_sql_grow,
+        [SESSION_ANEW] = sessionize_sql_anew,
+        [SESSION_PLAIN_NEW] = sessionize_sql_plain_new,
+        [SESSION_PLAIN_GROWS] = sessionize_sql_plain_grow};
+    struct sessionize_windows of[SESSION_MODES];
+    TRY(look_at_windows(s, of, err));
+    for (int mode = SESSION_GROWS; mode < SESSION_MODES; mode++) {
+        if (!of[mode].count)
+            continue;
+        statements[mode](begin(s), s->version, ranges, &of[mode]);
+        /* (Of one window that is made anew there may be a million events.) */
+        s->is_small = mode != SESSION_ANEW && of[mode].count < SMALL_WINDOWS;
         TRY(run(s, err));
     }
-    if (anew.count) {
-        sessionize_sql_anew(begin(s), s->version, ranges, anew.from_ms, anew.to_ms);
+    const struct sessionize_windows *anew = &of[SESSION_ANEW];
+    if (anew->count && !is_sweep) {
+        sessionize_sql_bury(begin(s), s->version, anew->from_ms, anew->to_ms);
         TRY(run(s, err));
     }
-    if (anew.count && !is_sweep) {
-        sessionize_sql_bury(begin(s), s->version, anew.from_ms, anew.to_ms);
-        TRY(run(s, err));
-    }
-    s->counts.grown += (uint64_t)grows.count;
-    s->counts.made_anew += (uint64_t)anew.count;
+    for (int mode = SESSION_GROWS; mode < SESSION_MODES; mode++)
+        *(mode == SESSION_ANEW ? &s->counts.made_anew : &s->counts.grown) +=
+            (uint64_t)of[mode].count;
     return RC_OK;
 }
 
@@ -292,19 +315,38 @@ static bool choose_ranges(const struct sessionizer *s, struct derived_ranges *re
     return behind > 0;
 }
 
-static enum rc take_new(struct sessionizer *s, const struct derived_ranges *ranges, struct err *err)
+/* A statement more, which is worth it where there are many visitors. */
+static enum rc find_plain(struct sessionizer *s, int64_t from_ms, int64_t to_ms, bool *ret_has_more,
+                          struct err *err)
+{
+    int64_t more[NUMBERS_MAX];
+    sessionize_sql_plain(begin(s), s->cfg.idle_ms, from_ms, to_ms);
+    TRY(run(s, err));
+    buf_add_str(begin(s), "SELECT count() FROM sessions_work WHERE stage = 3");
+    TRY(ask_numbers(s, 1, more, err));
+    *ret_has_more = more[0] > 0;
+    return RC_OK;
+}
+
+static enum rc take_new(struct sessionizer *s, const struct derived_ranges *ranges, bool is_bulk,
+                        struct err *err)
 {
     int64_t n[NUMBERS_MAX];
+    bool has_more = true;
+    s->is_small = !is_bulk;
     TRY(begin_work(s, err));
-    sessionize_sql_touched(begin(s), s->version, s->cfg.idle_ms, ranges);
+    sessionize_sql_touched(begin(s), s->version, s->cfg.idle_ms, is_bulk, ranges);
     TRY(run(s, err));
     buf_add_str(begin(s), "SELECT count(), min(s), max(e) FROM sessions_work WHERE stage = 1");
     TRY(ask_numbers(s, 3, n, err));
-    if (n[0]) {
-        sessionize_sql_windows(begin(s), s->cfg.idle_ms, n[1], n[2]);
+    if (n[0] && is_bulk)
+        TRY(find_plain(s, n[1], n[2], &has_more, err));
+    if (n[0] && has_more) {
+        sessionize_sql_windows(begin(s), s->cfg.idle_ms, is_bulk, n[1], n[2]);
         TRY(run(s, err));
-        TRY(write_windows(s, ranges, false, err));
     }
+    if (n[0])
+        TRY(write_windows(s, ranges, false, err));
     return check_mark(s, err);
 }
 
@@ -315,7 +357,7 @@ static enum rc step_new(struct sessionizer *s, struct err *err)
     uint64_t offsets;
     if (!choose_ranges(s, &ranges, &offsets))
         return RC_END;
-    TRY(take_new(s, &ranges, err));
+    TRY(take_new(s, &ranges, offsets >= s->cfg.bulk_offsets_min, err));
     memcpy(done.next, ranges.to, sizeof(done.next));
     TRY(derived_state_save(&sessionize_state_format, s->dir, &done, err));
     s->state = done;
@@ -394,6 +436,7 @@ static enum rc sweep_days(struct sessionizer *s, const struct sessionize_sweep *
 {
     struct derived_ranges ranges = {.count = s->state.partition_count};
     memcpy(ranges.to, s->state.next, sizeof(ranges.to));
+    s->is_small = false;
     TRY(begin_work(s, err));
     sessionize_sql_swept(begin(s), s->version, s->cfg.idle_ms, sweep, &ranges);
     TRY(run(s, err));

@@ -27,6 +27,7 @@ struct sessionize_cfg {
     void *ctx;
     uint32_t idle_ms;           /* a gap longer than this ends a session; 0 = 1,800,000 */
     uint32_t batch_offsets_max; /* of one step, over all partitions; 0 = 200,000 */
+    uint32_t bulk_offsets_min;  /* from so many on a step looks for what is plain; 0 = 20,000 */
     uint32_t sweep_rows_max;    /* of one step of a sweep (but never less than a day's visitor); 0 =
                                    400,000 */
 };

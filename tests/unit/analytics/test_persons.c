@@ -810,20 +810,14 @@ static int run_all(void)
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
-static uint64_t number_of(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 int main(void)
 {
     struct store_cfg store = {0};
     const char *base = getenv("TMPDIR");
     if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
         base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
-    seed = number_of("WEIR_TEST_SEED", random_u64() % 1000000);
-    rounds = number_of("WEIR_SEEDS", 5);
+    seed = env_number("WEIR_TEST_SEED", random_u64() % 1000000);
+    rounds = env_number("WEIR_SEEDS", 5);
     printf("# seed %llu\n", (unsigned long long)seed);
     os_path(root, "%s/weir-persons-%016llx", base, (unsigned long long)random_u64());
     assert_ok(os_mkdirs(root, &err));

@@ -1,6 +1,7 @@
 #include "test_replay_store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/heap.h"
 #include "base/must.h"
@@ -130,4 +131,10 @@ enum rc store_insert(struct store_client *c, const char *table, const char *colu
                              .settings = &setting,
                              .setting_count = token ? 1 : 0};
     return run(&q, NULL, NULL, ret_code, err);
+}
+
+uint64_t env_number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
 }

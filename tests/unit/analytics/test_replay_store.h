@@ -18,4 +18,5 @@ struct engine_store {
     const char *truncate_work;
 };
 extern struct engine_store engine_store;
+uint64_t env_number(const char *name, uint64_t otherwise); /* of the environment */
 #endif

@@ -71,7 +71,6 @@ static void restart(void)
 
 static int setup(void **state)
 {
-    (void)state;
     static int number;
     static const char *const tables[] = {"events", "sessions", "sessions_work"};
     for (size_t i = 0; i < COUNT_OF(tables); i++) {
@@ -86,6 +85,8 @@ static int setup(void **state)
     os_path(dir, "%s/state%d", root, number++);
     cfg = (struct sessionize_cfg){
         .dir = dir, .partitions = PARTITIONS, .projected = read_projected, .idle_ms = 30 * MINUTE};
+    if (*state)
+        cfg.bulk_offsets_min = *(const uint32_t *)*state;
     engine_store.fail_at = 0;
     restart();
     return 0;
@@ -436,6 +437,7 @@ static void one_round(uint32_t round)
     make_histories(round);
     cfg.batch_offsets_max = below(2) ? 0 : 1 + (uint32_t)below(event_count);
     cfg.sweep_rows_max = below(3) ? 0 : 1 + (uint32_t)below(2000);
+    cfg.bulk_offsets_min = below(3) ? 1 + (uint32_t)below(200) : 0;
     restart();
     for (uint32_t from = 0; from < event_count;) {
         uint32_t n = 1 + (uint32_t)below(event_count / 2);
@@ -832,21 +834,26 @@ static void an_office_a_class_and_a_fast_reader_are_no_bots(void **state)
     assert_bot("<> <> <>");
 }
 
+/* Also with every step in the way of many events. */
+#define BOTH_WAYS(test)                  \
+    cmocka_unit_test_setup(test, setup), \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, NULL, &bulk)
 static int run_all(void)
 {
+    static uint32_t bulk = 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_late_event_joins_two_sessions_across_midnight_and_months, setup),
-        cmocka_unit_test_setup(what_goes_on_for_more_than_a_day_is_cut_at_midnight, setup),
+        BOTH_WAYS(a_late_event_joins_two_sessions_across_midnight_and_months),
+        BOTH_WAYS(what_goes_on_for_more_than_a_day_is_cut_at_midnight),
         cmocka_unit_test_setup(thirty_years_at_once, setup),
         cmocka_unit_test_setup(another_table_of_events_is_swept, setup),
         cmocka_unit_test_setup(a_day_too_large_for_a_step_is_swept_in_slices, setup),
         cmocka_unit_test_setup(a_rebuild_gives_the_same_rows, setup),
-        cmocka_unit_test_setup(a_store_that_began_anew_within_a_step_does_not_lose_it, setup),
+        BOTH_WAYS(a_store_that_began_anew_within_a_step_does_not_lose_it),
         cmocka_unit_test_setup(a_damaged_state_is_made_anew, setup),
-        cmocka_unit_test_setup(who_opens_thirty_pages_in_less_than_a_second_each_is_a_bot, setup),
+        BOTH_WAYS(who_opens_thirty_pages_in_less_than_a_second_each_is_a_bot),
         cmocka_unit_test_setup(nineteen_different_pages_are_too_few, setup),
         cmocka_unit_test_setup(a_second_for_each_page_is_a_persons, setup),
-        cmocka_unit_test_setup(a_late_event_can_acquit_and_convict, setup),
+        BOTH_WAYS(a_late_event_can_acquit_and_convict),
         cmocka_unit_test_setup(who_reads_clicks_or_is_known_is_no_bot, setup),
         cmocka_unit_test_setup(the_list_comes_before_behaviour_and_what_is_no_browser_is_not_judged,
                                setup),
@@ -856,20 +863,14 @@ static int run_all(void)
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
-static uint64_t number_of(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 int main(void)
 {
     struct store_cfg store = {0};
     const char *base = getenv("TMPDIR");
     if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
         base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
-    seed = number_of("WEIR_TEST_SEED", random_u64() % 1000000);
-    rounds = number_of("WEIR_SEEDS", 8);
+    seed = env_number("WEIR_TEST_SEED", random_u64() % 1000000);
+    rounds = env_number("WEIR_SEEDS", 8);
     printf("# seed %llu\n", (unsigned long long)seed);
     os_path(root, "%s/weir-sessionize-%016llx", base, (unsigned long long)random_u64());
     assert_ok(os_mkdirs(root, &err));
