@@ -372,7 +372,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 13, .name = "why requests are not released", .statements = lack_statements},
     {.number = 14, .name = "bots by behaviour", .statements = behaviour_statements},
     {.number = 15, .name = "slots of visitors", .statements = slots_statements},
-    {.number = 17, .name = "versions of sessions", .statements = work_statements},
+    {.number = 16, .name = "versions of sessions", .statements = work_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 
