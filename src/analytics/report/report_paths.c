@@ -1,12 +1,9 @@
 /* WHAT    Paths: which pages or events follow one another, as edges of a flow or as whole ways.
- * LAYOUT  names of nodes → numbers of them, of events → sorted per visit or actor → repeats
- *         collapsed → cut to what lies between from and to, in the window → cut to the number of
- *         steps → edges or ways, counted → names
+ * LAYOUT  nodes of events → sorted per visit or actor → repeats collapsed → cut to what lies
+ *         between from and to, in the window → cut to the number of steps → edges or ways, counted
  * WHY     Each of these is a SELECT around the one before, over one array per way: of (time, node).
- *         Nodes are numbers while they are many, and an event is one number that sorts as it
- *         should. Events of the same millisecond are in the order of their ids as they are
- *         written, as they are in visits, so that an answer does not depend on how the store
- *         reads. */
+ *         Events of the same millisecond are in the order of their ids as they are written, as they
+ *         are in visits, so that an answer does not depend on how the store reads. */
 #include "analytics/event/page.h"
 #include "analytics/report/report_int.h"
 
@@ -128,151 +125,48 @@ static bool parse(struct report *r, yyjson_val *root)
 }
 
 /* ---- the statement ---- */
-/* What a row's node is, and whether it has one. */
-static const char *const texts[] = {"page_path", "event",
-                                    "if(event = 'pageview', page_path, event)"};
-static const char *has_node(const struct paths *p)
-{
-    return p->nodes == NODES_PAGE ? " AND event = 'pageview' AND page_path != ''" : "";
-}
-
-/* Rows of the range that any node is of: those of the question, as far as that is known of an event
- * without its visit. */
-static void add_plain_rows(const struct report *r, struct buf *out)
-{
-    const struct report_sql s = {.r = r, .out = out};
-    report_rows_sql(&s);
-    if (r->filter && report_filter_is_of_events(r->filter)) {
-        buf_add_str(out, " AND ");
-        report_filter_sql(&s, r->filter);
-    }
-    buf_add_str(out, has_node(r->own));
-}
-
-/* nodes: (texts of rows, the number of each, names). A node is a number from 1, in the order of the
- * names; texts that are put together in a group have the same one. */
-static void add_names(const struct report *r, struct buf *out)
-{
-    const struct paths *p = r->own;
-    buf_add_str(out, "WITH (SELECT (groupArray(raw), groupArray(number), "
-                     "arraySort(groupUniqArray(name))) FROM (SELECT raw, name, "
-                     "toUInt32(dense_rank() OVER (ORDER BY name)) AS number FROM (SELECT raw, ");
-    for (uint32_t i = 0; i < p->group_count; i++)
-        buf_addf(out, "%smatch(raw, {p%u:String}), {p%u:String}, ", i ? "" : "multiIf(",
-                 p->groups[i].pattern, p->groups[i].name);
-    buf_addf(out, "raw%s AS name FROM (SELECT DISTINCT toString(%s) AS raw",
-             p->group_count ? ")" : "", texts[p->nodes]);
-    add_plain_rows(r, out);
-    buf_add_str(out, ") WHERE raw != ''))) AS nodes ");
-}
-
-/* Its number; 0 for none, and for what came in since the names were read. */
-static void add_number(const struct paths *p, struct buf *out)
-{
-    static const char *const numbers[] = {
-        "transform(page_path, nodes.1, nodes.2, toUInt32(0))",
-        "transform(event, nodes.1, nodes.2, toUInt32(0))",
-        ("if(event = 'pageview', transform(page_path, nodes.1, nodes.2, toUInt32(0)), "
-         "transform(event, nodes.1, nodes.2, toUInt32(0)))")};
-    buf_add_str(out, numbers[p->nodes]);
-}
-
-static void add_number_of(uint32_t param, struct buf *out)
-{
-    buf_addf(out, "toUInt32(indexOf(nodes.3, {p%u:String}))", param);
-}
-
-/* Who ever was at a node that each way has to have. */
-static void add_goers(const struct report *r, const char *actor, uint32_t param, struct buf *out)
-{
-    buf_addf(out, " AND %s IN (SELECT %s", actor, report_actor(r));
-    add_plain_rows(r, out);
-    buf_addf(out, " AND %s AND ", report_has_actor(r));
-    add_number(r->own, out);
-    buf_add_str(out, " = ");
-    add_number_of(param, out);
-    buf_add_char(out, ')');
-}
-
-/* An event as one number that sorts: time, 1, id, node; and a visit: time, 0, its end, 0. Times are
- * milliseconds since a day before the range, twice, with that bit as their last. */
-#define TIME_OF(column) "toUInt64(toUnixTimestamp64Milli(" column ") - {from:Int64} + 86400000) * 2"
-static const char event_packed[] =
-    "reinterpretAsUInt256(concat(reinterpretAsFixedString(number), reverse(UUIDToNum(id)), "
-    "reinterpretAsFixedString(" TIME_OF("timestamp") " + 1)))";
-static const char visit_packed[] =
-    "reinterpretAsUInt256(concat(reinterpretAsFixedString(toUInt32(0)), "
-    "reinterpretAsFixedString(" TIME_OF("end") " + 1), reinterpretAsFixedString(toUInt64(0)), "
-                                               "reinterpretAsFixedString(" TIME_OF("start") ")))";
-
-/* Ways of visits without a join, which takes longer than all the rest: a visitor's visits and
- * events in order of time. Not where the question is about visits' columns, or about others than
- * visitors. */
-static bool is_split(const struct report *r)
-{
-    const struct paths *p = r->own;
-    return !p->is_of_range && report_events_source(r) == 0 && !r->by_user && !r->by_person;
-}
-
 static void add_events(const struct report *r, struct buf *out)
 {
+    static const char *const nodes[] = {"page_path", "toString(event)",
+                                        "if(event = 'pageview', page_path, toString(event))"};
     const struct paths *p = r->own;
-    bool is_joined = !p->is_of_range && !is_split(r);
     const struct report_sql s = {
-        .r = r, .out = out, .source = is_joined ? SOURCE_JOINED : report_events_source(r)};
-    buf_addf(out, "SELECT %s AS actor, %s AS way, ", report_actor(r), is_joined ? "visit_id" : "0");
-    add_number(p, out);
-    buf_addf(out, " AS number, %s AS packed", event_packed);
-    report_from_sql(&s);
-    buf_addf(out, " AND %s%s%s AND number != 0", report_has_actor(r),
-             is_joined ? " AND visit_id != 0" : "", has_node(p));
-}
-
-/* One that nobody looked at a second page in has no edge. */
-static void add_visits(const struct report *r, struct buf *out)
-{
-    const struct paths *p = r->own;
-    const struct report_sql s = {.r = r, .out = out, .source = SOURCE_VISITS};
+        .r = r, .out = out, .source = p->is_of_range ? report_events_source(r) : SOURCE_JOINED};
     buf_addf(out,
-             " UNION ALL SELECT visitor AS actor, 0 AS way, toUInt32(0) AS number, %s AS packed",
-             visit_packed);
-    report_visits_sql(&s);
-    buf_addf(out, " AND visitor != 0%s",
-             p->nodes == NODES_PAGE && !p->is_whole ? " AND pageviews > 1" : "");
+             "SELECT %s AS actor, %s AS way, toUnixTimestamp64Milli(timestamp) AS time, "
+             "UUIDToNum(id) AS tie, %s AS node",
+             report_actor(r), p->is_of_range ? "0" : "visit_id", nodes[p->nodes]);
+    report_from_sql(&s);
+    buf_addf(out, " AND node != '' AND %s%s%s", report_has_actor(r),
+             p->is_of_range ? "" : " AND visit_id != 0",
+             p->nodes == NODES_PAGE ? " AND event = 'pageview'" : "");
 }
 
-/* sorted: what an actor, or a visit of theirs, has, in order. */
-static void add_sorted(const struct report *r, struct buf *out)
+static void add_grouped(const struct report *r, struct buf *out)
 {
     const struct paths *p = r->own;
-    if (is_split(r))
-        buf_add_str(out, "SELECT arrayFilter(e -> toUInt32(e) != 0 AND toUInt64(bitShiftRight(e, "
-                         "160)) <= toUInt64(bitShiftRight(visit[1], 32)), visit) AS sorted FROM "
-                         "(SELECT arrayJoin(arraySplit(e -> toUInt32(e) = 0, sorted)) AS visit "
-                         "FROM (");
-    buf_add_str(out, "SELECT arraySort(groupArray(packed)) AS sorted FROM (");
+    if (p->group_count == 0) {
+        add_events(r, out);
+        return;
+    }
+    buf_add_str(out, "SELECT actor, way, time, tie, multiIf(");
+    for (uint32_t i = 0; i < p->group_count; i++)
+        buf_addf(out, "match(raw, {p%u:String}), {p%u:String}, ", p->groups[i].pattern,
+                 p->groups[i].name);
+    buf_add_str(out, "raw) AS node FROM (SELECT * EXCEPT (node), node AS raw FROM (");
     add_events(r, out);
-    if (is_split(r))
-        add_visits(r, out);
-    buf_add_str(out, ") WHERE 1");
-    if (p->has_from)
-        add_goers(r, "actor", p->from, out);
-    if (p->has_to)
-        add_goers(r, "actor", p->to, out);
-    buf_add_str(out, " GROUP BY actor, way");
-    if (is_split(r))
-        buf_add_str(out, ")) WHERE toUInt32(visit[1]) = 0 AND notEmpty(sorted)");
+    buf_add_str(out, "))");
 }
 
 /* s: (time, node) in order; a node that follows itself is there once, since its first time. */
 static void add_ways(const struct report *r, struct buf *out)
 {
-    buf_add_str(out, "SELECT arrayFilter((e, before) -> e.2 != before.2, pairs, "
-                     "arrayPushFront(arrayPopBack(pairs), (toInt64(0), toUInt32(0)))) AS s FROM "
-                     "(SELECT arrayMap(e -> (toInt64(bitShiftRight(e, 161)), toUInt32(e)), sorted) "
-                     "AS pairs FROM (");
-    add_sorted(r, out);
-    buf_add_str(out, "))");
+    buf_add_str(out, "SELECT arrayFilter((e, before) -> e.2 != before.2, sorted, "
+                     "arrayPushFront(arrayPopBack(sorted), (toInt64(0), ''))) AS s FROM (SELECT "
+                     "arrayMap(e -> (e.1, e.3), arraySort(groupArray((time, tie, node)))) AS "
+                     "sorted FROM (");
+    add_grouped(r, out);
+    buf_add_str(out, ") GROUP BY actor, way)");
 }
 
 /* From the first "from" on, no further than the window goes. */
@@ -285,13 +179,11 @@ static void add_begun(const struct report *r, struct buf *out)
                  "SELECT arrayFilter(e -> e.1 - begun <= %llu, s) AS s FROM (SELECT s, s[1].1 AS "
                  "begun FROM (",
                  (unsigned long long)p->window_ms);
-    if (p->has_from) {
-        buf_add_str(out,
-                    "SELECT arraySlice(s, place) AS s FROM (SELECT s, arrayFirstIndex(e -> e.2 "
-                    "= ");
-        add_number_of(p->from, out);
-        buf_add_str(out, ", s) AS place FROM (");
-    }
+    if (p->has_from)
+        buf_addf(out,
+                 "SELECT arraySlice(s, place) AS s FROM (SELECT s, arrayFirstIndex(e -> e.2 = "
+                 "{p%u:String}, s) AS place FROM (",
+                 p->from);
     add_ways(r, out);
     if (p->has_from)
         buf_add_str(out, ")) WHERE place > 0");
@@ -309,12 +201,11 @@ static void add_ended(const struct report *r, struct buf *out)
                  "SELECT arrayFilter(e -> ended - e.1 <= %llu, s) AS s FROM (SELECT s, s[-1].1 AS "
                  "ended FROM (",
                  (unsigned long long)p->window_ms);
-    if (p->has_to) {
-        buf_add_str(out, "SELECT arraySlice(s, 1, place) AS s FROM (SELECT s, arrayFirstIndex((e, "
-                         "i) -> e.2 = ");
-        add_number_of(p->to, out);
-        buf_addf(out, " AND i > %d, s, arrayEnumerate(s)) AS place FROM (", p->has_from);
-    }
+    if (p->has_to)
+        buf_addf(out,
+                 "SELECT arraySlice(s, 1, place) AS s FROM (SELECT s, arrayFirstIndex((e, i) -> "
+                 "e.2 = {p%u:String} AND i > %d, s, arrayEnumerate(s)) AS place FROM (",
+                 p->to, p->has_from);
     add_begun(r, out);
     if (p->has_to)
         buf_add_str(out, ")) WHERE place > 0");
@@ -343,30 +234,23 @@ static void add_cut(const struct report *r, struct buf *out)
 static void add_sql(const struct report *r, struct buf *out)
 {
     const struct paths *p = r->own;
-    const char *order =
-        p->is_whole ? " ORDER BY n DESC, path" : " ORDER BY n DESC, step, source, target";
-    add_names(r, out);
-    buf_add_str(out, p->is_whole
-                         ? "SELECT arrayMap(k -> nodes.3[k], path), n, seconds FROM ("
-                         : "SELECT step, nodes.3[source], nodes.3[target], n, seconds FROM (");
     if (p->is_whole) {
         buf_add_str(out, "SELECT arrayMap(e -> e.2, s) AS path, count() AS n, avg(s[-1].1 - "
-                         "s[1].1) / 1000 AS seconds FROM (");
+                         "s[1].1) / 1000 FROM (");
         add_cut(r, out);
-        buf_add_str(out, ") GROUP BY path");
+        buf_add_str(out, ") GROUP BY path ORDER BY n DESC, path");
     } else {
         /* "to" alone: it is the last of the steps, and those before it are counted back from it */
         buf_add_str(out, "SELECT x.1 AS step, x.2 AS source, x.3 AS target, count() AS n, "
-                         "avg(x.4) / 1000 AS seconds FROM (SELECT arrayJoin(arrayMap((a, b, i) -> "
-                         "(i");
+                         "avg(x.4) / 1000 FROM (SELECT arrayJoin(arrayMap((a, b, i) -> (i");
         if (p->has_to && !p->has_from)
             buf_addf(out, " + %u - length(s)", p->steps);
         buf_add_str(out, ", a.2, b.2, b.1 - a.1), arrayPopBack(s), arrayPopFront(s), "
                          "arrayPopBack(arrayEnumerate(s)))) AS x FROM (");
         add_cut(r, out);
-        buf_add_str(out, ")) GROUP BY step, source, target");
+        buf_add_str(out, ")) GROUP BY step, source, target ORDER BY n DESC, step, source, target");
     }
-    buf_addf(out, "%s LIMIT {limit:UInt32} OFFSET {offset:UInt32})%s", order, order);
+    buf_add_str(out, " LIMIT {limit:UInt32} OFFSET {offset:UInt32}");
 }
 
 /* ---- the answer ---- */
