@@ -73,6 +73,19 @@ static void assert_tables(const char *want)
     assert_string_equal(got, want);
 }
 
+/* Every part of the table has its slots, as reports want it (report/report_slots.c). */
+static void assert_slots(void)
+{
+    char got[200];
+    query_text("SELECT count(), countIf(NOT has(projections, '" ANALYTICS_SLOTS "')) FROM "
+               "system.parts WHERE database = 'weir' AND table = 'events' AND active",
+               got, sizeof(got));
+    unsigned parts = 0, without = 0;
+    assert_int_equal(sscanf(got, "%u %u", &parts, &without), 2);
+    assert_true(parts > 0);
+    assert_int_equal(without, 0);
+}
+
 static void add_event(struct world *w, uint32_t partition, uint64_t n)
 {
     char value[600], time[TIME_TEXT_BYTES];
@@ -225,6 +238,7 @@ static void a_replay_leaves_the_same_rows_and_so_does_the_next(void **state)
         assert_int_equal(w->lines, 0);
         checksum(after);
         assert_string_equal(before, after);
+        assert_slots();
     }
     assert_int_equal(w->paused, 2);
     assert_int_equal(w->resumed, 2);
