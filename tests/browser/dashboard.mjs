@@ -27,6 +27,7 @@ test('signing in: a mistake is told, and the first project waits for its first e
   await signIn(page, owner);
   await page.waitForSelector('.waiting');
   assert.equal(new URL(page.url()).pathname, `/app/${s.keys.project}/overview`);
+  await loaded(page, '.code');
   assert.match(await page.textContent('.code'), new RegExp(`data-key="${s.keys.write_key}"`));
   await noFindings(page, 'the page of a project without events');
   for (const [tab, words] of [['curl', 'curl -sS'], ['PostHog', 'api_host']]) {

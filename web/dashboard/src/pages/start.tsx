@@ -72,7 +72,7 @@ export function StartPage({ project }: { project: ProjectOf }) {
         <h1>Send the first event</h1>
         <p>Put this into every page, or keep the script that is there and change its address. No cookie is set and no address of a visitor is kept.</p>
         <Tabs label="How" all={WAYS} value={way} onChoose={setWay} />
-        {keys.error ? <p class="muted">The write key is shown to those who may read a project's keys. Ask an owner or admin of this organisation for it.</p> : <Copy text={snippet(way, key ?? 'wk_…')} />}
+        {keys.error ? <p class="muted">The write key is shown to those who may read a project's keys. Ask an owner or admin of this organisation for it.</p> : keys.value ? <Copy text={snippet(way, key ?? 'wk_…')} /> : <div class="code" aria-busy="true"><pre><code>{snippet(way, 'wk_…')}</code></pre></div>}
         {keys.error && !keys.error.includes('keys:read') && <Failure text={keys.error} retry={keys.retry} />}
         <p class="waiting" role="status"><span class="pulse" aria-hidden="true" />{!came ? 'Waiting for the first event …' : isLate ? `Here is ${told(came)}, but nobody is counted for it: reports leave out bots (automated browsers and scripts say that they are), and what is no plain event.` : `Here is ${told(came)}. Counting …`}</p>
         {isLate && <p><button type="button" class="button" onClick={() => begin(project.id)}>To the overview</button></p>}
