@@ -148,6 +148,17 @@ static enum rc run_all(struct run *r, struct node *n, struct err *err)
                          r->ex->missing - before);
 }
 
+/* r->project is a live one's, and lives as long as the caller's view. */
+static enum rc run_project(struct run *r, struct node *n, const struct uuid *id, struct err *err)
+{
+    ENSURE(r->project, err_set(err, RC_NOTFOUND, "there is no project %s", r->ex->project));
+    if (r->project->retention_days > 0)
+        r->oldest_ms = (unix_now().ms / day_ms - r->project->retention_days) * day_ms;
+    TRY(node_open_source(n, &r->source, err));
+    TRY(project_sieve_new(id, r->project->drops_bots, &r->sieve, err));
+    return run_all(r, n, err);
+}
+
 enum rc export_files_run(struct node *n, struct export_files *ex, struct err *err)
 {
     struct run r = {.ex = ex};
@@ -156,17 +167,8 @@ enum rc export_files_run(struct node *n, struct export_files *ex, struct err *er
         return err_set(err, RC_INVALID, "--project ID is needed (weir project ls shows them)");
     struct tenant_view *view = tenant_view_take(n->tenant);
     r.project = tenant_by_id(view, &id);
-    enum rc rc =
-        r.project ? RC_OK : err_set(err, RC_NOTFOUND, "there is no project %s", ex->project);
-    if (rc == RC_OK && r.project->retention_days > 0)
-        r.oldest_ms = (unix_now().ms / day_ms - r.project->retention_days) * day_ms;
-    if (rc == RC_OK)
-        rc = node_open_source(n, &r.source, err);
-    if (rc == RC_OK)
-        rc = project_sieve_new(&id, r.project->drops_bots, &r.sieve, err);
     buf_init(&r.out, OUT_BYTES_MAX);
-    if (rc == RC_OK)
-        rc = run_all(&r, n, err);
+    enum rc rc = run_project(&r, n, &id, err);
     buf_done(&r.out);
     project_sieve_free(r.sieve);
     replay_source_close(&r.source);
