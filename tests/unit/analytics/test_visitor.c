@@ -155,7 +155,8 @@ static void who_was_not_there_before_midnight_is_new(void **state)
     visitor_salts_close(s);
 }
 
-/* Many devices at midnight: at most a few are forgotten, none becomes another's. */
+/* Many devices at midnight: at most a few are forgotten. Salts are random: that five of them share
+ * a bucket of four happens in one of fifty runs, three times in one of 800,000 (Poisson, 0.019). */
 static void midnight_holds_many_devices(void **state)
 {
     (void)state;
@@ -174,7 +175,7 @@ static void midnight_holds_many_devices(void **state)
         v.address.low = alice.address.low + i;
         kept += visitor_device(s, &v, (unix_ms){midnight + MINUTE}) == before[i];
     }
-    assert_int_equal(kept, MANY);
+    assert_in_range(kept, MANY - 2, MANY);
     visitor_salts_close(s);
 }
 
