@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "analytics/event/schema.h"
@@ -807,39 +806,15 @@ static int run_all(void)
         cmocka_unit_test_setup(random_histories_are_what_the_model_says, setup),
         cmocka_unit_test_setup(who_is_too_old_is_forgotten_and_others_stay_whole, setup),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    persons_free(persons);
+    return failed;
 }
 
 int main(void)
 {
-    struct store_cfg store = {0};
-    const char *base = getenv("TMPDIR");
-    if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
-        base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
     seed = env_number("WEIR_TEST_SEED", random_u64() % 1000000);
     rounds = env_number("WEIR_SEEDS", 5);
     printf("# seed %llu\n", (unsigned long long)seed);
-    os_path(root, "%s/weir-persons-%016llx", base, (unsigned long long)random_u64());
-    assert_ok(os_mkdirs(root, &err));
-    fflush(NULL);
-    pid_t child =
-        fork(); /* the engine goes on writing until its process ends: who removes is not it */
-    if (child > 0) {
-        int status = 0;
-        waitpid(child, &status, 0);
-        assert_ok(os_remove_tree(root, &err));
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    }
-    enum rc rc = engine_store_open(root, &err);
-    if (rc != RC_OK) {
-        fprintf(stderr, "skipped: %s\n", err.text);
-        _exit(rc == RC_NOTFOUND ? 77 : 1);
-    }
-    assert_ok(store_client_new(&store, &client, &err));
-    assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
-    int failed = run_all();
-    persons_free(persons);
-    store_client_free(client);
-    fflush(NULL);
-    _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
+    return engine_store_main("persons", root, &client, run_all);
 }

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "analytics/projector/project.h"
@@ -514,7 +513,7 @@ static void a_damaged_state_file_is_refused(void **state)
     world_free(w);
 }
 
-int main(void)
+static int run_all(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replay_leaves_the_same_rows_and_so_does_the_next),
@@ -530,29 +529,10 @@ int main(void)
         cmocka_unit_test(an_older_source_carries_on_into_the_stream),
         cmocka_unit_test(a_damaged_state_file_is_refused),
     };
-    struct store_cfg store = {0};
-    const char *base = getenv("TMPDIR");
-    if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
-        base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
-    os_path(root, "%s/weir-replay-%016llx", base, (unsigned long long)random_u64());
-    assert_ok(os_mkdirs(root, &err));
-    pid_t child =
-        fork(); /* the engine goes on writing until its process ends: who removes is not it */
-    if (child > 0) {
-        int status = 0;
-        waitpid(child, &status, 0);
-        assert_ok(os_remove_tree(root, &err));
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    }
-    enum rc rc = engine_store_open(root, &err);
-    if (rc != RC_OK) {
-        fprintf(stderr, "skipped: %s\n", err.text);
-        _exit(rc == RC_NOTFOUND ? 77 : 1);
-    }
-    assert_ok(store_client_new(&store, &client, &err));
-    assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    store_client_free(client);
-    fflush(NULL);
-    _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return engine_store_main("replay", root, &client, run_all);
 }

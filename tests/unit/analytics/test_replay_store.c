@@ -2,9 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 #include "base/must.h"
+#include "base/random.h"
 #include "store/engine_int.h"
 
 struct store_client {
@@ -13,7 +16,8 @@ struct store_client {
 struct engine_store engine_store;
 static struct engine *engine;
 
-enum rc engine_store_open(const char *dir, struct err *err)
+/* RC_NOTFOUND: libchdb is not there. */
+static enum rc open_engine(const char *dir, struct err *err)
 {
     char path[1024];
     if (store_library_find(path, sizeof(path), err) != RC_OK)
@@ -137,4 +141,44 @@ uint64_t env_number(const char *name, uint64_t otherwise)
 {
     const char *text = getenv(name);
     return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static int run_in_engine(const char *root, struct store_client **ret_client, int (*run_all)(void))
+{
+    const struct store_cfg store = {0};
+    struct err err = ERR_INIT;
+    enum rc rc = open_engine(root, &err);
+    if (rc != RC_OK) {
+        fprintf(stderr, "skipped: %s\n", err.text);
+        return rc == RC_NOTFOUND ? 77 : 1;
+    }
+    must(store_client_new(&store, ret_client, &err) == RC_OK);
+    must(store_exec(*ret_client, "CREATE DATABASE IF NOT EXISTS weir", &err) == RC_OK);
+    int failed = run_all();
+    store_client_free(*ret_client);
+    return failed;
+}
+
+int engine_store_main(const char *name, char root[OS_PATH_MAX], struct store_client **ret_client,
+                      int (*run_all)(void))
+{
+    struct err err = ERR_INIT;
+    const char *base = getenv("TMPDIR");
+    if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
+        base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
+    snprintf(root, OS_PATH_MAX, "%s/weir-%s-%016llx", base, name, (unsigned long long)random_u64());
+    must(os_mkdirs(root, &err) == RC_OK);
+    fflush(NULL);
+    /* The engine goes on writing until its process ends: who removes is not it. */
+    pid_t child = fork();
+    must(child >= 0);
+    if (child > 0) {
+        int status = 0;
+        waitpid(child, &status, 0);
+        must(os_remove_tree(root, &err) == RC_OK);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    }
+    int failed = run_in_engine(root, ret_client, run_all);
+    fflush(NULL);
+    _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
 }

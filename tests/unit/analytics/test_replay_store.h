@@ -5,10 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/os.h"
 #include "base/rc.h"
+#include "store/store.h"
 
-/* RC_NOTFOUND: libchdb is not there (skip). */
-enum rc engine_store_open(const char *dir, struct err *err);
+/* A main(): makes a folder of that name, opens the engine there in a process of its own, with an
+ * empty database and *ret_client, runs run_all() and removes the folder. What it returns is the
+ * exit status; 77 (skip) without libchdb. */
+int engine_store_main(const char *name, char root[OS_PATH_MAX], struct store_client **ret_client,
+                      int (*run_all)(void));
 struct engine_store {
     uint64_t calls;
     uint64_t fail_at; /* the call that fails; 0 = none */

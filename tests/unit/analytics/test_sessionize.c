@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "analytics/projector/project.h"
@@ -860,40 +859,16 @@ static int run_all(void)
         cmocka_unit_test_setup(an_office_a_class_and_a_fast_reader_are_no_bots, setup),
         cmocka_unit_test_setup(random_histories_are_what_the_model_says, setup),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    events = calloc(EVENTS_MAX, sizeof(*events));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    sessionizer_free(sessionizer);
+    return failed;
 }
 
 int main(void)
 {
-    struct store_cfg store = {0};
-    const char *base = getenv("TMPDIR");
-    if (!base) /* nothing here is about durability, and a sync costs nothing in memory */
-        base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp";
     seed = env_number("WEIR_TEST_SEED", random_u64() % 1000000);
     rounds = env_number("WEIR_SEEDS", 8);
     printf("# seed %llu\n", (unsigned long long)seed);
-    os_path(root, "%s/weir-sessionize-%016llx", base, (unsigned long long)random_u64());
-    assert_ok(os_mkdirs(root, &err));
-    fflush(NULL);
-    pid_t child =
-        fork(); /* the engine goes on writing until its process ends: who removes is not it */
-    if (child > 0) {
-        int status = 0;
-        waitpid(child, &status, 0);
-        assert_ok(os_remove_tree(root, &err));
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    }
-    enum rc rc = engine_store_open(root, &err);
-    if (rc != RC_OK) {
-        fprintf(stderr, "skipped: %s\n", err.text);
-        _exit(rc == RC_NOTFOUND ? 77 : 1);
-    }
-    events = calloc(EVENTS_MAX, sizeof(*events));
-    assert_ok(store_client_new(&store, &client, &err));
-    assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
-    int failed = run_all();
-    sessionizer_free(sessionizer);
-    store_client_free(client);
-    fflush(NULL);
-    _exit(failed); /* the engine's threads outlive main(); its destructors do not like that */
+    return engine_store_main("sessionize", root, &client, run_all);
 }

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -344,33 +343,10 @@ static int run_all(void)
 
 int main(void)
 {
-    char root[OS_PATH_MAX];
-    struct store_cfg store = {0};
-    const char *base = os_is_dir("/dev/shm") ? "/dev/shm" : "/tmp",
-               *given = getenv("WEIR_TEST_SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : random_u64() % 1000000;
+    static char root[OS_PATH_MAX];
+    uint64_t seed = env_number("WEIR_TEST_SEED", random_u64() % 1000000);
     printf("# seed %llu\n", (unsigned long long)seed);
     prng_seed(&rng, seed);
     arena_init(&arena, 4096, 1 << 20);
-    os_path(root, "%s/weir-watch-%016llx", base, (unsigned long long)random_u64());
-    assert_ok(os_mkdirs(root, &err));
-    fflush(NULL);
-    pid_t child = fork(); /* the engine goes on writing until its process ends */
-    if (child > 0) {
-        int status = 0;
-        waitpid(child, &status, 0);
-        assert_ok(os_remove_tree(root, &err));
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    }
-    enum rc rc = engine_store_open(root, &err);
-    if (rc != RC_OK) {
-        fprintf(stderr, "skipped: %s\n", err.text);
-        _exit(rc == RC_NOTFOUND ? 77 : 1);
-    }
-    assert_ok(store_client_new(&store, &client, &err));
-    assert_ok(store_exec(client, "CREATE DATABASE IF NOT EXISTS weir", &err));
-    int failed = run_all();
-    store_client_free(client);
-    fflush(NULL);
-    _exit(failed);
+    return engine_store_main("watch", root, &client, run_all);
 }
