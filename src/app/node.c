@@ -220,6 +220,14 @@ static uint64_t projected(void *ctx, uint32_t partition)
     return consumer_checkpoint(atomic_load(&n->project), partition);
 }
 
+static uint64_t unprojected(void *ctx)
+{
+    const struct node *n = ctx;
+    struct consumer_status status;
+    consumer_status(atomic_load(&n->project), &status);
+    return status.lag_records;
+}
+
 static enum rc start_sessionize(struct node *n, struct err *err)
 {
     char dir[OS_PATH_MAX];
@@ -231,7 +239,7 @@ static enum rc start_sessionize(struct node *n, struct err *err)
                        .projected = projected,
                        .ctx = n,
                        .idle_ms = (uint32_t)n->cfg->sessions_idle_minutes * MS_PER_MINUTE},
-        .nice = (int)n->cfg->consumer_nice};
+        .pace = {.nice = (int)n->cfg->consumer_nice, .unprojected = unprojected, .ctx = n}};
     TRY(sessionize_worker_start(&cfg, &worker, err));
     atomic_store(&n->sessionize, worker);
     return RC_OK;
@@ -271,7 +279,7 @@ static enum rc start_persons(struct node *n, struct err *err)
                     .projected = projected,
                     .rules = persons_rules,
                     .ctx = n},
-        .nice = (int)n->cfg->consumer_nice};
+        .pace = {.nice = (int)n->cfg->consumer_nice, .unprojected = unprojected, .ctx = n}};
     TRY(persons_worker_start(&cfg, &worker, err));
     atomic_store(&n->persons, worker);
     return RC_OK;

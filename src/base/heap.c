@@ -49,6 +49,13 @@ void heap_configure(void)
 #endif
 }
 
+void heap_trim(void)
+{
+#if defined(__GLIBC__)
+    IGNORE(malloc_trim(0), "whether there was any");
+#endif
+}
+
 void heap_fail_after(uint64_t k)
 {
     atomic_store(&fail_countdown, (int64_t)k);

@@ -28,6 +28,9 @@ enum heap_tag {
 /* Once, at the start of a program that runs for long: what a burst needed goes back to the system
  * when it is over, instead of staying in malloc's arenas for good. */
 void heap_configure(void);
+/* Behind a burst: what is free inside malloc's arenas goes back to the system, too. Milliseconds;
+ * others who allocate wait for parts of it. Any thread. */
+void heap_trim(void);
 void *heap_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK;     /* zeroed; never NULL */
 void *heap_try_alloc(enum heap_tag tag, size_t bytes) MUST_CHECK; /* zeroed; NULL if none */
 void *heap_try_resize(void *block, enum heap_tag tag,

@@ -26,7 +26,8 @@
 
 enum {
     GROUP_BYTES_MAX = 8 << 20,
-    OUT_KEEP_BYTES = 2 << 20, /* a larger buffer is given back after use */
+    OUT_KEEP_BYTES = 2 << 20,        /* a larger buffer is given back after use */
+    OUT_IDLE_KEEP_BYTES = 256 << 10, /* and when nothing has come for a while */
     RESERVE_STEP_BYTES = 4 << 20,
     FILL_STEP_BYTES = 512 << 10,
     FILL_GROUP_BYTES_MAX = 64 << 10, /* larger groups would be written twice for little */
@@ -789,6 +790,8 @@ static int64_t housekeeping(struct stream *s)
         struct partition *p = &s->partitions[i];
         if (is_aged(s, &p->a) && segment_roll(s, i, &err) == RC_HALTED)
             return TICK_MS_MAX;
+        if (idle_ms >= IDLE_MARK_MS && p->out.cap > OUT_IDLE_KEEP_BYTES)
+            buf_done(&p->out);
         bool wants_mark = p->a.fd >= 0 && p->a.claimed_to < p->a.data_end && !s->is_dirty &&
                           !s->env.no_idle_marks;
         if (wants_mark && idle_ms >= IDLE_MARK_MS)

@@ -340,6 +340,9 @@ static void give_back(struct consumer *c)
     arena_done(&c->arena);
     heap_free(take_ptr(&c->records));
     c->cap = c->count = 0;
+    for (uint32_t i = 0; i < c->partitions; i++)
+        stream_reader_rest(c->lanes[i].reader);
+    heap_trim();
 }
 
 static void call_idle(struct consumer *c, mono_ns *next_idle)

@@ -161,6 +161,12 @@ void stream_reader_close(struct stream_reader *r)
     heap_free(r);
 }
 
+void stream_reader_rest(struct stream_reader *r)
+{
+    if (!r->left) /* else the records to come lie in it */
+        piece_done(&r->w);
+}
+
 uint64_t stream_reader_offset(const struct stream_reader *r)
 {
     return r->offset;

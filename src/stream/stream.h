@@ -107,6 +107,8 @@ enum rc stream_reader_next(struct stream_reader *r, struct stream_record *ret,
                            struct err *err) MUST_CHECK;
 uint64_t stream_reader_offset(const struct stream_reader *r); /* of the next record */
 void stream_reader_seek(struct stream_reader *r, uint64_t offset);
+/* At the end of a batch: gives its memory back until the next record is asked for. */
+void stream_reader_rest(struct stream_reader *r);
 void stream_reader_close(struct stream_reader *r);
 
 /* ---- erasing ---- */

@@ -5,8 +5,9 @@
  *
  * PACE     A step costs about the same for ten events as for a thousand, so the thread takes a rest
  *          of four times what it took before the next: it works no more than a fifth of the time
- *          while nothing piles up. A backlog is worked off without a rest, a failure is tried again
- *          after 0.1 to 30 s.
+ *          while nothing piles up. A backlog is worked off without a rest, unless the projector has
+ *          one, too: events are seen first, and what is made of them later is no dearer. A failure
+ *          is tried again after 0.1 to 30 s.
  * THREADS  The maker is the thread's alone, but for what its operations say. */
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,11 +38,21 @@ struct derived_ops {
     struct metric *const *own;
     uint32_t own_count;
 };
+struct derived_pace {
+    int nice; /* of the thread, 0-19 */
+    /* Records that the projector has not done yet; NULL: it never is behind. Any thread. */
+    uint64_t (*unprojected)(void *ctx);
+    void *ctx;
+};
+/* Milliseconds to the next step, behind one that took took_ms and did not fail; has_nothing: it
+ * had nothing to do. */
+int64_t derived_rest_ms(const struct derived_progress *p, bool has_nothing, uint64_t unprojected,
+                        int64_t took_ms);
 struct derived_worker;
-/* Owns maker from here on, also if it fails. ops is static. linger_ms: between two looks, 0 =
- * 1,000; nice: of the thread, 0-19. */
-enum rc derived_worker_start(const struct derived_ops *ops, void *maker, uint32_t linger_ms,
-                             int nice, struct derived_worker **ret, struct err *err) MUST_CHECK;
+/* Owns maker from here on, also if it fails. ops is static. */
+enum rc derived_worker_start(const struct derived_ops *ops, void *maker,
+                             const struct derived_pace *pace, struct derived_worker **ret,
+                             struct err *err) MUST_CHECK;
 /* Behind the statement under way; NULL is fine. */
 void derived_worker_stop(struct derived_worker *w);
 /* Rests between two steps until resumed; RC_TIMEOUT: it does not come to rest, and goes on. Any

@@ -23,14 +23,14 @@ enum {
 struct derived_worker {
     const struct derived_ops *ops;
     void *maker;
-    uint32_t linger_ms;
-    int nice;
+    struct derived_pace pace;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool is_stopping, is_pause_wanted, is_resting, is_poked;
     struct derived_status status; /* but for lag_ms */
     bool is_behind;
+    bool had_backlog; /* since it last was not behind */
     mono_ns behind_since;
     int64_t backoff_ms;
 };
@@ -47,6 +47,11 @@ static void note_done(struct derived_worker *w, enum rc rc, const struct err *er
     if (is_behind && (!w->is_behind || (rc == RC_OK && lag < BACKLOG && !is_anew)))
         w->behind_since = begun;
     w->is_behind = is_behind;
+    w->had_backlog |= lag >= BACKLOG || is_anew;
+    if (!is_behind && w->had_backlog) {
+        heap_trim();
+        w->had_backlog = false;
+    }
     if (rc == RC_OK || rc == RC_END) {
         st->last_error[0] = '\0';
         w->backoff_ms = 0;
@@ -63,17 +68,26 @@ static void note_done(struct derived_worker *w, enum rc rc, const struct err *er
     metric_set(w->ops->retries, (int64_t)st->retries);
 }
 
+int64_t derived_rest_ms(const struct derived_progress *p, bool has_nothing, uint64_t unprojected,
+                        int64_t took_ms)
+{
+    bool is_backlog = p->is_anew || p->lag_offsets >= BACKLOG;
+    int64_t rest = took_ms * REST_TIMES;
+    if (!has_nothing && is_backlog && unprojected < BACKLOG)
+        return 0;
+    if (has_nothing || rest < LINGER_MS)
+        return LINGER_MS;
+    return rest < REST_MS_MAX ? rest : REST_MS_MAX;
+}
+
 static int64_t rest_ms(const struct derived_worker *w, enum rc rc, mono_ns begun)
 {
-    const struct derived_progress *p = &w->status.progress;
-    int64_t rest = mono_diff_us(begun, mono_now()) * REST_TIMES / 1000;
+    const struct derived_pace *pace = &w->pace;
+    uint64_t unprojected = pace->unprojected ? pace->unprojected(pace->ctx) : 0;
     if (w->backoff_ms)
         return w->backoff_ms;
-    if (rc == RC_OK && (p->is_anew || p->lag_offsets >= BACKLOG))
-        return 0;
-    if (rc == RC_END || rest < w->linger_ms)
-        return w->linger_ms;
-    return rest < REST_MS_MAX ? rest : REST_MS_MAX;
+    return derived_rest_ms(&w->status.progress, rc == RC_END, unprojected,
+                           mono_diff_us(begun, mono_now()) / 1000);
 }
 
 /* lock is held. */
@@ -100,7 +114,7 @@ static void *run(void *arg)
 {
     struct derived_worker *w = arg;
     os_thread_name(w->ops->name);
-    os_thread_nice(w->nice);
+    os_thread_nice(w->pace.nice);
     pthread_mutex_lock(&w->lock);
     for (;;) {
         rest_while_paused(w);
@@ -140,13 +154,13 @@ static void each_metric(const struct derived_ops *ops, void (*fn)(struct metric 
         fn(ops->own[i]);
 }
 
-enum rc derived_worker_start(const struct derived_ops *ops, void *maker, uint32_t linger_ms,
-                             int nice, struct derived_worker **ret, struct err *err)
+enum rc derived_worker_start(const struct derived_ops *ops, void *maker,
+                             const struct derived_pace *pace, struct derived_worker **ret,
+                             struct err *err)
 {
     pthread_condattr_t attr;
     struct derived_worker *w = heap_alloc(HEAP_ANALYTICS, sizeof(*w));
-    *w = (struct derived_worker){
-        .ops = ops, .maker = maker, .linger_ms = linger_ms ? linger_ms : LINGER_MS, .nice = nice};
+    *w = (struct derived_worker){.ops = ops, .maker = maker, .pace = *pace};
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

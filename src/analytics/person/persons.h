@@ -77,8 +77,7 @@ uint64_t persons_lag(const struct persons *p, bool *ret_is_building);
 /* ---- the worker (derived.h), with metrics weir_persons_* ---- */
 struct persons_worker_cfg {
     struct persons_cfg persons;
-    uint32_t linger_ms; /* 0 = 1,000: between two looks */
-    int nice;           /* of the thread, 0-19 */
+    struct derived_pace pace;
 };
 enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct derived_worker **ret,
                              struct err *err) MUST_CHECK;

@@ -78,7 +78,7 @@ enum rc persons_worker_start(const struct persons_worker_cfg *cfg, struct derive
 {
     struct persons *persons;
     TRY(persons_new(&cfg->persons, &persons, err));
-    return derived_worker_start(&ops, persons, cfg->linger_ms, cfg->nice, ret, err);
+    return derived_worker_start(&ops, persons, &cfg->pace, ret, err);
 }
 
 enum rc persons_worker_rebuild(struct derived_worker *w, struct err *err)

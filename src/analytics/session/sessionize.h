@@ -58,8 +58,7 @@ uint64_t sessionizer_lag(const struct sessionizer *s, bool *ret_is_sweeping);
 /* ---- the worker (derived.h), with metrics weir_sessions_* ---- */
 struct sessionize_worker_cfg {
     struct sessionize_cfg sessionize;
-    uint32_t linger_ms; /* 0 = 1,000: between two looks */
-    int nice;           /* of the thread, 0-19 */
+    struct derived_pace pace;
 };
 enum rc sessionize_worker_start(const struct sessionize_worker_cfg *cfg,
                                 struct derived_worker **ret, struct err *err) MUST_CHECK;

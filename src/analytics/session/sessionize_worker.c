@@ -74,7 +74,7 @@ enum rc sessionize_worker_start(const struct sessionize_worker_cfg *cfg,
 {
     struct sessionizer *sessionizer;
     TRY(sessionizer_new(&cfg->sessionize, &sessionizer, err));
-    return derived_worker_start(&ops, sessionizer, cfg->linger_ms, cfg->nice, ret, err);
+    return derived_worker_start(&ops, sessionizer, &cfg->pace, ret, err);
 }
 
 enum rc sessionize_worker_forget(struct derived_worker *w, struct err *err)

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "base/heap.h"
 #include "util.h"
 
 static int setup(void **state)
@@ -127,6 +128,34 @@ static void a_full_segment_is_sealed_and_the_next_one_begun(void **state)
     assert_ok(stream_verify(*state, NULL, NULL, &err));
     s = open_stream(&cfg);
     assert_int_equal(read_values(s, 0, 0), 200);
+    stream_close(s);
+}
+
+/* Batches of five records, so that it rests inside of them, too. */
+static void a_reader_that_rests_goes_on_where_it_was(void **state)
+{
+    struct err err = ERR_INIT;
+    struct stream_cfg cfg = small_cfg(*state, 1);
+    struct stream_record records[5], rec;
+    struct stream_reader *r;
+    cfg.segment_bytes_max = 16384;
+    struct stream *s = open_stream(&cfg);
+    for (size_t i = 0; i < COUNT_OF(records); i++)
+        records[i] = record_of("", (const char *[]){"v0", "v1", "v2", "v3", "v4"}[i]);
+    assert_ok(stream_reader_open(s, 0, 0, &r, &err));
+    for (uint64_t i = 0; i < 400; i++) {
+        if (i % 5 == 0)
+            assert_ok(stream_append_wait(s, records, COUNT_OF(records)));
+        stream_reader_rest(r);
+        assert_ok(stream_reader_next(r, &rec, &err));
+        assert_int_equal(rec.offset, i);
+        assert_true(slice_eq_str(rec.value, (char[]){'v', (char)('0' + i % 5), '\0'}));
+    }
+    uint64_t held = heap_bytes(HEAP_STREAM);
+    stream_reader_rest(r);
+    assert_true(heap_bytes(HEAP_STREAM) < held);
+    assert_rc(stream_reader_next(r, &rec, &err), RC_END);
+    stream_reader_close(r);
     stream_close(s);
 }
 
@@ -620,6 +649,7 @@ int main(void)
         T(key_headers_and_value_come_back_whole),
         T(keys_spread_over_partitions_and_stay_there),
         T(a_full_segment_is_sealed_and_the_next_one_begun),
+        T(a_reader_that_rests_goes_on_where_it_was),
         T(a_missing_segment_in_the_middle_is_refused),
         T(offsets_are_found_by_time_across_segments),
         T(a_clock_set_back_never_sets_append_times_back),
