@@ -184,6 +184,43 @@ async function load(h) {
   if (h.who) await loadPersons(h.who, [s.keys.project, other]);
   if (h.visits.length) await insert('sessions', both((project_id) => h.visits.map(({ all, start, end, ...v }) => ({ ...v, behaviour: Number(v.bot === 'behaviour'), project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
 }
+// ---- samples ----
+// Of 10,000 of each, so many are taken first: docs/definitions.md, "Sample". The store's own hashes, of all ids that a history can have.
+const places10k = (expression, ids) => s.rows(`SELECT x, ${expression} % 10000 AS place FROM (SELECT arrayJoin([${ids}]) AS x)`).then((rows) => new Map(rows.map((x) => [String(x.x), Number(x.place)])));
+const visitorPlaces = await places10k('intHash64(toUInt64(x))', [1, 2, 3, 4, 5, 6, 101, 102, 103]), userPlaces = await places10k('sipHash64(x)', ["'u0'", "'u1'", "'u2'"]);
+const hashPlaces = await places10k("intHash64(sipHash64('anonymous', x))", ["'u0'", "'u1'", "'u2'"]);
+const intHash64 = (n) => [0xff51afd7ed558ccdn, 0xc4ceb9fe1a85ec53n, 1n].reduce((x, by) => BigInt.asUintN(64, (x ^ (x >> 33n)) * by), BigInt(n) ^ 0x4cf2d2baae6da887n);
+for (const [x, place] of visitorPlaces) assert.equal(Number(intHash64(x) % 10000n), place);
+const slotPlace = (ms) => Number(intHash64(Math.floor(ms / 900e3)) % 10000n);
+/** The history of who is in the sample. A visit is its visitor's; which a user's or a person's event lies in is no matter of the sample. */
+function sampleOf(h, q) {
+  const most = Math.round(q.sample * 10000);
+  const placeOf = (e) => (q.count_by === 'users' ? userPlaces.get(e.user_id) ?? 0 : q.count_by === 'persons' ? visitorPlaces.get(String(e.known.person)) ?? hashPlaces.get(e.known.person) ?? 0 : e.visitor ? visitorPlaces.get(String(e.visitor)) : slotPlace(e.timestamp));
+  return { ...h, events: h.events.filter((e) => placeOf(e) < most), visits: q.count_by && q.count_by !== 'visitors' ? h.visits : h.visits.filter((v) => visitorPlaces.get(String(v.visitor)) < most) };
+}
+const whole = (q) => (x) => (x === null ? null : Math.round(x / q.sample)), more = (q) => (x) => (x === null ? null : x / q.sample);
+const each = (make) => (o) => Object.fromEntries(Object.entries(o).map(([k, v]) => [k, make(v)]));
+/** What is told of all, for what the model counted in the sample. */
+const told = {
+  breakdown: (q) => { const values = (m) => m.map((v, i) => (/^(visitors|visits|pageviews|events|count:.*)$/.test(q.metrics[i]) ? whole(q)(v) : q.metrics[i] === 'total_revenue' ? each(more(q))(v) : q.metrics[i].startsWith('sum:') ? more(q)(v) : v));
+    return (x) => ({ ...x, metrics: values(x.metrics), ...(x.comparison ? { comparison: { metrics: values(x.comparison.metrics) } } : {}) }); },
+  funnel: (q) => (x) => ({ ...x, steps: x.steps.map((step) => ({ ...step, count: whole(q)(step.count) })) }),
+  retention: (q) => (x) => ({ ...x, size: whole(q)(x.size), returned: x.returned.map(whole(q)) }),
+  stickiness: (q) => (x) => ({ ...x, count: whole(q)(x.count), count_or_more: whole(q)(x.count_or_more) }),
+  lifecycle: (q) => ({ period, ...x }) => ({ period, ...each(whole(q))(x) }),
+  paths: (q) => (x) => ({ ...x, count: whole(q)(x.count) }),
+  vitals: (q) => (x) => ({ ...x, count: whole(q)(x.count), vitals: each((v) => ({ ...v, count: whole(q)(v.count) }))(x.vitals) }),
+  attribution: (q) => (x) => ({ ...x, models: each((m) => ({ conversions: more(q)(m.conversions), revenue: each(more(q))(m.revenue) }))(x.models) }),
+  properties: (q) => (x) => ({ ...x, count: whole(q)(x.count), numbers: whole(q)(x.numbers) }),
+};
+/** A question of which the model can tell: who has done something is asked of all, and "all" begins with the first event of all. */
+const canSample = (q, kind) => told[kind] && q.date_range !== 'all' && !(q.metrics ?? []).some((m) => m === 'users' || m === 'persons') && !(q.count_by === 'users' && /has_(not_)?done/.test(JSON.stringify(q)));
+function answerOf(q, kind, h) {
+  if (!q.sample) return model[kind](h, q);
+  const want = model[kind](sampleOf(h, q), q);
+  return { ...want, results: want.results.map(told[kind](q)) };
+}
+
 // {"event": "x"} is short for a filter that the event is x: every other time it is asked so.
 let asked = 0;
 function shorten(q) {
@@ -202,17 +239,17 @@ function same(got, want) {
 }
 
 /** From page to page by the cursor: together they are the whole. */
-async function pages(q, kind, first, told, h) {
-  const all = [...first.results], want = model[kind](h, { ...q, limit: 10000 });
+async function pages(q, kind, first, about, h) {
+  const all = [...first.results], want = answerOf({ ...q, limit: 10000 }, kind, h);
   for (let cursor = first.meta.next_cursor, n = 0; cursor && n < 12; n++) {
     const { json, text } = await ask({ ...q, limit: q.limit + n, cursor });
-    assert.ok(json?.results?.length, `${told}: ${text}`);
-    if (kind === 'breakdown') assert.equal(json.meta.total_rows, want.total, told);
+    assert.ok(json?.results?.length, `${about}: ${text}`);
+    if (kind === 'breakdown') assert.equal(json.meta.total_rows, want.total, about);
     all.push(...json.results);
     cursor = json.meta.next_cursor;
-    if (!cursor) assert.equal(all.length, want.total, told);
+    if (!cursor) assert.equal(all.length, want.total, about);
   }
-  if (!same(all, want.results.slice(0, all.length))) assert.deepEqual(all, want.results.slice(0, all.length), told);
+  if (!same(all, want.results.slice(0, all.length))) assert.deepEqual(all, want.results.slice(0, all.length), about);
 }
 /** The moment between two that the answer was made at, by the range it says it is about. */
 function momentOf(q, h, answer, since, till) {
@@ -223,18 +260,18 @@ function momentOf(q, h, answer, since, till) {
   assert.ok(found, `${q.date_range} ${q.timezone} is ${answer.query.date_range} between ${instant(since)} and ${instant(till)}`);
   return found;
 }
-async function check(q, kind, h, told) {
+async function check(q, kind, h, about) {
   const since = Date.now(), answer = await ask(shorten(q)), till = Date.now();
-  assert.equal(answer.status, 200, `${told}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);
-  assert.ok(answer.json, `${told}: ${answer.text}`);
-  const now = momentOf(q, h, answer.json, since, till), want = model[kind](h, { ...q, now });
-  if (!same(answer.json.results, want.results)) assert.deepEqual(answer.json.results, want.results, told);
+  assert.equal(answer.status, 200, `${about}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);
+  assert.ok(answer.json, `${about}: ${answer.text}`);
+  const now = momentOf(q, h, answer.json, since, till), want = answerOf({ ...q, now }, kind, h);
+  if (!same(answer.json.results, want.results)) assert.deepEqual(answer.json.results, want.results, about);
   if (kind !== 'breakdown' && kind !== 'events') return;
-  if (kind === 'breakdown' && want.results.length) assert.equal(answer.json.meta.total_rows, want.total, told);
-  if (q.include?.time_labels) assert.deepEqual(answer.json.meta.time_labels, want.labels, told);
+  if (kind === 'breakdown' && want.results.length) assert.equal(answer.json.meta.total_rows, want.total, about);
+  if (q.include?.time_labels) assert.deepEqual(answer.json.meta.time_labels, want.labels, about);
   const isLast = (q.offset ?? 0) + want.results.length >= want.total;
-  assert.equal(answer.json.meta.next_cursor === null, isLast, told);
-  if (!isLast && !q.offset && typeof q.date_range !== 'string') await pages(q, kind, answer.json, told, h);
+  assert.equal(answer.json.meta.next_cursor === null, isLast, about);
+  if (!isLast && !q.offset && typeof q.date_range !== 'string') await pages(q, kind, answer.json, about, h);
 }
 // Every fourth history is of these days, and its questions are about "7d", "month", "all" …
 for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
@@ -243,6 +280,7 @@ for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
     await load(h);
     for (let i = 0; i < questions; i++) {
       const kind = r.pick(often), q = kinds[kind](r, h, kind);
+      if (canSample(q, kind) && r.chance(0.2)) q.sample = r.pick([0.75, 0.5, 0.3]);
       await check(q, kind, h, `seed ${seed}, question ${i}: ${JSON.stringify(q)}`);
     }
   });

@@ -194,9 +194,9 @@ static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body
         yyjson_val *revenue = yyjson_arr_get(row, r->dim_count + (size_t)2 * i + 1);
         ENSURE(yyjson_is_str(revenue), report_bad_shape(err));
         buf_addf(body, "%s\"%s\":{\"conversions\":", i ? "," : "", a->models[i]->name);
-        report_add_value(body, yyjson_arr_get(row, r->dim_count + (size_t)2 * i));
+        report_add_sum(r, body, yyjson_arr_get(row, r->dim_count + (size_t)2 * i));
         buf_add_str(body, ",\"revenue\":");
-        buf_add_slice(body, json_text(revenue));
+        TRY(report_add_sums(r, body, json_text(revenue), err));
         buf_add_char(body, '}');
     }
     buf_add_str(body, "}}");
@@ -213,6 +213,7 @@ static void add_resolved(const struct report *r, struct buf *body)
 static const char *const members[] = {"goal", "dimensions", "models", "count_by", NULL};
 static const char *const resolved[] = {"lookback", "limit", "offset", NULL};
 const struct report_kind report_kind_attribution = {.name = "attribution",
+                                                    .is_sampled = true,
                                                     .members = members,
                                                     .resolved = resolved,
                                                     .own_size = sizeof(struct asked),

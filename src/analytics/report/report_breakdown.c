@@ -121,24 +121,49 @@ static bool parse(struct report *r, yyjson_val *root)
         !report_take_page(r, report_time_dim(r) ? REPORT_LIMIT_MAX : REPORT_LIMIT_DEFAULT))
         return false;
     default_order(r);
+    for (uint32_t i = 0; i < r->metric_count; i++)
+        if (r->sample && r->metrics[i].def && r->metrics[i].def->flags & METRIC_OTHERS)
+            return report_fail(r, &at_metrics,
+                               "a sample is one of visitors: it does not tell how many %.*s "
+                               "there are",
+                               SLICE_ARG(r->metrics[i].name));
     return report_take_cursor(r, json_get(root, "cursor"));
 }
 
 /* ---- the answer ---- */
-static void add_metrics(const struct report *r, yyjson_val *row, uint32_t first, struct buf *body)
+static bool is_count(const struct report_metric *m)
+{
+    return m->def ? m->def->kind == VALUE_COUNT
+                  : m->aggregate && strcmp(m->aggregate, "count") == 0;
+}
+
+static bool is_sum(const struct report_metric *m)
+{
+    return m->def ? m->def->flags & METRIC_SUM : m->aggregate && strcmp(m->aggregate, "sum") == 0;
+}
+
+static enum rc add_metrics(const struct report *r, yyjson_val *row, uint32_t first,
+                           struct buf *body, struct err *err)
 {
     buf_add_str(body, "\"metrics\":[");
     for (uint32_t i = 0; i < r->metric_count; i++) {
-        const struct report_metric_def *def = r->metrics[i].def;
+        const struct report_metric *m = &r->metrics[i];
         yyjson_val *v = yyjson_arr_get(row, first + i);
         if (i)
             buf_add_char(body, ',');
-        if (def && def->kind == VALUE_JSON && yyjson_is_str(v))
+        if (m->def && m->def->kind == VALUE_JSON && yyjson_is_str(v) && is_sum(m))
+            TRY(report_add_sums(r, body, json_text(v), err));
+        else if (m->def && m->def->kind == VALUE_JSON && yyjson_is_str(v))
             buf_add_slice(body, json_text(v));
+        else if (is_count(m))
+            report_add_count(r, body, v);
+        else if (is_sum(m))
+            report_add_sum(r, body, v);
         else
             report_add_value(body, v);
     }
     buf_add_char(body, ']');
+    return RC_OK;
 }
 
 /* [dimensions…, metrics…, the other range's…, rows in all, keys] */
@@ -151,10 +176,10 @@ static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body
         return report_bad_shape(err);
     report_add_dims(r, row, body);
     buf_add_char(body, ',');
-    add_metrics(r, row, r->dim_count, body);
+    TRY(add_metrics(r, row, r->dim_count, body, err));
     if (is_compared) {
         buf_add_str(body, ",\"comparison\":{");
-        add_metrics(r, row, r->dim_count + r->metric_count, body);
+        TRY(add_metrics(r, row, r->dim_count + r->metric_count, body, err));
         buf_add_char(body, '}');
     }
     buf_add_char(body, '}');
@@ -179,6 +204,7 @@ const struct report_kind report_kind_breakdown = {.name = "breakdown",
                                                   .members = members,
                                                   .resolved = resolved,
                                                   .is_table = true,
+                                                  .is_sampled = true,
                                                   .parse = parse,
                                                   .sql = report_breakdown_sql,
                                                   .row = add_row,

@@ -36,8 +36,8 @@ static uint32_t list_keys(const struct report *r, struct key keys[REPORT_KEYS_MA
 /* Of the question but for its page. */
 static bool hash_question(const struct report *r, char ret_hex[2 * HASH_BYTES])
 {
-    static const char *const names[] = {"report", "metrics",  "dimensions", "filters", "goal",
-                                        "bots",   "order_by", "date_range", "timezone"};
+    static const char *const names[] = {"report", "metrics",  "dimensions", "filters",  "goal",
+                                        "bots",   "order_by", "date_range", "timezone", "sample"};
     struct slice parts[COUNT_OF(names)];
     uint8_t hash[SHA256_BYTES];
     for (size_t i = 0; i < COUNT_OF(names); i++) {

@@ -84,8 +84,8 @@ void report_field_names(struct buf *out)
 static const struct report_metric_def metrics[] = {
     {"visitors", VISITORS, VISITORS, VISITORS, VALUE_COUNT, 0, VISITORS},
     {"users", "uniqIf(user_id, user_id != '')", "uniqIf(user_id, user_id != '')",
-     "uniqIf(user_id, user_id != '')", VALUE_COUNT, 0, NULL},
-    {"persons", PERSONS, PERSONS, PERSONS, VALUE_COUNT, METRIC_PERSON, NULL},
+     "uniqIf(user_id, user_id != '')", VALUE_COUNT, METRIC_OTHERS, NULL},
+    {"persons", PERSONS, PERSONS, PERSONS, VALUE_COUNT, METRIC_PERSON | METRIC_OTHERS, NULL},
     {"visits", NULL, "count()", VISITS_OF_EVENTS, VALUE_COUNT, 0, NULL},
     {"pageviews", VIEWS, "sum(pageviews)", VIEWS, VALUE_COUNT, 0,
      "countMergeIf(times, event = 'pageview')"},
@@ -112,7 +112,7 @@ static const struct report_metric_def metrics[] = {
     {"group_conversion_rate", "100 * uniqIf(visitor, visitor != 0 AND $GOAL) / " VISITORS, NULL,
      "100 * uniqIf(visitor, visitor != 0 AND $GOAL) / " VISITORS, VALUE_NUMBER,
      METRIC_GOAL | METRIC_BASE, "100 * uniqIf(visitor, visitor != 0 AND $GOAL) / " VISITORS},
-    {"total_revenue", REVENUE("sumMap"), NULL, REVENUE("sumMap"), VALUE_JSON, 0, NULL},
+    {"total_revenue", REVENUE("sumMap"), NULL, REVENUE("sumMap"), VALUE_JSON, METRIC_SUM, NULL},
     {"average_revenue", REVENUE("avgMap"), NULL, REVENUE("avgMap"), VALUE_JSON, 0, NULL},
 };
 

@@ -320,7 +320,10 @@ static enum rc add_step(const struct report *r, yyjson_val *counts, uint32_t i, 
     else
         buf_add_str(body, "null");
     buf_add_str(body, ",\"count\":");
-    buf_add_i64(body, here);
+    if (is_empty)
+        buf_add_char(body, '0');
+    else
+        report_add_count(r, body, yyjson_arr_get(counts, i));
     add_rate(body, "conversion_rate", here, first);
     add_rate(body, "step_conversion_rate", here, before);
     buf_add_char(body, '}');
@@ -348,6 +351,7 @@ static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body
 static const char *const members[] = {"steps",    "window",     "order", "exclusions",
                                       "count_by", "dimensions", NULL};
 const struct report_kind report_kind_funnel = {.name = "funnel",
+                                               .is_sampled = true,
                                                .members = members,
                                                .own_size = sizeof(struct funnel),
                                                .parse = parse,

@@ -81,6 +81,8 @@ const char *report_imports_problem(const struct report *r)
             return "imported sums know visitors, visits, pageviews, bounce_rate, visit_duration "
                    "and "
                    "views_per_visit";
+    if (r->sample)
+        return "imported sums are of all visitors: leave sample out";
     if (r->filter || r->goal || r->dim_count > 1 || r->range.compare != COMPARE_NONE ||
         !place_of(r, &report, &column))
         return "imported sums know no filters, goals or comparisons, and at most one dimension: "

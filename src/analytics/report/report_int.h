@@ -98,6 +98,8 @@ enum report_metric_flag {
     METRIC_BASE = 8,       /* looks at those who did not reach the goal, too */
     METRIC_DIMENSION = 16, /* needs a dimension */
     METRIC_PERSON = 32,    /* needs to know whose a row is */
+    METRIC_SUM = 64,       /* a sample has a share of it */
+    METRIC_OTHERS = 128,   /* counts others than visitors, of whom a sample has no certain share */
 };
 struct report_metric_def {
     const char *name;
@@ -184,6 +186,7 @@ struct report_kind {
     const char *const *members;  /* beside those of all, NULL at the end; told in "query" as sent */
     const char *const *resolved; /* likewise, but told by add_resolved */
     bool is_table;               /* rows may be compared and counted (include) */
+    bool is_sampled;             /* a sample may be asked for: its rows are numbers about many */
     size_t own_size;             /* of report.own, zeroed before parse */
     bool (*parse)(struct report *r, yyjson_val *root);    /* its own members */
     void (*sql)(const struct report *r, struct buf *out); /* the main statement */
@@ -239,6 +242,7 @@ struct report {
     struct report_worth worth;           /* of the goal */
     struct report_goal *goals;           /* of the dimension goal */
     enum report_bots bots;
+    uint32_t sample;         /* of 10,000 visitors (users, persons) so many; 0: all */
     bool knows_kind;         /* kind is a dimension or filter: rows of any kind count */
     bool by_user, by_person; /* report_take_actor: instead of visitors */
     bool needs_person;       /* rows need the column person, and those of facts */
@@ -480,6 +484,16 @@ const char *report_actor(const struct report *r); /* the column: visitor, user_i
 /* "visitor != 0" …: there is one. */
 const char *report_has_actor(const struct report *r);
 
+/* ---- samples (report_sample.c); nothing changes where none is asked for ---- */
+bool report_take_sample(struct report *r, yyjson_val *v); /* the kind is known */
+/* " AND …": the row's actor is in it. Where the column of that is. */
+void report_sample_sql(const struct report_sql *s);
+/* What all would have, told of a value of the sample: a count; a sum; an object of sums. */
+void report_add_count(const struct report *r, struct buf *body, yyjson_val *v);
+void report_add_sum(const struct report *r, struct buf *body, yyjson_val *v);
+enum rc report_add_sums(const struct report *r, struct buf *body, struct slice object,
+                        struct err *err) MUST_CHECK;
+
 /* ---- the next page (report_cursor.c) ---- */
 /* Behind orders, dimensions and offset. */
 bool report_take_cursor(struct report *r, yyjson_val *v);
@@ -498,8 +512,13 @@ void report_add_value(struct buf *body, yyjson_val *v);
 /* {"dimensions":[…], of the values that a row begins with; the object stays open. */
 void report_add_dims(const struct report *r, yyjson_val *row, struct buf *body);
 /* {"name":value,…}: a row of exactly these. */
-enum rc report_add_members(struct buf *body, yyjson_val *row, const char *const *names,
-                           uint32_t count, struct err *err) MUST_CHECK;
+struct report_member {
+    const char *name;
+    bool is_count; /* report_add_count() */
+};
+enum rc report_add_members(const struct report *r, struct buf *body, yyjson_val *row,
+                           const struct report_member *members, uint32_t count,
+                           struct err *err) MUST_CHECK;
 enum rc report_bad_shape(struct err *err) MUST_CHECK;
 struct report_more {
     int64_t total;       /* rows without limit, if that was asked */

@@ -60,13 +60,17 @@ static void add_sql(const struct report *r, struct buf *out)
 
 static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
-    static const char *const names[] = {"period", "new", "returning", "resurrecting", "dormant"};
-    (void)r;
-    return report_add_members(body, row, names, COUNT_OF(names), err);
+    static const struct report_member columns[] = {{"period", false},
+                                                   {"new", true},
+                                                   {"returning", true},
+                                                   {"resurrecting", true},
+                                                   {"dormant", true}};
+    return report_add_members(r, body, row, columns, COUNT_OF(columns), err);
 }
 
 static const char *const members[] = {"goal", "unit", "count_by", NULL};
 const struct report_kind report_kind_lifecycle = {.name = "lifecycle",
+                                                  .is_sampled = true,
                                                   .members = members,
                                                   .own_size = sizeof(enum report_unit),
                                                   .parse = parse,

@@ -13,15 +13,18 @@
 #define DIMENSIONS "\"dimensions\":" NAMES
 #define WHICH "\"event\":" TEXT ",\"goal\":{},\"filters\":" FILTERS
 /* What all kinds of reports have. */
-#define COMMON                                                                                  \
-    "{\"type\":\"object\",\"required\":[\"date_range\"],\"properties\":{"                       \
-    "\"date_range\":{\"description\":\"A word (day, "                                           \
-    "7d, 28d, 30d, 91d, month, 6mo, 12mo, year, all, 24h, 30m, realtime), two days, or two "    \
-    "instants\"},\"timezone\":" TEXT ",\"filters\":" FILTERS ",\"bots\":" WORDS(                \
-        "\"exclude\",\"include\",\"only\"") ",\"include\":{\"type\":"                           \
-                                            "\"object\",\"properties\":{\"compare\":{},\"time_" \
-                                            "labels\":{\"type\":\"boolean\"},"                  \
-                                            "\"total_rows\":{\"type\":\"boolean\"},\"sql\":{"   \
+#define COMMON                                                                                     \
+    "{\"type\":\"object\",\"required\":[\"date_range\"],\"properties\":{"                          \
+    "\"date_range\":{\"description\":\"A word (day, "                                              \
+    "7d, 28d, 30d, 91d, month, 6mo, 12mo, year, all, 24h, 30m, realtime), two days, or two "       \
+    "instants\"},\"timezone\":" TEXT ",\"filters\":" FILTERS ",\"bots\":" WORDS(                   \
+        "\"exclude\",\"include\",\"only\"") ",\"sample\":{\"type\":\"number\",\"minimum\":0.0001," \
+                                            "\"maximum\":1,\"description\":\"Share of the "        \
+                                            "visitors (users, persons) to look at; counts and "    \
+                                            "sums are told of all\"},\"include\":{\"type\":"       \
+                                            "\"object\",\"properties\":{\"compare\":{},\"time_"    \
+                                            "labels\":{\"type\":\"boolean\"},"                     \
+                                            "\"total_rows\":{\"type\":\"boolean\"},\"sql\":{"      \
                                             "\"type\":\"boolean\"}}}}}"
 #define KIND(name, more, properties)                        \
     "{\"title\":\"" name "\",\"required\":[\"report\"" more \

@@ -423,7 +423,8 @@ static bool take_common(struct report *r, yyjson_val *root)
     if (!report_take_range(r, root) ||
         !report_take_filters(r, &at_filters, json_get(root, "filters"), &r->filter) ||
         !report_bounds_filters(r) || !report_take_goal(r, &at_goal, json_get(root, "goal")) ||
-        !report_take_word(r, &at_bots, json_get(root, "bots"), bots, COUNT_OF(bots), &word))
+        !report_take_word(r, &at_bots, json_get(root, "bots"), bots, COUNT_OF(bots), &word) ||
+        !report_take_sample(r, json_get(root, "sample")))
         return false;
     r->bots = (enum report_bots)word;
     if (r->goal)
@@ -433,7 +434,7 @@ static bool take_common(struct report *r, yyjson_val *root)
 
 /* ---- the whole ---- */
 static const char *const common_members[] = {"report", "date_range", "timezone", "filters",
-                                             "bots",   "include",    NULL};
+                                             "bots",   "sample",     "include",  NULL};
 
 /* Each kind knows its own members, beside those of all. */
 static bool take_members(struct report *r, yyjson_val *root)

@@ -254,7 +254,7 @@ static void add_sql(const struct report *r, struct buf *out)
 }
 
 /* ---- the answer ---- */
-static enum rc add_whole(yyjson_val *row, struct buf *body, struct err *err)
+static enum rc add_whole(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
     yyjson_val *path = yyjson_arr_get(row, 0), *node;
     size_t i, n;
@@ -267,7 +267,7 @@ static enum rc add_whole(yyjson_val *row, struct buf *body, struct err *err)
         report_add_value(body, node);
     }
     buf_add_str(body, "],\"count\":");
-    report_add_value(body, yyjson_arr_get(row, 1));
+    report_add_count(r, body, yyjson_arr_get(row, 1));
     buf_add_str(body, ",\"seconds\":");
     report_add_value(body, yyjson_arr_get(row, 2));
     buf_add_char(body, '}');
@@ -276,10 +276,11 @@ static enum rc add_whole(yyjson_val *row, struct buf *body, struct err *err)
 
 static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
-    static const char *const names[] = {"step", "source", "target", "count", "seconds"};
+    static const struct report_member columns[] = {
+        {"step", false}, {"source", false}, {"target", false}, {"count", true}, {"seconds", false}};
     const struct paths *p = r->own;
-    return p->is_whole ? add_whole(row, body, err)
-                       : report_add_members(body, row, names, COUNT_OF(names), err);
+    return p->is_whole ? add_whole(r, row, body, err)
+                       : report_add_members(r, body, row, columns, COUNT_OF(columns), err);
 }
 
 static void add_resolved(const struct report *r, struct buf *body)
@@ -292,6 +293,7 @@ static const char *const members[] = {"nodes", "within", "rows",     "groups", "
                                       "from",  "to",     "count_by", NULL};
 static const char *const resolved[] = {"steps", "limit", "offset", NULL};
 const struct report_kind report_kind_paths = {.name = "paths",
+                                              .is_sampled = true,
                                               .members = members,
                                               .resolved = resolved,
                                               .own_size = sizeof(struct paths),

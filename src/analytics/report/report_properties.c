@@ -21,9 +21,9 @@ static void add_sql(const struct report *r, struct buf *out)
 /* [name, events that have it, those where it is a number] */
 static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
-    static const char *const names[] = {"property", "count", "numbers"};
-    (void)r;
-    return report_add_members(body, row, names, COUNT_OF(names), err);
+    static const struct report_member columns[] = {
+        {"property", false}, {"count", true}, {"numbers", true}};
+    return report_add_members(r, body, row, columns, COUNT_OF(columns), err);
 }
 
 static void add_resolved(const struct report *r, struct buf *body)
@@ -33,6 +33,7 @@ static void add_resolved(const struct report *r, struct buf *body)
 
 static const char *const resolved[] = {"limit", "offset", NULL};
 const struct report_kind report_kind_properties = {.name = "properties",
+                                                   .is_sampled = true,
                                                    .resolved = resolved,
                                                    .parse = parse,
                                                    .sql = add_sql,

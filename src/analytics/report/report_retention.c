@@ -124,12 +124,12 @@ static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body
     buf_add_str(body, "{\"cohort\":");
     report_add_value(body, yyjson_arr_get(row, 0));
     buf_add_str(body, ",\"size\":");
-    report_add_value(body, yyjson_arr_get(row, 1));
+    report_add_count(r, body, yyjson_arr_get(row, 1));
     buf_add_str(body, ",\"returned\":[");
     for (uint32_t i = 0; i < t->periods && i < known; i++) {
         if (i)
             buf_add_char(body, ',');
-        report_add_value(body, yyjson_arr_get(counts, i));
+        report_add_count(r, body, yyjson_arr_get(counts, i));
     }
     buf_add_str(body, "]}");
     return RC_OK;
@@ -138,6 +138,7 @@ static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body
 static const char *const members[] = {"start", "return",   "unit", "periods",
                                       "type",  "count_by", NULL};
 const struct report_kind report_kind_retention = {.name = "retention",
+                                                  .is_sampled = true,
                                                   .members = members,
                                                   .own_size = sizeof(struct retention),
                                                   .parse = parse,

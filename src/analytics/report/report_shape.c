@@ -19,13 +19,17 @@ void report_add_value(struct buf *body, yyjson_val *v)
         buf_add_str(body, "null");
 }
 
-enum rc report_add_members(struct buf *body, yyjson_val *row, const char *const *names,
-                           uint32_t count, struct err *err)
+enum rc report_add_members(const struct report *r, struct buf *body, yyjson_val *row,
+                           const struct report_member *members, uint32_t count, struct err *err)
 {
     ENSURE(yyjson_arr_size(row) == count, report_bad_shape(err));
     for (uint32_t i = 0; i < count; i++) {
-        buf_addf(body, "%c\"%s\":", i ? ',' : '{', names[i]);
-        report_add_value(body, yyjson_arr_get(row, i));
+        yyjson_val *v = yyjson_arr_get(row, i);
+        buf_addf(body, "%c\"%s\":", i ? ',' : '{', members[i].name);
+        if (members[i].is_count)
+            report_add_count(r, body, v);
+        else
+            report_add_value(body, v);
     }
     buf_add_char(body, '}');
     return RC_OK;
@@ -111,7 +115,7 @@ static void add_all_as_sent(const struct report *r, struct buf *body, const char
 
 void report_query_shape(const struct report *r, struct buf *body)
 {
-    static const char *const common[] = {"filters", "bots", NULL};
+    static const char *const common[] = {"filters", "bots", "sample", NULL};
     buf_addf(body, "\"query\":{\"report\":\"%s\"", r->kind->name);
     add_instants(body, "date_range", r->from, r->to);
     if (r->range.compare != COMPARE_NONE)

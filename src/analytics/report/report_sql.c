@@ -176,6 +176,7 @@ void report_plain_rows_sql(const struct report_sql *s)
 void report_from_sql(const struct report_sql *s)
 {
     report_rows_sql(s);
+    report_sample_sql(s);
     if (s->r->filter) {
         buf_add_str(s->out, " AND ");
         report_filter_sql(s, s->r->filter);

@@ -37,13 +37,14 @@ static void add_sql(const struct report *r, struct buf *out)
 /* [periods, actors with so many, percentage of all, actors with so many or more] */
 static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body, struct err *err)
 {
-    static const char *const names[] = {"periods", "count", "percentage", "count_or_more"};
-    (void)r;
-    return report_add_members(body, row, names, COUNT_OF(names), err);
+    static const struct report_member columns[] = {
+        {"periods", false}, {"count", true}, {"percentage", false}, {"count_or_more", true}};
+    return report_add_members(r, body, row, columns, COUNT_OF(columns), err);
 }
 
 static const char *const members[] = {"goal", "unit", "count_by", NULL};
 const struct report_kind report_kind_stickiness = {.name = "stickiness",
+                                                   .is_sampled = true,
                                                    .members = members,
                                                    .own_size = sizeof(enum report_unit),
                                                    .parse = parse,

@@ -127,8 +127,8 @@ static void add_share(struct buf *body, const char *name, double part, double wh
 }
 
 /* [samples, good ones, poor ones], [p50, p75 …] */
-static enum rc add_vital(const struct vital *v, yyjson_val *counts, yyjson_val *quantiles,
-                         struct buf *body, struct err *err)
+static enum rc add_vital(const struct report *r, const struct vital *v, yyjson_val *counts,
+                         yyjson_val *quantiles, struct buf *body, struct err *err)
 {
     static const char *const names[QUANTILES] = {"p50", "p75", "p90", "p95", "p99"};
     double all, good, poor, p75;
@@ -142,7 +142,8 @@ static enum rc add_vital(const struct vital *v, yyjson_val *counts, yyjson_val *
     ENSURE(json_to_double(yyjson_arr_get(quantiles, 1), &p75), report_bad_shape(err));
     if (body->data[body->len - 1] != '{')
         buf_add_char(body, ',');
-    buf_addf(body, "\"%s\":{\"count\":%.0f", v->name, all);
+    buf_addf(body, "\"%s\":{\"count\":", v->name);
+    report_add_count(r, body, yyjson_arr_get(counts, 0));
     for (uint32_t i = 0; i < QUANTILES; i++) {
         buf_addf(body, ",\"%s\":", names[i]);
         report_add_value(body, yyjson_arr_get(quantiles, i));
@@ -164,12 +165,12 @@ static enum rc add_row(const struct report *r, yyjson_val *row, struct buf *body
     ENSURE(yyjson_arr_size(row) == d + 1 + (size_t)2 * a->count, report_bad_shape(err));
     report_add_dims(r, row, body);
     buf_add_str(body, ",\"count\":");
-    report_add_value(body, yyjson_arr_get(row, d));
+    report_add_count(r, body, yyjson_arr_get(row, d));
     buf_add_str(body, ",\"vitals\":{");
     for (uint32_t i = 0; i < a->count && buf_ok(body); i++) {
         yyjson_val *counts = yyjson_arr_get(row, d + 1 + (size_t)2 * i);
         yyjson_val *quantiles = yyjson_arr_get(row, d + 2 + (size_t)2 * i);
-        TRY(add_vital(a->vitals[i], counts, quantiles, body, err));
+        TRY(add_vital(r, a->vitals[i], counts, quantiles, body, err));
     }
     buf_add_str(body, "}}");
     return RC_OK;
@@ -183,6 +184,7 @@ static void add_resolved(const struct report *r, struct buf *body)
 static const char *const members[] = {"metrics", "dimensions", "order", NULL};
 static const char *const resolved[] = {"limit", "offset", NULL};
 const struct report_kind report_kind_vitals = {.name = "vitals",
+                                               .is_sampled = true,
                                                .members = members,
                                                .resolved = resolved,
                                                .own_size = sizeof(struct asked),
