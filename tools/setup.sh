@@ -24,7 +24,7 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 # ---- What each level needs ------------------------------------------------------------------------------------------
 
 pkgs_build="gcc libc6-dev pkg-config meson ninja-build python3 ca-certificates
- libuv1-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libsodium-dev libsqlite3-dev libzstd-dev zlib1g-dev libmaxminddb-dev"
+ libuv1-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libsodium-dev libsqlite3-dev libzstd-dev zlib1g-dev liblz4-dev libmaxminddb-dev"
 pkgs_new="libyyjson-dev libllhttp-dev" # from Debian 13 on
 pkgs_new_runtime="libyyjson0"          # yyjson comes without a static archive
 pkgs_test="libcmocka-dev clang clang-tidy clang-format llvm cppcheck strace chromium"

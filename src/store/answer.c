@@ -50,6 +50,8 @@ static void take_summary(struct answer *a, struct slice json)
         .read_bytes = summary_get(json, "\"read_bytes\""),
         .written_rows = summary_get(json, "\"written_rows\""),
         .written_bytes = summary_get(json, "\"written_bytes\""),
+        .result_rows = summary_get(json, "\"result_rows\""),
+        .result_bytes = summary_get(json, "\"result_bytes\""),
         .elapsed_ns = summary_get(json, "\"elapsed_ns\""),
     };
 }

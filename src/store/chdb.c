@@ -43,6 +43,7 @@ enum rc chdb_load(const char *path, struct chdb *ret_chdb, struct err *err)
         {"chdb_result_buffer", &c.result_buffer},
         {"chdb_result_length", &c.result_length},
         {"chdb_result_error", &c.result_error},
+        {"chdb_result_rows_read", &c.result_rows},
         {"chdb_result_storage_rows_read", &c.result_rows_read},
         {"chdb_result_storage_bytes_read", &c.result_bytes_read},
         {"chdb_result_rows_written", &c.result_rows_written},

@@ -43,6 +43,7 @@ struct chdb {
     char *(*result_buffer)(struct chdb_result *);
     size_t (*result_length)(struct chdb_result *);
     const char *(*result_error)(struct chdb_result *);
+    uint64_t (*result_rows)(struct chdb_result *);       /* of the result */
     uint64_t (*result_rows_read)(struct chdb_result *);  /* from storage */
     uint64_t (*result_bytes_read)(struct chdb_result *); /* from storage */
     uint64_t (*result_rows_written)(struct chdb_result *);

@@ -15,6 +15,8 @@
  *         below them: the lambda of APPLY, WHERE and LIMIT of SHOW; those are refused. */
 #include "store/confine_int.h"
 
+#include <string.h>
+
 #include "base/attr.h"
 #include "store/sql_int.h"
 
@@ -133,13 +135,18 @@ static const char *const functions_refused[] = {
     "joinGet",    "joinGetOrNull",       "getServerPort",      "getServerSetting",     "getMacro",
     "serverUUID", "filesystemAvailable", "filesystemCapacity", "filesystemUnreserved", NULL};
 
+/* system.tables, or a column of it: system.tables.name. */
 static const char *check_name(struct slice name)
 {
     if (slice_eq_str(name, "system"))
         return NULL; /* SHOW TABLES FROM system: names only */
-    if (slice_has_prefix(name, SLICE_LIT("system.")) && !is_in(name, system_tables))
-        return "this table of system is not available here";
-    return NULL;
+    if (!slice_has_prefix(name, SLICE_LIT("system.")))
+        return NULL;
+    struct slice rest = slice_sub(name, strlen("system."));
+    struct slice table = slice_cut(&rest, '.');
+    return is_in(slice_of(name.data, strlen("system.") + table.len), system_tables)
+               ? NULL
+               : "this table of system is not available here";
 }
 
 static const char *check_function(struct slice name, bool is_table)

@@ -117,6 +117,8 @@ static bool take_result(struct run *s, struct chdb_result *result)
     if (error) {
         fail_with(s, error);
     } else {
+        s->r->summary.result_rows += c->result_rows(result);
+        s->r->summary.result_bytes += c->result_length(result);
         s->r->summary.read_rows += c->result_rows_read(result);
         s->r->summary.read_bytes += c->result_bytes_read(result);
         s->r->summary.written_rows += c->result_rows_written(result);

@@ -30,7 +30,8 @@ struct store_setting {
     const char *name, *value; /* max_execution_time=… */
 };
 struct store_summary { /* from X-ClickHouse-Summary */
-    uint64_t read_rows, read_bytes, written_rows, written_bytes, elapsed_ns;
+    uint64_t read_rows, read_bytes, written_rows, written_bytes, result_rows, result_bytes,
+        elapsed_ns;
 };
 struct store_client;
 enum rc store_client_new(const struct store_cfg *cfg, struct store_client **ret_client,

@@ -1,6 +1,6 @@
 /* WHAT        ClickHouse's HTTP conventions: from a request to an engine_query, and the heads of
  *             answers.
- * WHY         Clients made for ClickHouse (the official ones, Grafana, Metabase, curl) must not
+ * WHY         Clients made for ClickHouse (the official ones, Metabase, curl) must not
  *             notice a difference; what is not there is refused with a code, never ignored in
  *             silence.
  * INVARIANTS  on the TCP address: a password if one is set; without one no browser page may come
@@ -65,10 +65,11 @@ static struct slice summary_text(struct job *job)
     return slice_str(arena_printf(
         job->req->arena,
         "{\"read_rows\":\"%llu\",\"read_bytes\":\"%llu\",\"written_rows\":\"%llu\","
-        "\"written_bytes\":\"%llu\",\"total_rows_to_read\":\"0\",\"result_rows\":\"0\","
-        "\"result_bytes\":\"0\",\"elapsed_ns\":\"%llu\"}",
+        "\"written_bytes\":\"%llu\",\"total_rows_to_read\":\"0\",\"result_rows\":\"%llu\","
+        "\"result_bytes\":\"%llu\",\"elapsed_ns\":\"%llu\"}",
         (unsigned long long)s->read_rows, (unsigned long long)s->read_bytes,
         (unsigned long long)s->written_rows, (unsigned long long)s->written_bytes,
+        (unsigned long long)s->result_rows, (unsigned long long)s->result_bytes,
         (unsigned long long)s->elapsed_ns));
 }
 

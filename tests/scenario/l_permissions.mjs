@@ -111,6 +111,7 @@ test('the table of permissions, the document and the routes name the same things
   for (const r of routes) assert.ok(known.has(r.access), `${r.method} ${r.pattern} asks for ${r.access}`);
   // A second opinion, written by hand: a row that asks for less by mistake would otherwise be walked as it stands.
   const opinions = [
+    [/^\/$/, 'public', 'stats:read'], // GET is the dashboard's, POST a statement of ClickHouse's clients
     [/^\/(healthz|readyz|metrics|openapi\.json|api\/heartbeat|v1\/permissions|v1\/shares\/open|v1\/(login|invitations|password-reset)(\/.*)?)?$/, 'public'],
     [/^\/(v1\/events|i\/v1\/analytics\/events|view|event|w|api\/(event|send|batch|v0\/count)|count)$/, 'events:write'],
     [/^\/((debug\/)?mp\/collect|api\/track|com\.snowplowanalytics\.snowplow\/tp2|i)$/, 'events:write', 'events:write'], // GA4, Rybbit, Snowplow
@@ -134,7 +135,7 @@ test('the table of permissions, the document and the routes name the same things
     [/^\/v1\/projects\/\{projectId\}\/(goals|segments|cohorts|annotations|reports)(\/\{\w+\})?$/, 'stats:read', 'definitions:write'],
     [/^\/v1\/projects\/\{projectId\}\/reports\/\{reportId\}\/run$/, 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/cohorts\/\{cohortId\}\/(members|count|snapshot)$/, 'stats:read', 'definitions:write'],
-    [/^\/clickhouse\/ping$/, 'public'],
+    [/^(\/clickhouse)?\/ping$/, 'public'],
     [/^(\/v1\/projects\/\{projectId\})?\/clickhouse(\/(ping)?)?$/, 'stats:read', 'stats:read'],
     [/^\/v1\/projects\/\{projectId\}\/(erasures(\/.*)?|privacy\/export)$/, 'privacy:erase', 'privacy:erase'],
     [/\/keys(\/.*)?$/, 'keys:read', 'keys:write'],

@@ -55,6 +55,48 @@ test('the official client reads the project of its key', async () => {
   await until('sessions', async () => Number((await rows('SELECT count() AS n FROM sessions'))[0].n) === 5);
 });
 
+/** What ClickHouse's clients read with compress=1: blocks of checksum (tests/unit/codec/test_ch_block.c), method, sizes and LZ4. */
+function unpack(bytes) {
+  const out = [];
+  for (let at = 0; at < bytes.length;) {
+    assert.equal(bytes[at + 16], 0x82);
+    const end = at + 16 + bytes.readUInt32LE(at + 17), block = [], size = bytes.readUInt32LE(at + 21);
+    const length = (i, n) => { if (n < 15) return [i, n]; let more; do { more = bytes[i++]; n += more; } while (more === 255); return [i, n]; };
+    for (let i = at + 25; i < end;) {
+      const token = bytes[i];
+      let literals, match;
+      [i, literals] = length(i + 1, token >> 4);
+      block.push(...bytes.subarray(i, i + literals));
+      i += literals;
+      if (i >= end) break;
+      const from = block.length - bytes.readUInt16LE(i);
+      [i, match] = length(i + 2, token & 15);
+      for (let k = 0; k < match + 4; k++) block.push(block[from + k]);
+    }
+    assert.equal(block.length, size);
+    out.push(Buffer.from(block));
+    at = end;
+  }
+  return Buffer.concat(out);
+}
+test('as JDBC asks by default: in compressed blocks, at the root, with the names of columns in full', async () => {
+  const post = (query, params) => fetch(`${s.url}/?${params}`, { method: 'POST', body: query, headers: { authorization: 'Basic ' + Buffer.from(`weir:${s.keys.secret_key}`).toString('base64'), 'x-clickhouse-format': 'TabSeparated', 'x-clickhouse-database': 'default' } });
+  const small = await post('SELECT event FROM events ORDER BY event', 'compress=1&wait_end_of_query=1');
+  assert.equal(unpack(Buffer.from(await small.arrayBuffer())).toString(), 'pageview\n'.repeat(3) + 'signup\n'.repeat(2));
+  assert.equal(JSON.parse(small.headers.get('x-clickhouse-summary')).result_rows, '5', 'a driver that finds 0 here reads no row');
+  const large = await post('SELECT number, toString(cityHash64(number)) FROM numbers(20000)', 'compress=1'), plain = await post('SELECT number, toString(cityHash64(number)) FROM numbers(20000)', '');
+  const packed = Buffer.from(await large.arrayBuffer()), text = await plain.text();
+  assert.ok(packed.length < text.length);
+  assert.equal(unpack(packed).toString(), text);
+  const refused = await post('SELECT * FROM system.processes', 'compress=1');
+  assert.deepEqual([refused.status, (await refused.text()).startsWith('Code: 497.')], [403, true], 'a refusal is readable as it is');
+  const tables = await post('SELECT t.name, d.engine FROM system.tables t JOIN system.databases d ON system.tables.database = system.databases.name WHERE t.database LIKE \'analytics\' ORDER BY 1', '');
+  assert.match(await tables.text(), /^events\t.*\nsessions\t.*\n$/);
+  assert.equal((await post('SELECT system.processes.query FROM system.tables', '')).status, 403);
+  assert.equal(await (await fetch(`${s.url}/ping`)).text(), 'Ok.\n');
+  assert.equal((await fetch(`${s.url}/`, { method: 'POST', body: 'SELECT 1' })).status, 401);
+});
+
 test('a key goes in as clients send it, and no other way in', async () => {
   const q = '?query=' + encodeURIComponent('SELECT count() FROM events');
   const basic = (user, key) => ({ authorization: 'Basic ' + Buffer.from(`${user}:${key}`).toString('base64') });
@@ -151,7 +193,7 @@ test('a subquery can change its settings, and gains nothing: the token of anothe
 });
 
 test('nothing of the URL reaches the engine but what is listed', async () => {
-  for (const [param, code] of [['readonly=0', 0], ['user=default', 0], ['role=weir_all', 0], ['log_comment=x', 0], ['query_id=x', 0], ['database=weir', 81], ['database=system', 81], ['additional_table_filters=%7B%7D', 164], ['additional_result_filter=1', 164], ['query_cache_tag=x', 164], ['allow_ddl=1', 164], ['session_id=x', 48], ['compress=1', 48], ['format_schema=/etc/passwd', 164], ['enable_analyzer=0', 164], ['use_query_cache=1', 164], ['max_memory_usage=1', 164], ['send_logs_level=trace', 164], ['max_execution_time=9999', 0], ['max_execution_time=x', 36], ['nonsense=1', 164], ['param_x=1', 0], ['output_format_json_quote_64bit_integers=0', 0], ['max_result_rows=100', 0]]) {
+  for (const [param, code] of [['readonly=0', 0], ['user=default', 0], ['role=weir_all', 0], ['log_comment=x', 0], ['query_id=x', 0], ['database=weir', 81], ['database=system', 81], ['additional_table_filters=%7B%7D', 164], ['additional_result_filter=1', 164], ['query_cache_tag=x', 164], ['allow_ddl=1', 164], ['session_id=x', 0], ['decompress=1', 48], ['client_protocol_version=54460&default_format=Native', 48], ['client_protocol_version=54460', 0], ['format_schema=/etc/passwd', 164], ['enable_analyzer=0', 164], ['use_query_cache=1', 164], ['max_memory_usage=1', 164], ['send_logs_level=trace', 164], ['max_execution_time=9999', 0], ['max_execution_time=x', 36], ['nonsense=1', 164], ['param_x=1', 0], ['output_format_json_quote_64bit_integers=0', 0], ['max_result_rows=100', 0]]) {
     const r = await raw('SELECT count() FROM events', param);
     assert.equal(r.code, code, `${param}: ${r.text}`);
     if (code === 0) assert.equal(r.text, '5\n', param);

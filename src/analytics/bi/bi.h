@@ -1,7 +1,7 @@
 #ifndef WEIR_ANALYTICS_BI_BI_H
 #define WEIR_ANALYTICS_BI_BI_H
 /* SQL of others, read-only and bound to one project: ClickHouse's HTTP interface for Metabase,
- * Grafana, the official clients and curl. docs/bi.md is for who asks; what holds a statement within
+ * Superset, official clients and curl. docs/bi.md is for who asks; what holds a statement within
  * its project: docs/internals/bi.md. Only over the embedded store. */
 #include <stdbool.h>
 #include <stdint.h>

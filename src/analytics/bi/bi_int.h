@@ -43,6 +43,8 @@ struct bi_question {
     struct store_pair pairs[BI_PAIRS_MAX];
     uint32_t pair_count;
     uint32_t seconds;
+    bool wants_flags;      /* Native as of a version in which its columns have flags */
+    bool is_packed;        /* the answer is wanted in compressed blocks (codec/ch_block.h) */
     struct slice database; /* what the client calls it */
     /* A refusal, in ClickHouse's words. */
     int code;
@@ -66,6 +68,6 @@ void bi_running_give(struct bi *bi, const struct uuid *project);
 /* bi_openapi.c */
 extern const char bi_openapi_get[], bi_openapi_post[], bi_openapi_get_slash[],
     bi_openapi_post_slash[], bi_openapi_project_get[], bi_openapi_project_post[],
-    bi_openapi_project_get_slash[], bi_openapi_project_post_slash[], bi_openapi_ping[],
-    bi_openapi_project_ping[];
+    bi_openapi_project_get_slash[], bi_openapi_project_post_slash[], bi_openapi_post_root[],
+    bi_openapi_ping[], bi_openapi_ping_root[], bi_openapi_project_ping[];
 #endif

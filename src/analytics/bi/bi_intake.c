@@ -5,9 +5,12 @@
  * THREADS the request's loop. */
 #include "analytics/bi/bi_int.h"
 
+#include <string.h>
+
 #include "http/url.h"
 
 enum {
+    REVISION_WITH_FLAGS = 54454,
     CH_BAD_ARGUMENTS = 36,
     CH_NOT_IMPLEMENTED = 48,
     CH_UNKNOWN_DATABASE = 81,
@@ -42,9 +45,9 @@ static const char *const passed_over[] = {"user",
                                           "wait_end_of_query",
                                           "stacktrace",
                                           "log_comment",
+                                          "session_id", /* there is nothing to keep in one */
                                           "session_timeout",
                                           "session_check",
-                                          "client_protocol_version",
                                           "enable_http_compression",
                                           "http_zlib_compression_level",
                                           "send_progress_in_http_headers",
@@ -103,6 +106,7 @@ static bool is_on(struct slice value)
 
 static bool take(struct bi_question *q, struct arena *arena, struct slice name, struct slice value)
 {
+    uint64_t version;
     if (slice_has_prefix(name, SLICE_LIT("param_")) || slice_eq_str(name, "default_format") ||
         slice_has_prefix(name, SLICE_LIT("output_format_")) || is_in(name, settings_allowed)) {
         const char *text = arena_strndup(arena, name.data, name.len);
@@ -115,12 +119,13 @@ static bool take(struct bi_question *q, struct arena *arena, struct slice name, 
         q->database = value;
     else if (slice_eq_str(name, "max_execution_time"))
         return take_seconds(q, value);
-    else if (slice_eq_str(name, "compress") || slice_eq_str(name, "decompress"))
+    else if (slice_eq_str(name, "compress"))
+        q->is_packed = is_on(value);
+    else if (slice_eq_str(name, "client_protocol_version"))
+        q->wants_flags = slice_to_u64(value, &version) && version >= REVISION_WITH_FLAGS;
+    else if (slice_eq_str(name, "decompress"))
         return !is_on(value) || refuse(q, CH_NOT_IMPLEMENTED, "NOT_IMPLEMENTED",
-                                       "the native compression of HTTP bodies is not available");
-    else if (slice_eq_str(name, "session_id"))
-        return value.len == 0 ||
-               refuse(q, CH_NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "sessions are not available");
+                                       "a statement has to be sent as it is, not compressed");
     else if (!is_in(name, passed_over))
         return refuse(q, CH_READONLY, "READONLY",
                       arena_printf(arena, "the setting or parameter '%.*s' is not available here",
@@ -174,10 +179,22 @@ static bool take_body(struct bi_question *q, const struct net_request *net)
            refuse(q, CH_BAD_ARGUMENTS, "BAD_ARGUMENTS", "the request is too large");
 }
 
+/* The engine writes Native as clients read it that name no version, or an old one. */
+static bool check_native(struct bi_question *q)
+{
+    for (uint32_t i = 0; q->wants_flags && i < q->pair_count; i++)
+        if (strcmp(q->pairs[i].name, "default_format") == 0 &&
+            slice_eq_str(q->pairs[i].value, "Native"))
+            return refuse(q, CH_NOT_IMPLEMENTED, "NOT_IMPLEMENTED",
+                          "Native blocks of this client_protocol_version are not available: ask "
+                          "for another format");
+    return true;
+}
+
 bool bi_intake(struct bi *bi, const struct net_request *net, struct bi_question *q)
 {
     q->seconds = bi->cfg.seconds_max;
-    if (!take_url(q, net) || !take_headers(q, net) || !take_body(q, net))
+    if (!take_url(q, net) || !take_headers(q, net) || !take_body(q, net) || !check_native(q))
         return false;
     if (q->sql.len > BI_STATEMENT_BYTES_MAX)
         return refuse(q, CH_BAD_ARGUMENTS, "BAD_ARGUMENTS", "a statement can have at most 128 KiB");

@@ -12,6 +12,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "codec/ch_block.h"
 
 enum { FLIGHT_BYTES_MAX = 4 << 20, PIECE_BYTES_MAX = 1 << 20, HEADERS_MAX = 12, OUR_PAIRS = 8 };
 
@@ -66,7 +67,10 @@ static enum rc on_data(void *ctx, struct slice piece)
         pthread_cond_wait(&job->drained, &job->lock);
     bool is_cancelled = atomic_load(&job->is_cancelled);
     if (!is_cancelled) {
-        buf_add_slice(&job->out, piece);
+        if (job->q->is_packed && job->status == 200) /* a refusal is told in plain text */
+            ch_block_add(&job->out, piece);
+        else
+            buf_add_slice(&job->out, piece);
         post_locked(job);
     }
     bool ok = buf_ok(&job->out);

@@ -31,6 +31,7 @@ const char bi_openapi_get[] = OPERATION("clickhouseGet", "", "");
 const char bi_openapi_post[] = OPERATION("clickhousePost", "", BODY);
 const char bi_openapi_get_slash[] = OPERATION("clickhouseGetSlash", "", "");
 const char bi_openapi_post_slash[] = OPERATION("clickhousePostSlash", "", BODY);
+const char bi_openapi_post_root[] = OPERATION("clickhousePostRoot", "", BODY);
 const char bi_openapi_project_get[] = OPERATION("clickhouseProjectGet", PROJECT, "");
 const char bi_openapi_project_post[] = OPERATION("clickhouseProjectPost", PROJECT, BODY);
 const char bi_openapi_project_get_slash[] = OPERATION("clickhouseProjectGetSlash", PROJECT, "");
@@ -41,6 +42,7 @@ const char bi_openapi_project_post_slash[] = OPERATION("clickhouseProjectPostSla
     "\",\"summary\":\"Ok.\",\"tags\":[\"SQL\"],\"parameters\":[" parameters \
     "],\"responses\":{\"200\":{\"description\":\"Ok.\"}}}"
 const char bi_openapi_ping[] = PING("clickhousePing", "");
+const char bi_openapi_ping_root[] = PING("clickhousePingRoot", "");
 const char bi_openapi_project_ping[] =
     PING("clickhouseProjectPing",
          "{\"name\":\"projectId\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"

@@ -339,6 +339,10 @@ API const char *chdb_result_error(struct chdb_result *r)
 {
     return r->error;
 }
+API uint64_t chdb_result_rows_read(struct chdb_result *r)
+{
+    return r->len;
+}
 API uint64_t chdb_result_storage_rows_read(struct chdb_result *r)
 {
     return r->len;

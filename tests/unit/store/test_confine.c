@@ -40,6 +40,10 @@ static void a_view_may_be_read_and_what_drivers_ask_of_system(void **state)
 static void other_tables_of_system_may_not_wherever_they_stand(void **state)
 {
     (void)state;
+    assert_true(may(HEAD "      Identifier system.tables.name\n"));
+    assert_false(may(HEAD "      Identifier system.processes.query\n"));
+    assert_false(may(HEAD "      Identifier system.tables_of_others.name\n"));
+    assert_false(may(HEAD "      Identifier system.\n"));
     assert_false(may(HEAD "      TableIdentifier system.processes\n"));
     assert_false(may(HEAD "      TableIdentifier system.processes (alias tables)\n"));
     assert_false(may(HEAD "      TableIdentifier system.tables_of_others\n"));
