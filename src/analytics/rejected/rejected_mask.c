@@ -290,6 +290,7 @@ static bool mask_member(struct mask *m)
     if (kind == NAME_PLAIN || byte_at(m, value) != '"')
         return false;
     size_t end = string_end(m, value, m->text.len);
+    mask_up_to(m, name_end, false); /* whoever calls something "203.0.113.7 version" */
     copy_to(m, value + 1);
     if (kind == NAME_VERSION) {
         mask_up_to(m, end, true);

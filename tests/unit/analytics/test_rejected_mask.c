@@ -113,6 +113,7 @@ static void a_version_is_the_whole_value(void **state)
 {
     (void)state;
     becomes("{\"version\":\"of 192.0.2.1\"}", "{\"version\":\"of 0.0.0.0\"}");
+    becomes("{\"203.0.113.7 version\":\"1.2.3.4\"}", "{\"0.0.0.0 version\":\"1.2.3.4\"}");
 }
 
 static void the_senders_own_address_goes_even_as_a_version(void **state)
