@@ -36,6 +36,8 @@ enum {
     FLOOR_CHECK_BYTES = 1 << 20,
     IDLE_MARK_MS = 1000,
     TICK_MS_MAX = 10000,
+    CROWD = 16,         /* appends in a group, from which on the next one is given time to gather */
+    GATHER_NS = 500000, /* that time; about as long as a commit takes */
 };
 
 /* ---- sleeping and waking ---- */
@@ -57,6 +59,17 @@ static void committer_sleep(struct stream *s, int64_t ms)
         syscall(SYS_futex, &s->is_asleep, FUTEX_WAIT_PRIVATE, 1, &ts, NULL, 0);
     }
     atomic_exchange(&s->is_asleep, 0);
+}
+
+/* A commit costs the processor 80 us, whether it answers 20 requests or 80. Where many wait, the
+ * next group is let grow: the cores have other work meanwhile, and who waits longer for it is
+ * answered sooner by what is spared. A few that wait for one another are never kept waiting. */
+static void committer_gather(const struct stream *s)
+{
+    const struct timespec ts = {.tv_nsec = GATHER_NS};
+    if (s->cfg.ack == STREAM_ACK_FSYNC && s->group_appends >= CROWD &&
+        atomic_load_explicit(&s->queue_bytes, memory_order_relaxed) < GROUP_BYTES_MAX / 2)
+        nanosleep(&ts, NULL);
 }
 
 /* ---- producers ---- */
@@ -649,10 +662,13 @@ static struct stream_append *append_of(struct mpsc_node *node)
 
 static void answer(struct stream *s, struct mpsc_node *list, enum rc rc)
 {
+    uint64_t bytes = 0;
+    for (struct mpsc_node *node = list; node; node = node->next)
+        bytes += append_of(node)->bytes_;
+    atomic_fetch_sub_explicit(&s->queue_bytes, bytes, memory_order_relaxed);
     while (list) {
         struct mpsc_node *next = list->next; /* done() may free the append */
         struct stream_append *append = append_of(list);
-        atomic_fetch_sub_explicit(&s->queue_bytes, append->bytes_, memory_order_relaxed);
         append->done(append, rc);
         list = next;
     }
@@ -674,10 +690,12 @@ static void count_group(struct stream *s, mono_ns began, uint64_t records)
 static enum rc group_encode(struct stream *s, struct mpsc_node *list, uint64_t *ret_records)
 {
     uint64_t records = 0;
+    s->group_appends = 0;
     for (; list; list = list->next) {
         if (!append_add(s, append_of(list)))
             return RC_NOMEM;
         records += append_of(list)->count;
+        s->group_appends++;
     }
     *ret_records = records;
     return close_batches(s) ? RC_OK : RC_NOMEM;
@@ -861,8 +879,10 @@ void *committer_run(void *stream)
         else if (is_closing)
             break;
         int64_t sleep = housekeeping(s);
-        if (!waiting)
-            committer_sleep(s, sleep);
+        if (waiting)
+            continue;
+        committer_gather(s);
+        committer_sleep(s, sleep);
     }
     finish(s);
     return NULL;

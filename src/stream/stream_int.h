@@ -164,6 +164,7 @@ struct stream {
     /* committer */
     mono_ns floor_checked, retained, synced, dirty_since, committed;
     uint64_t bytes_since_floor;
+    uint64_t group_appends; /* of the last group */
     bool is_dirty, can_reserve;
     mono_ns opened;
     int64_t opened_unix_ms;
