@@ -1,18 +1,31 @@
 #include "base/slice.h"
 
+#include "base/swar.h"
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
+/* Most write a name the usual way. */
+static bool is_same_word(const char *a, const char *b)
+{
+    uint64_t x = swar_load(a), y = swar_load(b);
+    return x == y || swar_lower(x) == swar_lower(y);
+}
+
 bool slice_eq_nocase_same_len(struct slice a, struct slice b)
 {
-    if (a.len == 0 || memcmp(a.data, b.data, a.len) == 0)
-        return true; /* most write a name the usual way */
-    for (size_t i = 0; i < a.len; i++)
-        if (lower(a.data[i]) != lower(b.data[i]))
+    if (a.len < SWAR_BYTES) {
+        for (size_t i = 0; i < a.len; i++)
+            if (a.data[i] != b.data[i] && lower(a.data[i]) != lower(b.data[i]))
+                return false;
+        return true;
+    }
+    for (size_t i = 0; i < a.len - SWAR_BYTES; i += SWAR_BYTES)
+        if (!is_same_word(a.data + i, b.data + i))
             return false;
-    return true;
+    return is_same_word(a.data + a.len - SWAR_BYTES, b.data + a.len - SWAR_BYTES); /* overlaps */
 }
 
 struct slice slice_trim(struct slice a)

@@ -45,6 +45,13 @@ static inline uint64_t swar_has_high(uint64_t word)
 {
     return word & swar_of(0x80);
 }
+/* Its letters A to Z as small ones. */
+static inline uint64_t swar_lower(uint64_t word)
+{
+    uint64_t low = word & ~swar_of(0x80); /* so that no sum carries into the next byte */
+    uint64_t is_from_a = low + swar_of(0x80 - 'A'), is_beyond_z = low + swar_of(0x7f - 'Z');
+    return word | ((is_from_a & ~is_beyond_z & ~word & swar_of(0x80)) >> 2);
+}
 /* Sixteen bytes at once, where the processor has registers for that: the place of the first that is
  * a or b, SWAR_WIDE_BYTES if none is. */
 enum { SWAR_WIDE_BYTES = 16 };

@@ -1,6 +1,7 @@
 #include "http/framing.h"
 
 #include "base/attr.h"
+#include "base/swar.h"
 
 #define REJECT(code, text)          \
     return (struct framing_verdict) \
@@ -57,6 +58,24 @@ static size_t count_of_kind(struct slice text, unsigned kind)
     return n;
 }
 
+/* How far it goes by the word; within a word that has one of another kind, not at all. */
+static size_t words_of_values(struct slice text)
+{
+    size_t n = 0;
+    for (; text.len - n >= SWAR_BYTES; n += SWAR_BYTES) {
+        uint64_t word = swar_load(text.data + n);
+        if (swar_has_below(word, ' ') | swar_has(word, 0x7f))
+            break;
+    }
+    return n;
+}
+
+static bool is_value(struct slice text)
+{
+    struct slice rest = slice_sub(text, words_of_values(text));
+    return count_of_kind(rest, VALUE) == rest.len;
+}
+
 bool framing_is_token(struct slice text)
 {
     return text.len && count_of_kind(text, TOKEN) == text.len;
@@ -94,7 +113,7 @@ static struct framing_verdict split_field_line(struct slice line, struct framing
     if (name == 0 || name == line.len || line.data[name] != ':')
         REJECT(400, "A header line is not 'name: value' (no space may stand before the colon).");
     struct slice value = slice_sub(line, name + 1);
-    if (count_of_kind(value, VALUE) != value.len)
+    if (!is_value(value))
         REJECT(400, "A header value has a control character.");
     ret->name = slice_of(line.data, name);
     ret->value = slice_trim(value);
@@ -156,18 +175,18 @@ struct framing_verdict framing_check_fields(const struct framing_header *headers
     struct framing_body body = {.is_chunked = false};
     for (uint32_t i = 0; i < count; i++) {
         struct slice name = headers[i].name, value = headers[i].value;
-        if (name.len == 4 && slice_eq_nocase(name, SLICE_LIT("host"))) {
+        if (name.len == 4 && slice_eq_nocase(name, SLICE_LIT("Host"))) {
             if (++hosts > 1)
                 REJECT(400, "There are two Host fields.");
             if (!framing_is_host(value))
                 REJECT(400, "The Host field is not a host and port.");
-        } else if (name.len == 14 && slice_eq_nocase(name, SLICE_LIT("content-length"))) {
+        } else if (name.len == 14 && slice_eq_nocase(name, SLICE_LIT("Content-Length"))) {
             if (++lengths > 1)
                 REJECT(400, "There are two Content-Length fields.");
             if (!slice_to_u64(value, &body.length) || body.length > (uint64_t)INT64_MAX)
                 REJECT(400, "Content-Length is not a decimal number.");
             body.has_length = true;
-        } else if (name.len == 17 && slice_eq_nocase(name, SLICE_LIT("transfer-encoding"))) {
+        } else if (name.len == 17 && slice_eq_nocase(name, SLICE_LIT("Transfer-Encoding"))) {
             if (++codings > 1)
                 REJECT(400, "There are two Transfer-Encoding fields.");
             if (!slice_eq_nocase(value, SLICE_LIT("chunked")))

@@ -158,7 +158,7 @@ static struct framing_verdict check_expect(struct http_head *h)
 {
     for (uint32_t i = 0; i < h->header_count; i++) {
         if (h->headers[i].name.len != 6 ||
-            !slice_eq_nocase(h->headers[i].name, SLICE_LIT("expect")))
+            !slice_eq_nocase(h->headers[i].name, SLICE_LIT("Expect")))
             continue;
         if (!slice_eq_nocase(h->headers[i].value, SLICE_LIT("100-continue")))
             return (struct framing_verdict){417, "Only Expect: 100-continue is understood."};
@@ -170,7 +170,7 @@ static struct framing_verdict check_expect(struct http_head *h)
 static struct slice host_of(const struct http_head *h)
 {
     for (uint32_t i = 0; i < h->header_count; i++)
-        if (h->headers[i].name.len == 4 && slice_eq_nocase(h->headers[i].name, SLICE_LIT("host")))
+        if (h->headers[i].name.len == 4 && slice_eq_nocase(h->headers[i].name, SLICE_LIT("Host")))
             return h->headers[i].value;
     return SLICE_EMPTY;
 }

@@ -30,6 +30,30 @@ static void equality_and_prefixes(void **state)
     assert_true(slice_eq_const_time(SLICE_EMPTY, SLICE_EMPTY));
 }
 
+static bool is_same_letter(unsigned a, unsigned b)
+{
+    bool is_letter = (a >= 'a' && a <= 'z') || (a >= 'A' && a <= 'Z');
+    return a == b || (is_letter && (a ^ b) == 0x20);
+}
+
+/* Words are compared eight bytes at once: each byte with each, at every place of every length. */
+static void letters_of_both_cases_are_equal_wherever_they_stand(void **state)
+{
+    (void)state;
+    char a[20], b[20];
+    for (size_t len = 1; len <= sizeof(a); len++)
+        for (size_t at = 0; at < len; at++)
+            for (unsigned pair = 0; pair < 1 << 16; pair += at % 8 == 3 ? 1 : 7) {
+                memset(a, 'Z', sizeof(a));
+                memset(b, 'z', sizeof(b));
+                a[at] = (char)(pair >> 8);
+                b[at] = (char)(pair & 255);
+                if (slice_eq_nocase(slice_of(a, len), slice_of(b, len)) !=
+                    is_same_letter(pair >> 8, pair & 255))
+                    fail_msg("%04x at %zu of %zu", pair, at, len);
+            }
+}
+
 static void trim_takes_spaces_and_tabs_only(void **state)
 {
     (void)state;
@@ -120,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equality_and_prefixes),
+        cmocka_unit_test(letters_of_both_cases_are_equal_wherever_they_stand),
         cmocka_unit_test(trim_takes_spaces_and_tabs_only),
         cmocka_unit_test(cut_walks_a_list),
         cmocka_unit_test(numbers_at_their_limits),

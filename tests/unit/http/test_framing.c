@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "base/attr.h"
@@ -76,6 +78,25 @@ static void refuses_malformed_heads(void **state)
         if (v.status != bad[i].status || !v.detail)
             fail_msg("%d instead of %d: %.*s", v.status, bad[i].status, SLICE_ARG(bad[i].head));
     }
+}
+
+/* Values are looked at eight bytes at once. */
+static void a_byte_that_no_value_may_have_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    char head[64];
+    for (size_t len = 1; len <= 24; len++)
+        for (size_t at = 0; at < len; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                size_t from = (size_t)snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nA:");
+                memset(head + from, 'v', len);
+                head[from + at] = (char)byte;
+                memcpy(head + from + len, "\r\n\r\n", 4);
+                bool is_bad = (byte < ' ' && byte != '\t') || byte == 0x7f;
+                int status = split(slice_of(head, from + len + 4)).status;
+                if (status != (is_bad ? 400 : 0))
+                    fail_msg("%d for byte %02x at %zu of %zu", status, (unsigned)byte, at, len);
+            }
 }
 
 static void splits_good_heads(void **state)
@@ -250,8 +271,11 @@ static void judges_targets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses_malformed_heads), cmocka_unit_test(splits_good_heads),
-        cmocka_unit_test(judges_fields),           cmocka_unit_test(reads_the_length),
+        cmocka_unit_test(refuses_malformed_heads),
+        cmocka_unit_test(splits_good_heads),
+        cmocka_unit_test(a_byte_that_no_value_may_have_is_found_wherever_it_stands),
+        cmocka_unit_test(judges_fields),
+        cmocka_unit_test(reads_the_length),
         cmocka_unit_test(judges_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
