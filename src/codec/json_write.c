@@ -26,7 +26,7 @@ static void put_escape(struct json_out *o, unsigned char c)
         json_put(o, (char[2]){'\\', kind}, 2);
 }
 
-/* Nearly all strings. The last word overlaps the one before it. */
+/* The last word overlaps the one before it. */
 static bool is_plain(struct slice s)
 {
     if (s.len < SWAR_BYTES)
@@ -37,11 +37,34 @@ static bool is_plain(struct slice s)
     return !special;
 }
 
+/* Nearly all strings: looked at and copied in one go. False: nothing is written. */
+static bool put_plain(struct json_out *o, struct slice s)
+{
+    uint64_t special = 0;
+    if (s.len < SWAR_BYTES || (size_t)(o->end - o->p) < s.len + 2)
+        return false;
+    char *to = o->p + 1;
+    for (size_t i = 0; i < s.len - SWAR_BYTES; i += SWAR_BYTES) {
+        uint64_t word = swar_load(s.data + i);
+        special |= swar_has_json_special(word);
+        memcpy(to + i, &word, sizeof(word));
+    }
+    uint64_t word = swar_load(s.data + s.len - SWAR_BYTES); /* overlaps the one before it */
+    memcpy(to + s.len - SWAR_BYTES, &word, sizeof(word));
+    if (special | swar_has_json_special(word))
+        return false;
+    to[-1] = to[s.len] = '"';
+    o->p = to + s.len + 1;
+    return true;
+}
+
 bool json_put_string(struct json_out *o, struct slice s)
 {
     size_t from = 0;
+    if (put_plain(o, s))
+        return true;
     json_put_char(o, '"');
-    for (size_t i = is_plain(s) ? s.len : 0; i < s.len;) {
+    for (size_t i = 0; i < s.len;) {
         unsigned char c = (unsigned char)s.data[i++];
         if (LIKELY(!escapes[c]))
             continue;

@@ -49,6 +49,49 @@ static void test_written_as_sent_but_compact(void **state)
     }
 }
 
+/* Strings are copied eight bytes at once: what is to be escaped, at every place of every length. */
+static void what_needs_an_escape_gets_it_wherever_it_stands(void **state)
+{
+    static const char *const escaped[] = {
+        ['\n'] = "\\n", ['\t'] = "\\t", ['"'] = "\\\"", ['\\'] = "\\\\", [1] = "\\u0001"};
+    (void)state;
+    for (size_t len = 1; len <= 24; len++)
+        for (size_t at = 0; at < len; at++)
+            for (size_t c = 1; c < COUNT_OF(escaped); c++) {
+                char sent[24], wanted[40], got[40];
+                if (!escaped[c])
+                    continue;
+                memset(sent, 0xc3, sizeof(sent));
+                sent[at] = (char)c;
+                int n = snprintf(wanted, sizeof(wanted), "\"%.*s%s%.*s\"", (int)at, at ? sent : "",
+                                 escaped[c], (int)(len - at - 1), sent + at + 1);
+                struct json_out out = {.p = got, .end = got + n};
+                assert_true(json_put_string(&out, slice_of(sent, len)));
+                assert_int_equal(out.p - got, n);
+                assert_memory_equal(got, wanted, (size_t)n);
+                assert_false(out.is_full);
+                out = (struct json_out){.p = got, .end = got + n - 1};
+                assert_true(json_put_string(&out, slice_of(sent, len)));
+                assert_true(out.is_full);
+            }
+}
+
+static void a_string_that_just_fits_is_written_and_no_longer_one(void **state)
+{
+    (void)state;
+    char text[24], got[32];
+    memset(text, 'x', sizeof(text));
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        struct json_out out = {.p = got, .end = got + len + 2};
+        assert_true(json_put_string(&out, slice_of(text, len)) && !out.is_full);
+        assert_ptr_equal(out.p, out.end);
+        assert_true(got[0] == '"' && got[len + 1] == '"');
+        assert_memory_equal(got + 1, text, len);
+        out = (struct json_out){.p = got, .end = got + len + 1};
+        assert_true(json_put_string(&out, slice_of(text, len)) && out.is_full);
+    }
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -309,6 +352,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_written_as_sent_but_compact),
+        cmocka_unit_test(what_needs_an_escape_gets_it_wherever_it_stands),
+        cmocka_unit_test(a_string_that_just_fits_is_written_and_no_longer_one),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_many_duplicates),
