@@ -263,7 +263,7 @@ bool api_ingest_admit(struct api_request *req, const struct tenant_project *proj
     struct ctx_claims claims = {.actor = {.kind = kind},
                                 .permissions = UINT64_C(1) << TENANT_EVENTS_WRITE};
     const struct api_place place = {true, true, project->org, project};
-    unix_ms now = unix_now();
+    unix_ms now = req->net->received_at;
     if (!has_events_left(req, project, now)) {
         api_tell_refused(req, API_REFUSED_QUOTA, project, NULL);
         api_too_many(req, quota_retry_after_s(now), no_events_left);
@@ -313,7 +313,7 @@ bool api_ingest_knows(const struct api_request *req, struct slice key)
 
 const struct tenant_project *api_ingest_project(struct api_request *req, struct slice text)
 {
-    unix_ms now = unix_now();
+    unix_ms now = req->net->received_at;
     struct sender s;
     if (!find_sender(req, text, now, &s)) {
         api_tell_refused(req, API_REFUSED_KEY, NULL, NULL);

@@ -49,7 +49,8 @@ static void finish_request(struct conn *c)
 {
     struct counters *k = &c->listener->counters;
     count_answer(c, c->status);
-    hist_add(&k->latency_us, (uint64_t)mono_diff_us(c->req.started, mono_now()));
+    c->loop->now = mono_now();
+    hist_add(&k->latency_us, (uint64_t)mono_diff_us(c->req.started, c->loop->now));
     conn_tell_done(c);
     c->is_pending = false;
     c->is_streaming = false;
@@ -60,7 +61,6 @@ static void finish_request(struct conn *c)
         conn_free_if_done(c);
         return;
     }
-    c->loop->now = mono_now();
     if (c->is_keep_alive) {
         c->state = CONN_HEAD;
         c->is_idle = true;

@@ -288,7 +288,8 @@ static bool fill_request(struct conn *c, const struct http_head *h)
                                   .body_fd = -1,
                                   .peer = c->peer,
                                   .is_tls = c->tls != NULL,
-                                  .started = c->loop->now};
+                                  .started = c->loop->now,
+                                  .received_at = c->head_at};
     conn_ctx_fill(c);
     return true;
 }
@@ -299,6 +300,8 @@ static void dispatch(struct conn *c)
     c->state = CONN_HANDLING;
     c->is_pending = true;
     c->req.body = c->plan.mode == NET_BODY_MEMORY ? buf_slice(&c->body) : SLICE_EMPTY;
+    if (c->req.started.ns != c->loop->now.ns)
+        c->req.received_at = unix_now();
     if (c->req.body_fd >= 0)
         IGNORE(lseek(c->req.body_fd, 0, SEEK_SET) != 0, "a memfd can seek");
     struct ctx *ctx = ctx_enter(ctx_ref(c->ctx));

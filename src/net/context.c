@@ -19,7 +19,8 @@ bool conn_ctx_begin(struct conn *c)
     c->ctx = ctx_new(c->loop->contexts, c->server->limits.body_bytes_max + ARENA_EXTRA_BYTES);
     if (!c->ctx)
         return false;
-    struct uuid id = uuid_v7(unix_now());
+    c->head_at = unix_now();
+    struct uuid id = uuid_v7(c->head_at);
     uuid_format(&id, c->ctx->request_id);
     c->ctx->client_address = slice_str(c->address);
     return true;

@@ -83,8 +83,9 @@ struct net_request {
     struct sockaddr_storage peer; /* ss_family AF_UNIX on a Unix socket */
     bool is_tls;
     mono_ns started;
-    const void *route; /* free for on_head to leave its decision in */
-    void *user;        /* free for the handler */
+    unix_ms received_at; /* in on_request(): when its body was whole; before it: its head */
+    const void *route;   /* free for on_head to leave its decision in */
+    void *user;          /* free for the handler */
     /* Optional: called once on the loop if the client goes away before the answer was complete.
      * The handler still has to finish the request (its answer goes nowhere). Never called from
      * inside net_stream_begin() and net_stream_write(): RC_CLOSED of the latter tells the same. */

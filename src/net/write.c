@@ -130,10 +130,10 @@ void conn_flush(struct conn *c)
 
 static struct slice date_of(struct net_loop *loop)
 {
-    int64_t now_s = unix_now().ms / 1000;
-    if (now_s != loop->date_s) {
-        http_date(now_s, loop->date);
-        loop->date_s = now_s;
+    if (!mono_is_before(loop->now, loop->date_until)) {
+        int64_t now_ms = unix_now().ms;
+        http_date(now_ms / 1000, loop->date);
+        loop->date_until = mono_add_ms(loop->now, 1000 - now_ms % 1000);
     }
     return slice_of(loop->date, HTTP_DATE_BYTES - 1);
 }

@@ -276,7 +276,7 @@ struct ingest_call *ingest_call_new(struct ctx *ctx, struct ingest *in, struct a
 static void call_read(struct ctx *ctx, struct ingest_call *call,
                       const struct tenant_project *project, struct slice user_id)
 {
-    event_env_init(&call->env, &project->id, call->dialect->source, unix_now());
+    event_env_init(&call->env, &project->id, call->dialect->source, call->req->net->received_at);
     call->env.variant = call->route->variant;
     call->env.default_user_id = user_id;
     call->shares[0] = (struct ingest_share){.project = project, .key = call->key};

@@ -148,6 +148,7 @@ void bed_post_to(const struct api_route *route, struct slice body)
     static struct api_request req;
     begin();
     net = (struct net_request){.loop = the_loop,
+                               .received_at = unix_now(),
                                .ctx = bed.ctx,
                                .arena = bed.ctx->arena,
                                .method = bed.method,

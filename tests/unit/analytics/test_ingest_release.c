@@ -116,6 +116,7 @@ static void release(const char *query)
     buf_clear(&fake.values);
     fake.appended = fake.writes = 0;
     net = (struct net_request){.loop = (struct net_loop *)&bed,
+                               .received_at = unix_now(),
                                .ctx = bed.ctx,
                                .arena = bed.ctx->arena,
                                .query = slice_str(query)};
