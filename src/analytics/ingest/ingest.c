@@ -279,8 +279,7 @@ static void call_read(struct ctx *ctx, struct ingest_call *call,
     event_env_init(&call->env, &project->id, call->dialect->source, call->req->net->received_at);
     call->env.variant = call->route->variant;
     call->env.default_user_id = user_id;
-    call->shares[0] = (struct ingest_share){.project = project, .key = call->key};
-    call->share_count = 1;
+    ingest_begin_share(call, project);
     bool is_visitor = ingest_is_from_browser(call);
     if (is_visitor)
         call->env.default_user_agent = ctx->user_agent;

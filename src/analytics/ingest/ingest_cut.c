@@ -3,7 +3,7 @@
 
 #include "http/url.h"
 
-enum { SCRATCH_CHUNK = 64 << 10, SCRATCH_MAX = 64 << 20, FIRST_RESULTS = 8 };
+enum { SCRATCH_CHUNK = 64 << 10, SCRATCH_MAX = 64 << 20, SECOND_RESULTS = 8 };
 
 /* ---- one event ---- */
 
@@ -11,7 +11,9 @@ static bool grow_results(struct ingest_call *call)
 {
     if (call->result_count < call->result_cap)
         return true;
-    uint32_t cap = call->result_cap ? call->result_cap * 2 : FIRST_RESULTS;
+    uint32_t cap = call->result_cap > 1 ? call->result_cap * 2
+                   : call->result_cap   ? SECOND_RESULTS
+                                        : 1;
     struct ingest_result *results = arena_alloc(call->req->net->arena, cap * sizeof(*results));
     uint32_t *lengths = arena_alloc(call->req->net->arena, 2 * cap * sizeof(*lengths));
     if (!results || !lengths)
@@ -143,6 +145,27 @@ void ingest_keep_nothing(struct ingest_call *call)
     call->drops = NULL;
 }
 
+void ingest_begin_share(struct ingest_call *call, const struct tenant_project *project)
+{
+    call->first_share = (struct ingest_share){.project = project, .key = call->key};
+    call->shares = &call->first_share;
+    call->share_count = 1;
+}
+
+/* Most requests are for one project. */
+static bool has_room_for_shares(struct ingest_call *call)
+{
+    if (call->shares != &call->first_share)
+        return true;
+    struct ingest_share *shares =
+        arena_alloc(call->req->net->arena, INGEST_PROJECTS_MAX * sizeof(*shares));
+    if (!shares)
+        return false;
+    shares[0] = call->first_share;
+    call->shares = shares;
+    return true;
+}
+
 const char *ingest_turn_to(struct ingest_call *call, struct slice key)
 {
     const char *why;
@@ -155,6 +178,8 @@ const char *ingest_turn_to(struct ingest_call *call, struct slice key)
         const struct tenant_project *project = api_ingest_further(call->req, key, &why);
         if (!project)
             return why;
+        if (!has_room_for_shares(call))
+            return "there is no memory for the events of another project";
         call->shares[call->share_count++] = (struct ingest_share){.project = project, .key = key};
     }
     const struct tenant_project *project = call->shares[i].project;

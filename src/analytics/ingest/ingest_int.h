@@ -99,12 +99,13 @@ struct ingest_call { /* in the request's arena until the answer */
     uint32_t result_count, result_cap;
     uint32_t *lengths; /* key and value length of each kept event */
     uint32_t kept;
-    struct ingest_share shares[INGEST_PROJECTS_MAX]; /* the first one is the request's own */
-    uint32_t share_count, share;                     /* share: where the next event goes */
-    struct slice key;                                /* what find_key() found */
-    void *own;                                       /* the dialect's, in the request's arena */
-    struct ingest_drops *drops;                      /* NULL: none yet */
-    const struct ingest_again *again;                /* NULL: it comes for the first time */
+    struct ingest_share *shares; /* first_share, the request's own; with more, an array of them */
+    struct ingest_share first_share;
+    uint32_t share_count, share;           /* share: where the next event goes */
+    struct slice key;                      /* what find_key() found */
+    void *own;                             /* the dialect's, in the request's arena */
+    struct ingest_drops *drops;            /* NULL: none yet */
+    const struct ingest_again *again;      /* NULL: it comes for the first time */
     uint32_t outcomes[EVENT_REASON_COUNT]; /* told to the metrics when the request is answered */
 };
 
@@ -164,6 +165,8 @@ enum rc ingest_drop(struct ingest_call *call, enum event_reason reason, const ch
 void ingest_note_not_kept(struct ingest_call *call);
 /* The request was only to be judged: what was read is neither kept nor counted; results stay. */
 void ingest_keep_nothing(struct ingest_call *call);
+/* The request's own project, before any other. */
+void ingest_begin_share(struct ingest_call *call, const struct tenant_project *project);
 /* From here on the events go to the project of that key or name, which is held to its own rules.
  * NULL, or why not: then they go where they went. Texts are borrowed until the answer. */
 const char *ingest_turn_to(struct ingest_call *call, struct slice key);

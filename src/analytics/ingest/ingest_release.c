@@ -127,8 +127,7 @@ static void begin_call(struct again *a, const struct tenant_project *project)
     call->env.default_user_id = s->user_id;
     if (s->is_visitor)
         call->env.default_user_agent = net_header_get(&a->net, "User-Agent");
-    call->shares[0] = (struct ingest_share){.project = project, .key = call->key};
-    call->share_count = 1;
+    ingest_begin_share(call, project);
     ingest_client_begin(call, project, s->is_visitor);
 }
 
