@@ -24,51 +24,96 @@ static uint32_t update_portable(uint32_t crc, const unsigned char *p, size_t len
     return crc;
 }
 
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t update_hw(uint32_t crc, const unsigned char *p,
-                                                            size_t len)
+/* The instruction takes one word per cycle, but its result only after three. So a long run is three
+ * blocks side by side, put together by what a block of zeros behind it makes of a sum
+ * (behind_zeros[k][v]: of byte k with value v; the sum of a XOR is the XOR of the sums). */
+enum { BLOCK_BYTES = 1024 };
+static uint32_t behind_zeros[4][256];
+
+static void init_behind_zeros(void)
 {
-    uint64_t wide = crc;
-    for (; len >= 8; len -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        wide = _mm_crc32_u64(wide, word);
+    static const unsigned char zeros[BLOCK_BYTES];
+    for (unsigned bit = 0; bit < 32; bit++) {
+        uint32_t sum = update_portable((uint32_t)1 << bit, zeros, sizeof(zeros));
+        for (unsigned v = 0; v < 256; v++)
+            if (v >> bit % 8 & 1)
+                behind_zeros[bit / 8][v] ^= sum;
     }
-    crc = (uint32_t)wide;
-    while (len--)
-        crc = _mm_crc32_u8(crc, *p++);
-    return crc;
 }
 
+static uint32_t behind_block(uint32_t crc)
+{
+    return behind_zeros[0][crc & 0xff] ^ behind_zeros[1][crc >> 8 & 0xff] ^
+           behind_zeros[2][crc >> 16 & 0xff] ^ behind_zeros[3][crc >> 24];
+}
+
+#if defined(__x86_64__)
+#define HW __attribute__((target("sse4.2")))
+HW static inline uint64_t hw_word(uint64_t crc, const unsigned char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return _mm_crc32_u64(crc, word);
+}
+HW static inline uint64_t hw_byte(uint64_t crc, unsigned char byte)
+{
+    return _mm_crc32_u8((uint32_t)crc, byte);
+}
 static int has_hw(void)
 {
     return __builtin_cpu_supports("sse4.2");
 }
 #elif defined(__aarch64__)
-__attribute__((target("+crc"))) static uint32_t update_hw(uint32_t crc, const unsigned char *p,
-                                                          size_t len)
+#define HW __attribute__((target("+crc")))
+HW static inline uint64_t hw_word(uint64_t crc, const unsigned char *p)
 {
-    for (; len >= 8; len -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        crc = __crc32cd(crc, word);
-    }
-    while (len--)
-        crc = __crc32cb(crc, *p++);
-    return crc;
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return __crc32cd((uint32_t)crc, word);
 }
-
+HW static inline uint64_t hw_byte(uint64_t crc, unsigned char byte)
+{
+    return __crc32cb((uint32_t)crc, byte);
+}
 static int has_hw(void)
 {
     return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
 }
 #else
-#define update_hw update_portable
+#define HW
+static inline uint64_t hw_word(uint64_t crc, const unsigned char *p)
+{
+    return update_portable((uint32_t)crc, p, 8);
+}
+static inline uint64_t hw_byte(uint64_t crc, unsigned char byte)
+{
+    return update_portable((uint32_t)crc, &byte, 1);
+}
 static int has_hw(void)
 {
     return 0;
 }
 #endif
+
+HW static uint32_t update_hw(uint32_t crc, const unsigned char *p, size_t len)
+{
+    uint64_t a = crc;
+    for (; len >= (size_t)3 * BLOCK_BYTES; len -= (size_t)3 * BLOCK_BYTES, p += 3 * BLOCK_BYTES) {
+        uint64_t b = 0, c = 0;
+        for (size_t i = 0; i < BLOCK_BYTES; i += 8) {
+            a = hw_word(a, p + i);
+            b = hw_word(b, p + BLOCK_BYTES + i);
+            c = hw_word(c, p + 2 * BLOCK_BYTES + i);
+        }
+        a = behind_block((uint32_t)a) ^ b;
+        a = behind_block((uint32_t)a) ^ c;
+    }
+    for (; len >= 8; len -= 8, p += 8)
+        a = hw_word(a, p);
+    while (len--)
+        a = hw_byte(a, *p++);
+    return (uint32_t)a;
+}
 
 static void init(void)
 {
@@ -78,6 +123,7 @@ static void init(void)
             crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78u : 0);
         table[i] = crc;
     }
+    init_behind_zeros();
     update = has_hw() ? update_hw : update_portable;
 }
 

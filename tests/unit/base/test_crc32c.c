@@ -32,6 +32,17 @@ static void hardware_and_table_agree_at_every_length_and_alignment(void **state)
             assert_int_equal(crc32c(7, data + at, len), crc32c_portable(7, data + at, len));
 }
 
+static void long_runs_agree_too(void **state)
+{
+    enum { BYTES = 10000 };
+    static unsigned char data[BYTES + 3];
+    (void)state;
+    random_bytes(data, sizeof(data));
+    for (size_t len = 0; len <= BYTES; len += len % 3072 < 3060 && len % 3072 > 12 ? 97 : 1)
+        for (size_t at = 0; at < 3; at++)
+            assert_int_equal(crc32c(9, data + at, len), crc32c_portable(9, data + at, len));
+}
+
 static void it_chains(void **state)
 {
     (void)state;
@@ -60,6 +71,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_of_rfc_3720),
         cmocka_unit_test(hardware_and_table_agree_at_every_length_and_alignment),
+        cmocka_unit_test(long_runs_agree_too),
         cmocka_unit_test(it_chains),
         cmocka_unit_test(every_single_bit_matters),
     };
