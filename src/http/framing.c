@@ -58,22 +58,19 @@ static size_t count_of_kind(struct slice text, unsigned kind)
     return n;
 }
 
-/* How far it goes by the word; within a word that has one of another kind, not at all. */
-static size_t words_of_values(struct slice text)
+/* How far the characters of a field's value go, eight at a time where none of them is a control. */
+static size_t count_of_value(struct slice text)
 {
     size_t n = 0;
     for (; text.len - n >= SWAR_BYTES; n += SWAR_BYTES) {
         uint64_t word = swar_load(text.data + n);
-        if (swar_has_below(word, ' ') | swar_has(word, 0x7f))
+        uint64_t controls = swar_has_below(word, ' ') | swar_has(word, 0x7f);
+        if (controls) {
+            n += swar_first(controls);
             break;
+        }
     }
-    return n;
-}
-
-static bool is_value(struct slice text)
-{
-    struct slice rest = slice_sub(text, words_of_values(text));
-    return count_of_kind(rest, VALUE) == rest.len;
+    return n + count_of_kind(slice_sub(text, n), VALUE); /* behind a tab there may be more */
 }
 
 bool framing_is_token(struct slice text)
@@ -105,55 +102,60 @@ static struct framing_verdict split_request_line(struct slice line, struct frami
     return FRAMING_FINE;
 }
 
-static struct framing_verdict split_field_line(struct slice line, struct framing_header *ret)
+/* What stands where a line, cut off by its kind of characters, should end with CRLF. */
+static struct framing_verdict take_line_end(struct slice *rest, const char *else_detail)
 {
-    if (line.data[0] == ' ' || line.data[0] == '\t')
-        REJECT(400, "A header line begins with a space (obsolete line folding).");
-    size_t name = count_of_kind(line, TOKEN);
-    if (name == 0 || name == line.len || line.data[name] != ':')
-        REJECT(400, "A header line is not 'name: value' (no space may stand before the colon).");
-    struct slice value = slice_sub(line, name + 1);
-    if (!is_value(value))
-        REJECT(400, "A header value has a control character.");
-    ret->name = slice_of(line.data, name);
-    ret->value = slice_trim(value);
-    return FRAMING_FINE;
+    if (rest->len >= 2 && rest->data[0] == '\r' && rest->data[1] == '\n') {
+        *rest = slice_sub(*rest, 2);
+        return FRAMING_FINE;
+    }
+    if (rest->len == 0)
+        REJECT(400, "The head does not end with an empty line.");
+    if (rest->data[0] == '\n')
+        REJECT(400, "A line ends with LF alone; CRLF is needed.");
+    REJECT(400, else_detail);
 }
 
-/* Cuts one line off the front, without its CRLF. */
-static struct framing_verdict next_line(struct slice *rest, struct slice *ret_line)
+static struct framing_verdict take_field(struct slice *rest, struct framing_header *ret)
 {
-    const char *lf = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
-    if (!lf)
-        REJECT(400, "The head does not end with an empty line.");
-    size_t len = (size_t)(lf - rest->data);
-    if (len == 0 || rest->data[len - 1] != '\r')
-        REJECT(400, "A line ends with LF alone; CRLF is needed.");
-    *ret_line = slice_of(rest->data, len - 1);
-    *rest = slice_sub(*rest, len + 1);
-    return FRAMING_FINE;
+    if (rest->data[0] == ' ' || rest->data[0] == '\t')
+        REJECT(400, "A header line begins with a space (obsolete line folding).");
+    size_t name = count_of_kind(*rest, TOKEN);
+    if (name == 0 || name == rest->len || rest->data[name] != ':')
+        REJECT(400, "A header line is not 'name: value' (no space may stand before the colon).");
+    struct slice behind = slice_sub(*rest, name + 1);
+    size_t value = count_of_value(behind);
+    ret->name = slice_of(rest->data, name);
+    ret->value = slice_trim(slice_of(behind.data, value));
+    *rest = slice_sub(behind, value);
+    return take_line_end(rest, "A header value has a control character.");
+}
+
+static struct framing_verdict take_request_line(struct slice *rest, struct framing_line *ret)
+{
+    const char *cr = rest->len ? memchr(rest->data, '\r', rest->len) : NULL;
+    size_t len = cr ? (size_t)(cr - rest->data) : rest->len;
+    struct framing_verdict v = split_request_line(slice_of(rest->data, len), ret);
+    if (v.status)
+        return v;
+    *rest = slice_sub(*rest, len);
+    return take_line_end(rest, "The request line does not end with CRLF.");
 }
 
 struct framing_verdict framing_split(struct slice head, struct framing_line *ret_line,
                                      struct framing_header *headers, uint32_t header_max,
                                      uint32_t *ret_count)
 {
-    struct slice line;
-    struct framing_verdict v = next_line(&head, &line);
-    if (v.status == 0)
-        v = split_request_line(line, ret_line);
     uint32_t count = 0;
-    while (v.status == 0) {
-        v = next_line(&head, &line);
-        if (v.status)
-            return v;
-        if (line.len == 0)
-            break;
+    struct framing_verdict v = take_request_line(&head, ret_line);
+    while (v.status == 0 && head.len && head.data[0] != '\r') {
         if (count == header_max)
             REJECT(431, "There are too many header fields.");
-        v = split_field_line(line, &headers[count]);
+        v = take_field(&head, &headers[count]);
         count++;
     }
+    if (v.status == 0)
+        v = take_line_end(&head, "A line ends with CR alone; CRLF is needed.");
     if (v.status == 0 && head.len)
         REJECT(400, "The head has an empty line inside.");
     *ret_count = count;
