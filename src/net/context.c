@@ -20,6 +20,7 @@ bool conn_ctx_begin(struct conn *c)
     if (!c->ctx)
         return false;
     c->head_at = unix_now();
+    c->head_since = c->loop->now;
     struct uuid id = uuid_v7(c->head_at);
     uuid_format(&id, c->ctx->request_id);
     c->ctx->client_address = slice_str(c->address);

@@ -42,7 +42,7 @@ struct net_loop {
     struct conn *looking;                /* those of the tick that is being looked through */
     int64_t tick;                        /* the last one that was looked through */
     char date[HTTP_DATE_BYTES];
-    mono_ns date_until;                                  /* when it is to be written anew */
+    int64_t date_s;
     struct framing_header headers[NET_HEADERS_HARD_MAX]; /* of the head being parsed */
     char read_buffer[NET_READ_BYTES];
 };
@@ -159,7 +159,8 @@ struct conn {
     mono_ns write_since; /* last progress of the peer's reading */
     mono_ns since;       /* start of what the other deadlines count: head, body, idle, linger */
     mono_ns body_since;  /* the last piece of a body */
-    unix_ms head_at;     /* of the request under way */
+    mono_ns head_since;  /* when the context of the request under way was made, by both clocks */
+    unix_ms head_at;
     size_t lingered;
 
     struct http_parser parser;

@@ -132,12 +132,14 @@ void conn_flush(struct conn *c)
         after_write(c, false);
 }
 
-static struct slice date_of(struct net_loop *loop)
+static struct slice date_of(const struct conn *c)
 {
-    if (!mono_is_before(loop->now, loop->date_until)) {
-        int64_t now_ms = unix_now().ms;
-        http_date(now_ms / 1000, loop->date);
-        loop->date_until = mono_add_ms(loop->now, 1000 - now_ms % 1000);
+    struct net_loop *loop = c->loop;
+    int64_t now_ms =
+        c->ctx ? c->head_at.ms + mono_diff_us(c->head_since, loop->now) / 1000 : unix_now().ms;
+    if (now_ms / 1000 != loop->date_s) {
+        loop->date_s = now_ms / 1000;
+        http_date(loop->date_s, loop->date);
     }
     return slice_of(loop->date, HTTP_DATE_BYTES - 1);
 }
@@ -148,7 +150,7 @@ void conn_append_head(struct conn *c, const struct net_response *r, enum http_le
     char trace[CTX_TRACEPARENT_LEN + 1];
     must(r->status >= 200 && r->status <= 599);
     struct http_answer a = {.status = r->status,
-                            .date = date_of(c->loop),
+                            .date = date_of(c),
                             .content_type = r->content_type,
                             .headers = (const struct framing_header *)(const void *)r->headers,
                             .header_count = r->header_count,
