@@ -67,4 +67,22 @@ static inline unsigned swar_wide_first(const char *from, unsigned char a, unsign
         return swar_first(half[0]);
     return half[1] ? SWAR_BYTES + swar_first(half[1]) : SWAR_WIDE_BYTES;
 }
+/* How many bytes are this one if the bits of mask are set in them. At most 4,080 bytes. */
+static inline uint32_t swar_wide_count(const char *from, size_t len, unsigned char mask,
+                                       unsigned char byte)
+{
+    swar_wide counts = {0}; /* a count per lane */
+    uint32_t n = 0;
+    size_t i = 0;
+    for (; len - i >= SWAR_WIDE_BYTES; i += SWAR_WIDE_BYTES) {
+        swar_wide bytes;
+        memcpy(&bytes, from + i, sizeof(bytes));
+        counts -= (swar_wide)((bytes | mask) == byte); /* 255 where it is */
+    }
+    for (unsigned lane = 0; lane < SWAR_WIDE_BYTES; lane++)
+        n += counts[lane];
+    for (; i < len; i++)
+        n += ((unsigned char)from[i] | mask) == byte;
+    return n;
+}
 #endif

@@ -74,6 +74,17 @@ static bool skip_container(struct slice text, size_t *at, uint32_t *ret_depth)
     }
 }
 
+uint32_t json_depth_bound(struct slice text)
+{
+    enum { PIECE_BYTES = 4080 };
+    uint32_t n = 0;
+    for (; text.len; text = slice_sub(text, PIECE_BYTES)) {
+        size_t len = text.len < PIECE_BYTES ? text.len : PIECE_BYTES;
+        n += swar_wide_count(text.data, len, 0x20, '{'); /* which '[' is, too, with that bit */
+    }
+    return n;
+}
+
 static bool skip_scalar(struct slice text, size_t *at)
 {
     size_t i = *at;

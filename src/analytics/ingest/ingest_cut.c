@@ -3,7 +3,12 @@
 
 #include "http/url.h"
 
-enum { SCRATCH_CHUNK = 64 << 10, SCRATCH_MAX = 64 << 20, SECOND_RESULTS = 8 };
+enum {
+    SCRATCH_CHUNK = 64 << 10,
+    SCRATCH_MAX = 64 << 20,
+    SECOND_RESULTS = 8,
+    ONE_EVENT_BYTES_MAX = 16 << 10
+};
 
 /* ---- one event ---- */
 
@@ -252,6 +257,18 @@ static enum rc cut_lines(struct ingest_call *call, struct slice body, struct err
     return RC_OK;
 }
 
+/* Nearly all bodies with one event, told without looking for its end: there is no second line and
+ * no array that could be a batch. If something is wrong with it, the parser says what. */
+static bool is_one_event(struct slice object, struct json_span *ret_span)
+{
+    if (object.len > ONE_EVENT_BYTES_MAX || memchr(object.data, '\n', object.len) ||
+        memchr(object.data, '[', object.len))
+        return false;
+    *ret_span = (struct json_span){.text = object, .depth = json_depth_bound(object)};
+    return ret_span->depth <=
+           JSON_DEPTH_MAX; /* there may be brackets in its texts: to be counted */
+}
+
 enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *err)
 {
     size_t at = 0;
@@ -264,6 +281,8 @@ enum rc ingest_cut_any(struct ingest_call *call, struct slice body, struct err *
         return err_set(err, RC_INVALID,
                        "The body is neither a JSON object, an array, nor lines of JSON.");
     struct json_span span;
+    if (is_one_event(slice_sub(body, at), &span))
+        return ingest_event(call, &span, err);
     size_t end = at;
     bool is_whole = json_skip(body, &end, &span);
     size_t rest = end;

@@ -129,6 +129,26 @@ static void test_depth(void **state)
 }
 
 /* Both ways of finding duplicates (few and many members) agree with the rule. */
+static void no_text_is_deeper_than_the_brackets_that_open_in_it(void **state)
+{
+    static char text[9000];
+    (void)state;
+    assert_int_equal(json_depth_bound(SLICE_EMPTY), 0);
+    assert_int_equal(json_depth_bound(SLICE_LIT("{\"a\":[1,{}],\"b[\":\"]}[[[\"}")), 7);
+    for (size_t at = 0; at < 40; at++) { /* in every place, and nothing else counts */
+        for (int c = 0; c < 256; c++) {
+            memset(text, c, 40);
+            text[at] = '[';
+            bool is_bracket = c == '[' || c == '{';
+            assert_int_equal(json_depth_bound(slice_of(text, 40)), is_bracket ? 40 : 1);
+        }
+    }
+    memset(text, '{', sizeof(text));
+    for (size_t len = 4070; len < 4100; len++)
+        assert_int_equal(json_depth_bound(slice_of(text, len)), len);
+    assert_int_equal(json_depth_bound(slice_of(text, sizeof(text))), sizeof(text));
+}
+
 static void test_many_duplicates(void **state)
 {
     (void)state;
@@ -356,6 +376,7 @@ int main(void)
         cmocka_unit_test(a_string_that_just_fits_is_written_and_no_longer_one),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(no_text_is_deeper_than_the_brackets_that_open_in_it),
         cmocka_unit_test(test_many_duplicates),
         cmocka_unit_test(what_is_left_out_is_not_there_twice_either),
         cmocka_unit_test(a_string_ends_at_its_quote_wherever_that_is),
