@@ -133,8 +133,8 @@ def questions(days):
                              " GROUP BY x.1, x.2, x.3 ORDER BY n DESC, x.1, x.2, x.3 LIMIT 50", 3),
         "paths to a signup, grouped": q({**base, "report": "paths", "nodes": "both", "to": "signup", "within": "range", "window": 86400, "groups": ["/page/1*", "/page/**"]}),
         "web vitals by page": q({**base, "report": "vitals", "dimensions": ["page"], "metrics": ["LCP"]},
-                                f"SELECT page_path AS d, count() AS n, quantilesExact(0.5, 0.75, 0.9, 0.95, 0.99)(JSONExtractFloat(properties, 'value')) FROM events WHERE {own.replace(chr(39) * 2, chr(39) + 'vital' + chr(39), 1)}"
-                                " GROUP BY d ORDER BY n DESC, d LIMIT 1000"),
+                                "SELECT page_path AS d, count() AS n, quantilesExact(0.5, 0.75, 0.9, 0.95, 0.99)(JSONExtractFloat(properties, 'value') AS value), countIf(value <= 2500), countIf(value > 4000)"
+                                f" FROM events WHERE {own.replace(chr(39) * 2, chr(39) + 'vital' + chr(39), 1)} AND JSONExtractString(properties, 'metric') = 'LCP' GROUP BY d ORDER BY n DESC, d LIMIT 1000"),
         "properties": q({**base, "report": "properties"}),
         "events, the newest 50": q({**base, "report": "events", "limit": 50}),
         "attribution, six models": q({**base, "report": "attribution", "goal": [["is", "event", ["purchase"]]], "dimensions": ["source"]}),
