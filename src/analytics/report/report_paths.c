@@ -205,6 +205,7 @@ static void add_goers(const struct report *r, uint32_t param, struct buf *out)
     const struct report_sql s = {.r = r, .out = out};
     buf_addf(out, " AND actor GLOBAL IN (SELECT %s", report_actor(r));
     report_rows_sql(&s);
+    report_sample_sql(&s);
     if (r->filter && report_filter_is_of_events(r->filter)) {
         buf_add_str(out, " AND ");
         report_filter_sql(&s, r->filter);
@@ -264,6 +265,7 @@ static void add_visits(const struct report *r, struct buf *out)
     buf_add_str(out, " UNION ALL SELECT visitor AS actor, bitOr(bitShiftLeft(toUInt256(" TIME_OF(
                          "start") "), 192), " TIME_OF("end") ") AS packed");
     report_visits_sql(&s);
+    report_sample_sql(&s);
     buf_addf(out, " AND visitor != 0%s",
              p->nodes == NODES_PAGE && !p->is_whole && !r->knows_kind ? " AND pageviews > 1" : "");
 }
