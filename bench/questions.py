@@ -54,6 +54,9 @@ def questions(days):
     monday = f"toMonday(toDate('{first}'))"
     with_visits = (f"(SELECT visitor, timestamp, id, page_path FROM events WHERE {own} AND event = 'pageview' AND visitor != 0) AS e ASOF JOIN (SELECT visitor, start, end, session FROM sessions FINAL"
                    f" WHERE {visits.replace(since, bounds(first - datetime.timedelta(days=1), LAST)[0])}) AS v ON e.visitor = v.visitor AND e.timestamp >= v.start")
+    of_people = (f" FROM (SELECT visitor, timestamp, event, page_path FROM events WHERE {own}) AS e ASOF LEFT JOIN (SELECT visitor, start, end FROM sessions FINAL"
+                 f" WHERE {visits.replace(since, bounds(first - datetime.timedelta(days=1), LAST)[0]).replace(chr(39) * 2, chr(39) + 'behaviour' + chr(39))}) AS v"
+                 " ON e.visitor = v.visitor AND e.timestamp >= v.start WHERE v.end < e.timestamp")
     weeks = ("SELECT cohort, count(), sumForEach(arrayMap(k -> has(weeks, cohort + 7 * k), range(1, 13))) FROM (SELECT weeks, arrayJoin(weeks) AS cohort"
              f" FROM (SELECT groupUniqArray(toMonday(timestamp, '{ZONE}')) AS weeks FROM events WHERE {own} AND visitor != 0 GROUP BY visitor)) GROUP BY cohort ORDER BY cohort")
 
@@ -63,8 +66,8 @@ def questions(days):
     def top(column, rest="", where=own, table="events", more=""):
         return f"SELECT {column} AS d, uniq(visitor) AS u{rest} FROM {table} WHERE {where}{more} GROUP BY d ORDER BY u DESC, d LIMIT 100"
 
-    def q(question, hand=None, check=1, umami=None, goal_ms=100):
-        return {"question": question, "hand": hand, "check": check, "umami": umami, "goal": goal_ms}
+    def q(question, hand=None, check=1, umami=None, goal_ms=100, behaviour=False):
+        return {"question": question, "hand": hand, "check": check, "umami": umami, "goal": goal_ms, "behaviour": behaviour}
 
     def umami_top(column, table="website_event", where=""):
         return f"SELECT {column}, count(DISTINCT website_event.session_id) AS u FROM {table} WHERE website_event.{site.replace('AND created_at', 'AND website_event.created_at')}{where} GROUP BY 1 ORDER BY u DESC LIMIT 100"
@@ -133,9 +136,12 @@ def questions(days):
                              " GROUP BY x.1, x.2, x.3 ORDER BY n DESC, x.1, x.2, x.3 LIMIT 50", 3),
         "paths to a signup, grouped": q({**base, "report": "paths", "nodes": "both", "to": "signup", "within": "range", "window": 86400, "groups": ["/page/1*", "/page/**"]}),
         "web vitals by page": q({**base, "report": "vitals", "dimensions": ["page"], "metrics": ["LCP"]},
-                                f"SELECT page_path AS d, count() AS n, quantilesExact(0.5, 0.75, 0.9, 0.95, 0.99)(JSONExtractFloat(properties, 'value')) FROM events WHERE {own.replace(chr(39) * 2, chr(39) + 'vital' + chr(39), 1)}"
-                                " GROUP BY d ORDER BY n DESC, d LIMIT 1000"),
+                                "SELECT page_path AS d, count() AS n, quantilesExact(0.5, 0.75, 0.9, 0.95, 0.99)(JSONExtractFloat(properties, 'value') AS value), countIf(value <= 2500), countIf(value > 4000)"
+                                f" FROM events WHERE {own.replace(chr(39) * 2, chr(39) + 'vital' + chr(39), 1)} AND JSONExtractString(properties, 'metric') = 'LCP' GROUP BY d ORDER BY n DESC, d LIMIT 1000"),
         "properties": q({**base, "report": "properties"}),
         "events, the newest 50": q({**base, "report": "events", "limit": 50}),
         "attribution, six models": q({**base, "report": "attribution", "goal": [["is", "event", ["purchase"]]], "dimensions": ["source"]}),
+        # one visit in a hundred is a bot's by behaviour, whose events have to be found
+        "visitors, behaviour": q(breakdown(["visitors"]), f"SELECT uniq(e.visitor){of_people}", 0, behaviour=True),
+        "pages, behaviour": q(breakdown(["visitors", "pageviews"], "page"), f"SELECT e.page_path AS d, uniq(e.visitor) AS u, countIf(e.event = 'pageview'){of_people} GROUP BY d ORDER BY u DESC, d LIMIT 100", behaviour=True),
     }

@@ -265,7 +265,8 @@ async function check(q, kind, h, about) {
   assert.equal(answer.status, 200, `${about}: ${answer.text} ${s.log.split('\n').filter((l) => l.includes('refused')).at(-1)}`);
   assert.ok(answer.json, `${about}: ${answer.text}`);
   const now = momentOf(q, h, answer.json, since, till), want = answerOf({ ...q, now }, kind, h);
-  if (!same(answer.json.results, want.results)) assert.deepEqual(answer.json.results, want.results, about);
+  const isExact = kind === 'attribution' && !q.sample; // whole numbers were added up
+  if (isExact || !same(answer.json.results, want.results)) assert.deepEqual(answer.json.results, want.results, about);
   if (kind !== 'breakdown' && kind !== 'events') return;
   if (kind === 'breakdown' && want.results.length) assert.equal(answer.json.meta.total_rows, want.total, about);
   if (q.include?.time_labels) assert.deepEqual(answer.json.meta.time_labels, want.labels, about);

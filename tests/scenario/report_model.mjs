@@ -573,8 +573,9 @@ export function attribution(data, q) {
       for (const [currency, amount] of Object.entries(byCurrency([{ event }], sum, q.worth))) to.revenue[currency] = (to.revenue[currency] ?? 0) + w * amount;
     });
   }
-  const round = (x) => Math.round(x * 1e9);
-  const list = [...groups.values()].sort((a, b) => round(b.models[names[0]].conversions) - round(a.models[names[0]].conversions) || compareValues(JSON.stringify(a.key), JSON.stringify(b.key)));
+  const round = (x) => Math.round(x * 1e9) / 1e9; // as it is told
+  for (const of of [...groups.values()].flatMap((g) => Object.values(g.models))) Object.assign(of, { conversions: round(of.conversions), revenue: Object.fromEntries(Object.entries(of.revenue).map(([c, x]) => [c, round(x)])) });
+  const list = [...groups.values()].sort((a, b) => b.models[names[0]].conversions - a.models[names[0]].conversions || compareValues(JSON.stringify(a.key), JSON.stringify(b.key)));
   return { results: list.slice(q.offset ?? 0, (q.offset ?? 0) + (q.limit ?? 1000)).map(({ key, models }) => ({ dimensions: key, models })) };
 }
 

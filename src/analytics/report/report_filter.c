@@ -322,36 +322,27 @@ bool report_filter_is_of_slots(const struct report_filter *f)
 }
 
 /* ---- writing ---- */
-static void add_raw(struct buf *out, const char *column, uint32_t first, uint32_t count)
+static void add_json(struct buf *out, const char *function, const char *column, uint32_t first,
+                     uint32_t count)
 {
-    buf_addf(out, "JSONExtractRaw(%s", column);
+    buf_addf(out, "%s(%s", function, column);
     for (uint32_t i = 0; i < count; i++)
         buf_addf(out, ", {p%u:String}", first + i);
     buf_add_char(out, ')');
 }
 
-/* `$` is the value's JSON, empty if there is none: the column is parsed once. */
-static void add_of_raw(struct buf *out, const char *column, uint32_t first, uint32_t count,
-                       const char *text)
-{
-    for (size_t n; *text; text += n + (text[n] == '$')) {
-        n = strcspn(text, "$");
-        buf_add(out, text, n);
-        if (text[n] == '$')
-            add_raw(out, column, first, count);
-    }
-}
-
+/* Of what is no text the engine's function gives the JSON, and of null nothing. */
 void report_json_text_sql(struct buf *out, const char *column, uint32_t first, uint32_t count)
 {
-    add_of_raw(out, column, first, count,
-               "multiIf(NOT startsWith($, '\"'), if($ = 'null', '', $), position($, '\\\\') > 0, "
-               "JSONExtractString($), substring($, 2, length($) - 2))");
+    add_json(out, "JSONExtractString", column, first, count);
 }
 
+/* A function for numbers would take texts that look like one, too; no other JSON reads as one. */
 void report_json_number_sql(struct buf *out, const char *column, uint32_t first, uint32_t count)
 {
-    add_of_raw(out, column, first, count, "toFloat64OrNull($)"); /* no other JSON reads as one */
+    buf_add_str(out, "toFloat64OrNull(");
+    add_json(out, "JSONExtractRaw", column, first, count);
+    buf_add_char(out, ')');
 }
 
 static void add_bucket(const struct report_sql *s, enum report_unit unit, const char *column)

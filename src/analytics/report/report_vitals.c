@@ -57,6 +57,7 @@ static bool parse(struct report *r, yyjson_val *root)
 /* ---- the statement ---- */
 static void add_values(const struct report *r, struct buf *out)
 {
+    const struct asked *a = r->own;
     const struct report_sql s = {
         .r = r, .out = out, .source = report_events_source(r) | SOURCE_VITALS};
     buf_add_str(out, "SELECT ");
@@ -67,7 +68,10 @@ static void add_values(const struct report *r, struct buf *out)
     buf_add_str(out, "upper(JSONExtractString(properties, 'metric')) AS vital, "
                      "ifNull(toFloat64OrNull(JSONExtractRaw(properties, 'value')), -1) AS value");
     report_from_sql(&s);
-    buf_add_str(out, " AND value >= 0");
+    buf_add_str(out, " AND vital IN (");
+    for (uint32_t i = 0; i < a->count; i++)
+        buf_addf(out, "%s'%s'", i ? ", " : "", a->vitals[i]->name);
+    buf_add_str(out, ") AND value >= 0");
 }
 
 static void add_groups(const struct report *r, struct buf *out)
