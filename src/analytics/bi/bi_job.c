@@ -26,6 +26,7 @@ struct bi_job {
     _Atomic bool is_cancelled;
     enum rc rc; /* the thread's, until is_finished */
     struct err err;
+    struct buf packed; /* the thread's: a piece in compressed blocks */
     pthread_mutex_t lock;
     pthread_cond_t drained;
     /* under the lock */
@@ -62,15 +63,18 @@ static enum rc on_head(void *ctx, int status, struct slice headers)
 static enum rc on_data(void *ctx, struct slice piece)
 {
     struct bi_job *job = ctx;
+    if (job->q->is_packed && job->status == 200) { /* a refusal is told in plain text */
+        buf_clear(&job->packed);
+        ch_block_add(&job->packed, piece);
+        ENSURE(buf_ok(&job->packed), RC_LIMIT);
+        piece = buf_slice(&job->packed);
+    }
     pthread_mutex_lock(&job->lock);
     while (job->out.len > FLIGHT_BYTES_MAX - PIECE_BYTES_MAX && !atomic_load(&job->is_cancelled))
         pthread_cond_wait(&job->drained, &job->lock);
     bool is_cancelled = atomic_load(&job->is_cancelled);
     if (!is_cancelled) {
-        if (job->q->is_packed && job->status == 200) /* a refusal is told in plain text */
-            ch_block_add(&job->out, piece);
-        else
-            buf_add_slice(&job->out, piece);
+        buf_add_slice(&job->out, piece);
         post_locked(job);
     }
     bool ok = buf_ok(&job->out);
@@ -202,6 +206,7 @@ static void finish(struct bi_job *job)
         net_stream_abort(job->net);
     else
         net_stream_end(job->net);
+    buf_done(&job->packed);
     buf_done(&job->out);
     buf_done(&job->head);
     pthread_cond_destroy(&job->drained);
@@ -246,6 +251,7 @@ void bi_job_start(struct ctx *ctx, struct bi *bi, struct api_request *req, struc
                            .net = req->net};
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->drained, NULL);
+    buf_init(&job->packed, FLIGHT_BYTES_MAX);
     buf_init(&job->out, FLIGHT_BYTES_MAX);
     buf_init(&job->head, 8192);
     req->net->user = job;

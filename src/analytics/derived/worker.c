@@ -37,21 +37,24 @@ struct derived_worker {
 
 /* ---- the thread ---- */
 
-/* What is behind was projected after `begun`, unless the step left some of what it found. */
-static void note_done(struct derived_worker *w, enum rc rc, const struct err *err, mono_ns begun)
+static bool is_backlog(const struct derived_progress *p)
+{
+    return p->is_anew || p->lag_offsets >= BACKLOG;
+}
+
+/* What is behind was projected after `begun`, unless the step left some of what it found. True: it
+ * was the end of a backlog. */
+static bool note_done(struct derived_worker *w, enum rc rc, const struct err *err, mono_ns begun)
 {
     struct derived_status *st = &w->status;
     w->ops->progress(w->maker, &st->progress);
     uint64_t lag = st->progress.lag_offsets;
     bool is_anew = st->progress.is_anew, is_behind = lag > 0 || is_anew;
-    if (is_behind && (!w->is_behind || (rc == RC_OK && lag < BACKLOG && !is_anew)))
+    if (is_behind && (!w->is_behind || (rc == RC_OK && !is_backlog(&st->progress))))
         w->behind_since = begun;
+    bool is_end = w->had_backlog && !is_behind;
     w->is_behind = is_behind;
-    w->had_backlog |= lag >= BACKLOG || is_anew;
-    if (!is_behind && w->had_backlog) {
-        heap_trim();
-        w->had_backlog = false;
-    }
+    w->had_backlog = is_behind && (w->had_backlog || is_backlog(&st->progress));
     if (rc == RC_OK || rc == RC_END) {
         st->last_error[0] = '\0';
         w->backoff_ms = 0;
@@ -66,24 +69,23 @@ static void note_done(struct derived_worker *w, enum rc rc, const struct err *er
     metric_set(w->ops->anew, is_anew);
     metric_set(w->ops->steps, (int64_t)st->progress.steps);
     metric_set(w->ops->retries, (int64_t)st->retries);
+    return is_end;
 }
 
 int64_t derived_rest_ms(const struct derived_progress *p, bool has_nothing, uint64_t unprojected,
                         int64_t took_ms)
 {
-    bool is_backlog = p->is_anew || p->lag_offsets >= BACKLOG;
     int64_t rest = took_ms * REST_TIMES;
-    if (!has_nothing && is_backlog && unprojected < BACKLOG)
+    if (!has_nothing && is_backlog(p) && unprojected < BACKLOG)
         return 0;
     if (has_nothing || rest < LINGER_MS)
         return LINGER_MS;
     return rest < REST_MS_MAX ? rest : REST_MS_MAX;
 }
 
-static int64_t rest_ms(const struct derived_worker *w, enum rc rc, mono_ns begun)
+static int64_t rest_ms(const struct derived_worker *w, enum rc rc, uint64_t unprojected,
+                       mono_ns begun)
 {
-    const struct derived_pace *pace = &w->pace;
-    uint64_t unprojected = pace->unprojected ? pace->unprojected(pace->ctx) : 0;
     if (w->backoff_ms)
         return w->backoff_ms;
     return derived_rest_ms(&w->status.progress, rc == RC_END, unprojected,
@@ -127,9 +129,16 @@ static void *run(void *arg)
         struct err err = ERR_INIT;
         mono_ns begun = mono_now();
         enum rc rc = w->ops->step(w->maker, &err);
+        uint64_t unprojected = w->pace.unprojected ? w->pace.unprojected(w->pace.ctx) : 0;
         pthread_mutex_lock(&w->lock);
-        note_done(w, rc, &err, begun);
-        wait_until(w, mono_add_ms(mono_now(), rest_ms(w, rc, begun)));
+        bool is_end = note_done(w, rc, &err, begun);
+        mono_ns until = mono_add_ms(mono_now(), rest_ms(w, rc, unprojected, begun));
+        if (is_end) { /* takes milliseconds, in which others ask for the status */
+            pthread_mutex_unlock(&w->lock);
+            heap_trim();
+            pthread_mutex_lock(&w->lock);
+        }
+        wait_until(w, until);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;

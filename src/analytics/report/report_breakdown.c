@@ -131,15 +131,27 @@ static bool parse(struct report *r, yyjson_val *root)
 }
 
 /* ---- the answer ---- */
-static bool is_count(const struct report_metric *m)
-{
-    return m->def ? m->def->kind == VALUE_COUNT
-                  : m->aggregate && strcmp(m->aggregate, "count") == 0;
-}
-
 static bool is_sum(const struct report_metric *m)
 {
     return m->def ? m->def->flags & METRIC_SUM : m->aggregate && strcmp(m->aggregate, "sum") == 0;
+}
+
+static enum rc add_metric(const struct report *r, const struct report_metric *m, yyjson_val *v,
+                          struct buf *body, struct err *err)
+{
+    enum report_value_kind kind = report_metric_kind(m);
+    if (kind == VALUE_JSON && yyjson_is_str(v)) {
+        if (is_sum(m))
+            return report_add_sums(r, body, json_text(v), err);
+        buf_add_slice(body, json_text(v));
+    } else if (kind == VALUE_COUNT) {
+        report_add_count(r, body, v);
+    } else if (is_sum(m)) {
+        report_add_sum(r, body, v);
+    } else {
+        report_add_value(body, v);
+    }
+    return RC_OK;
 }
 
 static enum rc add_metrics(const struct report *r, yyjson_val *row, uint32_t first,
@@ -147,20 +159,9 @@ static enum rc add_metrics(const struct report *r, yyjson_val *row, uint32_t fir
 {
     buf_add_str(body, "\"metrics\":[");
     for (uint32_t i = 0; i < r->metric_count; i++) {
-        const struct report_metric *m = &r->metrics[i];
-        yyjson_val *v = yyjson_arr_get(row, first + i);
         if (i)
             buf_add_char(body, ',');
-        if (m->def && m->def->kind == VALUE_JSON && yyjson_is_str(v) && is_sum(m))
-            TRY(report_add_sums(r, body, json_text(v), err));
-        else if (m->def && m->def->kind == VALUE_JSON && yyjson_is_str(v))
-            buf_add_slice(body, json_text(v));
-        else if (is_count(m))
-            report_add_count(r, body, v);
-        else if (is_sum(m))
-            report_add_sum(r, body, v);
-        else
-            report_add_value(body, v);
+        TRY(add_metric(r, &r->metrics[i], yyjson_arr_get(row, first + i), body, err));
     }
     buf_add_char(body, ']');
     return RC_OK;

@@ -477,6 +477,7 @@ void report_breakdown_sql(const struct report *r, struct buf *out);
 /* d0 …, m0 …: its groups, unordered; the same with imported sums. */
 void report_groups_sql(const struct report *r, struct buf *out);
 void report_imports_sql(const struct report *r, struct buf *out);
+enum report_value_kind report_metric_kind(const struct report_metric *m);
 const char *report_imports_problem(const struct report *r); /* NULL: they can be counted */
 /* SOURCE_JOINED if the question is about the visits of its events, else 0. */
 unsigned report_events_source(const struct report *r);

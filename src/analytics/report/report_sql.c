@@ -287,7 +287,7 @@ static void add_metric(const struct report_sql *s, const struct report_metric *m
     buf_add_char(s->out, ')');
 }
 
-static enum report_value_kind kind_of(const struct report_metric *m)
+enum report_value_kind report_metric_kind(const struct report_metric *m)
 {
     if (m->def)
         return m->def->kind;
@@ -417,7 +417,7 @@ static void add_value(const struct report *r, struct buf *out, uint32_t i, bool 
         snprintf(value, sizeof(value), "maxIf(r%u, period = %d)", i, other);
     else
         snprintf(value, sizeof(value), "max(r%u)", i);
-    switch (kind_of(&r->metrics[i])) {
+    switch (report_metric_kind(&r->metrics[i])) {
     case VALUE_COUNT:
         buf_addf(out, ", ifNull(%s, 0) AS %c%u", value, other ? 'o' : 'm', i);
         return;
