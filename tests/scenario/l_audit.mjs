@@ -164,8 +164,18 @@ test(`a change and its event: both or neither, ${rounds} times kill -9, seed ${s
 });
 
 // ---- canaries ----
+/** All names at one time: the store renames folders, and a listing that meets one is begun again. */
+function namesIn(folder) {
+  for (;;) {
+    try {
+      return readdirSync(folder, { recursive: true });
+    } catch (e) {
+      if (e.code !== 'ENOENT' || !statSync(folder, { throwIfNoEntry: false })) throw e;
+    }
+  }
+}
 function* filesOf(folder) {
-  for (const name of readdirSync(folder, { recursive: true })) {
+  for (const name of namesIn(folder)) {
     const file = path.join(folder, String(name));
     if (statSync(file, { throwIfNoEntry: false })?.isFile()) yield file;
   }
