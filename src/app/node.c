@@ -285,6 +285,20 @@ static enum rc start_persons(struct node *n, struct err *err)
     return RC_OK;
 }
 
+/* Without them questions are answered all the same. */
+static void apply_property_columns(struct node *n)
+{
+    struct err err = ERR_INIT;
+    struct store_client *client;
+    enum rc rc = store_client_new(&n->store_cfg, &client, &err);
+    if (rc == RC_OK) {
+        rc = property_columns_apply(n->property_columns, client, &err);
+        store_client_free(client);
+    }
+    if (rc != RC_OK)
+        log_error("properties have no columns of their own until the next start", LOG_ERR(&err));
+}
+
 /* The store needs about a second to come up, and may be down for long: events are taken meanwhile.
  */
 static void *bring_up(void *arg)
@@ -296,6 +310,7 @@ static void *bring_up(void *arg)
         if (rc == RC_OK)
             rc = start_projector(n, &err);
         if (rc == RC_OK) {
+            apply_property_columns(n);
             if (start_sessionize(n, &err) != RC_OK)
                 log_error("no sessions are made until the next start", LOG_ERR(&err));
             if (start_persons(n, &err) != RC_OK)
@@ -443,6 +458,9 @@ static enum rc open_parts(struct node *n, unsigned parts, struct err *err)
     char path[OS_PATH_MAX];
     const char *data = n->cfg->data;
     TRY(check_length(data, err));
+    if (property_columns_new(slice_str(n->cfg->store_property_columns), &n->property_columns,
+                             err) != RC_OK)
+        return err_wrap(err, "store.property_columns");
     TRY(os_mkdirs(data, err));
     TRY(os_lock(os_path(path, "%s/weir.lock", data), &n->lock_fd, err));
     TRY(os_mkdirs(os_path(path, "%s/run", data), err));
@@ -501,6 +519,7 @@ void node_close(struct node *n)
     rejected_free(take_ptr(&n->rejected));
     if (n->pool)
         store_pool_free(take_ptr(&n->pool));
+    property_columns_free(take_ptr(&n->property_columns));
     if (n->events)
         stream_close(take_ptr(&n->events));
     if (n->dead)

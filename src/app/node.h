@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "analytics/erase/erase.h"
+#include "analytics/event/property_columns.h"
 #include "analytics/projector/project.h"
 #include "analytics/person/persons.h"
 #include "analytics/replay/replay.h"
@@ -77,6 +78,7 @@ struct node {
     struct node_replaying replaying;
     struct store_pool *pool;
     _Atomic bool is_migrated;
+    struct property_columns *property_columns;
     struct project_writer *writer;
     _Atomic(struct consumer *) project;          /* NULL until the store is ready */
     _Atomic(struct derived_worker *) sessionize; /* likewise, a moment later */

@@ -233,6 +233,7 @@ static enum rc start_services(struct server *s, struct err *err)
                    &s->ingest, err));
     s->definition = definition_new(&(struct definition_cfg){.tenant = s->node.tenant});
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool,
+                                      .property_columns = s->node.property_columns,
                                       .idle_minutes = (uint32_t)s->cli.cfg.sessions_idle_minutes,
                                       .stored = definition_source(s->definition)},
                   &s->query, err));

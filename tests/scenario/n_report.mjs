@@ -7,9 +7,11 @@ import path from 'node:path';
 import { Server, assert, test, until, weir } from './harness.mjs';
 import * as model from './report_model.mjs';
 
-const s = await Server.start({ args: ['--archive', 'false'] });
+const args = ['--archive', 'false'];
+const s = await Server.start({ args });
 test.after(() => s.killNow());
-await until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+const ready = () => until('the store', async () => (await s.fetch('/readyz')).json.store === 'ok', 60000);
+await ready();
 const rounds = Number(process.env.WEIR_TEST_ROUNDS || 8), questions = 16;
 const firstSeed = Number(process.env.WEIR_TEST_SEED || 1);
 
@@ -274,8 +276,16 @@ async function check(q, kind, h, about) {
   assert.equal(answer.json.meta.next_cursor === null, isLast, about);
   if (!isLast && !q.offset && typeof q.date_range !== 'string') await pages(q, kind, answer.json, about, h);
 }
-// Every fourth history is of these days, and its questions are about "7d", "month", "all" …
+// Every fourth history is of these days, and its questions are about "7d", "month", "all" … The second half is asked while
+// properties have columns of their own.
 for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
+  if (seed === firstSeed + (rounds >> 1))
+    test('the store gets columns of properties', async () => {
+      await s.stop();
+      s.options = { args: [...args, '--store.property_columns', 'plan,value'] };
+      await s.run();
+      await ready();
+    });
   test(`history of seed ${seed}`, async () => {
     const r = makeRandom(seed), h = history(r, seed % 4 === 0);
     await load(h);

@@ -13,6 +13,7 @@ extern const struct store_migration analytics_migrations[];
 extern const uint32_t analytics_migration_count;
 
 #define ANALYTICS_EVENTS_TABLE "events"
+#define ANALYTICS_SHADOW_TABLE "events_shadow" /* what a replay fills before it takes that place */
 
 /* The projection of it that reports read (schema.c): its name, what a slot is, and its columns
  * beside project, day, event and slot. */

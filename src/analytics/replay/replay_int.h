@@ -1,9 +1,10 @@
 #ifndef WEIR_ANALYTICS_REPLAY_REPLAY_INT_H
 #define WEIR_ANALYTICS_REPLAY_REPLAY_INT_H
+#include "analytics/event/schema.h"
 #include "analytics/replay/replay.h"
 #include "base/buf.h"
 
-#define REPLAY_SHADOW "events_shadow"
+#define REPLAY_SHADOW ANALYTICS_SHADOW_TABLE
 #define REPLAY_BEFORE "events_before"
 
 enum { REPLAY_MONTHS_MAX = 4096, REPLAY_ARGUMENTS_MAX = 300 };

@@ -8,6 +8,7 @@
  * store is asked on the worker pool. */
 #include <stdint.h>
 
+#include "analytics/event/property_columns.h"
 #include "analytics/report/stored.h"
 #include "api/api.h"
 #include "store/store.h"
@@ -20,6 +21,7 @@ struct query_cfg {
     uint32_t idle_minutes;     /* part sessions (docs/definitions.md, "Session"); 0 = 30 */
     /* What questions may name; borrowed. NULL: nothing is stored anywhere. */
     const struct stored_source *stored;
+    const struct property_columns *property_columns; /* borrowed; NULL: none */
 };
 struct query;
 enum rc query_new(const struct query_cfg *cfg, struct query **ret_query,

@@ -360,6 +360,32 @@ static void add_bucket(const struct report_sql *s, enum report_unit unit, const 
                  column, column, column, step, step);
 }
 
+/* The column that the property of an event has of its own; NULL: it has to be looked for. */
+static const char *own_column(const struct report_sql *s, const struct report_dim *d)
+{
+    return d->param_count == 1
+               ? property_columns_find(s->r->property_columns, s->r->params[d->param_first].value)
+               : NULL;
+}
+
+static void add_property(const struct report_sql *s, const struct report_dim *d)
+{
+    const char *own = own_column(s, d);
+    if (own)
+        buf_addf(s->out, "replaceRegexpOne(%s, '^\"', '')", own);
+    else
+        report_json_text_sql(s->out, "properties", d->param_first, d->param_count);
+}
+
+static void add_property_number(const struct report_sql *s, const struct report_dim *d)
+{
+    const char *own = own_column(s, d);
+    if (own)
+        buf_addf(s->out, "toFloat64OrNull(%s)", own);
+    else
+        report_json_number_sql(s->out, "properties", d->param_first, d->param_count);
+}
+
 static bool is_visits(const struct report_sql *s)
 {
     return s->source == SOURCE_VISITS;
@@ -373,7 +399,7 @@ void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
         add_bucket(s, d->unit, s->source & SOURCE_SLOTS ? "since" : column);
         return;
     case FIELD_PROPERTY:
-        report_json_text_sql(s->out, "properties", d->param_first, d->param_count);
+        add_property(s, d);
         return;
     case FIELD_GOAL:
         report_goals_sql(s);
@@ -401,7 +427,7 @@ void report_number_sql(const struct report_sql *s, const struct report_dim *d)
         return;
     }
     if (d->field->kind == FIELD_PROPERTY)
-        report_json_number_sql(s->out, "properties", d->param_first, d->param_count);
+        add_property_number(s, d);
     else
         report_fact_number_sql(s, d);
 }

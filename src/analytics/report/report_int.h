@@ -268,6 +268,7 @@ struct report {
     int64_t first_day, last_day, compare_first_day, compare_last_day;
     bool has_behaviour;      /* the project has visits of bots by behaviour (or had) */
     enum report_slots slots; /* whether the store has them */
+    const struct property_columns *property_columns; /* borrowed; NULL: none */
     bool has_short_visits;   /* there can be two of a visitor in one slot */
 };
 

@@ -67,13 +67,14 @@ static enum rc keep_labels(struct query_call *call, struct slice result, struct 
 }
 
 /* A store's table has its slots or not for long, but asking takes as much as a small question. */
-static void know_slots(struct query *q, struct report_run *run)
+static void know_store(struct query *q, struct report_run *run)
 {
     int64_t known = atomic_load_explicit(&q->slots_ns, memory_order_relaxed), now = mono_now().ns;
     run->report.slots = (known < 0 ? -known : known) <= now ? SLOTS_ASK
                         : known > 0                         ? SLOTS_THERE
                                                             : SLOTS_MISSING;
     run->is_slots_asked = run->report.slots == SLOTS_ASK;
+    run->report.property_columns = q->cfg.property_columns;
     run->report.has_short_visits = q->cfg.idle_minutes < ANALYTICS_SLOT_MS / 60000;
 }
 
@@ -202,7 +203,7 @@ static enum rc begin(struct query_call *call, struct err *err)
     if (!run->report.timezone.len)
         run->report.timezone = query_time_zone(call->req);
     pass_params(call, run);
-    know_slots(call->query, run);
+    know_store(call->query, run);
     report_range_sql(&run->report, &sql);
     call->range.timezone = run->report.timezone;
     call->format = "JSONCompactEachRow";
