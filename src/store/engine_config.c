@@ -6,6 +6,9 @@
  *         exists. fsync_after_insert and fsync_part_directory: an answered insert survives power
  *         loss. merge_selector_base: a row goes through fewer merges than with the engine's 5, for
  *         a few more parts; a merge costs about as much per row as the insert did.
+ *         Nothing is compiled to machine code: the third time that a kind of question is asked would
+ *         take 60 to 120 ms longer for it, and hardly one is faster behind that
+ *         (docs/internals/reports.md).
  *         The small pools and caches keep an idle child below 300 MB. System logs stay off (chdb
  *         starts them only if a <…_log> section is here). */
 #include <unistd.h>
@@ -50,7 +53,6 @@ static const char server_xml[] =
     "<index_uncompressed_cache_size>0</index_uncompressed_cache_size>\n"
     "<mmap_cache_size>0</mmap_cache_size>\n"
     "<query_condition_cache_size>8388608</query_condition_cache_size>\n"
-    "<compiled_expression_cache_size>33554432</compiled_expression_cache_size>\n"
     "<background_pool_size>2</background_pool_size>\n"
     "<background_merges_mutations_concurrency_ratio>1</"
     "background_merges_mutations_concurrency_ratio>\n"
@@ -139,6 +141,9 @@ static void add_profile(struct buf *b, const struct store_child_cfg *cfg)
              "<allow_introspection_functions>0</allow_introspection_functions>\n"
              "<insert_deduplicate>1</insert_deduplicate>\n"
              "<async_insert>0</async_insert>\n"
+             "<compile_expressions>0</compile_expressions>\n"
+             "<compile_aggregate_expressions>0</compile_aggregate_expressions>\n"
+             "<compile_sort_description>0</compile_sort_description>\n"
              "<output_format_parallel_formatting>0</output_format_parallel_formatting>\n",
              memory, seconds);
     buf_addf(b,
