@@ -344,6 +344,11 @@ test('the statements are shown, with nothing of the client in them', async () =>
   assert.equal(r.status, 200, r.text);
   assert.match(r.json.statements.at(-1), /FROM events.* WHERE project_id = \{project:UUID\}/);
   assert.ok(!r.json.statements.join().includes('OR 1=1'));
+  const got = await s.fetch(`/v1/projects/${s.keys.project}/query/sql?question=${encodeURIComponent(JSON.stringify(q))}`, { headers: { 'x-api-key': s.keys.secret_key } });
+  assert.deepEqual(got.json, { ...r.json, parameters: { ...r.json.parameters, now: got.json.parameters.now } });
+  const none = await s.fetch(`/v1/projects/${s.keys.project}/query/sql`, { headers: { 'x-api-key': s.keys.secret_key } });
+  assert.equal(none.status, 400);
+  assert.match(none.json.detail, /the parameter question/);
   const visitors = await s.fetch(`/v1/projects/${s.keys.project}/query/sql`, { method: 'POST', headers: { 'x-api-key': s.keys.secret_key }, body: JSON.stringify({ metrics: ['visitors'], date_range: '7d' }) });
   assert.match(visitors.json.statements.at(-1), /FROM mergeTreeProjection\(.*WHERE project_id = \{project:UUID\}/, 'of slots, so that the model is asked about these');
   assert.ok(Object.values(r.json.parameters).includes("x' OR 1=1"));

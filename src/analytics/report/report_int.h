@@ -269,7 +269,7 @@ struct report {
     bool has_behaviour;      /* the project has visits of bots by behaviour (or had) */
     enum report_slots slots; /* whether the store has them */
     const struct property_columns *property_columns; /* borrowed; NULL: none */
-    bool has_short_visits;   /* there can be two of a visitor in one slot */
+    bool has_short_visits;                           /* there can be two of a visitor in one slot */
 };
 
 /* False: r->err says why, beginning with the JSON pointer. body lives as long as the arena. lookup
@@ -543,6 +543,8 @@ void query_saved_report(struct ctx *ctx, void *service, struct api_request *req)
 extern const char query_openapi_saved_report[];
 void query_report(struct ctx *ctx, void *service, struct api_request *req);
 void query_report_sql(struct ctx *ctx, void *service, struct api_request *req);
+void query_report_sql_get(struct ctx *ctx, void *service, struct api_request *req);
 void query_plausible(struct ctx *ctx, void *service, struct api_request *req);
-extern const char query_openapi_report[], query_openapi_report_sql[], query_openapi_plausible[];
+extern const char query_openapi_report[], query_openapi_report_sql[],
+    query_openapi_report_sql_get[], query_openapi_plausible[];
 #endif

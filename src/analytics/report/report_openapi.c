@@ -109,16 +109,25 @@ const char query_openapi_report[] =
     ",\"responses\":{\"200\":{\"description\":\"OK\",\"content\":{\"application/json\":{"
     "\"schema\":" ANSWER "},\"text/csv\":{}}}," PROBLEMS "}}";
 
-const char query_openapi_report_sql[] =
-    "{\"operationId\":\"showReportSql\",\"summary\":\"The statements that answer a question, and "
-    "their parameters\",\"tags\":[\"Reports\"]," PROJECT "," BODY ",\"responses\":{" OK(
-        "{\"type\":\"object\",\"required\":[\"statements\",\"parameters\"],\"properties\":{"
-        "\"statements\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"parameters\":{"
-        "\"type\":\"object\",\"additionalProperties\":" TEXT "}}}") "," PROBLEMS "}}";
-
 #define PARAMETER(name, in, is_needed)                                                          \
     "{\"name\":\"" name "\",\"in\":\"" in "\",\"required\":" is_needed ",\"schema\":{\"type\":" \
     "\"string\"}}"
+#define STATEMENTS                                                                             \
+    ",\"responses\":{" OK(                                                                     \
+        "{\"type\":\"object\",\"required\":[\"statements\",\"parameters\"],\"properties\":{"   \
+        "\"statements\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"parameters\":{" \
+        "\"type\":\"object\",\"additionalProperties\":" TEXT "}}}") "," PROBLEMS "}}"
+
+const char query_openapi_report_sql[] =
+    "{\"operationId\":\"showReportSql\",\"summary\":\"The statements that answer a question, and "
+    "their parameters\",\"tags\":[\"Reports\"]," PROJECT "," BODY STATEMENTS;
+
+const char query_openapi_report_sql_get[] =
+    "{\"operationId\":\"getReportSql\",\"summary\":\"The same of a question in the address: the "
+    "JSON that is the body of POST, "
+    "percent-encoded\",\"tags\":[\"Reports\"],\"parameters\":[" PARAMETER(
+        "projectId", "path", "true") "," PARAMETER("question", "query", "true") "]" STATEMENTS;
+
 #define COHORT                                               \
     "\"tags\":[\"Definitions\"],\"parameters\":[" PARAMETER( \
         "projectId", "path", "true") "," PARAMETER("cohortId", "path", "true")

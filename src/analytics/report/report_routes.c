@@ -1,4 +1,5 @@
-/* WHAT    POST /v1/projects/{projectId}/query, and …/query/sql, which shows the statements instead.
+/* WHAT    POST /v1/projects/{projectId}/query, and …/query/sql, which shows the statements instead;
+ *         that can be got as well, with the question in the address.
  * LAYOUT  parse (loop) → range statement → [labels statement] → main statement → answer (worker)
  * THREADS handlers on the request's loop, everything behind query_run() on the worker pool. */
 #include "analytics/event/schema.h"
@@ -251,13 +252,13 @@ void report_run_start(struct ctx *ctx, struct query_call *call)
     }
 }
 
-static bool parse_body(struct query_call *call, const struct stored_lookup *lookup)
+static bool parse_question(struct query_call *call, const struct stored_lookup *lookup)
 {
     struct report_run *run = call->user;
     const struct tenant_share *share = call->req->share;
     if (share)
         run->bounds = (struct report_bounds){.pages = share->pages, .filters = share->filters};
-    return report_parse_within(&run->report, call->req->net->arena, call->req->net->body, lookup,
+    return report_parse_within(&run->report, call->req->net->arena, run->question, lookup,
                                share ? &run->bounds : NULL);
 }
 
@@ -267,7 +268,8 @@ enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req,
     struct query_call *call;
     struct report_run *run = report_run_new(ctx, q, req, &call);
     ENSURE(run, err_set(err, RC_NOMEM, "no memory for a question"));
-    run->parse = saved ? report_parse_saved : parse_body;
+    run->parse = saved ? report_parse_saved : parse_question;
+    run->question = req->net->body;
     run->saved = saved;
     run->is_csv = saved != NULL;
     if (q->cfg.stored)
@@ -294,24 +296,37 @@ bool report_is_csv_asked(const struct net_request *net)
     return accept_names(accept, "text/csv") && !accept_names(accept, "application/json");
 }
 
-static void start(struct ctx *ctx, struct query *q, struct api_request *req, bool is_sql_only)
+static void start(struct ctx *ctx, struct query *q, struct api_request *req, struct slice question,
+                  bool is_sql_only)
 {
     struct query_call *call;
     struct report_run *run = report_run_new(ctx, q, req, &call);
     if (!run)
         return;
+    run->question = question;
     run->is_sql_only = is_sql_only;
     run->is_csv = report_is_csv_asked(req->net);
-    run->parse = parse_body;
+    run->parse = parse_question;
     report_run_start(ctx, call);
 }
 
 void query_report(struct ctx *ctx, void *service, struct api_request *req)
 {
-    start(ctx, service, req, false);
+    start(ctx, service, req, req->net->body, false);
 }
 
 void query_report_sql(struct ctx *ctx, void *service, struct api_request *req)
 {
-    start(ctx, service, req, true);
+    start(ctx, service, req, req->net->body, true);
+}
+
+void query_report_sql_get(struct ctx *ctx, void *service, struct api_request *req)
+{
+    struct slice question;
+    if (net_query_get(req->net, "question", &question))
+        start(ctx, service, req, question, true);
+    else
+        api_problem(req, RC_INVALID,
+                    "give the question, as the body of POST …/query has it, as the "
+                    "parameter question");
 }

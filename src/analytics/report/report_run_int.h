@@ -8,6 +8,7 @@ enum report_stage { STAGE_RANGE, STAGE_LABELS, STAGE_MAIN };
 struct report_run {
     struct report report;
     struct report_bounds bounds;
+    struct slice question; /* JSON */
     /* Reads what was asked into report; called once more with a lookup where that is needed. False:
      * report.err says why, or no memory. */
     bool (*parse)(struct query_call *call, const struct stored_lookup *lookup);
