@@ -6,8 +6,8 @@
  *         exists. fsync_after_insert and fsync_part_directory: an answered insert survives power
  *         loss. merge_selector_base: a row goes through fewer merges than with the engine's 5, for
  *         a few more parts; a merge costs about as much per row as the insert did.
- *         Nothing is compiled to machine code: the third time that a kind of question is asked would
- *         take 60 to 120 ms longer for it, and hardly one is faster behind that
+ *         Nothing is compiled to machine code: the third time that a kind of question is asked
+ *         would take 60 to 120 ms longer for it, and hardly one is faster behind that
  *         (docs/internals/reports.md).
  *         The small pools and caches keep an idle child below 300 MB. System logs stay off (chdb
  *         starts them only if a <…_log> section is here). */

@@ -1,9 +1,9 @@
 #ifndef WEIR_ANALYTICS_EVENT_PROPERTY_COLUMNS_H
 #define WEIR_ANALYTICS_EVENT_PROPERTY_COLUMNS_H
-/* Properties that have a column of their own in the table `events` (setting store.property_columns):
- * the engine makes it of `properties` (MATERIALIZED), so it says the same of every row, whenever and
- * however that came: events, imports, replays. Where questions ask for one often, they read its few
- * different values instead of parsing each event's JSON (docs/internals/reports.md).
+/* Properties that have a column of their own in the table `events` (store.property_columns): the
+ * engine makes it of `properties` (MATERIALIZED), so it says the same of every row, whenever and
+ * however that came: events, imports, replays. Questions about one read its few different values
+ * instead of parsing each event's JSON (docs/internals/reports.md).
  *
  * A column holds "<text> of a text, the JSON of anything else, and nothing for null and where the
  * property is missing. No JSON but a text's begins with a quote, so both can be had of it:

@@ -1,7 +1,7 @@
 /* WHAT    The statements that give the tables their columns of properties.
- * WHY     The property stands in the statement as hexadecimal digits: it is any text. The shadow of a
- *         replay under way gets the same columns as the table whose place it will take: months go
- *         from one to the other as they are. */
+ * WHY     The property stands in the statement as hexadecimal digits: it is any text. The shadow of
+ *         a replay under way gets the same columns as the table whose place it will take: months
+ *         go from one to the other as they are. */
 #include "analytics/event/property_columns.h"
 
 #include <stdio.h>
