@@ -34,9 +34,10 @@ yyjson_alc json_arena(struct arena *a)
 
 enum rc json_parse(struct arena *a, struct slice text, yyjson_val **ret_root, struct err *err)
 {
-    struct json_span span = {.depth = 0};
+    struct json_span span = {.depth = json_depth_bound(text)};
     size_t at = 0;
-    if (!json_skip(text, &at, &span))
+    /* Many brackets: they may be in its texts, or side by side. */
+    if (span.depth > JSON_DEPTH_MAX && !json_skip(text, &at, &span))
         span.depth = 0; /* broken: yyjson says where, and does not recurse */
     span.text = text;
     return json_parse_span(a, &span, ret_root, err);

@@ -149,8 +149,7 @@ enum rc json_members_begin(struct json_members *it, struct slice object)
     return RC_OK;
 }
 
-enum rc json_members_next(struct json_members *it, struct slice *ret_key,
-                          struct json_span *ret_span)
+enum rc json_members_key(struct json_members *it, struct slice *ret_key)
 {
     char c = json_peek(it->text, &it->at);
     if (c == '}') {
@@ -168,9 +167,16 @@ enum rc json_members_next(struct json_members *it, struct slice *ret_key,
     it->at = end;
     ENSURE(json_peek(it->text, &it->at) == ':', RC_INVALID);
     it->at++;
-    ENSURE(json_skip(it->text, &it->at, ret_span), RC_INVALID);
+    json_peek(it->text, &it->at);
     *ret_key = slice_of(it->text.data + from, end - 1 - from);
     return RC_OK;
+}
+
+enum rc json_members_next(struct json_members *it, struct slice *ret_key,
+                          struct json_span *ret_span)
+{
+    TRY(json_members_key(it, ret_key));
+    return json_skip(it->text, &it->at, ret_span) ? RC_OK : RC_INVALID;
 }
 
 bool json_line_next(struct slice *rest, struct slice *ret_line)

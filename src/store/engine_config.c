@@ -6,6 +6,9 @@
  *         exists. fsync_after_insert and fsync_part_directory: an answered insert survives power
  *         loss. merge_selector_base: a row goes through fewer merges than with the engine's 5, for
  *         a few more parts; a merge costs about as much per row as the insert did.
+ *         min_level_for_wide_part: a large insert is ten files and not 270, each of which would be
+ *         made and synced; only merges make a file per column. string_serialization_version: a text
+ *         and its length lie in one stream, which is cheaper to write, to merge and to read.
  *         Nothing is compiled to machine code: the third time that a kind of question is asked
  *         would take 60 to 120 ms longer for it, and hardly one is faster behind that
  *         (docs/internals/reports.md).
@@ -73,6 +76,8 @@ static const char server_xml[] =
     "  <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>\n"
     "  <non_replicated_deduplication_window>10000</non_replicated_deduplication_window>\n"
     "  <merge_selector_base>10</merge_selector_base>\n"
+    "  <min_level_for_wide_part>1</min_level_for_wide_part>\n"
+    "  <string_serialization_version>single_stream</string_serialization_version>\n"
     "  "
     "<number_of_free_entries_in_pool_to_execute_mutation>1</"
     "number_of_free_entries_in_pool_to_execute_mutation>\n"

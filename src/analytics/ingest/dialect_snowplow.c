@@ -222,45 +222,44 @@ static void read_snowplow(yyjson_val *root, const struct event_env *env, struct 
 }
 
 /* ---- the request ---- */
-/* What a body says without being read: {"schema","data":[events]}; of GET, the query as it is. */
-enum { OWN_DATA, OWN_APP, OWN_MEMBERS };
-static const struct slice own_names[OWN_MEMBERS] = {
-    [OWN_DATA] = SLICE_CONST("data"),
-    [OWN_APP] = SLICE_CONST("aid"),
-};
+/* What a body says without being read. {"schema","data":[events]}: the text from the array on, whose
+ * end is found when it is cut; of GET, the query as one event. */
 struct own {
-    struct json_span member[OWN_MEMBERS], event;
+    struct slice events;
+    struct json_span event, app;
 };
+static const struct slice app_name = SLICE_CONST("aid");
 
 static enum rc unwrap(struct ingest_call *call, struct slice *body, struct err *err)
 {
-    struct own *own = arena_alloc(call->req->net->arena, sizeof(*own));
+    struct own *own = arena_zalloc(call->req->net->arena, sizeof(*own));
     ENSURE(own, err_set(err, RC_NOMEM, "There is no memory for this request now."));
-    if (call->route->is_empty_allowed && !call->again)
-        TRY(ingest_form_to_json(call, call->req->net->query, body, err));
-    IGNORE(!ingest_members_of_whole(*body, own_names, OWN_MEMBERS, own->member, &own->event),
-           "told when it is read");
     call->own = own;
+    if (!call->route->is_empty_allowed) {
+        own->events = ingest_member_begin(*body, "data");
+        return RC_OK;
+    }
+    if (!call->again)
+        TRY(ingest_form_to_json(call, call->req->net->query, body, err));
+    IGNORE(!ingest_members_of_whole(*body, &app_name, 1, &own->app, &own->event),
+           "told when it is read");
     return RC_OK;
 }
 
 static bool has_events(const struct own *own)
 {
-    struct slice text = own->member[OWN_DATA].text;
-    return text.len && text.data[0] == '[';
+    return own->events.len && own->events.data[0] == '[';
 }
 
 static struct slice find_key(struct ingest_call *call)
 {
-    const struct own *own = call->own;
-    struct json_span app;
-    struct slice aid = SLICE_CONST("aid");
-    if (call->route->is_empty_allowed)
-        return ingest_span_text(call, &own->member[OWN_APP]);
-    if (!has_events(own))
+    struct own *own = call->own;
+    size_t at = 0;
+    if (!call->route->is_empty_allowed &&
+        (!has_events(own) || /* else the first one's */
+         !json_skip(ingest_member_begin(slice_sub(own->events, 1), app_name.data), &at, &own->app)))
         return SLICE_EMPTY;
-    ingest_members(slice_sub(own->member[OWN_DATA].text, 1), &aid, 1, &app); /* the first one's */
-    return ingest_span_text(call, &app);
+    return ingest_span_text(call, &own->app);
 }
 
 static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
@@ -272,7 +271,7 @@ static enum rc cut(struct ingest_call *call, struct slice body, struct err *err)
     if (!has_events(own))
         return err_set(err, RC_INVALID,
                        "The body is {\"schema\", \"data\": [...]} (payload_data).");
-    return ingest_cut_array(call, own->member[OWN_DATA].text, err);
+    return ingest_cut_array(call, own->events, err);
 }
 
 static void answer_snowplow(struct ingest_call *call)

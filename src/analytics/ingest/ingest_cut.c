@@ -379,6 +379,21 @@ bool ingest_member(struct slice body, const char *name, struct json_span *ret)
     return span.text.len > 0;
 }
 
+struct slice ingest_member_begin(struct slice body, const char *name)
+{
+    struct json_members members;
+    struct json_span span;
+    struct slice key;
+    enum rc rc = json_members_begin(&members, body);
+    while (rc == RC_OK && (rc = json_members_key(&members, &key)) == RC_OK) {
+        if (slice_eq_str(key, name))
+            return slice_sub(members.text, members.at);
+        if (!json_skip(members.text, &members.at, &span))
+            break;
+    }
+    return SLICE_EMPTY;
+}
+
 /* Without escapes and beyond doubt, so that it need not be read. */
 static bool is_simple_text(struct slice text)
 {

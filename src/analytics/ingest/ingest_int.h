@@ -185,6 +185,9 @@ enum rc ingest_cut_array(struct ingest_call *call, struct slice array, struct er
 /* The last member of that name in the outermost object of the body, without reading the rest;
  * false if it is none or has none. ret->text with its quotes or brackets. */
 bool ingest_member(struct slice body, const char *name, struct json_span *ret);
+/* The body from the first value of that name on, with nothing behind its beginning looked at; empty
+ * if there is none. */
+struct slice ingest_member_begin(struct slice body, const char *name);
 /* The same, of a text: without quotes and escapes; empty if absent or no text. */
 struct slice ingest_member_text(struct ingest_call *call, struct slice body, const char *name);
 /* The same for count names in one pass: ret[i] for names[i], its text empty where there is none. */

@@ -124,7 +124,11 @@ static void test_depth(void **state)
     memset(text, '[', 33);
     memset(text + 33, ']', 33);
     assert_int_equal(rewrite(slice_of(text, 66)).rc, RC_LIMIT);
-    memset(text, '[', sizeof(text)); /* never closed: no recursion either */
+    char beside[] =
+        "[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],"
+        "[],[],[],[],[],[],[],[],\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"]";
+    assert_int_equal(rewrite(slice_str(beside)).rc, RC_OK); /* many brackets, but not deep */
+    memset(text, '[', sizeof(text));                        /* never closed: no recursion either */
     assert_int_equal(rewrite(slice_of(text, sizeof(text))).rc, RC_INVALID);
 }
 
@@ -261,6 +265,13 @@ static void test_members(void **state)
     assert_slice(s.text, "[2,{}]");
     assert_int_equal(s.depth, 2);
     assert_int_equal(json_members_next(&it, &key, &s), RC_END);
+    assert_int_equal(json_members_begin(&it, SLICE_LIT("{\"a\": [1],\"b\":[2")), RC_OK);
+    assert_int_equal(json_members_key(&it, &key), RC_OK);
+    assert_true(json_skip(it.text, &it.at, &s));
+    assert_slice(s.text, "[1]");
+    assert_int_equal(json_members_key(&it, &key), RC_OK); /* whose value is not looked at */
+    assert_slice(key, "b");
+    assert_slice(slice_sub(it.text, it.at), "[2");
     static const char *const broken[] = {"{\"a\"}", "{a:1}", "{\"a\":1,}", "{\"a\":1 \"b\":2}",
                                          "{\"a\":"};
     for (size_t i = 0; i < COUNT_OF(broken); i++) {

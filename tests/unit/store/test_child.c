@@ -239,6 +239,27 @@ static void kill_9_in_inserts_and_repeats_lose_and_double_nothing(void **state)
     buf_done(&body);
 }
 
+/* A large insert is one file for all columns, which only a merge takes apart; and a text is one
+ * stream: engine_config.c says why. */
+static void an_insert_makes_few_files(void **state)
+{
+    struct world *w = *state;
+    exec(w, "CREATE TABLE few (a UInt64, b String) ENGINE = MergeTree ORDER BY a");
+    exec(w, "SYSTEM STOP MERGES few");
+    exec(w, "INSERT INTO few SELECT number, repeat('b', 200) FROM numbers(100000)");
+    assert_int_equal(number(w, "SELECT count() FROM system.parts WHERE table = 'few' AND active "
+                               "AND part_type = 'Compact' AND data_uncompressed_bytes > 20000000"),
+                     1);
+    exec(w, "SYSTEM START MERGES few");
+    exec(w, "OPTIMIZE TABLE few FINAL");
+    assert_int_equal(number(w, "SELECT count() FROM system.parts WHERE table = 'few' AND active "
+                               "AND part_type = 'Wide'"),
+                     1);
+    assert_int_equal(number(w, "SELECT sum(length(substreams)) FROM system.parts_columns WHERE "
+                               "table = 'few' AND active"),
+                     2);
+}
+
 static void settings_do_not_leak(void **state)
 {
     struct world *w = *state;
@@ -384,6 +405,7 @@ int main(int argc, char **argv)
         WITH_WORLD(rows_of_any_byte_come_back),
         WITH_WORLD(a_token_is_taken_once),
         WITH_WORLD(kill_9_in_inserts_and_repeats_lose_and_double_nothing),
+        WITH_WORLD(an_insert_makes_few_files),
         WITH_WORLD(settings_do_not_leak),
         WITH_WORLD(read_only_is_enforced),
         WITH_WORLD(limits_hold),
