@@ -61,8 +61,8 @@ struct json_members {
 enum rc json_members_begin(struct json_members *it, struct slice object) MUST_CHECK;
 enum rc json_members_next(struct json_members *it, struct slice *ret_key,
                           struct json_span *ret_span) MUST_CHECK;
-/* The key alone: the value begins at it->text.data + it->at and has to be skipped (json_skip) before
- * the next one. */
+/* The key alone: the value begins at it->text.data + it->at and has to be skipped (json_skip)
+ * before the next one. */
 enum rc json_members_key(struct json_members *it, struct slice *ret_key) MUST_CHECK;
 
 /* The next line that is not blank, without its line end; false at the end. */

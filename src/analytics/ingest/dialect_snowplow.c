@@ -222,8 +222,8 @@ static void read_snowplow(yyjson_val *root, const struct event_env *env, struct 
 }
 
 /* ---- the request ---- */
-/* What a body says without being read. {"schema","data":[events]}: the text from the array on, whose
- * end is found when it is cut; of GET, the query as one event. */
+/* What a body says without being read. {"schema","data":[events]}: the text from the array on,
+ * whose end is found when it is cut; of GET, the query as one event. */
 struct own {
     struct slice events;
     struct json_span event, app;
