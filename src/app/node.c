@@ -285,18 +285,24 @@ static enum rc start_persons(struct node *n, struct err *err)
     return RC_OK;
 }
 
-/* Without them questions are answered all the same. */
-static void apply_property_columns(struct node *n)
+/* What questions are faster with. Without it they are answered all the same. */
+static void see_to_tables(struct node *n)
 {
     struct err err = ERR_INIT;
     struct store_client *client;
-    enum rc rc = store_client_new(&n->store_cfg, &client, &err);
-    if (rc == RC_OK) {
-        rc = property_columns_apply(n->property_columns, client, &err);
-        store_client_free(client);
+    bool is_broken = false;
+    if (store_client_new(&n->store_cfg, &client, &err) != RC_OK) {
+        log_error("the tables are not looked after until the next start", LOG_ERR(&err));
+        return;
     }
-    if (rc != RC_OK)
+    if (property_columns_apply(n->property_columns, client, &err) != RC_OK)
         log_error("properties have no columns of their own until the next start", LOG_ERR(&err));
+    if (analytics_slots_mend(client, &is_broken, &err) != RC_OK)
+        log_error("whether slots are broken could not be looked up", LOG_ERR(&err));
+    if (is_broken)
+        log_warn("slots of visitors were broken, as after a power loss: they are made anew, and "
+                 "events are read until they are there");
+    store_client_free(client);
 }
 
 /* The store needs about a second to come up, and may be down for long: events are taken meanwhile.
@@ -310,7 +316,7 @@ static void *bring_up(void *arg)
         if (rc == RC_OK)
             rc = start_projector(n, &err);
         if (rc == RC_OK) {
-            apply_property_columns(n);
+            see_to_tables(n);
             if (start_sessionize(n, &err) != RC_OK)
                 log_error("no sessions are made until the next start", LOG_ERR(&err));
             if (start_persons(n, &err) != RC_OK)

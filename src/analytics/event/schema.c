@@ -401,3 +401,28 @@ enum rc analytics_table_create_like_events(struct store_client *c, const char *t
     snprintf(sql, sizeof(sql), "CREATE TABLE IF NOT EXISTS %s AS " ANALYTICS_EVENTS_TABLE, table);
     return store_exec(c, sql, err);
 }
+
+enum rc analytics_slots_mend(struct store_client *c, bool *ret_is_broken, struct err *err)
+{
+    CLEANUP(buf_done) struct buf tables;
+    const struct store_query broken = {
+        .sql = "SELECT DISTINCT table FROM system.projection_parts WHERE database = "
+               "currentDatabase() AND table IN ('" ANALYTICS_EVENTS_TABLE
+               "', '" ANALYTICS_SHADOW_TABLE "') AND name = '" ANALYTICS_SLOTS
+               "' AND active AND is_broken",
+        .format = "TSVRaw"};
+    buf_init(&tables, 4096);
+    TRY(store_query(NULL, c, &broken, &tables, NULL, NULL, err));
+    struct slice rest = buf_slice(&tables);
+    *ret_is_broken = rest.len > 0;
+    while (rest.len) {
+        char sql[160];
+        struct slice table = slice_cut(&rest, '\n');
+        snprintf(sql, sizeof(sql),
+                 "ALTER TABLE %.*s MATERIALIZE PROJECTION " ANALYTICS_SLOTS
+                 " SETTINGS mutations_sync = 0",
+                 SLICE_ARG(table));
+        TRY(store_exec(c, sql, err));
+    }
+    return RC_OK;
+}

@@ -24,6 +24,12 @@ extern const uint32_t analytics_migration_count;
     "kind, bot, visitor, country, region, city, hostname, browser_name, os_name, " \
     "device_type, screen_class"
 enum { ANALYTICS_SLOT_MS = 900000 };
+/* The engine does not sync a projection's files with their part's (26.7), so a power loss may leave
+ * slots broken: the events are whole, and read instead, but their parts are merged with no others.
+ * Makes those slots anew, behind it; *ret_is_broken: there were some. For a start: what is broken
+ * is found when the engine loads its parts. */
+enum rc analytics_slots_mend(struct store_client *c, bool *ret_is_broken,
+                             struct err *err) MUST_CHECK;
 
 /* [a-z0-9_]+, at most 64. */
 bool analytics_table_name_ok(const char *table);
