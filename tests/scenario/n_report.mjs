@@ -331,6 +331,14 @@ test("days begin in the project's own time zone, where a question names none", a
   const series = await s.fetch(`/projects/${s.keys.project}/analytics/timeseries?startDate=2026-03-01&endDate=2026-03-02&granularity=day`, { headers: { 'x-api-key': s.keys.secret_key } });
   assert.deepEqual(series.json.timeseries.map((x) => [x.time, Number(x.pageviews)]), [['2026-03-01T00:00:00+05:45', 1], ['2026-03-02T00:00:00+05:45', 1]]);
 });
+test('a goal that is reached behind midnight is of the visit that began before', async () => {
+  const events = [at('2026-03-01T23:50:00Z'), at('2026-03-02T00:05:00Z', { event: 'signup', page_path: '/a' }), at('2026-03-02T12:00:00Z', { visitor: 2, event: 'signup', page_path: '/a' })];
+  await load({ events, visits: model.visitsOf(events, (e) => ({ referrer_source: e.visitor === 1 ? 'Google' : 'News', channel: '' })) });
+  for (const goal of [['is', 'event', ['signup']], ['is', 'page', ['/a']]]) { // of slots, and of events
+    const { results } = (await ask({ metrics: ['visitors'], date_range: ['2026-03-02', '2026-03-02'], timezone: 'UTC', dimensions: ['source'], goal: [goal] })).json;
+    assert.deepEqual(results, [{ dimensions: ['Google'], metrics: [1] }, { dimensions: ['News'], metrics: [1] }], goal[1]);
+  }
+});
 test('a mistake that only the store sees is told, too', async () => {
   const wrong = async (q, part) => { const r = await ask({ metrics: ['visitors'], date_range: 'day', ...q }); assert.equal(r.status, 400, r.text); assert.match(r.json.detail, part); };
   await wrong({ date_range: ['2026-03-01', '2026-03-02'], filters: [['matches', 'page', ['(']]] }, /regular expression/); // where there are events to try it on

@@ -115,6 +115,9 @@ static const struct {
     {"$SLOTS", SLOTS},
     {"$NO_SLOTS", NO_SLOTS},
     {"$SESSIONS", "sessions FINAL WHERE project_id = {project:UUID}"},
+    /* Up to a WHERE, what is asked of visitor and start alone: before FINAL brings versions of a
+     * row together, which are the same in these. */
+    {"$KEYED_SESSIONS", "sessions FINAL PREWHERE project_id = {project:UUID}"},
     {"$SESSION_VERSIONS", "sessions WHERE project_id = {project:UUID}"}, /* dead rows, too */
     {"$COUNTS", "ingest_counts WHERE project_id = {project:UUID}"},
     {"$REJECTED", "rejections FINAL WHERE project_id = {project:UUID}"},

@@ -116,26 +116,34 @@ static void add_reached(const struct report *r, struct buf *out)
     buf_add_char(out, ')');
 }
 
-/* Each actor's visits in order: (start, session, came by itself, [dimensions]). */
+/* Each actor's visits in order: (start, session, came by itself, dimensions …). */
 static void add_touches(const struct report *r, struct buf *out)
 {
     const struct asked *a = r->own;
-    const struct report_sql s = {
+    struct report_sql s = {
         .r = r, .out = out, .source = SOURCE_VISITS, .earlier_ms = (int64_t)a->lookback_ms};
+    CLEANUP(buf_done) struct buf keys;
+    buf_init(&keys, out->bytes_max);
+    if (!r->by_user)
+        add_reached(r, &keys);
+    s.keys = buf_slice(&keys);
     buf_addf(out,
              "SELECT %s AS actor, arraySort(groupArray((toUnixTimestamp64Milli(start), session, "
-             "channel IN ('', 'Direct'), [",
+             "channel IN ('', 'Direct')",
              report_actor(r));
     for (uint32_t i = 0; i < r->dim_count; i++) {
-        buf_add_str(out, i ? ", toString(" : "toString(");
+        buf_add_str(out, ", toString(");
         report_dim_sql(&s, &r->dims[i]);
         buf_add_char(out, ')');
     }
-    buf_addf(out, "%s]))) AS touches", r->dim_count ? "" : "''");
+    buf_add_str(out, "))) AS touches");
     report_rows_sql(&s);
     buf_addf(out, " AND %s", report_has_actor(r));
-    add_reached(r, out);
+    if (r->by_user)
+        add_reached(r, out);
     buf_add_str(out, " GROUP BY actor");
+    if (!buf_ok(&keys))
+        out->is_failed = true;
 }
 
 /* ts: the visits that may have brought this conversion; n of them; sent: the number of the last one
@@ -143,11 +151,11 @@ static void add_touches(const struct report *r, struct buf *out)
 static void add_ways(const struct report *r, struct buf *out)
 {
     const struct asked *a = r->own;
-    buf_add_str(out, "SELECT *, if(empty(inside), [(toInt64(0), toUInt64(0), toUInt8(1), [");
-    for (uint32_t i = 0; i < r->dim_count || i == 0; i++)
-        buf_add_str(out, i ? ", ''" : "''");
+    buf_add_str(out, "SELECT *, if(empty(inside), [(toInt64(0), toUInt64(0), toUInt8(1)");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        buf_add_str(out, ", ''");
     buf_addf(out,
-             "])], inside) AS ts, length(ts) AS n, arrayLastIndex(t -> t.3 = 0, ts) AS sent, "
+             ")], inside) AS ts, length(ts) AS n, arrayLastIndex(t -> t.3 = 0, ts) AS sent, "
              "ts[-1].1 AS late, "
              "arraySum(t -> exp2((t.1 - late) / 604800000), ts) AS decay FROM (SELECT c, currency, "
              "revenue, arrayFilter(t -> t.1 <= c AND t.1 >= c - %llu, touches) AS inside FROM (",
@@ -164,8 +172,8 @@ static void add_ways(const struct report *r, struct buf *out)
 #define WHOLE(number, factor) "toInt128(round(" number " * " factor "))"
 static void add_model(uint32_t i, struct buf *out)
 {
-    static const char amount[] = WHOLE("least(1e15, greatest(-1e15, revenue * x.2[%u]))", "1e12"),
-                      weight[] = WHOLE("x.2[%u]", "1e15");
+    static const char amount[] = WHOLE("least(1e15, greatest(-1e15, revenue * x.1[%u]))", "1e12"),
+                      weight[] = WHOLE("x.1[%u]", "1e15");
     buf_add_str(out, i ? ", round(sum(" : "round(sum(");
     buf_addf(out, weight, i + 1);
     buf_addf(out,
@@ -181,13 +189,16 @@ static void add_sql(const struct report *r, struct buf *out)
     const struct asked *a = r->own;
     buf_add_str(out, "SELECT ");
     for (uint32_t i = 0; i < r->dim_count; i++)
-        buf_addf(out, "x.1[%u] AS d%u, ", i + 1, i);
+        buf_addf(out, "x.%u AS d%u, ", i + 2, i);
     for (uint32_t i = 0; i < a->count; i++)
         add_model(i, out);
-    buf_add_str(out, " FROM (SELECT currency, revenue, arrayJoin(arrayMap((t, i) -> (t.4, [");
+    buf_add_str(out, " FROM (SELECT currency, revenue, arrayJoin(arrayMap((t, i) -> tuple([");
     for (uint32_t i = 0; i < a->count; i++)
         buf_addf(out, "%s%s", i ? ", " : "", a->models[i]->weight);
-    buf_add_str(out, "]), ts, arrayEnumerate(ts))) AS x FROM (");
+    buf_add_char(out, ']');
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        buf_addf(out, ", t.%u", i + 4);
+    buf_add_str(out, "), ts, arrayEnumerate(ts))) AS x FROM (");
     add_ways(r, out);
     buf_add_str(out, "))");
     for (uint32_t i = 0; i < r->dim_count; i++)

@@ -412,6 +412,7 @@ struct report_sql {
     bool is_compared; /* the other range */
     unsigned source;
     int64_t earlier_ms; /* rows from so long before the range, too */
+    struct slice keys; /* of visits: " AND …" of visitor and start alone, asked before all else */
 };
 /* The zone's bounds of the range: one row, see report_range_read. */
 void report_range_sql(const struct report *r, struct buf *out);
