@@ -1,7 +1,7 @@
 // h: kill -9 of the main process and of the store's child, at seeded random points under load. Every
 // acknowledged id must be in the table exactly once afterwards. WEIR_TEST_SEED repeats a run.
 import { randomUUID } from 'node:crypto';
-import { readdirSync, rmSync, truncateSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Server, assert, freePort, seeded, sleep, test, until, weir } from './harness.mjs';
 
@@ -111,7 +111,8 @@ test('slots that a power loss left broken are made anew, and meanwhile nothing i
   const want = (await ask('query')).results;
   assert.ok(want.length === 2 && await readsSlots());
   await s.stop();
-  const folders = readdirSync(path.join(s.data, 'store'), { recursive: true }).filter((f) => /^db\/store\/.*\/visitor_slots\.proj$/.test(f)).map((f) => path.join(s.data, 'store', f));
+  const slotsFolders = () => readdirSync(path.join(s.data, 'store'), { recursive: true }).filter((f) => /^db\/store\/.*\/visitor_slots\.proj$/.test(f)).map((f) => path.join(s.data, 'store', f));
+  const folders = slotsFolders();
   assert.ok(folders.length > 0);
   const damages = [ // files that were not written, were written in part, or whose names were not
     (folder) => truncateSync(path.join(folder, 'data.bin'), 100), (folder) => rmSync(folder, { recursive: true }),
@@ -127,6 +128,22 @@ test('slots that a power loss left broken are made anew, and meanwhile nothing i
   assert.deepEqual((await ask('query')).results, want);
   const merged = await s.storeExec('OPTIMIZE TABLE events FINAL SETTINGS optimize_throw_if_noop = 1');
   assert.equal(merged.status, 200, merged.text);
+  assert.deepEqual((await ask('query')).results, want);
+  // What the disk gave back changed, in its old size, is found when it is read.
+  const [part] = await s.rows("SELECT name FROM system.parts WHERE active AND table = 'events'");
+  await s.stop();
+  const spoilt = slotsFolders().find((f) => f.includes(`/${part.name}/`));
+  writeFileSync(path.join(spoilt, 'data.bin'), Buffer.alloc(statSync(path.join(spoilt, 'data.bin')).size));
+  await s.run();
+  await ready();
+  await assert.rejects(ask('query'), /a file of the store cannot be read; ask again/);
+  assert.deepEqual((await ask('query')).results, want);
+  assert.ok(s.log.includes(`${part.name}/visitor_slots.proj`), s.log);
+  await s.stop();
+  rmSync(spoilt, { recursive: true });
+  await s.run();
+  await ready();
+  await until('slots once more', readsSlots, 60000);
   assert.deepEqual((await ask('query')).results, want);
   await s.stop();
 });

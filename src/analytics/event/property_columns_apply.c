@@ -97,10 +97,9 @@ static enum rc fill(const struct property_columns *c, struct store_client *clien
              " AND startsWith(name, '" PROPERTY_COLUMNS_PREFIX "') AND "
              "name IN (SELECT arrayJoin(arrayFilter(c -> NOT has(there, c), (SELECT "
              "groupArray(name) FROM system.columns" OF_TABLE "))) FROM (SELECT groupArray(column) "
-             "AS there FROM system.parts_columns" OF_TABLE " AND active GROUP BY name)) AND NOT "
-             "arrayExists(m -> position(m, concat('MATERIALIZE COLUMN ', name)) > 0 OR position(m, "
-             "concat('MATERIALIZE COLUMN `', name)) > 0, (SELECT groupArray(command) FROM "
-             "system.mutations" OF_TABLE " AND NOT is_done))",
+             "AS there FROM system.parts_columns" OF_TABLE " AND active GROUP BY name)) AND "
+             "concat('MATERIALIZE COLUMN ', name) NOT IN (SELECT replaceRegexpAll(command, "
+             "'[()`]', '') FROM system.mutations" OF_TABLE " AND NOT is_done)",
              table, table, table, table);
     TRY(ask(client, &sql, &columns, err));
     buf_clear(&sql);

@@ -249,6 +249,21 @@ enum { /* ClickHouse's codes that mean something to the asker */
        CODE_PATTERN = 427,
 };
 
+/* Of a file of slots that the disk gave back changed, the engine knows when it reads it. For some
+ * time nothing reads them, and the events give the same answers. */
+enum { SLOTS_UNREADABLE_MS = 600000 };
+static enum rc pass_slots_over(struct query_call *call, struct err *err)
+{
+    log_error("slots of visitors cannot be read: stop weir, remove the folder named here, and they "
+              "are made anew at the start; until then events are read",
+              LOG_ERR(err));
+    atomic_store_explicit(&call->query->slots_ns, -mono_add_ms(mono_now(), SLOTS_UNREADABLE_MS).ns,
+                          memory_order_relaxed);
+    return err_set(err, RC_AGAIN,
+                   "a file of the store cannot be read; ask again for an answer "
+                   "without it");
+}
+
 static enum rc explain(struct query_call *call, enum rc rc, int code, struct err *err)
 {
     if (rc == RC_LIMIT)
@@ -283,6 +298,8 @@ static enum rc explain(struct query_call *call, enum rc rc, int code, struct err
     default:
         break;
     }
+    if (strstr(err->text, ANALYTICS_SLOTS ".proj"))
+        return pass_slots_over(call, err);
     log_error("query refused by the store", LOG_STR("route", call->req->route->pattern),
               LOG_I64("code", code), LOG_ERR(err));
     return err_set(err, RC_STORE, "the store refused the question; the server's log says why");
