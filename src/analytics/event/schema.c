@@ -406,10 +406,10 @@ enum rc analytics_slots_mend(struct store_client *c, bool *ret_is_broken, struct
 {
     CLEANUP(buf_done) struct buf tables;
     const struct store_query broken = {
-        .sql = "SELECT DISTINCT table FROM system.projection_parts WHERE database = "
-               "currentDatabase() AND table IN ('" ANALYTICS_EVENTS_TABLE
-               "', '" ANALYTICS_SHADOW_TABLE "') AND name = '" ANALYTICS_SLOTS
-               "' AND active AND is_broken",
+        .sql =
+            "SELECT DISTINCT table FROM system.projection_parts WHERE database = "
+            "currentDatabase() AND table IN ('" ANALYTICS_EVENTS_TABLE "', '" ANALYTICS_SHADOW_TABLE
+            "') AND name = '" ANALYTICS_SLOTS "' AND active AND is_broken",
         .format = "TSVRaw"};
     buf_init(&tables, 4096);
     TRY(store_query(NULL, c, &broken, &tables, NULL, NULL, err));
