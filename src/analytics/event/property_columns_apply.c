@@ -11,28 +11,21 @@
 enum { SQL_MAX = 64 << 10, LIST_MAX = 1 << 20 };
 #define OF_TABLE " WHERE database = currentDatabase() AND table = '%s'"
 
-static enum rc ask(struct store_client *client, struct buf *sql, struct buf *out, struct err *err)
+static enum rc list(struct store_client *client, struct buf *sql, struct buf *out, struct err *err)
 {
     if (!buf_ok(sql))
         return err_set(err, RC_NOMEM, "no memory for a statement");
-    if (!out)
-        return store_exec(client, buf_cstr(sql), err);
     const struct store_query q = {.sql = buf_cstr(sql), .format = "TSVRaw"};
-    buf_clear(out);
     return store_query(NULL, client, &q, out, NULL, NULL, err);
-}
-
-static bool is_line(struct slice lines, struct slice text)
-{
-    while (lines.len)
-        if (slice_eq(slice_cut(&lines, '\n'), text))
-            return true;
-    return false;
 }
 
 static bool is_listed(struct slice lines, const char *quoted)
 {
-    return is_line(lines, slice_of(quoted + 1, strlen(quoted) - 2));
+    struct slice name = slice_of(quoted + 1, strlen(quoted) - 2);
+    while (lines.len)
+        if (slice_eq(slice_cut(&lines, '\n'), name))
+            return true;
+    return false;
 }
 
 static bool is_wanted(const struct property_columns *c, struct slice column)
@@ -41,6 +34,38 @@ static bool is_wanted(const struct property_columns *c, struct slice column)
         if (is_listed(column, c->columns[i].quoted))
             return true;
     return false;
+}
+
+/* ---- one ALTER of as many clauses as there are; without any, nothing is asked ---- */
+struct alter {
+    struct buf sql;
+    uint32_t clauses;
+};
+
+static void alter_begin(struct alter *a, const char *table)
+{
+    a->clauses = 0;
+    buf_init(&a->sql, SQL_MAX);
+    buf_addf(&a->sql, "ALTER TABLE %s", table);
+}
+
+static struct buf *next_clause(struct alter *a)
+{
+    buf_add_str(&a->sql, a->clauses++ ? ", " : " ");
+    return &a->sql;
+}
+
+/* Nobody waits for the parts to follow. */
+static enum rc alter_end(struct alter *a, struct store_client *client, struct err *err)
+{
+    enum rc rc = RC_OK;
+    buf_add_str(&a->sql, " SETTINGS alter_sync = 0, mutations_sync = 0");
+    if (!buf_ok(&a->sql))
+        rc = err_set(err, RC_NOMEM, "no memory for a statement");
+    else if (a->clauses)
+        rc = store_exec(client, buf_cstr(&a->sql), err);
+    buf_done(&a->sql);
+    return rc;
 }
 
 #define TEXT \
@@ -57,30 +82,21 @@ static void add_definition(struct buf *sql, const struct property_column *c)
              c->quoted, json, json, json, json);
 }
 
-/* columns: those that the table has. One ALTER, or none. */
+/* columns: those that the table has. */
 static enum rc change(const struct property_columns *c, struct store_client *client,
                       const char *table, struct slice columns, struct err *err)
 {
-    CLEANUP(buf_done) struct buf sql;
-    const char *between = " ";
-    buf_init(&sql, SQL_MAX);
-    buf_addf(&sql, "ALTER TABLE %s", table);
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (is_listed(columns, c->columns[i].quoted))
-            continue;
-        buf_add_str(&sql, between);
-        add_definition(&sql, &c->columns[i]);
-        between = ", ";
-    }
+    struct alter a;
+    alter_begin(&a, table);
+    for (uint32_t i = 0; i < c->count; i++)
+        if (!is_listed(columns, c->columns[i].quoted))
+            add_definition(next_clause(&a), &c->columns[i]);
     while (columns.len) {
         struct slice column = slice_cut(&columns, '\n');
-        if (is_wanted(c, column))
-            continue;
-        buf_addf(&sql, "%sDROP COLUMN IF EXISTS `%.*s`", between, SLICE_ARG(column));
-        between = ", ";
+        if (slice_has_prefix(column, slice_str(PROPERTY_COLUMNS_PREFIX)) && !is_wanted(c, column))
+            buf_addf(next_clause(&a), "DROP COLUMN IF EXISTS `%.*s`", SLICE_ARG(column));
     }
-    buf_add_str(&sql, " SETTINGS alter_sync = 0, mutations_sync = 0");
-    return between[0] == ',' ? ask(client, &sql, NULL, err) : RC_OK;
+    return alter_end(&a, client, err);
 }
 
 /* Of rows that were there before the column was, unless that is under way. */
@@ -89,7 +105,7 @@ static enum rc fill(const struct property_columns *c, struct store_client *clien
 {
     CLEANUP(buf_done) struct buf sql;
     CLEANUP(buf_done) struct buf columns;
-    const char *between = " ";
+    struct alter a;
     buf_init(&sql, SQL_MAX);
     buf_init(&columns, LIST_MAX);
     buf_addf(&sql,
@@ -101,19 +117,15 @@ static enum rc fill(const struct property_columns *c, struct store_client *clien
              "concat('MATERIALIZE COLUMN ', name) NOT IN (SELECT replaceRegexpAll(command, "
              "'[()`]', '') FROM system.mutations" OF_TABLE " AND NOT is_done)",
              table, table, table, table);
-    TRY(ask(client, &sql, &columns, err));
-    buf_clear(&sql);
-    buf_addf(&sql, "ALTER TABLE %s", table);
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (!is_listed(buf_slice(&columns), c->columns[i].quoted))
-            continue;
-        buf_addf(&sql, "%sMATERIALIZE COLUMN %s", between, c->columns[i].quoted);
-        between = ", ";
-    }
-    buf_add_str(&sql, " SETTINGS mutations_sync = 0");
-    return between[0] == ',' ? ask(client, &sql, NULL, err) : RC_OK;
+    TRY(list(client, &sql, &columns, err));
+    alter_begin(&a, table);
+    for (uint32_t i = 0; i < c->count; i++)
+        if (is_listed(buf_slice(&columns), c->columns[i].quoted))
+            buf_addf(next_clause(&a), "MATERIALIZE COLUMN %s", c->columns[i].quoted);
+    return alter_end(&a, client, err);
 }
 
+/* A table without any column is not there. */
 static enum rc apply(const struct property_columns *c, struct store_client *client,
                      const char *table, struct err *err)
 {
@@ -121,11 +133,10 @@ static enum rc apply(const struct property_columns *c, struct store_client *clie
     CLEANUP(buf_done) struct buf columns;
     buf_init(&sql, SQL_MAX);
     buf_init(&columns, LIST_MAX);
-    buf_addf(&sql,
-             "SELECT name FROM system.columns" OF_TABLE
-             " AND startsWith(name, '" PROPERTY_COLUMNS_PREFIX "')",
-             table);
-    TRY(ask(client, &sql, &columns, err));
+    buf_addf(&sql, "SELECT name FROM system.columns" OF_TABLE, table);
+    TRY(list(client, &sql, &columns, err));
+    if (!columns.len)
+        return RC_OK;
     TRY(change(c, client, table, buf_slice(&columns), err));
     return c->count ? fill(c, client, table, err) : RC_OK;
 }
@@ -133,16 +144,8 @@ static enum rc apply(const struct property_columns *c, struct store_client *clie
 enum rc property_columns_apply(struct property_columns *c, struct store_client *client,
                                struct err *err)
 {
-    CLEANUP(buf_done) struct buf sql;
-    CLEANUP(buf_done) struct buf tables;
-    static const char *const names[] = {ANALYTICS_EVENTS_TABLE, ANALYTICS_SHADOW_TABLE};
-    buf_init(&sql, SQL_MAX);
-    buf_init(&tables, LIST_MAX);
-    buf_add_str(&sql, "SELECT name FROM system.tables WHERE database = currentDatabase()");
-    TRY(ask(client, &sql, &tables, err));
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (is_line(buf_slice(&tables), slice_str(names[i])))
-            TRY(apply(c, client, names[i], err));
+    TRY(apply(c, client, ANALYTICS_EVENTS_TABLE, err));
+    TRY(apply(c, client, ANALYTICS_SHADOW_TABLE, err));
     atomic_store_explicit(&c->is_applied, true, memory_order_release);
     return RC_OK;
 }
