@@ -199,7 +199,8 @@ test('reports: anonymous history is the same person\'s; traits and groups are di
 test('the same ids in another project are somebody else, and nobody sees them there', async () => {
   await send([view('01T10:00', '/', { anonymous_id: 'browser' }), e('01T10:01', { kind: 'identify', event: 'identify', anonymous_id: 'browser', user_id: 'eve', traits: { email: 'eve@other.example' }, group: { type: 'company', id: 'acme' } })], other.write_key);
   const theirs = `/v1/projects/${other.project}`;
-  await until('eve with all of hers', async () => (await fetchAs(other.secret_key, `${theirs}/groups/company/acme`)).status === 200 && (await fetchAs(other.secret_key, `${theirs}/persons/browser`)).json?.user_id === 'eve');
+  await until('eve with all of hers', async () => (await fetchAs(other.secret_key, `${theirs}/groups/company/acme`)).status === 200 && (await fetchAs(other.secret_key, `${theirs}/persons/browser`)).json?.user_id === 'eve'
+    && (await fetchAs(other.secret_key, `${theirs}/persons/browser/timeline`)).json.events.length >= 2); // the two lie in different partitions
   assert.deepEqual(ids(await who('browser')), ['ann', 'browser', 'phone']);
   const list = (await fetchAs(other.secret_key, `${theirs}/persons`)).json.persons;
   assert.deepEqual(list.map((p) => p.user_id), ['eve']);
