@@ -245,6 +245,16 @@ static enum rc start_sessionize(struct node *n, struct err *err)
     return RC_OK;
 }
 
+uint64_t node_sessions_version(void *node)
+{
+    struct node *n = node;
+    struct derived_worker *worker = atomic_load(&n->sessionize);
+    struct derived_status status = {0};
+    if (worker)
+        derived_worker_status(worker, &status);
+    return status.progress.steps;
+}
+
 _Static_assert((int)PERSONS_RULES_MAX == (int)RETAIN_RULES_MAX, "one limit");
 
 static uint32_t persons_rules(void *ctx, struct persons_rule *ret)

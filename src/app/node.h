@@ -102,6 +102,9 @@ void node_geo_tell(struct node *n);
 /* For projector and replay: whether a project's bots are left out of its rows. ctx: the node. Any
  * thread. */
 bool node_drops_bots(void *node, const struct uuid *project);
+/* Another number once this process has written sessions. node: the node. Any thread, not behind
+ * node_stop_consumers(). */
+uint64_t node_sessions_version(void *node);
 /* Waits for the store and brings its tables to this program's version. Blocks. */
 enum rc node_store_ready(struct node *n, int64_t timeout_ms, struct err *err) MUST_CHECK;
 

@@ -235,7 +235,9 @@ static enum rc start_services(struct server *s, struct err *err)
     TRY(query_new(&(struct query_cfg){.pool = s->node.pool,
                                       .property_columns = s->node.property_columns,
                                       .idle_minutes = (uint32_t)s->cli.cfg.sessions_idle_minutes,
-                                      .stored = definition_source(s->definition)},
+                                      .stored = definition_source(s->definition),
+                                      .sessions_version = node_sessions_version,
+                                      .ctx = &s->node},
                   &s->query, err));
     s->control.query = s->query;
     add_service(s, ingest_service(s->ingest));

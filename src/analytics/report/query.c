@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "analytics/report/report_int.h"
+#include "analytics/report/report_run_int.h"
 #include "analytics/event/schema.h"
 #include "base/heap.h"
 #include "base/log.h"
@@ -30,12 +30,15 @@ enum rc query_new(const struct query_cfg *cfg, struct query **ret_query, struct 
         q->cfg.answer_bytes_max = default_answer_bytes;
     snprintf(q->seconds, sizeof(q->seconds), "%u", q->cfg.seconds_max);
     snprintf(q->memory, sizeof(q->memory), "%llu", (unsigned long long)q->cfg.memory_bytes_max);
+    q->known = report_known_new();
     *ret_query = q;
     return RC_OK;
 }
 
 void query_free(struct query *q)
 {
+    if (q)
+        report_known_free(q->known);
     heap_free(q);
 }
 
@@ -431,7 +434,7 @@ struct slice query_time_zone(const struct api_request *req)
     return req->project->time_zone.len ? req->project->time_zone : SLICE_LIT("UTC");
 }
 
-enum rc query_begin(struct query_call *call, const char *sql_template, struct err *err)
+void query_bind(struct query_call *call)
 {
     const struct api_request *req = call->req;
     must(req->project); /* the router's promise */
@@ -443,6 +446,11 @@ enum rc query_begin(struct query_call *call, const char *sql_template, struct er
         query_param(call, "start", call->range.start);
     if (call->range.end.len)
         query_param(call, "end", call->range.end);
+}
+
+enum rc query_begin(struct query_call *call, const char *sql_template, struct err *err)
+{
+    query_bind(call);
     return query_next(call, sql_template, err);
 }
 

@@ -22,6 +22,10 @@ struct query_cfg {
     /* What questions may name; borrowed. NULL: nothing is stored anywhere. */
     const struct stored_source *stored;
     const struct property_columns *property_columns; /* borrowed; NULL: none */
+    /* Another number once rows of `sessions` were written here; NULL: nobody knows, and each
+     * question asks for itself. Any thread. */
+    uint64_t (*sessions_version)(void *ctx);
+    void *ctx;
 };
 struct query;
 enum rc query_new(const struct query_cfg *cfg, struct query **ret_query,

@@ -28,6 +28,7 @@ struct query {
     /* Whether events have their slots (report_slots.c): known until this moment; negative: they do
      * not. */
     _Atomic int64_t slots_ns;
+    struct report_known *known; /* report_run_int.h */
 };
 /* Days, both inclusive, in the time zone. Empty: not given. */
 struct query_range {
@@ -104,6 +105,8 @@ void query_run(struct ctx *ctx, struct query_call *call, const char *sql_templat
 void query_work(struct ctx *ctx, struct query_call *call);
 void query_run_begun(struct ctx *ctx, struct query_call *call);
 enum rc query_begin(struct query_call *call, const char *sql_template, struct err *err) MUST_CHECK;
+/* The parameters of all statements: once, before query_next. query_begin() does so. */
+void query_bind(struct query_call *call);
 /* An error instead of an answer, on the loop: call->rc and err say which. */
 void query_fail(struct query_call *call);
 /* From next(): the following statement. */

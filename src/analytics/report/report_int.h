@@ -173,6 +173,15 @@ struct report_range {
     unix_ms compare_from, compare_to;         /* of one of instants */
     bool is_compare_instants;
 };
+/* A zone's midnights from 1970-01-02 to 2101-01-01, as the store knows them (report_zone.c). */
+struct report_zone_run {
+    int32_t day;      /* since 1970; from here to the next run, midnight is at */
+    int32_t offset_s; /* day * 86,400 - offset_s */
+};
+struct report_zone {
+    uint32_t count;
+    struct report_zone_run runs[512];
+};
 struct report_order {
     bool is_metric, is_desc;
     uint32_t index; /* of the dimension or metric */
@@ -266,8 +275,10 @@ struct report {
     /* out of the store, before the main statement (report_range.c) */
     unix_ms from, to, compare_from, compare_to;
     int64_t first_day, last_day, compare_first_day, compare_last_day;
-    bool has_behaviour;      /* the project has visits of bots by behaviour (or had) */
-    enum report_slots slots; /* whether the store has them */
+    bool wants_zone;          /* the statement of the range is to tell it */
+    struct report_zone *zone; /* what it told; NULL: nothing */
+    bool has_behaviour;       /* the project has visits of bots by behaviour (or had) */
+    enum report_slots slots;  /* whether the store has them */
     const struct property_columns *property_columns; /* borrowed; NULL: none */
     bool has_short_visits;                           /* there can be two of a visitor in one slot */
 };
@@ -418,6 +429,15 @@ struct report_sql {
 void report_range_sql(const struct report *r, struct buf *out);
 /* Of that row; binds what the other statements need. */
 enum rc report_range_read(struct report *r, struct slice row, struct err *err) MUST_CHECK;
+/* The same of a zone that is known; has_behaviour and slots are the caller's. RC_NOTFOUND: only the
+ * store knows, err is not set. */
+enum rc report_range_know(struct report *r, const struct report_zone *zone, unix_ms now,
+                          struct err *err) MUST_CHECK;
+/* A zone as one text of the store, and back; false: it is none. */
+void report_zone_sql(struct buf *out);
+bool report_zone_read(struct slice text, struct report_zone *ret_zone);
+/* Sets the days and instants of the range and of what it is compared with. */
+bool report_zone_span(const struct report_zone *z, struct report *r, unix_ms now);
 /* The array of beginnings of all buckets of a range. */
 void report_buckets_sql(struct buf *out, enum report_unit unit, bool is_compared);
 /* The number of the day, week or month that a row lies in, from 0, the first of the range's

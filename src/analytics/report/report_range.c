@@ -239,6 +239,10 @@ void report_range_sql(const struct report *r, struct buf *out)
         buf_add_str(out, "(SELECT count() FROM $NO_SLOTS)");
     else
         buf_addf(out, "%d", r->slots == SLOTS_MISSING);
+    if (r->wants_zone) {
+        buf_add_str(out, ", ");
+        report_zone_sql(out);
+    }
     buf_add_str(out, " FROM (SELECT *, ");
     buf_add_str(out, is_other_instants ? DAY_OF("other_since") " AS other_first, " DAY_OF(
                                              "other_till - 1") " AS other_last"
@@ -283,6 +287,31 @@ static enum rc check_buckets(const struct report *r, struct err *err)
     return RC_OK;
 }
 
+/* The range is known: binds it, unless it is too long. */
+static enum rc settle(struct report *r, struct err *err)
+{
+    TRY(check_buckets(r, err));
+    bind_day(r, "first", r->first_day);
+    bind_day(r, "last", r->last_day);
+    report_bind_i64(r, "from", r->from.ms);
+    report_bind_i64(r, "to", r->to.ms);
+    if (r->range.compare != COMPARE_NONE) {
+        bind_day(r, "compare_first", r->compare_first_day);
+        bind_day(r, "compare_last", r->compare_last_day);
+        report_bind_i64(r, "compare_from", r->compare_from.ms);
+        report_bind_i64(r, "compare_to", r->compare_to.ms);
+    }
+    return r->err.rc == RC_OK ? RC_OK : err_set(err, RC_INVALID, "%s", r->err.text);
+}
+
+/* A zone that cannot be kept is asked for with each question. */
+static void take_zone(struct report *r, struct slice text)
+{
+    struct report_zone *zone = arena_alloc(r->arena, sizeof(*zone));
+    if (zone && text.len > 2 && report_zone_read(slice_of(text.data + 1, text.len - 2), zone))
+        r->zone = zone;
+}
+
 enum rc report_range_read(struct report *r, struct slice row, struct err *err)
 {
     int64_t n[COLUMNS];
@@ -303,18 +332,14 @@ enum rc report_range_read(struct report *r, struct slice row, struct err *err)
     r->compare_to.ms = n[7];
     r->has_behaviour = n[8] > 0;
     r->slots = n[9] ? SLOTS_MISSING : SLOTS_THERE;
-    TRY(check_buckets(r, err));
-    bind_day(r, "first", n[0]);
-    bind_day(r, "last", n[1]);
-    report_bind_i64(r, "from", n[2]);
-    report_bind_i64(r, "to", n[3]);
-    if (r->range.compare != COMPARE_NONE) {
-        bind_day(r, "compare_first", n[4]);
-        bind_day(r, "compare_last", n[5]);
-        report_bind_i64(r, "compare_from", n[6]);
-        report_bind_i64(r, "compare_to", n[7]);
-    }
-    return r->err.rc == RC_OK ? RC_OK : err_set(err, RC_INVALID, "%s", r->err.text);
+    take_zone(r, slice_trim(rest));
+    return settle(r, err);
+}
+
+enum rc report_range_know(struct report *r, const struct report_zone *zone, unix_ms now,
+                          struct err *err)
+{
+    return report_zone_span(zone, r, now) ? settle(r, err) : RC_NOTFOUND;
 }
 
 /* ---- buckets ---- */

@@ -1,6 +1,6 @@
 /* WHAT    POST /v1/projects/{projectId}/query, and …/query/sql, which shows the statements instead;
  *         that can be got as well, with the question in the address.
- * LAYOUT  parse (loop) → range statement → [labels statement] → main statement → answer (worker)
+ * LAYOUT  parse (loop) → [range statement] → [labels statement] → main statement → answer (worker)
  * THREADS handlers on the request's loop, everything behind query_run() on the worker pool. */
 #include "analytics/event/schema.h"
 #include "analytics/report/report_run_int.h"
@@ -79,36 +79,69 @@ static void know_store(struct query *q, struct report_run *run)
     run->report.has_short_visits = q->cfg.idle_minutes < ANALYTICS_SLOT_MS / 60000;
 }
 
-static void note_slots(struct query *q, const struct report_run *run)
+/* Whether the statement of the range can be left out: RC_NOTFOUND if not. */
+static enum rc know_range(const struct query_call *call, struct err *err)
 {
+    struct query *q = call->query;
+    struct report_run *run = call->user;
+    struct slice project = slice_str(call->req->project->id_text);
+    struct report_zone *zone = arena_alloc(call->req->net->arena, sizeof(*zone));
+    ENSURE(zone, err_set(err, RC_NOMEM, "no memory for this request"));
+    run->report.wants_zone = !report_known_zone(q->known, run->report.timezone, zone);
+    if (q->cfg.sessions_version)
+        run->sessions_version = q->cfg.sessions_version(q->cfg.ctx);
+    if (run->report.wants_zone || run->is_slots_asked || run->is_sql_only ||
+        !q->cfg.sessions_version ||
+        !report_known_behaviour(q->known, project, run->sessions_version,
+                                &run->report.has_behaviour))
+        return RC_NOTFOUND;
+    return report_range_know(&run->report, zone, unix_now(), err);
+}
+
+static void note_store(const struct query_call *call)
+{
+    struct query *q = call->query;
+    const struct report_run *run = call->user;
     int64_t until = mono_add_ms(mono_now(), SLOTS_KNOWN_MS).ns;
     if (run->is_slots_asked)
         atomic_store_explicit(&q->slots_ns, run->report.slots == SLOTS_THERE ? until : -until,
                               memory_order_relaxed);
+    if (run->report.zone)
+        report_known_keep_zone(q->known, run->report.timezone, run->report.zone);
+    report_known_keep_behaviour(q->known, slice_str(call->req->project->id_text),
+                                run->sessions_version, run->report.has_behaviour);
+}
+
+/* The range is known: the statement behind that of the range. */
+static enum rc go_on(struct query_call *call, struct err *err)
+{
+    struct report_run *run = call->user;
+    report_bind_i64(&run->report, "limit", run->report.limit + run->report.is_paged);
+    report_bind_i64(&run->report, "offset", run->report.offset);
+    pass_params(call, run);
+    run->stage = run->report.has_time_labels ? STAGE_LABELS : STAGE_MAIN;
+    if (!run->report.has_time_labels)
+        return run_statement(call, report_main_sql, err);
+    TRY(run_statement(call, report_labels_sql, err));
+    if (!run->is_sql_only)
+        return RC_OK;
+    run->stage = STAGE_MAIN;
+    return run_statement(call, report_main_sql, err);
 }
 
 static enum rc next(struct query_call *call, struct slice result, bool *ret_has_next,
                     struct err *err)
 {
     struct report_run *run = call->user;
-    switch (run->stage++) {
+    switch (run->stage) {
     case STAGE_RANGE:
         TRY(report_range_read(&run->report, result, err));
-        note_slots(call->query, run);
-        report_bind_i64(&run->report, "limit", run->report.limit + run->report.is_paged);
-        report_bind_i64(&run->report, "offset", run->report.offset);
-        pass_params(call, run);
-        if (run->report.has_time_labels) {
-            *ret_has_next = !run->is_sql_only;
-            TRY(run_statement(call, report_labels_sql, err));
-            if (*ret_has_next)
-                return RC_OK;
-        }
-        run->stage = STAGE_MAIN;
+        note_store(call);
         *ret_has_next = !run->is_sql_only;
-        return run_statement(call, report_main_sql, err);
+        return go_on(call, err);
     case STAGE_LABELS:
         TRY(keep_labels(call, result, err));
+        run->stage = STAGE_MAIN;
         *ret_has_next = true;
         return run_statement(call, report_main_sql, err);
     default:
@@ -196,6 +229,7 @@ static enum rc shape_csv(struct query_call *call, struct slice result, struct bu
 }
 
 /* ---- from the question to the first statement ---- */
+/* On the worker. */
 static enum rc begin(struct query_call *call, struct err *err)
 {
     struct report_run *run = call->user;
@@ -203,15 +237,19 @@ static enum rc begin(struct query_call *call, struct err *err)
     buf_init(&sql, QUERY_SQL_BYTES_MAX);
     if (!run->report.timezone.len)
         run->report.timezone = query_time_zone(call->req);
-    pass_params(call, run);
-    know_store(call->query, run);
-    report_range_sql(&run->report, &sql);
     call->range.timezone = run->report.timezone;
     call->format = "JSONCompactEachRow";
     call->next = next;
     if (!call->shape)
         call->shape = run->is_sql_only ? shape_sql : run->is_csv ? shape_csv : shape;
-    return query_begin(call, buf_cstr(&sql), err);
+    know_store(call->query, run);
+    enum rc rc = know_range(call, err);
+    query_bind(call);
+    if (rc != RC_NOTFOUND)
+        return rc == RC_OK ? go_on(call, err) : rc;
+    pass_params(call, run);
+    report_range_sql(&run->report, &sql);
+    return query_next(call, buf_cstr(&sql), err);
 }
 
 static enum rc refused(const struct report *r, struct err *err)
@@ -238,11 +276,8 @@ void report_run_start(struct ctx *ctx, struct query_call *call)
 {
     struct report_run *run = call->user;
     if (run->parse(call, NULL)) {
-        call->rc = begin(call, &call->err);
-        if (call->rc == RC_OK)
-            query_run_begun(ctx, call);
-        else
-            query_fail(call);
+        call->prepare = begin;
+        query_run_begun(ctx, call);
     } else if (run->report.needs_lookup && call->query->cfg.stored) {
         call->prepare = prepare;
         query_run_begun(ctx, call);
@@ -272,12 +307,9 @@ enum rc report_ask(struct ctx *ctx, struct query *q, struct api_request *req,
     run->question = req->net->body;
     run->saved = saved;
     run->is_csv = saved != NULL;
-    if (q->cfg.stored)
-        call->prepare = prepare;
-    else if (!run->parse(call, NULL))
+    if (!q->cfg.stored && !run->parse(call, NULL))
         return refused(&run->report, err);
-    else
-        TRY(begin(call, err));
+    call->prepare = q->cfg.stored ? prepare : begin;
     query_work(ctx, call);
     if (call->rc == RC_OK)
         buf_add_slice(out, buf_slice(&call->body));

@@ -16,11 +16,27 @@ struct report_run {
     bool is_sql_only, is_csv;
     struct query_saved *saved; /* NULL, or who wants to know which report it was */
     bool is_slots_asked;       /* by the statement of the range */
+    uint64_t sessions_version; /* when it was made */
     uint32_t passed;           /* parameters of the report that the call has */
     const char *statements[3];
     uint32_t statement_count;
     struct slice labels; /* members of an array */
 };
+/* ---- what the store has told, for the next question (report_known.c) ---- */
+/* Any thread. */
+struct report_known *report_known_new(void);
+void report_known_free(struct report_known *known);
+/* The zone of that name, copied; false: it is not known. */
+bool report_known_zone(struct report_known *known, struct slice name, struct report_zone *ret_zone);
+void report_known_keep_zone(struct report_known *known, struct slice name,
+                            const struct report_zone *zone);
+/* Whether the project has visits of bots by behaviour, as the store said at `version` of the
+ * sessions; false: it has to be asked. */
+bool report_known_behaviour(struct report_known *known, struct slice project, uint64_t version,
+                            bool *ret_has);
+void report_known_keep_behaviour(struct report_known *known, struct slice project, uint64_t version,
+                                 bool has);
+
 /* NULL: answered. */
 struct report_run *report_run_new(struct ctx *ctx, struct query *q, struct api_request *req,
                                   struct query_call **ret_call);

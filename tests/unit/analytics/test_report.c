@@ -440,6 +440,117 @@ static void the_range_of_the_store_becomes_parameters(void **state)
     assert_int_equal(report_range_read(&report, SLICE_LIT(""), &err), RC_STORE);
 }
 
+/* ---- the range of a zone that is known ---- */
+#define BERLIN "1:3600 20542:7200 20752:3600" /* from 2026 on */
+
+static void a_known_zone_gives_the_range_of_the_store(void **state)
+{
+    (void)state;
+    /* At half past midnight of 2026-03-31, two days behind the one of 23 hours. */
+    static const unix_ms now = {INT64_C(1774909800000)};
+    static const struct {
+        const char *range, *compare;
+        int64_t n[8]; /* as the store's row */
+    } all[] = {
+        {"[\"2026-03-29\",\"2026-03-30\"]",
+         NULL,
+         {20541, 20542, 1774738800000, 1774908000000, 0, 0, 0, 0}},
+        {"\"day\"",
+         "\"previous_period\"",
+         {20543, 20543, 1774908000000, 1774994400000, 20542, 20542, 1774821600000, 1774908000000}},
+        {"\"7d\"",
+         "[\"2024-02-29\",\"2024-02-29\"]",
+         {20537, 20543, 1774393200000, 1774994400000, 19782, 19782, 1709161200000, 1709247600000}},
+        {"\"month\"",
+         "\"year_over_year\"",
+         {20513, 20543, 1772319600000, 1774994400000, 20148, 20178, 1740783600000, 1743462000000}},
+        {"\"6mo\"", NULL, {20362, 20543, 1759273200000, 1774994400000, 0, 0, 0, 0}},
+        {"\"year\"", NULL, {20454, 20543, 1767222000000, 1774994400000, 0, 0, 0, 0}},
+        {"[\"2024-02-29\",\"2024-03-01\"]",
+         "\"year_over_year\"",
+         {19782, 19783, 1709161200000, 1709334000000, 19416, 19417, 1677538800000, 1677711600000}},
+        {"\"30m\"",
+         "\"previous_period\"",
+         {20543, 20543, 1774908001000, 1774909801000, 20542, 20543, 1774906201000, 1774908001000}},
+        {"[\"2026-03-29T00:00:00+01:00\",\"2026-03-31T00:00:00+02:00\"]",
+         "[\"2026-03-28T23:59:59+01:00\",\"2026-03-29T00:00:00+01:00\"]",
+         {20541, 20542, 1774738800000, 1774908000000, 20540, 20540, 1774738799000, 1774738800000}},
+    };
+    struct report_zone zone;
+    struct err err = ERR_INIT;
+    assert_true(report_zone_read(SLICE_LIT(BERLIN), &zone));
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        char question[500];
+        snprintf(question, sizeof(question),
+                 "{\"metrics\":[\"visitors\"],\"date_range\":%s,\"include\":{\"compare\":%s}}",
+                 all[i].range, all[i].compare ? all[i].compare : "null");
+        if (!parse(question))
+            fail_msg("%s: %s", question, report.err.text);
+        assert_int_equal(report_range_know(&report, &zone, now, &err), RC_OK);
+        const int64_t got[] = {
+            report.first_day,       report.last_day,          report.from.ms,
+            report.to.ms,           report.compare_first_day, report.compare_last_day,
+            report.compare_from.ms, report.compare_to.ms,
+        };
+        for (size_t k = 0; k < COUNT_OF(got); k++)
+            if (got[k] != all[i].n[k])
+                fail_msg("%s, number %zu: %lld", question, k, (long long)got[k]);
+    }
+}
+
+static void what_only_the_store_knows_is_asked(void **state)
+{
+    (void)state;
+    static const unix_ms now = {INT64_C(1774909800000)};
+    static const char *const questions[] = {
+        "{\"metrics\":[\"visitors\"],\"date_range\":\"all\"}",
+        /* before the first midnight that is known */
+        "{\"metrics\":[\"visitors\"],\"date_range\":[\"1970-01-01\",\"1970-01-02\"]}",
+        "{\"metrics\":[\"visitors\"],\"date_range\":[\"1970-01-02\",\"1970-01-03\"],\"include\":{"
+        "\"compare\":\"previous_period\"}}",
+        /* the clock on the wall, a year before */
+        "{\"metrics\":[\"visitors\"],\"date_range\":\"24h\",\"include\":{\"compare\":\"year_over_"
+        "year\"}}",
+    };
+    static const char *const no_zones[] = {
+        "",
+
+        "x",
+        "1",
+        "1:",
+        "2:3600",
+        "1:3600 1:7200",
+        "1:3600 5:7200 4:3600",
+        "1:172801",
+        "1:3600 47848:0",
+        "1:3600,2:7200",
+    };
+    struct report_zone zone;
+    struct err err = ERR_INIT;
+    assert_true(report_zone_read(SLICE_LIT(BERLIN), &zone));
+    for (size_t i = 0; i < COUNT_OF(questions); i++) {
+        assert_true(parse(questions[i]));
+        assert_int_equal(report_range_know(&report, &zone, now, &err), RC_NOTFOUND);
+    }
+    assert_true(
+        parse("{\"metrics\":[\"visitors\"],\"date_range\":[\"2000-01-01\",\"2020-01-01\"]}"));
+    assert_int_equal(report_range_know(&report, &zone, now, &err), RC_INVALID);
+    assert_non_null(strstr(err.text, "/date_range: it is 7306 days long"));
+    for (size_t i = 0; i < COUNT_OF(no_zones); i++)
+        if (report_zone_read(slice_str(no_zones[i]), &zone))
+            fail_msg("'%s'", no_zones[i]);
+    /* A zone that cannot be read is not kept, and the row is. */
+    assert_true(parse("{" M "}"));
+    assert_int_equal(report_range_read(&report, SLICE_LIT("[1,2,3,4,0,0,0,0,0,0,\"1:x\"]\n"), &err),
+                     RC_OK);
+    assert_null(report.zone);
+    assert_true(parse("{" M "}"));
+    assert_int_equal(
+        report_range_read(&report, SLICE_LIT("[1,2,3,4,0,0,0,0,0,0,\"" BERLIN "\"]\n"), &err),
+        RC_OK);
+    assert_int_equal(report.zone->count, 3);
+}
+
 /* ---- slots ---- */
 static bool is_of_slots(const char *question, const char *range, bool has_short_visits)
 {
@@ -530,6 +641,8 @@ int main(void)
         cmocka_unit_test(a_cursor_that_is_none_is_refused),
         cmocka_unit_test(a_group_of_pages_is_a_pattern),
         cmocka_unit_test(the_range_of_the_store_becomes_parameters),
+        cmocka_unit_test(a_known_zone_gives_the_range_of_the_store),
+        cmocka_unit_test(what_only_the_store_knows_is_asked),
     };
     return cmocka_run_group_tests(tests, make_arena, end_arena);
 }
