@@ -148,11 +148,13 @@ static bool wave(struct stream *s)
 
 static void check_tombstone(const struct stream_record *r, uint32_t partition)
 {
-    uint32_t id = 0;
-    while (id < t.sent_n &&
+    /* Acknowledged before it is written (ack=none), a record may get its offset and then no space;
+     * the offset goes to the next one. */
+    uint32_t id = t.sent_n;
+    while (id-- > 0 &&
            !(t.sent[id].may_be_erased && !t.sent[id].seen && t.sent[id].fate != ABSENT &&
              t.sent[id].partition == partition && t.sent[id].offset == r->offset))
-        id++;
+        continue;
     HOLDS(id < t.sent_n); /* nobody's record is a tombstone who was not to be erased */
     t.sent[id].seen = 1;
     t.sent[id].fate = ACKED;
