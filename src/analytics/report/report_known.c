@@ -1,9 +1,9 @@
 /* WHAT    What the store has told about zones and projects, kept for the next questions.
- * WHY     A question about days of a zone would ask for them anew, each time, and that is a tenth of
- *         what a report of a million events takes. Zones do not change while an engine runs; only
- *         the last ones asked for are kept, as anyone who may ask can name 600. Whether a project
- *         has bots by behaviour holds until sessions are written: here, which their version tells,
- *         or by another process, for which it is forgotten after a second.
+ * WHY     A question about days of a zone would ask for them anew, each time, and that is a tenth
+ *         of what a report of a million events takes. Only the last zones asked for are kept, as
+ *         anyone who may ask can name 600, and for an hour, as a store elsewhere may get new ones.
+ *         Whether a project has bots by behaviour holds until sessions are written: here, which
+ *         their version tells, or by another process, for which it is forgotten after a second.
  * THREADS any; the lock is held for a copy. */
 #include "analytics/report/report_run_int.h"
 
@@ -12,11 +12,12 @@
 #include "base/clock.h"
 #include "base/heap.h"
 
-enum { ZONES = 16, PROJECTS = 256, BEHAVIOUR_KNOWN_MS = 1000 };
+enum { ZONES = 16, PROJECTS = 256, BEHAVIOUR_KNOWN_MS = 1000, ZONE_KNOWN_MS = 3600000 };
 
 struct known_zone {
     char name[QUERY_ZONE_BYTES_MAX + 1];
     uint64_t used; /* the more, the later */
+    mono_ns until;
     struct report_zone zone;
 };
 struct known_project {
@@ -64,12 +65,13 @@ bool report_known_zone(struct report_known *known, struct slice name, struct rep
 {
     pthread_mutex_lock(&known->lock);
     struct known_zone *z = find(known, name);
-    if (z) {
+    bool is_known = z && mono_is_before(mono_now(), z->until);
+    if (is_known) {
         z->used = ++known->uses;
         *ret_zone = z->zone;
     }
     pthread_mutex_unlock(&known->lock);
-    return z != NULL;
+    return is_known;
 }
 
 /* A new one, or the one that was not used for longest. lock is held. */
@@ -99,6 +101,7 @@ void report_known_keep_zone(struct report_known *known, struct slice name,
     memcpy(z->name, name.data, name.len);
     z->name[name.len] = '\0';
     z->used = ++known->uses;
+    z->until = mono_add_ms(mono_now(), ZONE_KNOWN_MS);
     z->zone = *zone;
     pthread_mutex_unlock(&known->lock);
 }

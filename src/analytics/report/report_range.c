@@ -307,8 +307,8 @@ static enum rc settle(struct report *r, struct err *err)
 /* A zone that cannot be kept is asked for with each question. */
 static void take_zone(struct report *r, struct slice text)
 {
-    struct report_zone *zone = arena_alloc(r->arena, sizeof(*zone));
-    if (zone && text.len > 2 && report_zone_read(slice_of(text.data + 1, text.len - 2), zone))
+    struct report_zone *zone = text.len > 2 ? arena_alloc(r->arena, sizeof(*zone)) : NULL;
+    if (zone && report_zone_read(slice_of(text.data + 1, text.len - 2), zone))
         r->zone = zone;
 }
 

@@ -160,7 +160,7 @@ static bool span_of_other(const struct report_zone *z, const struct report_range
             return span_of_instants(z, ret);
         return query_date_parse(range->compare_first, &ret->first) &&
                query_date_parse(range->compare_last, &ret->last) && span_of_days(z, ret);
-    case COMPARE_YEAR: /* instants keep the time of the clock on the wall, which only the store has */
+    case COMPARE_YEAR: /* instants keep the clock's time, which only the store knows */
         ret->first = year_before(of->first);
         ret->last = year_before(of->last);
         return !is_instants && span_of_days(z, ret);
