@@ -4,8 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { Server, assert, test, until, weir } from './harness.mjs';
+import { Server, assert, sleep, test, until, weir } from './harness.mjs';
 import * as model from './report_model.mjs';
 
 const args = ['--archive', 'false'];
@@ -186,8 +185,7 @@ async function load(h) {
   await insert('events', both((project_id) => h.events.map((e, i) => ({ ...e, project_id, id: project_id === other ? randomUUID() : e.id, timestamp: time(e.timestamp), received_at: time(e.timestamp), properties: JSON.stringify(e.properties ?? {}), stream_offset: i }))));
   if (h.who) await loadPersons(h.who, [s.keys.project, other]);
   // Rows of sessions that weir did not write itself: that a project has no bot by behaviour is believed for a second.
-  const isBehaving = h.visits.some((v) => v.bot === 'behaviour');
-  if (isBehaving) await setTimeout(Math.max(0, answeredAt + 1050 - Date.now()));
+  if (h.visits.some((v) => v.bot === 'behaviour')) await sleep(Math.max(0, answeredAt + 1050 - Date.now()));
   if (h.visits.length) await insert('sessions', both((project_id) => h.visits.map(({ all, start, end, ...v }) => ({ ...v, behaviour: Number(v.bot === 'behaviour'), project_id, start: time(start), end: time(end), version: 1, is_deleted: 0 }))));
 }
 // ---- samples ----

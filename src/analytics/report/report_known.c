@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "base/siphash.h"
 
 enum { ZONES = 16, PROJECTS = 256, BEHAVIOUR_KNOWN_MS = 1000, ZONE_KNOWN_MS = 3600000 };
 
@@ -108,10 +109,8 @@ void report_known_keep_zone(struct report_known *known, struct slice name,
 
 static struct known_project *project_place(struct report_known *known, struct slice id)
 {
-    uint64_t hash = 0; /* ids are random */
-    for (size_t i = 0; i < id.len; i++)
-        hash = hash * 31 + (unsigned char)id.data[i];
-    return &known->projects[hash % PROJECTS];
+    static const struct siphash_key any = {0}; /* nobody chooses an id */
+    return &known->projects[siphash(&any, id.data, id.len) % PROJECTS];
 }
 
 bool report_known_behaviour(struct report_known *known, struct slice project, uint64_t version,

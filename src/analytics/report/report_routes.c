@@ -119,14 +119,10 @@ static enum rc go_on(struct query_call *call, struct err *err)
     report_bind_i64(&run->report, "limit", run->report.limit + run->report.is_paged);
     report_bind_i64(&run->report, "offset", run->report.offset);
     pass_params(call, run);
-    run->stage = run->report.has_time_labels ? STAGE_LABELS : STAGE_MAIN;
-    if (!run->report.has_time_labels)
-        return run_statement(call, report_main_sql, err);
-    TRY(run_statement(call, report_labels_sql, err));
-    if (!run->is_sql_only)
-        return RC_OK;
-    run->stage = STAGE_MAIN;
-    return run_statement(call, report_main_sql, err);
+    if (run->report.has_time_labels)
+        TRY(run_statement(call, report_labels_sql, err));
+    run->stage = run->report.has_time_labels && !run->is_sql_only ? STAGE_LABELS : STAGE_MAIN;
+    return run->stage == STAGE_MAIN ? run_statement(call, report_main_sql, err) : RC_OK;
 }
 
 static enum rc next(struct query_call *call, struct slice result, bool *ret_has_next,

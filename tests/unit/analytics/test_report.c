@@ -514,7 +514,6 @@ static void what_only_the_store_knows_is_asked(void **state)
     };
     static const char *const no_zones[] = {
         "",
-
         "x",
         "1",
         "1:",
