@@ -193,7 +193,7 @@ static void measure_parts(const struct taken *t)
         }
         at[3] = own_us();
         for (unsigned c = 0; c < PROJECT_COLUMN_COUNT; c++)
-            buf_clear(&columns[c].data);
+            native_clear(&columns[c]);
         for (uint32_t i = 0; i < n; i++) {
             must(project_row_scan(t->records[i].value, &row));
             project_row_encode(columns, &row, 0, i);
@@ -205,7 +205,7 @@ static void measure_parts(const struct taken *t)
     b.agent = (at[3] - at[2]) / n - b.decode;
     b.encode = (at[4] - at[3]) / n - b.decode;
     for (unsigned c = 0; c < PROJECT_COLUMN_COUNT; c++)
-        buf_done(&columns[c].data);
+        native_done(&columns[c]);
     ua_parser_free(agents);
     arena_done(&scratch);
 }

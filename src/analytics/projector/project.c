@@ -140,7 +140,7 @@ enum rc project_writer_new(const struct project_cfg *cfg, struct project_writer 
 static void writer_shrink(struct project_writer *w)
 {
     for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
-        buf_done(&w->columns[i].data);
+        native_done(&w->columns[i]);
     buf_done(&w->block);
     arena_done(&w->arena);
     arena_init(&w->arena, ROW_ARENA_BYTES, ROW_ARENA_BYTES_MAX);
@@ -239,7 +239,7 @@ void project_writer_idle(struct project_writer *w)
 {
     size_t bytes = w->block.cap + w->row_cap * sizeof(w->rows[0]);
     for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
-        bytes += w->columns[i].data.cap;
+        bytes += native_room_bytes(&w->columns[i]);
     if (bytes > idle_bytes_max)
         writer_shrink(w);
 }
@@ -333,8 +333,8 @@ static enum rc check_size(const struct project_writer *w, struct err *err)
     uint64_t bytes = 0;
     bool ok = true;
     for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++) {
-        bytes += w->columns[i].data.len;
-        ok &= buf_ok(&w->columns[i].data);
+        bytes += native_bytes(&w->columns[i]);
+        ok &= native_ok(&w->columns[i]);
     }
     ENSURE(ok && bytes <= w->insert_bytes_max,
            err_set(err, RC_LIMIT, "the rows of one batch are more than %llu bytes",
@@ -346,7 +346,7 @@ static enum rc decode_chunk(struct write *x, project_reject_fn *reject, void *re
                             struct err *err)
 {
     for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
-        buf_clear(&x->w->columns[i].data);
+        native_clear(&x->w->columns[i]);
     memset(x->month_piece, 0, sizeof(x->month_piece));
     x->encoded = 0;
     for (uint32_t i = x->from; i < x->to; i++) {

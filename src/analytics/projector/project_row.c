@@ -12,6 +12,7 @@
 
 /* In the order in which project_row_encode fills them. */
 #define STRING "String", 0
+#define KEYS "LowCardinality(String)", 4, true
 #define COLUMNS(C)                            \
     C(project_id, "UUID", 16)                 \
     C(id, "UUID", 16)                         \
@@ -27,56 +28,56 @@
     C(engagement_ms, "UInt32", 4)             \
     C(scroll_depth, "UInt8", 1)               \
     C(revenue, "Decimal(18, 4)", 8)           \
-    C(event, STRING)                          \
+    C(event, KEYS)                            \
     C(user_id, STRING)                        \
     C(anonymous_id, STRING)                   \
     C(session_id, STRING)                     \
     C(page_url, STRING)                       \
-    C(page_path, STRING)                      \
+    C(page_path, KEYS)                        \
     C(page_title, STRING)                     \
     C(page_referrer, STRING)                  \
-    C(referrer_domain, STRING)                \
-    C(hostname, STRING)                       \
-    C(utm_source, STRING)                     \
-    C(utm_medium, STRING)                     \
-    C(utm_campaign, STRING)                   \
+    C(referrer_domain, KEYS)                  \
+    C(hostname, KEYS)                         \
+    C(utm_source, KEYS)                       \
+    C(utm_medium, KEYS)                       \
+    C(utm_campaign, KEYS)                     \
     C(utm_term, STRING)                       \
     C(utm_content, STRING)                    \
     C(user_agent, STRING)                     \
-    C(locale, STRING)                         \
-    C(source, STRING)                         \
+    C(locale, KEYS)                           \
+    C(source, KEYS)                           \
     C(properties, STRING)                     \
     C(context, STRING)                        \
     C(traits, STRING)                         \
     C(traits_once, STRING)                    \
-    C(country, STRING)                        \
-    C(region, STRING)                         \
-    C(city, STRING)                           \
-    C(network, STRING)                        \
-    C(privacy, STRING)                        \
-    C(timezone, STRING)                       \
-    C(kind, STRING)                           \
-    C(currency, STRING)                       \
-    C(group_type, STRING)                     \
+    C(country, KEYS)                          \
+    C(region, KEYS)                           \
+    C(city, KEYS)                             \
+    C(network, KEYS)                          \
+    C(privacy, KEYS)                          \
+    C(timezone, KEYS)                         \
+    C(kind, KEYS)                             \
+    C(currency, KEYS)                         \
+    C(group_type, KEYS)                       \
     C(group_id, STRING)                       \
     C(groups, STRING)                         \
     C(previous_id, STRING)                    \
-    C(browser_name, STRING)                   \
-    C(browser_version, STRING)                \
-    C(os_name, STRING)                        \
-    C(os_version, STRING)                     \
-    C(device_type, STRING)                    \
-    C(device_brand, STRING)                   \
-    C(device_model, STRING)                   \
-    C(bot, STRING)                            \
-    C(channel, STRING)                        \
-    C(referrer_source, STRING)                \
-    C(click_id, STRING)                       \
-    C(screen_class, STRING)                   \
-    C(hints, STRING)
+    C(browser_name, KEYS)                     \
+    C(browser_version, KEYS)                  \
+    C(os_name, KEYS)                          \
+    C(os_version, KEYS)                       \
+    C(device_type, KEYS)                      \
+    C(device_brand, KEYS)                     \
+    C(device_model, KEYS)                     \
+    C(bot, KEYS)                              \
+    C(channel, KEYS)                          \
+    C(referrer_source, KEYS)                  \
+    C(click_id, KEYS)                         \
+    C(screen_class, KEYS)                     \
+    C(hints, KEYS)
 #define AS_PLACE(column, ...) AT_##column,
 #define AS_LIST(column, ...) ", " #column
-#define AS_COLUMN(column, ...) {#column, __VA_ARGS__, {0}},
+#define AS_COLUMN(column, ...) {.name = #column, .type = __VA_ARGS__},
 enum { COLUMNS(AS_PLACE) AT_END };
 _Static_assert((int)AT_END == (int)PROJECT_COLUMN_COUNT, "project_int.h");
 static const char list[] = COLUMNS(AS_LIST);
@@ -87,7 +88,7 @@ void project_columns_init(struct native_column *columns, uint64_t bytes_max)
     static const struct native_column table[] = {COLUMNS(AS_COLUMN)};
     memcpy(columns, table, sizeof(table));
     for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
-        buf_init(&columns[i].data, bytes_max);
+        native_init(&columns[i], bytes_max);
 }
 
 /* Date, in which the table's key counts days, ends in June 2149. */

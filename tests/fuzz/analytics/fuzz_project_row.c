@@ -9,20 +9,37 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* One value each, as long as it says. */
+/* The text at p, as long as it says; returns what follows. */
+static const char *check_text(const char *p, const char *end)
+{
+    uint64_t len = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        must(p < end && shift < 35);
+        len |= (uint64_t)(*p & 0x7f) << shift;
+        if (!(*p++ & 0x80))
+            break;
+    }
+    must(len <= (uint64_t)(end - p));
+    return p + len;
+}
+
+/* One value each; of keys, no more than the empty one and its own. */
 static void check_columns(const struct native_column *columns)
 {
-    for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++) {
-        const char *p = columns[i].data.data, *end = p + columns[i].data.len;
-        uint64_t len = columns[i].width;
-        must(buf_ok(&columns[i].data) && p < end);
-        for (unsigned shift = 0; columns[i].width == 0; shift += 7) {
-            must(p < end && shift < 35);
-            len |= (uint64_t)(*p & 0x7f) << shift;
-            if (!(*p++ & 0x80))
-                break;
-        }
-        must(len == (uint64_t)(end - p));
+    for (const struct native_column *c = columns; c < columns + PROJECT_COLUMN_COUNT; c++) {
+        const char *p = c->data.data, *end = p + c->data.len;
+        must(native_ok(c) && p < end);
+        must(c->width ? end - p == c->width : check_text(p, end) == end);
+        if (!c->has_keys)
+            continue;
+        uint32_t number;
+        memcpy(&number, p, sizeof(number));
+        must(number + 1 == c->keys.count && number <= 1);
+        p = c->keys.texts.data;
+        end = p + c->keys.texts.len;
+        for (uint32_t i = 0; i < c->keys.count; i++)
+            p = check_text(p, end);
+        must(p == end);
     }
 }
 
@@ -45,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         project_row_encode(columns, &row, 3, 77);
         check_columns(columns);
         for (uint32_t i = 0; i < PROJECT_COLUMN_COUNT; i++)
-            buf_done(&columns[i].data);
+            native_done(&columns[i]);
         must(row.hostname.len <= PROJECT_DOMAIN_BYTES_MAX &&
              project_month(row.timestamp) < 180 * 12);
         must(!row.properties.len || (row.properties.data > copy &&

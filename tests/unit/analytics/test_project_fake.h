@@ -77,9 +77,7 @@ static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
         to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
 }
 enum { FAKE_COLUMNS = 61, FAKE_BLOCK_MAX = 1000 };
-/* Where the values of a column go. */
-static inline void fake_take_value(struct fake_reader *r, const char *column, const char *type,
-                                   struct fake_row *row)
+static inline char **fake_text_place(struct fake_row *row, const char *column)
 {
     static const char *const texts[FAKE_TEXTS - 1] = {"event",
                                                       "user_id",
@@ -128,6 +126,40 @@ static inline void fake_take_value(struct fake_reader *r, const char *column, co
                                                       "click_id",
                                                       "screen_class",
                                                       "hints"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (strcmp(column, texts[i]) == 0) {
+            assert_null(row->texts[i]);
+            return &row->texts[i];
+        }
+    fail_msg("no column %s", column);
+    return NULL;
+}
+/* Numbers of texts, which stand before them. */
+static inline void fake_take_keyed(struct fake_reader *r, const char *column, struct fake_row *rows,
+                                   uint32_t n)
+{
+    uint64_t head[3], count;
+    fake_take(r, head, sizeof(head));
+    assert_int_equal(head[0], 1);
+    assert_true((head[1] & ~UINT64_C(3)) == 1 << 9 && head[2] > 0 && head[2] <= FAKE_BLOCK_MAX + 1);
+    char *keys[FAKE_BLOCK_MAX + 1];
+    for (uint64_t i = 0; i < head[2]; i++)
+        keys[i] = fake_take_text(r);
+    fake_take(r, &count, sizeof(count));
+    assert_int_equal(count, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t number = 0;
+        fake_take(r, &number, (size_t)1 << (head[1] & 3));
+        assert_true(number < head[2]);
+        *fake_text_place(&rows[i], column) = strdup(keys[number]);
+    }
+    for (uint64_t i = 0; i < head[2]; i++)
+        free(keys[i]);
+}
+/* Where the values of a column go. */
+static inline void fake_take_value(struct fake_reader *r, const char *column, const char *type,
+                                   struct fake_row *row)
+{
     const struct {
         const char *column, *type;
         void *to;
@@ -158,13 +190,7 @@ static inline void fake_take_value(struct fake_reader *r, const char *column, co
             return;
         }
     assert_string_equal(type, "String");
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (strcmp(column, texts[i]) == 0) {
-            assert_null(row->texts[i]);
-            row->texts[i] = fake_take_text(r);
-            return;
-        }
-    fail_msg("no column %s", column);
+    *fake_text_place(row, column) = fake_take_text(r);
 }
 /* One block; the rows are the caller's to free. Returns how many. */
 static inline uint32_t fake_take_block(struct fake_reader *r, struct fake_row *rows)
@@ -180,7 +206,10 @@ static inline uint32_t fake_take_block(struct fake_reader *r, struct fake_row *r
     memset(rows, 0, n * sizeof(*rows));
     for (int c = 0; c < columns; c++) {
         char *name = fake_take_text(r), *type = fake_take_text(r);
-        for (uint32_t i = 0; i < n; i++)
+        bool is_keyed = strcmp(type, "LowCardinality(String)") == 0;
+        if (is_keyed)
+            fake_take_keyed(r, name, rows, n);
+        for (uint32_t i = 0; i < n && !is_keyed; i++)
             fake_take_value(r, name, type, &rows[i]);
         free(name);
         free(type);

@@ -1,6 +1,7 @@
 /* Base64, base32, hex, SHA-256, HMAC, RowBinary against published or hand-made vectors. */
 #include "test_codec.h"
 
+#include "base/heap.h"
 #include "codec/base32.h"
 #include "codec/base64.h"
 #include "codec/decimal.h"
@@ -181,6 +182,85 @@ static void a_block_is_its_columns_without_the_rows_left_out(void **state)
     buf_done(&out);
 }
 
+/* How many keys a column of these texts has. */
+static uint32_t keys_of(struct native_column *c, const char *prefix, uint32_t texts, uint32_t turns)
+{
+    char text[64];
+    native_clear(c);
+    for (uint32_t i = 0; i < texts * turns; i++)
+        native_text(
+            c, slice_of(text, (size_t)snprintf(text, sizeof(text), "%s%u", prefix, i % texts)));
+    assert_true(native_ok(c));
+    assert_int_equal(c->data.len, texts * turns * sizeof(uint32_t));
+    return c->keys.count;
+}
+
+static void a_column_of_keys_has_each_text_once(void **state)
+{
+    (void)state;
+    struct native_column c = {
+        .name = "k", .type = "LowCardinality(String)", .width = 4, .has_keys = true};
+    struct buf out;
+    char text[512];
+    static const char *const texts[] = {"b", "b", "", "a-text-of-more-than-8-bytes", "b", ""};
+    const uint8_t keep[] = {1, 0, 1, 1, 1, 0};
+    buf_init(&out, 1 << 20);
+    native_init(&c, 1 << 20);
+    for (uint32_t i = 0; i < COUNT_OF(texts); i++)
+        native_text(&c, slice_str(texts[i]));
+    assert_int_equal(native_block(&out, &c, 1, COUNT_OF(texts), keep), 4);
+    assert_slice(slice_of(hex_encode(text, (uint8_t *)out.data, out.len), out.len * 2),
+                 "0104"
+                 "016b"
+                 "164c6f7743617264696e616c69747928537472696e6729"
+                 "0100000000000000"
+                 "0002000000000000"
+                 "0300000000000000"
+                 "00"
+                 "0162"
+                 "1b612d746578742d6f662d6d6f72652d7468616e2d382d6279746573"
+                 "0400000000000000"
+                 "01000201");
+    /* numbers of two and of four bytes: 255 texts and the empty one are the last of one byte */
+    static const struct {
+        uint32_t texts;
+        size_t width;
+    } sizes[] = {{255, 1}, {256, 2}, {65535, 2}, {65536, 4}};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        c.data.bytes_max = c.keys.texts.bytes_max = 16 << 20;
+        out.bytes_max = 16 << 20;
+        buf_clear(&out);
+        assert_int_equal(keys_of(&c, "", sizes[i].texts, 2), sizes[i].texts + 1);
+        assert_int_equal(native_block(&out, &c, 1, 2 * sizes[i].texts, NULL), 2 * sizes[i].texts);
+        assert_int_equal(out.len, 1 + (sizes[i].texts > 8191 ? 3U : 2U) + 2 + 23 + 24 +
+                                      c.keys.texts.len + 8 + 2 * sizes[i].texts * sizes[i].width);
+    }
+    /* texts of one hash (its steps, backwards): written again when they are too many to look up */
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t inverse = odd;
+    for (int i = 0; i < 5; i++)
+        inverse *= 2 - odd * inverse;
+    assert_int_equal(odd * inverse, 1);
+    native_clear(&c);
+    for (uint64_t i = 0; i < 200; i++) {
+        uint64_t h = ((UINT64_C(77) << 32) + i % 100) * inverse;
+        h = (h ^ h >> 32) * inverse ^ 8 * odd;
+        native_text(&c, slice_of((char *)&h, sizeof(h)));
+    }
+    assert_int_equal(c.keys.count, 1 + 64 + 2 * (100 - 64));
+    /* emptied, it knows none of them; one that was large is small again */
+    assert_int_equal(keys_of(&c, "x", 1, 3), 2);
+    assert_int_equal(keys_of(&c, "y", 1, 1), 2);
+    assert_int_equal(c.keys.slot_count, 64);
+    heap_fail_after(1);
+    native_done(&c);
+    native_text(&c, SLICE_LIT("no memory"));
+    heap_fail_after(0);
+    assert_false(native_ok(&c));
+    native_done(&c);
+    buf_done(&out);
+}
+
 static void an_amount_is_kept_to_the_fourth_digit(void **state)
 {
     (void)state;
@@ -239,6 +319,7 @@ int main(void)
         cmocka_unit_test(an_amount_is_kept_to_the_fourth_digit),
         cmocka_unit_test(what_is_no_amount_is_refused),
         cmocka_unit_test(a_block_is_its_columns_without_the_rows_left_out),
+        cmocka_unit_test(a_column_of_keys_has_each_text_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
