@@ -50,7 +50,9 @@ static enum rc set_up(struct bi *bi, struct store_client *c, struct err *err)
              database));
     TRY(exec(c, err, "TRUNCATE TABLE `%s`.reader_tokens", database));
     TRY(exec(c, err, "CREATE DATABASE IF NOT EXISTS " BI_DATABASE));
-    TRY(make_view(bi, c, "events", "project_id, dedupe, stream_partition, stream_offset", "", err));
+    TRY(make_view(bi, c, "events",
+                  "project_id, dedupe, stream_partition, stream_offset, properties_shape", "",
+                  err));
     return make_view(bi, c, "sessions", "project_id, version, is_deleted, page_marks, behaviour",
                      " FINAL", err);
 }

@@ -365,6 +365,21 @@ static const char sessions_one_part[] =
     " min_age_to_force_merge_on_partition_only = 1";
 static const char *const one_part_statements[] = {sessions_one_part, NULL};
 
+/* The properties with an empty value of its kind for each (none for null): which there are is asked
+ * of few different texts instead of each event's JSON. The projector writes it
+ * (project_row_shape()); rows of before have the same of the default. */
+#define SHAPE                                                                                     \
+    "if(empty(JSONExtractKeysAndValuesRaw(properties)), '', concat('{', arrayStringConcat("       \
+    "arrayMap(p -> concat(toJSONString(p.1), ':', multiIf(match(p.2, '^[-0-9]'), '0', "           \
+    "startsWith(p.2, '\"'), '\"\"', startsWith(p.2, '['), '[]', startsWith(p.2, '{'), '{}', "     \
+    "'true')), arrayFilter(p -> p.2 != 'null', JSONExtractKeysAndValuesRaw(properties))), ','), " \
+    "'}'))"
+static const char events_shape[] = "ALTER TABLE events ADD COLUMN IF NOT EXISTS properties_shape "
+                                   "LowCardinality(String) DEFAULT " SHAPE " CODEC(ZSTD(1))";
+static const char events_shape_of_old[] =
+    "ALTER TABLE events MATERIALIZE COLUMN properties_shape SETTINGS mutations_sync = 0";
+static const char *const shape_statements[] = {events_shape, events_shape_of_old, NULL};
+
 const struct store_migration analytics_migrations[] = {
     {.number = 1, .name = "events", .statements = events_statements},
     {.number = 2, .name = "events of every dialect", .statements = wider_statements},
@@ -383,6 +398,7 @@ const struct store_migration analytics_migrations[] = {
     {.number = 15, .name = "slots of visitors", .statements = slots_statements},
     {.number = 16, .name = "versions of sessions", .statements = work_statements},
     {.number = 17, .name = "months of sessions in one part", .statements = one_part_statements},
+    {.number = 18, .name = "shapes of properties", .statements = shape_statements},
 };
 const uint32_t analytics_migration_count = COUNT_OF(analytics_migrations);
 

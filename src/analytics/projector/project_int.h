@@ -43,6 +43,7 @@ struct project_row {
     struct slice browser_name, browser_version, os_name, os_version, device_type, device_brand,
         device_model, bot;
     struct slice channel, referrer_source, click_id, screen_class;
+    struct slice properties_shape; /* project_row_shape() */
 };
 enum { PROJECT_DOMAIN_BYTES_MAX = 255 };
 /* RC_INVALID: poison, *ret_reason says why (static text). RC_NOMEM: the arena is full. */
@@ -53,12 +54,15 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
 enum rc project_row_parse(struct slice value, struct arena *scratch, struct project_row *ret_row,
                           const char **ret_reason) MUST_CHECK;
 bool project_row_scan(struct slice value, struct project_row *ret_row) MUST_CHECK;
+/* An object's members without null, each with an empty value of its kind: {"plan":"","n":0}, true
+ * for both booleans, [] and {}. Names are spelt as they are. Empty if there are none. RC_NOMEM. */
+enum rc project_row_shape(struct slice object, struct arena *scratch, struct slice *ret) MUST_CHECK;
 bool project_device_parse(struct slice text, uint64_t *ret_device); /* 16 hex digits */
 extern const char *const project_hint_names[HINT_COUNT];
 bool project_time_parse(struct slice text, unix_ms *ret_time); /* within 1970 to 2149 */
 
 /* The columns that a row fills; the rest are defaults of the table. */
-enum { PROJECT_COLUMN_COUNT = 61 };
+enum { PROJECT_COLUMN_COUNT = 62 };
 extern const char *const project_columns; /* their names, for INSERT */
 void project_columns_init(struct native_column *columns, uint64_t bytes_max);
 void project_row_encode(struct native_column *columns, const struct project_row *row,

@@ -74,7 +74,8 @@
     C(referrer_source, KEYS)                  \
     C(click_id, KEYS)                         \
     C(screen_class, KEYS)                     \
-    C(hints, KEYS)
+    C(hints, KEYS)                            \
+    C(properties_shape, KEYS)
 #define AS_PLACE(column, ...) AT_##column,
 #define AS_LIST(column, ...) ", " #column
 #define AS_COLUMN(column, ...) {.name = #column, .type = __VA_ARGS__},
@@ -297,6 +298,58 @@ static void take_raw(struct project_row *row, struct slice value)
     }
 }
 
+static struct slice empty_of_kind(char first)
+{
+    switch (first) {
+    case '"':
+        return SLICE_LIT("\"\"");
+    case '{':
+        return SLICE_LIT("{}");
+    case '[':
+        return SLICE_LIT("[]");
+    case 't':
+    case 'f':
+        return SLICE_LIT("true");
+    case 'n':
+        return SLICE_EMPTY;
+    default:
+        return SLICE_LIT("0");
+    }
+}
+
+static char *put(char *to, struct slice s)
+{
+    memcpy(to, s.data, s.len);
+    return to + s.len;
+}
+
+enum rc project_row_shape(struct slice object, struct arena *scratch, struct slice *ret)
+{
+    struct json_members it;
+    struct json_span value;
+    struct slice key;
+    *ret = SLICE_EMPTY;
+    if (!object.len || json_members_begin(&it, object) != RC_OK)
+        return RC_OK;
+    /* No value gets longer: "true" is as short as any boolean. */
+    char *text = arena_alloc(scratch, object.len), *to = text;
+    ENSURE(text, RC_NOMEM);
+    while (json_members_next(&it, &key, &value) == RC_OK) {
+        struct slice empty = empty_of_kind(value.text.data[0]);
+        if (!empty.len)
+            continue;
+        to = put(to, to == text ? SLICE_LIT("{\"") : SLICE_LIT(",\""));
+        to = put(to, key);
+        to = put(to, SLICE_LIT("\":"));
+        to = put(to, empty);
+    }
+    if (to > text) {
+        *to++ = '}';
+        *ret = slice_of(text, (size_t)(to - text));
+    }
+    return RC_OK;
+}
+
 static void derive(struct project_row *row, struct arena *scratch)
 {
     struct project_url url = project_url_split(row->page_url);
@@ -358,7 +411,7 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
     if (!project_row_scan(value, ret_row))
         TRY(project_row_parse(value, scratch, ret_row, ret_reason));
     derive(ret_row, scratch);
-    return RC_OK;
+    return project_row_shape(ret_row->properties, scratch, &ret_row->properties_shape);
 }
 
 void project_row_encode(struct native_column *columns, const struct project_row *row,
@@ -412,6 +465,7 @@ void project_row_encode(struct native_column *columns, const struct project_row 
         row->click_id,
         row->screen_class,
         row->hints_json,
+        row->properties_shape,
     };
     _Static_assert(AT_event + COUNT_OF(texts) == (size_t)AT_END, "the texts are the last columns");
     uint8_t dedupe = row->is_dedupe, is_interactive = !row->is_passive;

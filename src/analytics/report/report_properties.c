@@ -11,10 +11,11 @@ static bool parse(struct report *r, yyjson_val *root)
 static void add_sql(const struct report *r, struct buf *out)
 {
     const struct report_sql s = {.r = r, .out = out, .source = report_events_source(r)};
-    buf_add_str(out, "SELECT pair.1, count() AS n, countIf(match(pair.2, '^[-0-9]')) FROM (SELECT "
-                     "arrayJoin(JSONExtractKeysAndValuesRaw(properties)) AS pair");
+    buf_add_str(out, "SELECT pair.1, sum(times) AS n, sumIf(times, pair.2 = '0') FROM (SELECT "
+                     "arrayJoin(JSONExtractKeysAndValuesRaw(shape)) AS pair, times FROM (SELECT "
+                     "toString(properties_shape) AS shape, count() AS times");
     report_from_sql(&s);
-    buf_add_str(out, ") WHERE pair.2 != 'null' GROUP BY pair.1 ORDER BY n DESC, pair.1 "
+    buf_add_str(out, " GROUP BY properties_shape)) GROUP BY pair.1 ORDER BY n DESC, pair.1 "
                      "LIMIT {limit:UInt32} OFFSET {offset:UInt32}");
 }
 

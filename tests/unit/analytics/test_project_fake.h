@@ -15,7 +15,7 @@
 
 #include "analytics/projector/project_int.h"
 
-enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 48 };
+enum { FAKE_ROWS_MAX = 20000, FAKE_TOKENS_MAX = 4000, FAKE_TEXTS = 49 };
 struct fake_row {
     struct project_seen seen;
     int64_t timestamp_ms;
@@ -76,7 +76,7 @@ static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
     for (int i = 0; i < 16; i++)
         to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
 }
-enum { FAKE_COLUMNS = 61, FAKE_BLOCK_MAX = 1000 };
+enum { FAKE_COLUMNS = 62, FAKE_BLOCK_MAX = 1000 };
 static inline char **fake_text_place(struct fake_row *row, const char *column)
 {
     static const char *const texts[FAKE_TEXTS - 1] = {"event",
@@ -125,7 +125,8 @@ static inline char **fake_text_place(struct fake_row *row, const char *column)
                                                       "referrer_source",
                                                       "click_id",
                                                       "screen_class",
-                                                      "hints"};
+                                                      "hints",
+                                                      "properties_shape"};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (strcmp(column, texts[i]) == 0) {
             assert_null(row->texts[i]);
@@ -260,6 +261,8 @@ enum { /* places in texts[] */
        FAKE_REFERRER_SOURCE,
        FAKE_CLICK_ID,
        FAKE_SCREEN_CLASS,
+       FAKE_HINTS,
+       FAKE_SHAPE,
 };
 
 static inline void fake_row_done(struct fake_row *row)

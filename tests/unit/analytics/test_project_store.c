@@ -99,6 +99,50 @@ static void a_repeat_finds_its_rows(void **state)
         "100\t100\t199\t50");
 }
 
+/* The projector's, and what the table gives rows that have none: the same names and kinds, which
+ * are those that the engine finds in the properties. */
+static void a_shape_has_the_names_and_kinds_of_the_properties(void **state)
+{
+    (void)state;
+    static const char *const properties[] = {
+        "",
+        ",\"properties\":{}",
+        ",\"properties\":{\"gone\":null}",
+        ",\"properties\":{\"a\":\"\",\"b\":0,\"c\":-1.5e3,\"d\":true,\"e\":false,\"f\":null}",
+        ",\"properties\":{ \"a\" : [1,{\"x\":2}] , \"b\":{\"c\":\"}\"},\"c\":[],\"d\":{} }",
+        ",\"properties\":{\"q\\\"\\\\{\":\"v\\\"\",\"\\u00e9\\n\":1,\"\":2,\"a\":7,\"a\":\"x\"}",
+    };
+    begin(0, 0);
+    for (uint32_t i = 0; i < COUNT_OF(properties); i++) {
+        char *text =
+            arena_printf(&batch->arena,
+                         "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project\":\"" PROJECT_A
+                         "\",\"event\":\"e\",\"timestamp\":\"2026-11-27T10:00:00.000Z\","
+                         "\"received_at\":\"2026-11-27T10:00:00.000Z\",\"source\":\"api\"%s}",
+                         i, properties[i]);
+        assert_non_null(text);
+        batch->b.last = i;
+        batch->records[batch->b.count++] =
+            (struct stream_record){.value = slice_str(text), .offset = i};
+    }
+    write_ok(false, COUNT_OF(properties), 0, 0);
+    execute("INSERT INTO events (project_id, event, timestamp, properties, stream_offset) SELECT "
+            "project_id, event, timestamp, properties, stream_offset + 100 FROM events");
+    assert_string_equal(
+        bed_scalar("SELECT groupArray(properties_shape) FROM (SELECT "
+                   "properties_shape FROM events WHERE stream_offset < 5 ORDER BY "
+                   "stream_offset) FORMAT TSVRaw"),
+        "['','','','{\"a\":\"\",\"b\":0,\"c\":0,\"d\":true,\"e\":true}','{\"a\":[],\"b\":{},"
+        "\"c\":[],\"d\":{}}']");
+    assert_string_equal(
+        bed_scalar("SELECT count(), uniqExact(stream_offset % 100), countIf(arrayMap(p -> (p.1, "
+                   "p.2), JSONExtractKeysAndValuesRaw(properties_shape)) != arrayMap(p -> (p.1, "
+                   "multiIf(toFloat64OrNull(p.2) IS NOT NULL, '0', p.2 IN ('true', 'false'), "
+                   "'true', concat(substring(p.2, 1, 1), substring(p.2, -1)))), arrayFilter(p -> "
+                   "p.2 != 'null', JSONExtractKeysAndValuesRaw(properties)))) FROM events"),
+        "12\t6\t0");
+}
+
 static void rows_whose_token_lived_longer_come_back(void **state)
 {
     (void)state;
@@ -179,6 +223,7 @@ int main(int argc, char **argv)
     arena_init(&batch->arena, 1 << 20, 64 << 20);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_repeat_finds_its_rows, setup),
+        cmocka_unit_test_setup(a_shape_has_the_names_and_kinds_of_the_properties, setup),
         cmocka_unit_test_setup(rows_whose_token_lived_longer_come_back, setup),
         cmocka_unit_test_setup(retries_are_found_across_batches_and_restarts, setup),
         cmocka_unit_test_setup(an_import_of_thirty_years_goes_in_twice_as_once, setup),

@@ -171,6 +171,7 @@ static void a_record_becomes_the_row_it_describes(void **state)
     };
     for (int i = 0; i <= FAKE_PREVIOUS_ID; i++)
         assert_string_equal(row->texts[i], want[i]);
+    assert_string_equal(row->texts[FAKE_SHAPE], "{\"a;b\":\"\",\"big\":0}");
     assert_int_equal(row->width, 1920);
     assert_int_equal(row->height, 1080);
     assert_int_equal(row->dedupe, 1);
