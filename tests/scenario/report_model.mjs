@@ -403,10 +403,11 @@ export function funnel(data, q) {
   }
   if (!q.dimensions?.length) groups.set('', []);
   for (const list of actors.values()) {
-    list.sort((a, b) => a.time - b.time || bits(a.steps) - bits(b.steps) || bits(a.ends) - bits(b.ends) || compareValues(a.dim, b.dim));
+    const order = (a, b) => a.time - b.time || bits(a.steps) - bits(b.steps);
+    list.sort((a, b) => order(a, b) || bits(a.ends) - bits(b.ends));
     const found = furthest(list, q);
     if (!found.level) continue;
-    const first = list.find((e) => (q.order === 'unordered' ? e.steps.some(Boolean) : e.steps[0])).dim;
+    const [{ dim: first }] = list.filter((e) => (q.order === 'unordered' ? e.steps.some(Boolean) : e.steps[0])).sort((a, b) => order(a, b) || compareValues(a.dim, b.dim));
     if (!groups.has(first)) groups.set(first, []);
     groups.get(first).push(found);
   }

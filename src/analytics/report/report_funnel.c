@@ -228,9 +228,13 @@ static void add_actors(const struct report *r, struct buf *out)
                  "substring(minIf(concat(reverse(reinterpretAsFixedString(packed)), toString(d0)), "
                  "%s), 9) AS d0, ",
                  is_ordered ? "bitTest(steps, 0)" : "steps > 0");
-    buf_addf(out, "arraySort(if(%s, groupArray(%s), [])) AS sorted FROM (SELECT ",
-             is_ordered ? "bitTest(groupBitOr(steps), 1)" : "bitCount(groupBitOr(steps)) > 1",
-             events_of(f).element);
+    if (is_by_step_2(r))
+        buf_addf(out, "arraySort(groupArray(%s))", events_of(f).element);
+    else
+        buf_addf(out, "arraySort(if(%s, groupArray(%s), []))",
+                 is_ordered ? "bitTest(groupBitOr(steps), 1)" : "bitCount(groupBitOr(steps)) > 1",
+                 events_of(f).element);
+    buf_add_str(out, " AS sorted FROM (SELECT ");
     if (r->dim_count) {
         report_dim_sql(&s, &r->dims[0]);
         buf_add_str(out, " AS d0, ");
@@ -248,8 +252,10 @@ static void add_actors(const struct report *r, struct buf *out)
     buf_add_str(out, ") ");
     if (f->order != FUNNEL_STRICT)
         buf_add_str(out, "WHERE steps > 0 OR ends > 0 ");
-    buf_addf(out, "GROUP BY actor HAVING %s",
-             is_ordered ? "bitTest(groupBitOr(steps), 0)" : "groupBitOr(steps) > 0");
+    buf_add_str(out, "GROUP BY actor");
+    if (!is_by_step_2(r)) /* there, who never did step 1 comes to no step that is counted */
+        buf_addf(out, " HAVING %s",
+                 is_ordered ? "bitTest(groupBitOr(steps), 0)" : "groupBitOr(steps) > 0");
 }
 
 static void add_level(const struct funnel *f, struct buf *out)
