@@ -8,8 +8,8 @@
  *
  * Values here are of a fixed width, or String (length as varint, then the bytes), or
  * LowCardinality(String): numbers of the keys that stand before them. The engine would take Strings
- * for these, too, and look each of them up by itself, which costs it several times what it costs
- * here, where most values are those of the row before (ClickHouse's SerializationLowCardinality). */
+ * for these, too, and look each of them up by itself, which is dearer than it is here, where most
+ * values are those of the row before (ClickHouse's SerializationLowCardinality). */
 #include <stdbool.h>
 #include <stdint.h>
 
