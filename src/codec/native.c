@@ -108,7 +108,8 @@ static bool grow(struct native_keys *k)
         return false;
     }
     k->slot_count = new_count;
-    for (const struct native_key *key = old; key < old + count; key++) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct native_key *key = &old[i];
         struct native_key *to =
             key->number ? slot_of(k, slice_of(k->texts.data + key->at, key->len), key->hash) : NULL;
         if (to)

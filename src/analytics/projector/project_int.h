@@ -62,7 +62,7 @@ extern const char *const project_hint_names[HINT_COUNT];
 bool project_time_parse(struct slice text, unix_ms *ret_time); /* within 1970 to 2149 */
 
 /* The columns that a row fills; the rest are defaults of the table. */
-enum { PROJECT_COLUMN_COUNT = 62 };
+enum { PROJECT_COLUMN_COUNT = 63 };
 extern const char *const project_columns; /* their names, for INSERT */
 void project_columns_init(struct native_column *columns, uint64_t bytes_max);
 void project_row_encode(struct native_column *columns, const struct project_row *row,

@@ -8,6 +8,7 @@
 #include "analytics/event/page.h"
 #include "analytics/projector/project_int.h"
 
+#include "base/siphash.h"
 #include "codec/json.h"
 
 /* In the order in which project_row_encode fills them. */
@@ -23,6 +24,7 @@
     C(dedupe, "UInt8", 1)                     \
     C(stream_partition, "UInt16", 2)          \
     C(stream_offset, "UInt64", 8)             \
+    C(visitor, "UInt64", 8)                   \
     C(device, "UInt64", 8)                    \
     C(is_interactive, "UInt8", 1)             \
     C(engagement_ms, "UInt32", 4)             \
@@ -414,6 +416,29 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
     return project_row_shape(ret_row->properties, scratch, &ret_row->properties_shape);
 }
 
+/* As the engine's sipHash64() of two values. */
+static uint64_t hash_of_two(struct slice kind, const void *id, size_t len)
+{
+    static const struct siphash_key none;
+    const uint64_t hashes[] = {siphash(&none, kind.data, kind.len), siphash(&none, id, len)};
+    return siphash(&none, hashes, sizeof(hashes));
+}
+
+/* docs/definitions.md, "Visitor". The default that the table has for rows of others says the same,
+ * but there the engine makes all four hashes for each row. */
+static uint64_t visitor_of(const struct project_row *row)
+{
+    if (row->anonymous_id.len)
+        return hash_of_two(SLICE_LIT("anonymous"), row->anonymous_id.data, row->anonymous_id.len);
+    if (row->user_id.len)
+        return hash_of_two(SLICE_LIT("user"), row->user_id.data, row->user_id.len);
+    if (row->device)
+        return hash_of_two(SLICE_LIT("device"), &row->device, sizeof(row->device));
+    if (row->session_id.len)
+        return hash_of_two(SLICE_LIT("session"), row->session_id.data, row->session_id.len);
+    return 0;
+}
+
 void project_row_encode(struct native_column *columns, const struct project_row *row,
                         uint32_t partition, uint64_t offset)
 {
@@ -469,6 +494,7 @@ void project_row_encode(struct native_column *columns, const struct project_row 
     };
     _Static_assert(AT_event + COUNT_OF(texts) == (size_t)AT_END, "the texts are the last columns");
     uint8_t dedupe = row->is_dedupe, is_interactive = !row->is_passive;
+    uint64_t visitor = visitor_of(row);
     uint16_t partition16 = (uint16_t)partition;
     native_uuid(&columns[AT_project_id], &row->project);
     native_uuid(&columns[AT_id], &row->id);
@@ -479,6 +505,7 @@ void project_row_encode(struct native_column *columns, const struct project_row 
     native_fixed(&columns[AT_dedupe], &dedupe, 1);
     native_fixed(&columns[AT_stream_partition], &partition16, 2);
     native_fixed(&columns[AT_stream_offset], &offset, 8);
+    native_fixed(&columns[AT_visitor], &visitor, 8);
     native_fixed(&columns[AT_device], &row->device, 8);
     native_fixed(&columns[AT_is_interactive], &is_interactive, 1);
     native_fixed(&columns[AT_engagement_ms], &row->engagement_ms, 4);

@@ -22,7 +22,7 @@ struct fake_row {
     char *texts[FAKE_TEXTS]; /* by enum below */
     uint32_t width, height, engagement_ms;
     uint8_t dedupe, is_interactive, scroll_depth;
-    uint64_t device;
+    uint64_t visitor, device;
     int64_t revenue;
     uint16_t partition;
     uint64_t offset;
@@ -76,7 +76,7 @@ static inline void fake_take_uuid(struct fake_reader *r, struct uuid *to)
     for (int i = 0; i < 16; i++)
         to->bytes[i] = b[i < 8 ? 7 - i : 23 - i];
 }
-enum { FAKE_COLUMNS = 62, FAKE_BLOCK_MAX = 1000 };
+enum { FAKE_COLUMNS = 63, FAKE_BLOCK_MAX = 1000 };
 static inline char **fake_text_place(struct fake_row *row, const char *column)
 {
     static const char *const texts[FAKE_TEXTS - 1] = {"event",
@@ -173,6 +173,7 @@ static inline void fake_take_value(struct fake_reader *r, const char *column, co
         {"dedupe", "UInt8", &row->dedupe, 1},
         {"stream_partition", "UInt16", &row->partition, 2},
         {"stream_offset", "UInt64", &row->offset, 8},
+        {"visitor", "UInt64", &row->visitor, 8},
         {"device", "UInt64", &row->device, 8},
         {"is_interactive", "UInt8", &row->is_interactive, 1},
         {"engagement_ms", "UInt32", &row->engagement_ms, 4},

@@ -25,21 +25,27 @@ static void begin(uint32_t partition, uint64_t first)
                                        .last = first,
                                        .records = batch->records};
 }
-static void add(uint32_t id, int64_t ms, int flags)
+static void add_with(uint32_t id, int64_t ms, const char *members)
 {
     char at[TIME_TEXT_BYTES];
     time_format((unix_ms){ms}, at);
-    char *text = arena_printf(
-        &batch->arena,
-        "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project\":\"" PROJECT_A "\",\"event\":\"e\","
-        "\"timestamp\":\"%s\",\"received_at\":\"%s\",\"source\":\"api\"%s%s,\"properties\":"
-        "{\"n\":%u,\";\":\"\\u00e9;'\"}}",
-        id, at, at, flags & DEDUPE ? ",\"dedupe\":true" : "",
-        flags & HISTORICAL ? ",\"historical\":true" : "", id);
+    char *text = arena_printf(&batch->arena,
+                              "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project\":\"" PROJECT_A
+                              "\",\"event\":\"e\",\"timestamp\":\"%s\",\"received_at\":\"%s\","
+                              "\"source\":\"api\"%s}",
+                              id, at, at, members);
     assert_non_null(text);
     batch->b.last = batch->b.first + batch->b.count;
     batch->records[batch->b.count++] =
         (struct stream_record){.value = slice_str(text), .offset = batch->b.last};
+}
+static void add(uint32_t id, int64_t ms, int flags)
+{
+    char members[120];
+    snprintf(members, sizeof(members), "%s%s,\"properties\":{\"n\":%u,\";\":\"\\u00e9;'\"}",
+             flags & DEDUPE ? ",\"dedupe\":true" : "",
+             flags & HISTORICAL ? ",\"historical\":true" : "", id);
+    add_with(id, ms, members);
 }
 static void restart(void)
 {
@@ -113,18 +119,8 @@ static void a_shape_has_the_names_and_kinds_of_the_properties(void **state)
         ",\"properties\":{\"q\\\"\\\\{\":\"v\\\"\",\"\\u00e9\\n\":1,\"\":2,\"a\":7,\"a\":\"x\"}",
     };
     begin(0, 0);
-    for (uint32_t i = 0; i < COUNT_OF(properties); i++) {
-        char *text =
-            arena_printf(&batch->arena,
-                         "{\"id\":\"00000000-0000-4000-8000-%012u\",\"project\":\"" PROJECT_A
-                         "\",\"event\":\"e\",\"timestamp\":\"2026-11-27T10:00:00.000Z\","
-                         "\"received_at\":\"2026-11-27T10:00:00.000Z\",\"source\":\"api\"%s}",
-                         i, properties[i]);
-        assert_non_null(text);
-        batch->b.last = i;
-        batch->records[batch->b.count++] =
-            (struct stream_record){.value = slice_str(text), .offset = i};
-    }
+    for (uint32_t i = 0; i < COUNT_OF(properties); i++)
+        add_with(i, t0, properties[i]);
     write_ok(false, COUNT_OF(properties), 0, 0);
     execute("INSERT INTO events (project_id, event, timestamp, properties, stream_offset) SELECT "
             "project_id, event, timestamp, properties, stream_offset + 100 FROM events");
@@ -141,6 +137,32 @@ static void a_shape_has_the_names_and_kinds_of_the_properties(void **state)
                    "'true', concat(substring(p.2, 1, 1), substring(p.2, -1)))), arrayFilter(p -> "
                    "p.2 != 'null', JSONExtractKeysAndValuesRaw(properties)))) FROM events"),
         "12\t6\t0");
+}
+
+/* The writer's hashes are those of the table's default. */
+static void a_visitor_is_whom_the_table_would_have(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {
+        "",
+        ",\"anonymous_id\":\"a\",\"session_id\":\"s\",\"device\":\"00000000deadbeef\"",
+        ",\"user_id\":\"u\",\"anonymous_id\":\"more than eight \\u00e9 bytes\"",
+        ",\"user_id\":\"12345678\",\"device\":\"00000000deadbeef\"",
+        ",\"session_id\":\"s\",\"device\":\"00000000deadbeef\"",
+        ",\"session_id\":\"s\"",
+    };
+    begin(0, 0);
+    for (uint32_t i = 0; i < COUNT_OF(ids); i++)
+        add_with(i, t0, ids[i]);
+    write_ok(false, COUNT_OF(ids), 0, 0);
+    execute("INSERT INTO events (project_id, event, timestamp, user_id, anonymous_id, session_id, "
+            "device, stream_offset) SELECT project_id, event, timestamp, user_id, anonymous_id, "
+            "session_id, device, stream_offset + 100 FROM events");
+    assert_string_equal(
+        bed_scalar("SELECT count(), countIf(visitors = 1 AND rows = 2), uniqExact(who), min(who) "
+                   "FROM (SELECT any(visitor) AS who, uniqExact(visitor) AS visitors, count() AS "
+                   "rows FROM events GROUP BY stream_offset % 100)"),
+        "6\t6\t6\t0");
 }
 
 static void rows_whose_token_lived_longer_come_back(void **state)
@@ -224,6 +246,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_repeat_finds_its_rows, setup),
         cmocka_unit_test_setup(a_shape_has_the_names_and_kinds_of_the_properties, setup),
+        cmocka_unit_test_setup(a_visitor_is_whom_the_table_would_have, setup),
         cmocka_unit_test_setup(rows_whose_token_lived_longer_come_back, setup),
         cmocka_unit_test_setup(retries_are_found_across_batches_and_restarts, setup),
         cmocka_unit_test_setup(an_import_of_thirty_years_goes_in_twice_as_once, setup),
