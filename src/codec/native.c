@@ -108,7 +108,7 @@ static bool grow(struct native_keys *k)
         return false;
     }
     k->slot_count = new_count;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; old && i < count; i++) {
         const struct native_key *key = &old[i];
         struct native_key *to =
             key->number ? slot_of(k, slice_of(k->texts.data + key->at, key->len), key->hash) : NULL;
