@@ -367,7 +367,7 @@ static const char *const one_part_statements[] = {sessions_one_part, NULL};
 
 /* The properties with an empty value of its kind for each (none for null): which there are is asked
  * of few different texts instead of each event's JSON. The projector writes it
- * (project_row_shape()); rows of before have the same of the default. */
+ * (project_row.c); rows of before have the same of the default. */
 #define SHAPE                                                                                     \
     "if(empty(JSONExtractKeysAndValuesRaw(properties)), '', concat('{', arrayStringConcat("       \
     "arrayMap(p -> concat(toJSONString(p.1), ':', multiIf(match(p.2, '^[-0-9]'), '0', "           \

@@ -43,20 +43,17 @@ struct project_row {
     struct slice browser_name, browser_version, os_name, os_version, device_type, device_brand,
         device_model, bot;
     struct slice channel, referrer_source, click_id, screen_class;
-    struct slice properties_shape; /* project_row_shape() */
+    struct slice properties_shape; /* {"plan":"","seats":0}: docs/internals/project.md */
 };
 enum { PROJECT_DOMAIN_BYTES_MAX = 255 };
 /* RC_INVALID: poison, *ret_reason says why (static text). RC_NOMEM: the arena is full. */
 enum rc project_row_decode(struct slice value, struct arena *scratch, struct project_row *ret_row,
                            const char **ret_reason) MUST_CHECK;
-/* Its two ways, both without what is derived from URLs: any JSON by yyjson; and the very shape that
+/* Its two ways, both without what is derived: any JSON by yyjson; and the very shape that
  * our own writer gives a record in one pass, false for anything else (project_scan.c). */
 enum rc project_row_parse(struct slice value, struct arena *scratch, struct project_row *ret_row,
                           const char **ret_reason) MUST_CHECK;
 bool project_row_scan(struct slice value, struct project_row *ret_row) MUST_CHECK;
-/* An object's members without null, each with an empty value of its kind: {"plan":"","n":0}, true
- * for both booleans, [] and {}. Names are spelt as they are. Empty if there are none. RC_NOMEM. */
-enum rc project_row_shape(struct slice object, struct arena *scratch, struct slice *ret) MUST_CHECK;
 bool project_device_parse(struct slice text, uint64_t *ret_device); /* 16 hex digits */
 extern const char *const project_hint_names[HINT_COUNT];
 bool project_time_parse(struct slice text, unix_ms *ret_time); /* within 1970 to 2149 */

@@ -325,7 +325,9 @@ static char *put(char *to, struct slice s)
     return to + s.len;
 }
 
-enum rc project_row_shape(struct slice object, struct arena *scratch, struct slice *ret)
+/* An object's members without null, each with an empty value of its kind: {"plan":"","n":0}, true
+ * for both booleans, [] and {}. Names are spelt as they are. Empty if there are none. */
+static enum rc shape_of(struct slice object, struct arena *scratch, struct slice *ret)
 {
     struct json_members it;
     struct json_span value;
@@ -413,7 +415,7 @@ enum rc project_row_decode(struct slice value, struct arena *scratch, struct pro
     if (!project_row_scan(value, ret_row))
         TRY(project_row_parse(value, scratch, ret_row, ret_reason));
     derive(ret_row, scratch);
-    return project_row_shape(ret_row->properties, scratch, &ret_row->properties_shape);
+    return shape_of(ret_row->properties, scratch, &ret_row->properties_shape);
 }
 
 /* As the engine's sipHash64() of two values. */

@@ -87,6 +87,15 @@ static const int64_t t0 = INT64_C(1790000000000);
 static const int64_t day = INT64_C(24) * 3600 * 1000;
 #define assert_rows(want) assert_string_equal(bed_scalar("SELECT count() FROM events"), want)
 
+/* A record with each of these members, at offsets 0 and up. */
+static void write_each(const char *const *members, uint32_t count)
+{
+    begin(0, 0);
+    for (uint32_t i = 0; i < count; i++)
+        add_with(i, t0, members[i]);
+    write_ok(false, count, 0, 0);
+}
+
 static void a_repeat_finds_its_rows(void **state)
 {
     (void)state;
@@ -118,10 +127,7 @@ static void a_shape_has_the_names_and_kinds_of_the_properties(void **state)
         ",\"properties\":{ \"a\" : [1,{\"x\":2}] , \"b\":{\"c\":\"}\"},\"c\":[],\"d\":{} }",
         ",\"properties\":{\"q\\\"\\\\{\":\"v\\\"\",\"\\u00e9\\n\":1,\"\":2,\"a\":7,\"a\":\"x\"}",
     };
-    begin(0, 0);
-    for (uint32_t i = 0; i < COUNT_OF(properties); i++)
-        add_with(i, t0, properties[i]);
-    write_ok(false, COUNT_OF(properties), 0, 0);
+    write_each(properties, COUNT_OF(properties));
     execute("INSERT INTO events (project_id, event, timestamp, properties, stream_offset) SELECT "
             "project_id, event, timestamp, properties, stream_offset + 100 FROM events");
     assert_string_equal(
@@ -151,10 +157,7 @@ static void a_visitor_is_whom_the_table_would_have(void **state)
         ",\"session_id\":\"s\",\"device\":\"00000000deadbeef\"",
         ",\"session_id\":\"s\"",
     };
-    begin(0, 0);
-    for (uint32_t i = 0; i < COUNT_OF(ids); i++)
-        add_with(i, t0, ids[i]);
-    write_ok(false, COUNT_OF(ids), 0, 0);
+    write_each(ids, COUNT_OF(ids));
     execute("INSERT INTO events (project_id, event, timestamp, user_id, anonymous_id, session_id, "
             "device, stream_offset) SELECT project_id, event, timestamp, user_id, anonymous_id, "
             "session_id, device, stream_offset + 100 FROM events");
