@@ -135,19 +135,23 @@ static void add_text(struct buf *out, struct slice s)
     buf_add_slice(out, s);
 }
 
-static void key_add(struct native_keys *k, struct slice s)
+/* False: there is no room for it, and texts has failed. */
+static bool key_add(struct native_keys *k, struct slice s)
 {
     add_text(&k->texts, s);
+    if (!buf_ok(&k->texts))
+        return false;
     k->last = k->count++;
     k->last_at = k->texts.len - s.len;
     k->last_len = s.len;
+    return true;
 }
 
 void native_key_find(struct native_column *c, struct slice s)
 {
     struct native_keys *k = &c->keys;
-    if (!k->count)
-        key_add(k, SLICE_EMPTY);
+    if (!k->count && !key_add(k, SLICE_EMPTY))
+        return;
     if (!s.len) {
         k->last = 0;
         k->last_len = 0;
@@ -165,8 +169,7 @@ void native_key_find(struct native_column *c, struct slice s)
         k->last_len = slot->len;
         return;
     }
-    key_add(k, s);
-    if (slot)
+    if (key_add(k, s) && slot)
         *slot = (struct native_key){k->last_at, s.len, hash, k->last};
 }
 

@@ -252,6 +252,14 @@ static void a_column_of_keys_has_each_text_once(void **state)
     assert_int_equal(keys_of(&c, "x", 1, 3), 2);
     assert_int_equal(keys_of(&c, "y", 1, 1), 2);
     assert_int_equal(c.keys.slot_count, 64);
+    /* no room for a text: said once, at the end, and nothing is looked for where it would stand */
+    native_clear(&c);
+    c.keys.texts.bytes_max = 8;
+    for (uint32_t i = 0; i < 6; i++)
+        native_text(&c, slice_str(i % 3 == 0 ? "fits" : "longer than there is room"));
+    assert_false(native_ok(&c));
+    assert_int_equal(c.keys.count, 2);
+    c.keys.texts.bytes_max = 1 << 20;
     heap_fail_after(1);
     native_done(&c);
     native_text(&c, SLICE_LIT("no memory"));
