@@ -235,23 +235,32 @@ static void a_column_of_keys_has_each_text_once(void **state)
         assert_int_equal(out.len, 1 + (sizes[i].texts > 8191 ? 3U : 2U) + 2 + 23 + 24 +
                                       c.keys.texts.len + 8 + 2 * sizes[i].texts * sizes[i].width);
     }
+    /* emptied, it knows none of them; one that was large is small again */
+    assert_int_equal(keys_of(&c, "x", 1, 3), 2);
+    assert_int_equal(keys_of(&c, "y", 1, 1), 2);
+    assert_int_equal(c.keys.slot_count, 64);
+    native_done(&c);
+    buf_done(&out);
+}
+
+static void keys_that_collide_or_have_no_room_are_bounded(void **state)
+{
+    (void)state;
+    struct native_column c = {
+        .name = "k", .type = "LowCardinality(String)", .width = 4, .has_keys = true};
+    native_init(&c, 1 << 20);
     /* texts of one hash (its steps, backwards): written again when they are too many to look up */
     const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
     uint64_t inverse = odd;
     for (int i = 0; i < 5; i++)
         inverse *= 2 - odd * inverse;
     assert_int_equal(odd * inverse, 1);
-    native_clear(&c);
     for (uint64_t i = 0; i < 200; i++) {
         uint64_t h = ((UINT64_C(77) << 32) + i % 100) * inverse;
         h = (h ^ h >> 32) * inverse ^ 8 * odd;
         native_text(&c, slice_of((char *)&h, sizeof(h)));
     }
     assert_int_equal(c.keys.count, 1 + 64 + 2 * (100 - 64));
-    /* emptied, it knows none of them; one that was large is small again */
-    assert_int_equal(keys_of(&c, "x", 1, 3), 2);
-    assert_int_equal(keys_of(&c, "y", 1, 1), 2);
-    assert_int_equal(c.keys.slot_count, 64);
     /* no room for a text: said once, at the end, and nothing is looked for where it would stand */
     native_clear(&c);
     c.keys.texts.bytes_max = 8;
@@ -266,7 +275,6 @@ static void a_column_of_keys_has_each_text_once(void **state)
     heap_fail_after(0);
     assert_false(native_ok(&c));
     native_done(&c);
-    buf_done(&out);
 }
 
 static void an_amount_is_kept_to_the_fourth_digit(void **state)
@@ -328,6 +336,7 @@ int main(void)
         cmocka_unit_test(what_is_no_amount_is_refused),
         cmocka_unit_test(a_block_is_its_columns_without_the_rows_left_out),
         cmocka_unit_test(a_column_of_keys_has_each_text_once),
+        cmocka_unit_test(keys_that_collide_or_have_no_room_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
