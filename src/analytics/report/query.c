@@ -312,7 +312,7 @@ static enum rc ask(struct ctx *ctx, struct query_call *call, struct store_client
                    struct buf *result, struct err *err)
 {
     const struct query *q = call->query;
-    struct store_setting settings[10] = {
+    struct store_setting settings[11] = {
         {"max_execution_time", q->seconds},
         {"output_format_json_quote_64bit_integers", "0"},
         {"output_format_json_escape_forward_slashes", "0"},
@@ -325,8 +325,10 @@ static enum rc ask(struct ctx *ctx, struct query_call *call, struct store_client
         {"precise_float_parsing", "1"},
         /* The columns of properties are in the rows of events, whoever reads these. */
         {"asterisk_include_materialized_columns", "1"},
+        /* A dashboard asks again. */
+        {"use_uncompressed_cache", "1"},
     };
-    uint32_t count = 8;
+    uint32_t count = 9;
     if (q->cfg.memory_bytes_max)
         settings[count++] = (struct store_setting){"max_memory_usage", q->memory};
     if (strstr(call->sql, ANALYTICS_SLOTS) && strstr(call->sql, "FROM " ANALYTICS_EVENTS_TABLE))
