@@ -307,6 +307,15 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   assert.deepEqual([first.results.map((r) => [...r.dimensions, ...r.metrics]), first.meta.total_rows], [[['Google', 21]], 2]);
   assert.deepEqual((await results({ dimensions: ['source'], metrics: ['visits'], limit: 1, ...(first.meta.next_cursor ? { cursor: first.meta.next_cursor } : { offset: 1 }) })), [['', 4]]);
   assert.deepEqual((await results({ dimensions: ['page'], metrics: ['visitors', 'pageviews'] })), [['/a', 9, 14]]);
+  // Filters, where one file has their columns and the dimensions'.
+  const visitors = (more) => results({ metrics: ['visitors'], ...more });
+  assert.deepEqual(await results({ filters: [['is', 'source', ['Google']]] }), [one(19, 52, 8, 21, 2060)]);
+  assert.deepEqual(await visitors({ filters: [['is_not', 'source', ['google'], { case_sensitive: false }]] }), [[4]]);
+  assert.deepEqual(await visitors({ filters: [['or', [['is', 'source', ['Bing']], ['not', ['exists', 'source']]]]] }), [[4]]);
+  assert.deepEqual(await visitors({ dimensions: ['time:day', 'source'], filters: [['matches', 'source', ['^Goo']]] }), [['2025-12-30', 'Google', 10], ['2025-12-31', 'Google', 8], ['2026-01-10', 'Google', 1]]);
+  assert.deepEqual(await visitors({ dimensions: ['source', 'utm_source'], filters: [['contains', 'source', ['oo']]] }), [['Google', '', 18], ['Google', 'Google', 1]]);
+  assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['is', 'hostname', ['shop.example']]] }), [['/a', 9]]);
+  assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['contains', 'page', ["/b', '"]]] }), []);
   const series = await results({ dimensions: ['time:day'], metrics: ['visitors'] });
   assert.equal(series.length, 34);
   assert.deepEqual(series.filter((x) => x[1]), [['2025-12-30', 10], ['2025-12-31', 12], ['2026-01-10', 1]]);
@@ -317,7 +326,8 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   const theirs = async (more) => (await s.fetch('/api/v2/query', { method: 'POST', headers: { authorization: `Bearer ${F.key}`, 'content-type': 'application/json' }, body: JSON.stringify({ site_id: F.id, date_range: ['2025-12-29', '2026-01-31'], metrics: ['visitors'], include: { imports: true }, ...more }) })).json;
   assert.deepEqual([(await theirs({})).results, (await theirs({})).meta], [[{ dimensions: [], metrics: [23] }], { imports_included: true }]);
   assert.deepEqual((await theirs({ metrics: ['events'] })).meta, { imports_included: false, imports_skip_reason: 'unsupported_query' });
-  for (const wrong of [{ filters: [['is', 'source', ['Google']]] }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
+  assert.deepEqual([(await theirs({ filters: [['is', 'visit:source', ['Google']]] })).results, (await theirs({ filters: [['is', 'visit:source', ['Google']]] })).meta], [[{ dimensions: [], metrics: [19] }], { imports_included: true }]);
+  for (const wrong of [{ filters: [['is', 'source', ['Google']]], dimensions: ['page'] }, { filters: [['is', 'event', ['pageview']]] }, { goal: [['is', 'event', ['pageview']]] }, { include: { imports: true, compare: 'previous_period' } }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
     const a = await ask(wrong);
     assert.equal(a.status, 400, JSON.stringify(wrong));
     assert.match(a.json.detail, /^\/include\/imports: /);

@@ -394,6 +394,10 @@ static bool is_visits(const struct report_sql *s)
 void report_dim_sql(const struct report_sql *s, const struct report_dim *d)
 {
     const char *column = is_visits(s) ? d->field->visit : d->field->event;
+    if (s->source & SOURCE_IMPORTS) {
+        report_imports_dim_sql(d, s->out);
+        return;
+    }
     switch (d->field->kind) {
     case FIELD_TIME:
         add_bucket(s, d->unit, s->source & SOURCE_SLOTS ? "since" : column);

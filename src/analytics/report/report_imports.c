@@ -3,14 +3,16 @@
  * HOW   The own groups are asked for as ever, with metrics that can be added up again (visits, and
  *       with them bounces and seconds out of their rates); the imported ones stand beside them, and
  *       the metrics are made of both.
- * WHY   only of totals, series and single dimensions: a row of the table has one kind of dimension,
- *       so nothing else can be told of it. Visitors of several days are added up, as the sums of
+ * WHY   dimensions and filters are those of one file of the export: a row of the table knows the
+ *       columns of its file, and the day. Visitors of several days are added up, as the sums of
  *       days are all there is. */
 #include "analytics/report/report_int.h"
 
+#include <string.h>
+
 #include "base/must.h"
 
-static const struct {
+static const struct place {
     const char *field, *report, *column;
 } places[] = {
     {"page", "pages", "page"},
@@ -54,28 +56,59 @@ static const char *value_of(const struct report_metric *m)
     return NULL;
 }
 
-/* Of the only dimension, if there is one: the file's kind and an expression over its columns. */
-static bool place_of(const struct report *r, const char **ret_report, const char **ret_column)
+static const struct place *place_of(const struct report_field *field)
 {
-    *ret_report = "visitors";
-    *ret_column = NULL;
-    if (r->dim_count == 0)
-        return true;
-    if (r->dims[0].field->kind == FIELD_TIME)
-        return (*ret_column = buckets[r->dims[0].unit]) != NULL;
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        if (!slice_eq_str(slice_str(r->dims[0].field->name), places[i].field))
-            continue;
-        *ret_report = places[i].report;
-        *ret_column = places[i].column;
-        return true;
+    for (size_t i = 0; i < COUNT_OF(places); i++)
+        if (strcmp(field->name, places[i].field) == 0)
+            return &places[i];
+    return NULL;
+}
+
+/* The fields that came before are of *report (NULL: none did); false: this one is not. */
+static bool is_of_file(const struct report_field *field, const char **report)
+{
+    const struct place *place = field ? place_of(field) : NULL;
+    if (!place || (*report && strcmp(*report, place->report) != 0))
+        return false;
+    *report = place->report;
+    return true;
+}
+
+static bool is_filter_of_file(const struct report_filter *f, const char **report)
+{
+    if (f->op > OP_NOT)
+        return is_of_file(f->dim.field, report);
+    if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE || f->op == OP_COHORT)
+        return false;
+    for (const struct report_filter *child = f->children; child; child = child->next)
+        if (!is_filter_of_file(child, report))
+            return false;
+    return true;
+}
+
+/* The file whose rows are added up; NULL: none has all that the question is about. */
+static const char *file_of(const struct report *r)
+{
+    const char *report = NULL;
+    for (uint32_t i = 0; i < r->dim_count; i++) {
+        const struct report_dim *d = &r->dims[i];
+        if (d->field->kind == FIELD_TIME ? !buckets[d->unit] : !is_of_file(d->field, &report))
+            return NULL;
     }
-    return false;
+    if (r->filter && !is_filter_of_file(r->filter, &report))
+        return NULL;
+    return report ? report : "visitors";
+}
+
+void report_imports_dim_sql(const struct report_dim *d, struct buf *out)
+{
+    const struct place *place = place_of(d->field);
+    must(place || d->field->kind == FIELD_TIME);
+    buf_add_str(out, place ? place->column : buckets[d->unit]);
 }
 
 const char *report_imports_problem(const struct report *r)
 {
-    const char *report, *column;
     for (uint32_t i = 0; i < r->metric_count; i++)
         if (!value_of(&r->metrics[i]))
             return "imported sums know visitors, visits, pageviews, bounce_rate, visit_duration "
@@ -83,11 +116,12 @@ const char *report_imports_problem(const struct report *r)
                    "views_per_visit";
     if (r->sample)
         return "imported sums are of all visitors: leave sample out";
-    if (r->filter || r->goal || r->dim_count > 1 || r->range.compare != COMPARE_NONE ||
-        !place_of(r, &report, &column))
-        return "imported sums know no filters, goals or comparisons, and at most one dimension: "
-               "days and longer, pages, sources, utm_…, countries, regions, browsers, systems or "
-               "devices";
+    if (r->goal || r->range.compare != COMPARE_NONE)
+        return "imported sums know no goals and no comparisons";
+    if (!file_of(r))
+        return "imported sums know days and longer, and for dimensions and filters together one of "
+               "these: page, hostname; entry_page; exit_page; source, utm_…; country, region; "
+               "browser, browser_version; os, os_version; device";
     return NULL;
 }
 
@@ -119,35 +153,57 @@ static const char days[] =
     "$EVENTS"
     " ORDER BY toDate(timestamp) LIMIT 1))";
 
-void report_imports_sql(const struct report *r, struct buf *out)
+static void add_own(const struct report *r, struct buf *out)
 {
-    const char *report, *column;
     const struct report *own = addable(r);
-    bool is_time = r->dim_count && r->dims[0].field->kind == FIELD_TIME;
-    const char *d0 = !r->dim_count ? "" : is_time ? "d0, " : "toString(d0) AS d0, ";
-    must(place_of(r, &report, &column));
     if (!own) {
         out->is_failed = true;
         return;
     }
-    buf_addf(out, "SELECT %s1 AS one", r->dim_count ? "d0, " : "");
+    buf_add_str(out, "SELECT ");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        buf_addf(out, r->dims[i].field->kind == FIELD_TIME ? "d%u, " : "toString(d%u) AS d%u, ", i,
+                 i);
+    buf_add_str(out, "m0 AS i_visitors, m1 AS i_visits, m2 AS i_pageviews, "
+                     "toUInt64(round(ifNull(m3, 0) * m1 / 100)) AS i_bounces, "
+                     "ifNull(m4, 0) * m1 AS i_seconds FROM (");
+    report_groups_sql(own, out);
+    buf_add_char(out, ')');
+}
+
+static void add_imported(const struct report *r, struct buf *out)
+{
+    const struct report_sql s = {.r = r, .out = out, .source = SOURCE_IMPORTS};
+    buf_add_str(out, "SELECT ");
+    for (uint32_t i = 0; i < r->dim_count; i++) {
+        report_dim_sql(&s, &r->dims[i]);
+        buf_addf(out, " AS d%u, ", i);
+    }
+    buf_addf(out,
+             "sum(visitors), sum(visits), sum(pageviews), sum(bounces), "
+             "toFloat64(sum(visit_duration)) FROM $IMPORTED AND report = '%s'%s",
+             file_of(r), days);
+    if (r->filter) {
+        buf_add_str(out, " AND ");
+        report_filter_sql(&s, r->filter);
+    }
+    report_group_by_sql(out, r->dim_count);
+}
+
+void report_imports_sql(const struct report *r, struct buf *out)
+{
+    buf_add_str(out, "SELECT ");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        buf_addf(out, "d%u, ", i);
+    buf_add_str(out, "1 AS one");
     for (uint32_t i = 0; i < r->metric_count; i++)
         buf_addf(out, ", %s AS m%u", value_of(&r->metrics[i]), i);
     if (r->has_total)
         buf_add_str(out, ", count() OVER () AS total");
-    buf_addf(out,
-             " FROM (SELECT %sm0 AS i_visitors, m1 AS i_visits, m2 AS i_pageviews, "
-             "toUInt64(round(ifNull(m3, 0) * m1 / 100)) AS i_bounces, ifNull(m4, 0) * m1 AS "
-             "i_seconds FROM (",
-             d0);
-    report_groups_sql(own, out);
-    buf_add_str(out, ") UNION ALL SELECT ");
-    if (r->dim_count)
-        buf_addf(out, "%s AS d0, ", column);
-    buf_add_str(out, "sum(visitors), sum(visits), sum(pageviews), sum(bounces), "
-                     "toFloat64(sum(visit_duration)) FROM $IMPORTED AND report = '");
-    buf_add_str(out, report);
-    buf_add_char(out, '\'');
-    buf_add_str(out, days);
-    buf_add_str(out, r->dim_count ? " GROUP BY d0) GROUP BY d0" : ")");
+    buf_add_str(out, " FROM (");
+    add_own(r, out);
+    buf_add_str(out, " UNION ALL ");
+    add_imported(r, out);
+    buf_add_char(out, ')');
+    report_group_by_sql(out, r->dim_count);
 }

@@ -409,13 +409,14 @@ void report_bind_i64(struct report *r, const char *name, int64_t value);
 /* ---- statements ---- */
 /* What a statement's rows are: bits; 0: events. */
 enum report_source {
-    SOURCE_VISITS = 1,  /* visits that began in the range */
-    SOURCE_JOINED = 2,  /* events, each with its visit's columns as visit_… */
-    SOURCE_PINGS = 4,   /* engagement pings as well */
-    SOURCE_BASE = 8,    /* without the goal */
-    SOURCE_EVER = 16,   /* from the beginning on, not only in the range */
-    SOURCE_VITALS = 32, /* web vitals instead */
-    SOURCE_SLOTS = 64,  /* slots of visitors, which say the same of events (report_slots.c) */
+    SOURCE_VISITS = 1,    /* visits that began in the range */
+    SOURCE_JOINED = 2,    /* events, each with its visit's columns as visit_… */
+    SOURCE_PINGS = 4,     /* engagement pings as well */
+    SOURCE_BASE = 8,      /* without the goal */
+    SOURCE_EVER = 16,     /* from the beginning on, not only in the range */
+    SOURCE_VITALS = 32,   /* web vitals instead */
+    SOURCE_SLOTS = 64,    /* slots of visitors, which say the same of events (report_slots.c) */
+    SOURCE_IMPORTS = 128, /* sums of another product (report_imports.c) */
 };
 struct report_sql {
     const struct report *r;
@@ -499,8 +500,11 @@ void report_breakdown_sql(const struct report *r, struct buf *out);
 /* d0 …, m0 …: its groups, unordered; the same with imported sums. */
 void report_groups_sql(const struct report *r, struct buf *out);
 void report_imports_sql(const struct report *r, struct buf *out);
-enum report_value_kind report_metric_kind(const struct report_metric *m);
 const char *report_imports_problem(const struct report *r); /* NULL: they can be counted */
+/* The column of an imported row. */
+void report_imports_dim_sql(const struct report_dim *d, struct buf *out);
+void report_group_by_sql(struct buf *out, uint32_t count); /* " GROUP BY d0 …", if there are any */
+enum report_value_kind report_metric_kind(const struct report_metric *m);
 /* SOURCE_JOINED if the question is about the visits of its events, else 0. */
 unsigned report_events_source(const struct report *r);
 const char *report_actor(const struct report *r); /* the column: visitor, user_id, person */

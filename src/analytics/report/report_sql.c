@@ -319,7 +319,7 @@ enum report_value_kind report_metric_kind(const struct report_metric *m)
 }
 
 /* ---- parts ---- */
-static void add_group_by(struct buf *out, uint32_t count)
+void report_group_by_sql(struct buf *out, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         buf_addf(out, "%sd%u", i ? ", " : " GROUP BY ", i);
@@ -347,7 +347,7 @@ static void add_part(const struct report_sql *s)
         }
     }
     report_from_sql(s);
-    add_group_by(s->out, r->dim_count);
+    report_group_by_sql(s->out, r->dim_count);
     if (s->source & SOURCE_BASE && r->dim_count) {
         buf_add_str(s->out, " HAVING countIf(");
         report_filter_sql(s, r->goal);
@@ -511,7 +511,7 @@ void report_groups_sql(const struct report *r, struct buf *out)
     buf_add_slice(out, buf_slice(&parts));
     buf_add_char(out, ')');
     if (is_merged)
-        add_group_by(out, r->dim_count);
+        report_group_by_sql(out, r->dim_count);
     if (is_compared && r->dim_count)
         buf_add_str(out, " HAVING countIf(period = 0) > 0");
     if (!buf_ok(&parts))

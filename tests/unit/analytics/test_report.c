@@ -97,6 +97,20 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"{" M ",\"sample\":1.1}", "/sample", "0.0001 to 1"},
         {"{" M ",\"sample\":\"0.5\"}", "/sample", "0.0001 to 1"},
         {"{" M ",\"sample\":0.5,\"include\":{\"imports\":true}}", "/include/imports", "sample"},
+        {"{" M ",\"goal\":[[\"is\",\"page\",[\"/\"]]],\"include\":{\"imports\":true}}",
+         "/include/imports", "goals"},
+        {"{" M ",\"include\":{\"imports\":true,\"compare\":\"previous_period\"}}",
+         "/include/imports", "comparisons"},
+        {"{" M ",\"dimensions\":[\"page\"],\"filters\":[[\"is\",\"country\",[\"DE\"]]],"
+         "\"include\":{\"imports\":true}}",
+         "/include/imports", "together"},
+        {"{" M
+         ",\"filters\":[[\"or\",[[\"is\",\"os\",[\"iOS\"]],[\"is\",\"device\",[\"mobile\"]]]]],"
+         "\"include\":{\"imports\":true}}",
+         "/include/imports", "together"},
+        {"{" M ",\"filters\":[[\"has_done\",[\"is\",\"page\",[\"/\"]]]],"
+         "\"include\":{\"imports\":true}}",
+         "/include/imports", "together"},
         {"{\"metrics\":[\"visitors\",\"persons\"],\"date_range\":\"day\",\"sample\":0.5}",
          "/metrics", "how many persons"},
         {"{\"report\":\"events\",\"date_range\":\"day\",\"sample\":0.5}", "/sample",
