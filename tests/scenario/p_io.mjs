@@ -316,6 +316,16 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   assert.deepEqual(await visitors({ dimensions: ['source', 'utm_source'], filters: [['contains', 'source', ['oo']]] }), [['Google', '', 18], ['Google', 'Google', 1]]);
   assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['is', 'hostname', ['shop.example']]] }), [['/a', 9]]);
   assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['contains', 'page', ["/b', '"]]] }), []);
+  // Beside another range: either may be of imported days, of own ones, or of both.
+  const compared = async (from, to, compare, more) => (await ask({ metrics: ['visitors', 'bounce_rate'], date_range: [from, to], ...more }, { imports: true, compare, total_rows: true })).json;
+  const both = (answer) => answer.results.map((x) => [...x.dimensions, ...x.metrics, ...x.comparison.metrics]);
+  const eve = await compared('2025-12-31', '2025-12-31', 'previous_period', { dimensions: ['source'] });
+  assert.deepEqual([both(eve), eve.meta.total_rows], [[['Google', 8, 25, 10, 50], ['', 4, 100, 0, null]], 2], JSON.stringify(eve));
+  assert.deepEqual(both(await compared('2026-01-10', '2026-01-10', ['2025-12-30', '2025-12-31'], { dimensions: ['source'] })), [['Google', 1, 0, 18, 40]], 'sources of the other range alone have no row');
+  assert.deepEqual(both(await compared('2025-12-30', '2025-12-30', ['2026-01-10', '2026-01-10'], { dimensions: ['source'] })), [['Google', 10, 50, 1, 0]]);
+  assert.deepEqual(both(await compared('2025-12-31', '2025-12-31', ['2025-12-29', '2026-01-31'], {})), [[12, 50, 23, 48]]);
+  assert.deepEqual(both(await compared('2026-01-09', '2026-01-10', ['2025-12-30', '2025-12-31'], { dimensions: ['time:day'] })), [['2026-01-09', 0, null, 10, 50], ['2026-01-10', 1, 0, 12, 50]]);
+  assert.deepEqual(both(await compared('2026-01-09', '2026-01-10', ['2025-12-30', '2025-12-31'], { dimensions: ['time:day', 'source'] })), [['2026-01-10', 'Google', 1, 0, 8, 25]]);
   const series = await results({ dimensions: ['time:day'], metrics: ['visitors'] });
   assert.equal(series.length, 34);
   assert.deepEqual(series.filter((x) => x[1]), [['2025-12-30', 10], ['2025-12-31', 12], ['2026-01-10', 1]]);
@@ -327,7 +337,7 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   assert.deepEqual([(await theirs({})).results, (await theirs({})).meta], [[{ dimensions: [], metrics: [23] }], { imports_included: true }]);
   assert.deepEqual((await theirs({ metrics: ['events'] })).meta, { imports_included: false, imports_skip_reason: 'unsupported_query' });
   assert.deepEqual([(await theirs({ filters: [['is', 'visit:source', ['Google']]] })).results, (await theirs({ filters: [['is', 'visit:source', ['Google']]] })).meta], [[{ dimensions: [], metrics: [19] }], { imports_included: true }]);
-  for (const wrong of [{ filters: [['is', 'source', ['Google']]], dimensions: ['page'] }, { filters: [['is', 'event', ['pageview']]] }, { goal: [['is', 'event', ['pageview']]] }, { include: { imports: true, compare: 'previous_period' } }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
+  for (const wrong of [{ filters: [['is', 'source', ['Google']]], dimensions: ['page'] }, { filters: [['is', 'event', ['pageview']]] }, { goal: [['is', 'event', ['pageview']]] }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
     const a = await ask(wrong);
     assert.equal(a.status, 400, JSON.stringify(wrong));
     assert.match(a.json.detail, /^\/include\/imports: /);

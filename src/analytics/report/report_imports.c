@@ -36,12 +36,13 @@ static const struct place {
 static const struct {
     const char *metric, *sql;
 } values[] = {
-    {"visitors", "sum(i_visitors)"},
-    {"visits", "sum(i_visits)"},
-    {"pageviews", "sum(i_pageviews)"},
-    {"bounce_rate", "if(sum(i_visits) = 0, NULL, 100 * sum(i_bounces) / sum(i_visits))"},
-    {"visit_duration", "if(sum(i_visits) = 0, NULL, sum(i_seconds) / sum(i_visits))"},
-    {"views_per_visit", "if(sum(i_visits) = 0, NULL, sum(i_pageviews) / sum(i_visits))"},
+    /* $: i_, or c_ of the other range */
+    {"visitors", "sum($visitors)"},
+    {"visits", "sum($visits)"},
+    {"pageviews", "sum($pageviews)"},
+    {"bounce_rate", "if(sum($visits) = 0, NULL, 100 * sum($bounces) / sum($visits))"},
+    {"visit_duration", "if(sum($visits) = 0, NULL, sum($seconds) / sum($visits))"},
+    {"views_per_visit", "if(sum($visits) = 0, NULL, sum($pageviews) / sum($visits))"},
 };
 static const char *const buckets[UNIT_COUNT] = {[UNIT_DAY] = "date",
                                                 [UNIT_WEEK] = "toMonday(date)",
@@ -116,8 +117,8 @@ const char *report_imports_problem(const struct report *r)
                    "views_per_visit";
     if (r->sample)
         return "imported sums are of all visitors: leave sample out";
-    if (r->goal || r->range.compare != COMPARE_NONE)
-        return "imported sums know no goals and no comparisons";
+    if (r->goal)
+        return "imported sums know no goals";
     if (!file_of(r))
         return "imported sums know days and longer, and for dimensions and filters together one of "
                "these: page, hostname; entry_page; exit_page; source, utm_…; country, region; "
@@ -145,13 +146,27 @@ static const struct report *addable(const struct report *r)
 }
 
 /* Days of the range before the first event of the project's own. */
-static const char days[] =
-    " AND date >= toDate(fromUnixTimestamp64Milli({from:Int64}), {timezone:String})"
-    " AND date <= toDate(fromUnixTimestamp64Milli({to:Int64} - 1), {timezone:String})"
-    " AND date < (SELECT if(count() = 0, toDate('2149-01-01'), toDate(min(timestamp), "
-    "{timezone:String})) FROM $EVENTS AND toDate(timestamp) = (SELECT toDate(timestamp) FROM "
-    "$EVENTS"
-    " ORDER BY toDate(timestamp) LIMIT 1))";
+static void add_days(const struct report_sql *s)
+{
+    const char *p = s->is_compared ? "compare_" : "";
+    buf_addf(s->out,
+             " AND date >= toDate(fromUnixTimestamp64Milli({%sfrom:Int64}), {timezone:String})"
+             " AND date <= toDate(fromUnixTimestamp64Milli({%sto:Int64} - 1), {timezone:String})"
+             " AND date < (SELECT if(count() = 0, toDate('2149-01-01'), toDate(min(timestamp), "
+             "{timezone:String})) FROM $EVENTS AND toDate(timestamp) = (SELECT toDate(timestamp) "
+             "FROM $EVENTS ORDER BY toDate(timestamp) LIMIT 1))",
+             p, p);
+}
+
+static bool is_compared(const struct report *r)
+{
+    return r->range.compare != COMPARE_NONE;
+}
+
+static const char *prefix_of(int other)
+{
+    return other ? "c_" : "i_";
+}
 
 static void add_own(const struct report *r, struct buf *out)
 {
@@ -164,30 +179,55 @@ static void add_own(const struct report *r, struct buf *out)
     for (uint32_t i = 0; i < r->dim_count; i++)
         buf_addf(out, r->dims[i].field->kind == FIELD_TIME ? "d%u, " : "toString(d%u) AS d%u, ", i,
                  i);
-    buf_add_str(out, "m0 AS i_visitors, m1 AS i_visits, m2 AS i_pageviews, "
-                     "toUInt64(round(ifNull(m3, 0) * m1 / 100)) AS i_bounces, "
-                     "ifNull(m4, 0) * m1 AS i_seconds FROM (");
-    report_groups_sql(own, out);
+    buf_add_str(out, is_compared(r) ? "is_here" : "1 AS is_here");
+    for (int other = 0; other <= (int)is_compared(r); other++) {
+        const char *p = prefix_of(other);
+        char m = other ? 'o' : 'm';
+        buf_addf(out,
+                 ", %c0 AS %svisitors, %c1 AS %svisits, %c2 AS %spageviews, "
+                 "toUInt64(round(ifNull(%c3, 0) * %c1 / 100)) AS %sbounces, "
+                 "ifNull(%c4, 0) * %c1 AS %sseconds",
+                 m, p, m, p, m, p, m, m, p, m, m, p);
+    }
+    buf_add_str(out, " FROM (");
+    report_groups_sql(own, is_compared(r), out);
     buf_add_char(out, ')');
 }
 
-static void add_imported(const struct report *r, struct buf *out)
+static void add_imported(const struct report_sql *s)
 {
-    const struct report_sql s = {.r = r, .out = out, .source = SOURCE_IMPORTS};
-    buf_add_str(out, "SELECT ");
+    static const char *const columns[] = {"visitors", "visits", "pageviews", "bounces",
+                                          "toFloat64(visit_duration)"};
+    const struct report *r = s->r;
+    buf_add_str(s->out, "SELECT ");
     for (uint32_t i = 0; i < r->dim_count; i++) {
-        report_dim_sql(&s, &r->dims[i]);
-        buf_addf(out, " AS d%u, ", i);
+        report_dim_sql(s, &r->dims[i]);
+        buf_addf(s->out, " AS d%u, ", i);
     }
-    buf_addf(out,
-             "sum(visitors), sum(visits), sum(pageviews), sum(bounces), "
-             "toFloat64(sum(visit_duration)) FROM $IMPORTED AND report = '%s'%s",
-             file_of(r), days);
+    buf_addf(s->out, "%d", !s->is_compared);
+    for (int other = 0; other <= (int)is_compared(r); other++)
+        for (size_t i = 0; i < COUNT_OF(columns); i++)
+            buf_addf(s->out, ", sum(%s)%s", columns[i], other == (int)s->is_compared ? "" : " * 0");
+    buf_addf(s->out, " FROM $IMPORTED AND report = '%s'", file_of(r));
+    add_days(s);
     if (r->filter) {
-        buf_add_str(out, " AND ");
-        report_filter_sql(&s, r->filter);
+        buf_add_str(s->out, " AND ");
+        report_filter_sql(s, r->filter);
     }
-    report_group_by_sql(out, r->dim_count);
+    report_group_by_sql(s->out, r->dim_count);
+}
+
+static void add_values(const struct report *r, int other, struct buf *out)
+{
+    for (uint32_t i = 0; i < r->metric_count; i++) {
+        buf_add_str(out, ", ");
+        for (const char *p = value_of(&r->metrics[i]); *p; p++)
+            if (*p == '$')
+                buf_add_str(out, prefix_of(other));
+            else
+                buf_add_char(out, *p);
+        buf_addf(out, " AS %c%u", other ? 'o' : 'm', i);
+    }
 }
 
 void report_imports_sql(const struct report *r, struct buf *out)
@@ -196,14 +236,20 @@ void report_imports_sql(const struct report *r, struct buf *out)
     for (uint32_t i = 0; i < r->dim_count; i++)
         buf_addf(out, "d%u, ", i);
     buf_add_str(out, "1 AS one");
-    for (uint32_t i = 0; i < r->metric_count; i++)
-        buf_addf(out, ", %s AS m%u", value_of(&r->metrics[i]), i);
+    for (int other = 0; other <= (int)is_compared(r); other++)
+        add_values(r, other, out);
     if (r->has_total)
         buf_add_str(out, ", count() OVER () AS total");
     buf_add_str(out, " FROM (");
     add_own(r, out);
-    buf_add_str(out, " UNION ALL ");
-    add_imported(r, out);
+    for (int other = 0; other <= (int)is_compared(r); other++) {
+        const struct report_sql s = {
+            .r = r, .out = out, .is_compared = other, .source = SOURCE_IMPORTS};
+        buf_add_str(out, " UNION ALL ");
+        report_shifted_sql(&s, add_imported);
+    }
     buf_add_char(out, ')');
     report_group_by_sql(out, r->dim_count);
+    if (is_compared(r) && r->dim_count)
+        buf_add_str(out, " HAVING max(is_here)");
 }

@@ -497,12 +497,16 @@ void report_number_sql(const struct report_sql *s, const struct report_dim *d);
 /* The main statement, a template of query_run(). */
 void report_main_sql(const struct report *r, struct buf *out);
 void report_breakdown_sql(const struct report *r, struct buf *out);
-/* d0 …, m0 …: its groups, unordered; the same with imported sums. */
-void report_groups_sql(const struct report *r, struct buf *out);
+/* d0 …, m0 …, o0 …: its groups, unordered; with others those of the other range alone, too
+ * (is_here = 0). The same with imported sums. */
+void report_groups_sql(const struct report *r, bool has_others, struct buf *out);
 void report_imports_sql(const struct report *r, struct buf *out);
 const char *report_imports_problem(const struct report *r); /* NULL: they can be counted */
 /* The column of an imported row. */
 void report_imports_dim_sql(const struct report_dim *d, struct buf *out);
+/* Of the rows that add() asks for, whose columns begin with d0 …: a time of the other range is the
+ * bucket of the same number. */
+void report_shifted_sql(const struct report_sql *s, void (*add)(const struct report_sql *s));
 void report_group_by_sql(struct buf *out, uint32_t count); /* " GROUP BY d0 …", if there are any */
 enum report_value_kind report_metric_kind(const struct report_metric *m);
 /* SOURCE_JOINED if the question is about the visits of its events, else 0. */

@@ -325,8 +325,7 @@ void report_group_by_sql(struct buf *out, uint32_t count)
         buf_addf(out, "%sd%u", i ? ", " : " GROUP BY ", i);
 }
 
-/* SELECT d0, d1, 0 AS period, r0, r1 of one kind of rows. A time of the other range is the bucket
- * of the same number. */
+/* SELECT d0, d1, 0 AS period, r0, r1 of one kind of rows. */
 static void add_part(const struct report_sql *s)
 {
     const struct report *r = s->r;
@@ -355,27 +354,28 @@ static void add_part(const struct report_sql *s)
     }
 }
 
-static void add_shifted_part(const struct report_sql *s)
+void report_shifted_sql(const struct report_sql *s, void (*add)(const struct report_sql *s))
 {
     const struct report *r = s->r;
     const struct report_dim *time = report_time_dim(r);
     if (!time || !s->is_compared) {
-        add_part(s);
+        add(s);
         return;
     }
     uint32_t at = (uint32_t)(time - r->dims);
     buf_add_str(s->out, "SELECT ");
     for (uint32_t i = 0; i < r->dim_count; i++)
         buf_addf(s->out, i == at ? "here[place] AS d%u, " : "d%u, ", i);
-    buf_add_str(s->out, "period");
-    for (uint32_t i = 0; i < r->metric_count; i++)
-        buf_addf(s->out, ", r%u", i);
-    buf_addf(s->out, " FROM (SELECT * EXCEPT (d%u), ", at);
+    buf_add_str(s->out, "* EXCEPT (here, place");
+    for (uint32_t i = 0; i < r->dim_count; i++)
+        if (i != at)
+            buf_addf(s->out, ", d%u", i);
+    buf_addf(s->out, ") FROM (SELECT * EXCEPT (d%u), ", at);
     report_buckets_sql(s->out, time->unit, false);
     buf_add_str(s->out, " AS here, indexOf(");
     report_buckets_sql(s->out, time->unit, true);
     buf_addf(s->out, ", d%u) AS place FROM (", at);
-    add_part(s);
+    add(s);
     buf_add_str(s->out, ") WHERE place BETWEEN 1 AND length(here))");
 }
 
@@ -420,7 +420,7 @@ static bool add_parts(const struct report *r, struct buf *out)
                 .r = r, .out = out, .is_compared = other, .source = sources[i]};
             if (added++)
                 buf_add_str(out, " UNION ALL ");
-            add_shifted_part(&s);
+            report_shifted_sql(&s, add_part);
         }
     }
     if (has_empty_buckets(r))
@@ -491,7 +491,7 @@ static void add_order(const struct report *r, struct buf *out)
         buf_addf(out, "%sd%u", between, i);
 }
 
-void report_groups_sql(const struct report *r, struct buf *out)
+void report_groups_sql(const struct report *r, bool has_others, struct buf *out)
 {
     CLEANUP(buf_done) struct buf parts;
     bool is_compared = r->range.compare != COMPARE_NONE;
@@ -500,7 +500,7 @@ void report_groups_sql(const struct report *r, struct buf *out)
     buf_add_str(out, "SELECT ");
     for (uint32_t i = 0; i < r->dim_count; i++)
         buf_addf(out, "d%u, ", i);
-    buf_add_str(out, "1 AS one");
+    buf_add_str(out, has_others ? "countIf(period = 0) > 0 AS is_here" : "1 AS one");
     for (uint32_t i = 0; i < r->metric_count; i++)
         add_value(r, out, i, is_merged, 0);
     for (uint32_t i = 0; i < r->metric_count && is_compared; i++)
@@ -512,7 +512,7 @@ void report_groups_sql(const struct report *r, struct buf *out)
     buf_add_char(out, ')');
     if (is_merged)
         report_group_by_sql(out, r->dim_count);
-    if (is_compared && r->dim_count)
+    if (is_compared && r->dim_count && !has_others)
         buf_add_str(out, " HAVING countIf(period = 0) > 0");
     if (!buf_ok(&parts))
         out->is_failed = true;
@@ -525,7 +525,7 @@ void report_breakdown_sql(const struct report *r, struct buf *out)
     if (r->has_imports)
         report_imports_sql(r, out);
     else
-        report_groups_sql(r, out);
+        report_groups_sql(r, false, out);
     buf_add_char(out, ')');
     report_after_sql(r, out);
     add_order(r, out);

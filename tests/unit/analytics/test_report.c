@@ -99,8 +99,6 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"{" M ",\"sample\":0.5,\"include\":{\"imports\":true}}", "/include/imports", "sample"},
         {"{" M ",\"goal\":[[\"is\",\"page\",[\"/\"]]],\"include\":{\"imports\":true}}",
          "/include/imports", "goals"},
-        {"{" M ",\"include\":{\"imports\":true,\"compare\":\"previous_period\"}}",
-         "/include/imports", "comparisons"},
         {"{" M ",\"dimensions\":[\"page\"],\"filters\":[[\"is\",\"country\",[\"DE\"]]],"
          "\"include\":{\"imports\":true}}",
          "/include/imports", "together"},
