@@ -316,6 +316,10 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   assert.deepEqual(await visitors({ dimensions: ['source', 'utm_source'], filters: [['contains', 'source', ['oo']]] }), [['Google', '', 18], ['Google', 'Google', 1]]);
   assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['is', 'hostname', ['shop.example']]] }), [['/a', 9]]);
   assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['contains', 'page', ["/b', '"]]] }), []);
+  assert.deepEqual(await visitors({ dimensions: ['page'], filters: [['is', 'event', ['pageview']]] }), [['/a', 9]], 'what was counted are page views');
+  assert.deepEqual(await visitors({ filters: [['is_not', 'event', ['pageview']]] }), [[0]]);
+  const soft = async (more) => { const a = await ask({ metrics: ['visitors'], ...more }, { imports: 'where_known' }); assert.equal(a.status, 200, a.text); return [a.json.results.map((x) => x.metrics[0]), a.json.meta.imports_included]; };
+  assert.deepEqual([await soft({}), await soft({ dimensions: ['city'] }), await soft({ metrics: ['events'] })], [[[23], true], [[1], false], [[2], false]]);
   // Beside another range: either may be of imported days, of own ones, or of both.
   const compared = async (from, to, compare, more) => (await ask({ metrics: ['visitors', 'bounce_rate'], date_range: [from, to], ...more }, { imports: true, compare, total_rows: true })).json;
   const both = (answer) => answer.results.map((x) => [...x.dimensions, ...x.metrics, ...x.comparison.metrics]);
@@ -337,7 +341,7 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   assert.deepEqual([(await theirs({})).results, (await theirs({})).meta], [[{ dimensions: [], metrics: [23] }], { imports_included: true }]);
   assert.deepEqual((await theirs({ metrics: ['events'] })).meta, { imports_included: false, imports_skip_reason: 'unsupported_query' });
   assert.deepEqual([(await theirs({ filters: [['is', 'visit:source', ['Google']]] })).results, (await theirs({ filters: [['is', 'visit:source', ['Google']]] })).meta], [[{ dimensions: [], metrics: [19] }], { imports_included: true }]);
-  for (const wrong of [{ filters: [['is', 'source', ['Google']]], dimensions: ['page'] }, { filters: [['is', 'event', ['pageview']]] }, { goal: [['is', 'event', ['pageview']]] }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
+  for (const wrong of [{ filters: [['is', 'source', ['Google']]], dimensions: ['page'] }, { dimensions: ['event'] }, { goal: [['is', 'event', ['pageview']]] }, { dimensions: ['source', 'page'] }, { metrics: ['events'] }, { dimensions: ['property:x'] }, { dimensions: ['time:hour'] }]) {
     const a = await ask(wrong);
     assert.equal(a.status, 400, JSON.stringify(wrong));
     assert.match(a.json.detail, /^\/include\/imports: /);

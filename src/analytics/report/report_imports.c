@@ -15,6 +15,7 @@
 static const struct place {
     const char *field, *report, *column;
 } places[] = {
+    {"event", NULL, "'pageview'"}, /* in filters: it is what was counted, in each file */
     {"page", "pages", "page"},
     {"hostname", "pages", "hostname"},
     {"entry_page", "entry_pages", "entry_page"},
@@ -59,17 +60,16 @@ static const char *value_of(const struct report_metric *m)
 
 static const struct place *place_of(const struct report_field *field)
 {
-    for (size_t i = 0; i < COUNT_OF(places); i++)
+    for (size_t i = 0; field && i < COUNT_OF(places); i++)
         if (strcmp(field->name, places[i].field) == 0)
             return &places[i];
     return NULL;
 }
 
-/* The fields that came before are of *report (NULL: none did); false: this one is not. */
-static bool is_of_file(const struct report_field *field, const char **report)
+/* The places that came before are of *report (NULL: none did); false: this one is not. */
+static bool is_of_file(const struct place *place, const char **report)
 {
-    const struct place *place = field ? place_of(field) : NULL;
-    if (!place || (*report && strcmp(*report, place->report) != 0))
+    if (!place || !place->report || (*report && strcmp(*report, place->report) != 0))
         return false;
     *report = place->report;
     return true;
@@ -77,8 +77,10 @@ static bool is_of_file(const struct report_field *field, const char **report)
 
 static bool is_filter_of_file(const struct report_filter *f, const char **report)
 {
-    if (f->op > OP_NOT)
-        return is_of_file(f->dim.field, report);
+    if (f->op > OP_NOT) {
+        const struct place *place = place_of(f->dim.field);
+        return (place && !place->report) || is_of_file(place, report);
+    }
     if (f->op == OP_HAS_DONE || f->op == OP_HAS_NOT_DONE || f->op == OP_COHORT)
         return false;
     for (const struct report_filter *child = f->children; child; child = child->next)
@@ -93,7 +95,8 @@ static const char *file_of(const struct report *r)
     const char *report = NULL;
     for (uint32_t i = 0; i < r->dim_count; i++) {
         const struct report_dim *d = &r->dims[i];
-        if (d->field->kind == FIELD_TIME ? !buckets[d->unit] : !is_of_file(d->field, &report))
+        if (d->field->kind == FIELD_TIME ? !buckets[d->unit]
+                                         : !is_of_file(place_of(d->field), &report))
             return NULL;
     }
     if (r->filter && !is_filter_of_file(r->filter, &report))
@@ -122,7 +125,7 @@ const char *report_imports_problem(const struct report *r)
     if (!file_of(r))
         return "imported sums know days and longer, and for dimensions and filters together one of "
                "these: page, hostname; entry_page; exit_page; source, utm_…; country, region; "
-               "browser, browser_version; os, os_version; device";
+               "browser, browser_version; os, os_version; device (and event, of filters)";
     return NULL;
 }
 

@@ -261,6 +261,7 @@ struct report {
     uint32_t order_count;
     uint32_t limit, offset;
     bool has_time_labels, has_total, has_sql, has_imports;
+    bool is_imports_asked;           /* and the answer says whether it has them */
     bool is_paged;                   /* the statement gives one row more and the keys of each */
     bool is_continued;               /* behind the row with these keys: */
     uint32_t after[REPORT_KEYS_MAX]; /* parameters; REPORT_PARAMS_MAX: null */

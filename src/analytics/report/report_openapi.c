@@ -24,7 +24,8 @@
                                             "sums are told of all\"},\"include\":{\"type\":"       \
                                             "\"object\",\"properties\":{\"compare\":{},\"time_"    \
                                             "labels\":{\"type\":\"boolean\"},"                     \
-                                            "\"total_rows\":{\"type\":\"boolean\"},\"sql\":{"      \
+                                            "\"total_rows\":{\"type\":\"boolean\"},\"imports\""    \
+                                            ":{\"enum\":[true,false,\"where_known\"]},\"sql\":{"   \
                                             "\"type\":\"boolean\"}}}}}"
 #define KIND(name, more, properties)                        \
     "{\"title\":\"" name "\",\"required\":[\"report\"" more \

@@ -387,6 +387,18 @@ bool report_take_page(struct report *r, uint32_t limit)
     return true;
 }
 
+/* true: with the sums of imports, or not at all; "where_known": with them if they can be counted. */
+static bool take_imports(struct report *r, const struct report_at *at, yyjson_val *v)
+{
+    bool is_soft = yyjson_equals_str(v, "where_known");
+    if (v && !yyjson_is_null(v) && !yyjson_is_bool(v) && !is_soft)
+        return report_fail(r, at, "give true, false or \"where_known\"");
+    r->is_imports_asked = is_soft || yyjson_is_true(v);
+    const char *problem = r->is_imports_asked ? report_imports_problem(r) : NULL;
+    r->has_imports = r->is_imports_asked && !problem;
+    return !problem || is_soft || report_fail(r, at, "%s", problem);
+}
+
 static bool take_include(struct report *r, yyjson_val *include)
 {
     static const char *const names[] = {"sql",        "compare", "time_labels",
@@ -405,10 +417,8 @@ static bool take_include(struct report *r, yyjson_val *include)
         !report_take_compare(r, &at_compare, json_get(include, names[1])) ||
         !report_take_bool(r, &at_labels, json_get(include, names[2]), &r->has_time_labels) ||
         !report_take_bool(r, &at_total, json_get(include, names[3]), &r->has_total) ||
-        !report_take_bool(r, &at_imports, json_get(include, names[4]), &r->has_imports))
+        !take_imports(r, &at_imports, json_get(include, names[4])))
         return false;
-    if (r->has_imports && report_imports_problem(r))
-        return report_fail(r, &at_imports, "%s", report_imports_problem(r));
     if (r->has_time_labels && !report_time_dim(r))
         return report_fail(r, &at_labels, "there is no dimension of time");
     return true;

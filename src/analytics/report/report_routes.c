@@ -193,6 +193,11 @@ static enum rc shape(struct query_call *call, struct slice result, struct buf *b
         buf_addf(body, "%s\"total_rows\":%lld", between, (long long)more.total);
         between = ",";
     }
+    if (run->report.is_imports_asked) {
+        buf_addf(body, "%s\"imports_included\":%s", between,
+                 run->report.has_imports ? "true" : "false");
+        between = ",";
+    }
     if (run->report.is_paged) {
         buf_addf(body, "%s\"next_cursor\":", between);
         if (more.cursor.len)

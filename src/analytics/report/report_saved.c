@@ -73,11 +73,9 @@ static bool add_include(struct buf *out, yyjson_val *include, struct slice compa
     return true;
 }
 
-/* Sums of an import know no other range. */
 static bool may_compare(yyjson_val *question, yyjson_val *include)
 {
-    return report_kind_is_table(json_get(question, "report")) && !json_get(include, "compare") &&
-           !json_get(include, "imports");
+    return report_kind_is_table(json_get(question, "report")) && !json_get(include, "compare");
 }
 
 static bool add_over(struct buf *out, const char *name, yyjson_val *own, yyjson_val *sent,
