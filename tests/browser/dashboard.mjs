@@ -1,5 +1,7 @@
 // The dashboard in a real Chromium, against a real server: what is shown is what the API answers, for who may see it.
-import { assert, until } from '../scenario/harness.mjs';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { assert, tempFolder, until, weir } from '../scenario/harness.mjs';
 import { PASSWORD, digits, events, home, loaded, noFindings, open, opened, owner, question, rowsOf, s, settled, signIn, test, viewer } from './dashboard_bed.mjs';
 
 test('who opens the printed address comes to the dashboard, and what may be cached is', async () => {
@@ -216,6 +218,29 @@ test('on paper: what it is, nothing to press, in light colours whatever the scre
   assert.equal(await page.locator('.top, .side, .button').filter({ visible: true }).count(), 0);
   assert.deepEqual(await page.locator('.filters li').filter({ visible: true }).allInnerTexts(), ['source is Google']);
   await page.waitForFunction(() => document.documentElement.scrollWidth <= 718 && [...document.querySelectorAll('canvas')].every((c) => c.getBoundingClientRect().right <= 718));
+  assert.deepEqual(page.wrong, []);
+});
+test('what another product counted is added for the days before the first event, unless one looks without it', async (t) => {
+  const day = new Date(Date.now() - 90 * 86400000).toISOString().slice(0, 10);
+  const file = path.join(tempFolder(), 'sums.csv');
+  for (const csv of [`date,visitors,pageviews,bounces,visits,visit_duration\n${day},7,20,2,8,80\n`, `date,source,referrer,utm_source,utm_medium,utm_campaign,utm_content,utm_term,pageviews,visitors,visits,visit_duration,bounces\n${day},Bing,,,,,,,12,5,6,60,1\n${day},,,,,,,,8,2,2,20,1\n`]) {
+    writeFileSync(file, csv);
+    const r = await weir(['import', 'plausible', file, '--project', s.keys.project, '--data', s.data]);
+    assert.equal(r.code, 0, r.err);
+  }
+  const page = await opened(t, owner, {}, `${home}?range=${day}..${day}`);
+  const first = () => page.locator('.tile-value').allInnerTexts();
+  await page.waitForFunction(() => document.querySelector('.tile-value')?.textContent === '7' && !document.querySelector('[aria-busy=true]'));
+  assert.deepEqual((await first()).slice(0, 5).map(digits), ['7', '8', '20', '2.5', '25']);
+  assert.deepEqual(await rowsOf(page, 'Sources'), [['Bing', '5'], ['Direct', '2']]);
+  assert.deepEqual(await page.locator('section.panel:has-text("Without imported data") h2').allInnerTexts(), ['Events'], 'what is not known there says so');
+  await noFindings(page, 'with imported data');
+  await page.click('section[aria-label="Sources"] button:has-text("Bing")');
+  await page.waitForFunction(() => document.querySelector('.tile-value')?.textContent === '5' && !document.querySelector('[aria-busy=true]'));
+  await page.click('.tools button:has-text("Imported data")');
+  await page.waitForFunction(() => document.querySelector('.tile-value')?.textContent === '0' && !document.querySelector('[aria-busy=true]'));
+  assert.equal(await page.getAttribute('.tools button:has-text("Imported data")', 'aria-pressed'), 'false');
+  assert.equal(await page.locator('text=Without imported data').count(), 0, 'nobody asked for it');
   assert.deepEqual(page.wrong, []);
 });
 test('signing out ends the session here and at the server; an ended session asks to sign in again', async (t) => {

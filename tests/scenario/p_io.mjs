@@ -320,6 +320,8 @@ test('sums of Plausible\'s are kept apart, and count for the days before the fir
   assert.deepEqual(await visitors({ filters: [['is_not', 'event', ['pageview']]] }), [[0]]);
   const soft = async (more) => { const a = await ask({ metrics: ['visitors'], ...more }, { imports: 'where_known' }); assert.equal(a.status, 200, a.text); return [a.json.results.map((x) => x.metrics[0]), a.json.meta.imports_included]; };
   assert.deepEqual([await soft({}), await soft({ dimensions: ['city'] }), await soft({ metrics: ['events'] })], [[[23], true], [[1], false], [[2], false]]);
+  const ever = (await ask({ metrics: ['visitors'], date_range: 'all' })).json;
+  assert.deepEqual([ever.results[0].metrics, ever.query.date_range[0].slice(0, 10)], [[23], '2025-12-30'], 'all begins with the first of either');
   // Beside another range: either may be of imported days, of own ones, or of both.
   const compared = async (from, to, compare, more) => (await ask({ metrics: ['visitors', 'bounce_rate'], date_range: [from, to], ...more }, { imports: true, compare, total_rows: true })).json;
   const both = (answer) => answer.results.map((x) => [...x.dimensions, ...x.metrics, ...x.comparison.metrics]);

@@ -143,6 +143,7 @@ bool report_take_compare(struct report *r, const struct report_at *at, yyjson_va
     "(SELECT if(count() = 0, " TODAY ", least(toDate(min(timestamp), {timezone:String}), " TODAY \
     ")) FROM $EVENTS AND toDate(timestamp) = (SELECT toDate(timestamp) FROM $EVENTS "            \
     "ORDER BY project_id, toDate(timestamp) LIMIT 1))"
+#define IMPORTS_BEGINNING "(SELECT if(count() = 0, " TODAY ", min(date)) FROM $IMPORTED)"
 
 static bool is_instants(const struct report *r)
 {
@@ -176,7 +177,9 @@ static void add_range(const struct report *r, struct buf *out)
         buf_add_str(out, "toStartOfYear(" TODAY ") AS first, " TODAY " AS last");
         return;
     case RANGE_ALL:
-        buf_add_str(out, BEGINNING " AS first, " TODAY " AS last");
+        buf_add_str(out,
+                    r->has_imports ? "least(" BEGINNING ", " IMPORTS_BEGINNING ")" : BEGINNING);
+        buf_add_str(out, " AS first, " TODAY " AS last");
         return;
     case RANGE_MINUTES:
         buf_addf(out,

@@ -94,7 +94,7 @@ export interface Question {
   goal?: Filter[] | { id: string };
   limit?: number;
   order_by?: [string, 'asc' | 'desc'][];
-  include?: { compare?: 'previous_period' | 'year_over_year'; time_labels?: boolean; total_rows?: boolean };
+  include?: { compare?: 'previous_period' | 'year_over_year'; time_labels?: boolean; total_rows?: boolean; imports?: 'where_known' };
 }
 /** Metrics that are numbers: what is by currency is asked for as such (sum:revenue). */
 export type Value = Extract<BreakdownRow['metrics'][number], number | null>;

@@ -8,7 +8,7 @@ import { useLoad } from './load.ts';
 import { failure, load, me, project, projects, signOut, type ProjectOf } from './session.ts';
 import { ThemeButton } from './ui/theme.tsx';
 import { Failure, Link, Menu } from './ui/parts.tsx';
-import { COMPARE, compare, CompareMenu, RangeMenu, rangeOf, rangeText } from './ui/range.tsx';
+import { COMPARE, compare, CompareMenu, ImportsButton, RangeMenu, rangeOf, rangeText } from './ui/range.tsx';
 import { SaveMenu, SegmentMenu } from './ui/segment.tsx';
 import { LoginPage } from './pages/login.tsx';
 import { GROUPS, mayOpen, PAGES, type PageInfo } from './pages.ts';
@@ -76,7 +76,7 @@ function Content({ of }: { of: ProjectOf }) {
   return (
     <>
       <p class="on-paper"><b>{info.text}</b> of {of.name}{info.tools !== 'none' && `, ${rangeText(rangeOf())}`}{info.tools === 'compare' && compare() && `, with the ${COMPARE.find(([c]) => c === compare())?.[1].toLowerCase()}`}, as of {when(new Date().toISOString(), of.time_zone)}</p>
-      {info.tools !== 'none' && <div class="tools"><FilterList of={of} /><div class="tools-end">{!shared.value && <SegmentMenu project={of} />}<RangeMenu />{info.tools === 'compare' && <CompareMenu />}</div></div>}
+      {info.tools !== 'none' && <div class="tools"><FilterList of={of} /><div class="tools-end">{!shared.value && <SegmentMenu project={of} />}<RangeMenu />{info.tools === 'compare' && <CompareMenu />}{info.id === 'overview' && <ImportsButton />}</div></div>}
       <Shown key={`${of.id} ${info.id}`} info={info} project={of} />
     </>
   );

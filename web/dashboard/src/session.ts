@@ -41,6 +41,13 @@ export async function lookForEvents(id: string, signal?: AbortSignal): Promise<b
   if (isBegun) begin(id);
   return isBegun;
 }
+/** Whether a project has sums that another product counted (docs/import.md): undefined, not known yet. */
+export const imported = signal<Record<string, boolean>>({});
+export async function lookForImports(id: string, signal?: AbortSignal): Promise<boolean> {
+  const isThere = imported.value[id] ?? (await api<'listImports'>('GET', `/v1/projects/${id}/imports`, undefined, signal)).data.length > 0;
+  if (imported.value[id] === undefined) imported.value = { ...imported.value, [id]: isThere };
+  return isThere;
+}
 export async function signOut(): Promise<void> {
   await api<'logout'>('POST', '/v1/logout');
   me.value = null;

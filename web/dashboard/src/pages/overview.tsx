@@ -2,10 +2,10 @@ import { useMemo, useState } from 'preact/hooks';
 import type { Answer, Filter, Question } from '../api.ts';
 import { useLoad, type Loaded } from '../load.ts';
 import { filters, go, param, sharedLink, toggleFilter, withParams } from '../location.ts';
-import { begun, lookForEvents, type ProjectOf } from '../session.ts';
-import { BarTable, SeriesChart, Tiles, useAnswer, valueRow, type Metric } from '../ui/numbers.tsx';
+import { begun, lookForEvents, lookForImports, type ProjectOf } from '../session.ts';
+import { BarTable, SeriesChart, Tiles, useAnswer, valueRow, WithoutImports, type Metric } from '../ui/numbers.tsx';
 import { Failure, Tabs } from '../ui/parts.tsx';
-import { comparison, rangeOf, unitOf } from '../ui/range.tsx';
+import { comparison, imports, rangeOf, unitOf } from '../ui/range.tsx';
 import { SqlButton } from '../ui/sql.tsx';
 import { StartPage } from './start.tsx';
 
@@ -18,8 +18,8 @@ const METRICS: readonly Metric[] = [
   { id: 'visit_duration', text: 'Visit duration', unit: 'seconds' },
 ];
 const base = (): Pick<Question, 'date_range' | 'filters'> => ({ date_range: rangeOf(), filters: filters.value });
-const numbersAsked = (): Question => ({ ...base(), metrics: METRICS.map((m) => m.id), include: comparison() });
-const seriesAsked = (metric: Metric): Question => ({ ...base(), metrics: [metric.id], dimensions: [`time:${unitOf()}`], include: { ...comparison(), time_labels: true } });
+const numbersAsked = (): Question => ({ ...base(), metrics: METRICS.map((m) => m.id), include: { ...comparison(), ...imports() } });
+const seriesAsked = (metric: Metric): Question => ({ ...base(), metrics: [metric.id], dimensions: [`time:${unitOf()}`], include: { ...comparison(), ...imports(), time_labels: true } });
 
 function Headline({ project, metric }: { project: ProjectOf; metric: Metric }) {
   const { value, error, isLoading, retry } = useAnswer(project, numbersAsked());
@@ -41,13 +41,18 @@ const PANELS: readonly (readonly [title: string, lists: readonly List[]])[] = [
   ['Events', [list('event', 'Event', 'events', 'Events', [['is_not', 'event', ['pageview']]])]],
 ];
 const ROWS = 9;
-const rowsAsked = (of: List, limit = ROWS): Question => ({ ...base(), filters: [...filters.value, ...(of.more ?? [])], metrics: [of.metric], dimensions: [of.field], limit });
+const rowsAsked = (of: List, limit = ROWS): Question => ({ ...base(), filters: [...filters.value, ...(of.more ?? [])], metrics: [of.metric], dimensions: [of.field], limit, include: imports() });
 const useRows = (project: ProjectOf, of: List, limit = ROWS): Loaded<Answer> => useAnswer(project, rowsAsked(of, limit));
 /** The list of a panel that the address says. */
 const shownOf = (title: string, lists: readonly List[]): List | undefined => lists.find((l) => l.id === param(title.toLowerCase())) ?? lists[0];
 function Rows({ of, loaded: { value, error, isLoading, retry }, onPoint }: { of: List; loaded: Loaded<Answer>; onPoint?: (value: string) => void }) {
   if (error && !value) return <Failure text={error} retry={retry} />;
-  return <BarTable head={[of.text, of.count]} rows={value?.results.slice(0, ROWS).map((r) => valueRow(of.field, r))} isLoading={isLoading} empty="Nothing in this range." {...(onPoint ? { onPoint } : {})} />;
+  return (
+    <>
+      <BarTable head={[of.text, of.count]} rows={value?.results.slice(0, ROWS).map((r) => valueRow(of.field, r))} isLoading={isLoading} empty="Nothing in this range." {...(onPoint ? { onPoint } : {})} />
+      <WithoutImports of={value} />
+    </>
+  );
 }
 function AskedRows({ project, of }: { project: ProjectOf; of: List }) {
   return <Rows of={of} loaded={useRows(project, of)} />;
@@ -81,8 +86,10 @@ function Panel({ project, title, lists }: { project: ProjectOf; title: string; l
   );
 }
 export function OverviewPage({ project }: { project: ProjectOf }) {
-  const hasEvents = useLoad(project.id, (signal) => lookForEvents(project.id, signal));
-  if (hasEvents.value === false && !begun.value.includes(project.id)) return sharedLink.value ? <p class="card">Nothing has been counted here yet.</p> : <StartPage project={project} />;
+  const hasEvents = useLoad(project.id, (signal) => lookForEvents(project.id, signal)), isShared = sharedLink.value !== '';
+  const hasImports = useLoad(`imports of ${isShared ? '' : project.id}`, (signal) => (isShared ? Promise.resolve(false) : lookForImports(project.id, signal)));
+  if (hasEvents.value === false && hasImports.value === undefined && !hasImports.error) return <div aria-busy="true" />;
+  if (hasEvents.value === false && !hasImports.value && !begun.value.includes(project.id)) return sharedLink.value ? <p class="card">Nothing has been counted here yet.</p> : <StartPage project={project} />;
   const metric = METRICS.find((m) => m.id === param('metric')) ?? (METRICS[0] as Metric);
   return (
     <>

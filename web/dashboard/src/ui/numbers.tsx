@@ -50,11 +50,13 @@ function useMarks(project: ProjectOf, answer: Answer | undefined): Mark[] {
   const { value } = useLoad(`${project.id} ${first} ${end}`, async (): Promise<Annotation[]> => (first && end ? all(`/v1/projects/${project.id}/annotations?from=${day(first, -1)}&to=${day(end, 1)}`) : []));
   return answer && value ? marksOf(value, seriesOf(answer).labels, end, project.time_zone) : [];
 }
+/** Said where imported data were asked for, and do not know what the question is about. */
+export const WithoutImports = ({ of }: { of: Answer | undefined }) => (of?.meta.imports_included === false ? <p class="aside">Without imported data</p> : null);
 /** A question of one metric by time, with what happened then. */
 export function SeriesChart({ project, question, metric }: { project: ProjectOf; question: Question; metric: Metric }) {
   const { value, error, isLoading, retry } = useAnswer(project, question), marks = useMarks(project, value);
   if (error && !value) return <Failure text={error} retry={retry} />;
-  return <div class="chart-box" aria-busy={isLoading}>{value ? <Chart series={seriesOf(value, metric.isSum ? 0 : null)} unit={metric.unit} what={metric.text} marks={marks} /> : <div class="chart-plot" />}{error && <Failure text={error} retry={retry} />}</div>;
+  return <div class="chart-box" aria-busy={isLoading}>{value ? <Chart series={seriesOf(value, metric.isSum ? 0 : null)} unit={metric.unit} what={metric.text} marks={marks} /> : <div class="chart-plot" />}{error && <Failure text={error} retry={retry} />}<WithoutImports of={value} /></div>;
 }
 const WIDTH = 120, HEIGHT = 24;
 /** A line without axes, beside its number: it says no more than up or down. */

@@ -1,7 +1,8 @@
 // The range that is looked at, and what it is compared with: both in the address.
 import { useState } from 'preact/hooks';
 import type { Question } from '../api.ts';
-import { go, page, param, withParams } from '../location.ts';
+import { go, page, param, projectId, withParams } from '../location.ts';
+import { imported } from '../session.ts';
 import { Menu } from './parts.tsx';
 
 export const RANGES = [['day', 'Today'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['28d', 'Last 28 days'], ['30d', 'Last 30 days'], ['91d', 'Last 91 days'], ['month', 'This month'], ['6mo', 'Last 6 months'], ['12mo', 'Last 12 months'], ['year', 'This year'], ['all', 'All time']] as const;
@@ -21,6 +22,14 @@ export const compare = (): 'previous_period' | 'year_over_year' | null => {
   return asked === 'none' ? null : asked === 'year_over_year' ? asked : 'previous_period';
 };
 export const comparison = (): NonNullable<Question['include']> => { const c = compare(); return c ? { compare: c } : {}; };
+/** Whether what another product counted is added, for the days before the first event: unless the address says no. */
+const withImports = (): boolean => (imported.value[projectId.value] ?? false) && param('imports') !== 'no';
+export const imports = (): NonNullable<Question['include']> => (withImports() ? { imports: 'where_known' } : {});
+export function ImportsButton() {
+  if (!imported.value[projectId.value]) return null;
+  const isOn = withImports();
+  return <button type="button" class="button" aria-pressed={isOn} title="What another product counted, for the days before the first event" onClick={() => go(withParams({ imports: isOn ? 'no' : null }))}>Imported data</button>;
+}
 /** What a point of the chart is. */
 export function unitOf(): string {
   const range = rangeOf();
