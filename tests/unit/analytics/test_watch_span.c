@@ -279,7 +279,8 @@ static void any_moment_in_any_zone_is_what_libc_says(void **state)
         for (int i = 0; i < 40; i++) {
             int every = (int)prng_below(&rng, 3), hour = (int)prng_below(&rng, 24);
             int weekday = every == 1 ? (int)prng_below(&rng, 7) : 0;
-            time_t now = 1767225600 + (time_t)prng_below(&rng, 900 * DAY_S);
+            /* 2022 to 2024: what clocks will do is not the same in each year's data of zones. */
+            time_t now = 1640995200 + (time_t)prng_below(&rng, 900 * DAY_S);
             struct watch_span want, got = ask_on(zones[z], everies[every], weekday, hour,
                                                  (unix_ms){(int64_t)now * 1000 + 999});
             if (!model(every, weekday, hour, now, &want))
