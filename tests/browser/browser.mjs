@@ -95,8 +95,12 @@ export class Relay {
   events(where = () => true) {
     return this.posts().flatMap((r) => (r.body?.e ?? []).map((e) => ({ ...e, from: r }))).filter(where);
   }
+  /** Each of them once: what was under way when its page was left is sent again, and weir knows it by its ids. */
   saw(what, where, count = 1) {
-    return until(what, () => { const all = this.events(where); return all.length >= count && all; }, 60000);
+    return until(what, () => {
+      const all = [...new Map(this.events(where).map((e) => [`${e.from.body.i} ${e.i}`, e])).values()];
+      return all.length >= count && all;
+    }, 60000);
   }
   stop() { return close(this.server); }
 }
