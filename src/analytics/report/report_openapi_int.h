@@ -91,7 +91,8 @@
         SCHEMA_LIST("{\"$ref\":\"#/components/schemas/EventRow\"}") "," \
         SCHEMA_LIST("{\"$ref\":\"#/components/schemas/PropertyRow\"}") "]},\"meta\":" \
         SCHEMA_SOME_WITHIN("\"time_labels\":" SCHEMA_LIST(SCHEMA_TEXT) ",\"total_rows\":" \
-        SCHEMA_COUNT ",\"imports_included\":" SCHEMA_FLAG ",\"next_cursor\":" SCHEMA_MAYBE ",\"statements\":" SCHEMA_LIST(SCHEMA_TEXT) \
+        SCHEMA_COUNT ",\"imports_included\":" SCHEMA_FLAG \
+        ",\"next_cursor\":" SCHEMA_MAYBE ",\"statements\":" SCHEMA_LIST(SCHEMA_TEXT) \
         ",\"parameters\":" SCHEMA_BY_NAME(SCHEMA_TEXT)) ",\"query\":{" \
         "\"type\":\"object\",\"required\":[\"report\",\"date_range\",\"timezone\"]," \
         "\"additionalProperties\":{},\"properties\":{\"report\":" SCHEMA_TEXT \

@@ -387,7 +387,7 @@ bool report_take_page(struct report *r, uint32_t limit)
     return true;
 }
 
-/* true: with the sums of imports, or not at all; "where_known": with them if they can be counted. */
+/* true: with the sums of imports, or not at all; "where_known": with them if they can be. */
 static bool take_imports(struct report *r, const struct report_at *at, yyjson_val *v)
 {
     bool is_soft = yyjson_equals_str(v, "where_known");
