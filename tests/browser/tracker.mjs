@@ -46,11 +46,12 @@ async function end(page, dir) {
   assert.equal(page.failed, undefined);
   return relay.events(under(dir)).filter((e) => e.n !== 'end');
 }
-/** Records of the stream whose page is in the folder. */
+/** Records of the stream whose page is in the folder; one that was sent again has the same id, and is one row of the table. */
 const records = async (dir) => {
   const cat = await weir(['stream', 'cat', '--data', s.data]);
   assert.equal(cat.code, 0, cat.err);
-  return cat.out.split('\n').filter(Boolean).map((l) => JSON.parse(l).value).filter((v) => v.page?.url?.startsWith(`${site.url}${dir}/`));
+  const all = cat.out.split('\n').filter(Boolean).map((l) => JSON.parse(l).value).filter((v) => v.page?.url?.startsWith(`${site.url}${dir}/`));
+  return [...new Map(all.map((v) => [v.id, v])).values()];
 };
 const kept = (dir, count, where = () => true) => until(`${count} records of ${dir}`, async () => {
   const all = (await records(dir)).filter(where);
