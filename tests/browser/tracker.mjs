@@ -342,6 +342,29 @@ test('refused, cut off or unanswered: sent again under the same ids, kept once',
   assert.deepEqual(await s.count(`page_path = '${dir}/a'`), { n: 3, ids: 3 });
 });
 
+test('under way when its page is left: sent again under the same ids, and one row of the table', async (t) => {
+  const dir = folder();
+  put(`${dir}/a`, html());
+  const page = await open(t);
+  await frozen(page);
+  relay.plan('hold');
+  t.after(() => { relay.plan(); relay.release(); });
+  await page.goto(`${site.url}${dir}/a`);
+  await loaded(page);
+  await page.evaluate(() => { weir('once'); });
+  await page.clock.runFor(1000);
+  await until('it is under way', () => relay.held.length === 1);
+  await page.goto('about:blank');
+  const tries = () => relay.events((e) => under(dir)(e) && e.n === 'once');
+  await until('the second try', () => tries().length === 2);
+  relay.release();
+  await until('both answers', () => tries().every((e) => e.from.status === 204));
+  assert.equal(new Set(tries().map((e) => `${e.from.body.i}/${e.i}`)).size, 1, 'one id');
+  for (let i = 0; i < 8; i++) await s.send({ event: 'behind it', anonymous_id: `${dir} ${i}` }); // in all partitions
+  await s.visible(8, `event = 'behind it'`);
+  assert.deepEqual(await s.count(`page_path = '${dir}/a' AND event IN ('pageview', 'once')`), { n: 2, ids: 2 });
+});
+
 test('what is wrong for good is not sent again', async (t) => {
   const dir = folder();
   put(`${dir}/a`, html());
