@@ -37,8 +37,8 @@ uint64_t engine_query_memory_max(const struct store_child_cfg *cfg)
 }
 
 /* Blocks of columns as they are behind decompression, for queries that ask for it
- * (use_uncompressed_cache): those that people repeat. 30 days of 100,000 events need about 500 MiB
- * for all kinds of reports. */
+ * (use_uncompressed_cache): those that people repeat. 30 days of 100,000 events each need about
+ * 500 MiB for all kinds of reports. */
 static uint64_t cache_bytes(const struct store_child_cfg *cfg)
 {
     uint64_t part = engine_memory_max(cfg) / 8, most = 1ull << 30;

@@ -155,9 +155,7 @@ static void add_days(const struct report_sql *s)
     buf_addf(s->out,
              " AND date >= toDate(fromUnixTimestamp64Milli({%sfrom:Int64}), {timezone:String})"
              " AND date <= toDate(fromUnixTimestamp64Milli({%sto:Int64} - 1), {timezone:String})"
-             " AND date < (SELECT if(count() = 0, toDate('2149-01-01'), toDate(min(timestamp), "
-             "{timezone:String})) FROM $EVENTS AND toDate(timestamp) = (SELECT toDate(timestamp) "
-             "FROM $EVENTS ORDER BY toDate(timestamp) LIMIT 1))",
+             " AND date < " REPORT_FIRST_DAY("toDate('2149-01-01')"),
              p, p);
 }
 

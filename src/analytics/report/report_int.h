@@ -427,6 +427,12 @@ struct report_sql {
     int64_t earlier_ms; /* rows from so long before the range, too */
     struct slice keys; /* of visits: " AND …" of visitor and start alone, asked before all else */
 };
+/* SQL: the day of the zone that the first event is of, or what is said instead. The day of UTC is
+ * found by the key alone, and only its events are looked at. */
+#define REPORT_FIRST_DAY(without_any)                                                           \
+    "(SELECT if(count() = 0, " without_any ", toDate(min(timestamp), {timezone:String})) FROM " \
+    "$EVENTS AND toDate(timestamp) = (SELECT toDate(timestamp) FROM $EVENTS ORDER BY "          \
+    "project_id, toDate(timestamp) LIMIT 1))"
 /* The zone's bounds of the range: one row, see report_range_read. */
 void report_range_sql(const struct report *r, struct buf *out);
 /* Of that row; binds what the other statements need. */

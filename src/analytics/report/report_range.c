@@ -138,11 +138,7 @@ bool report_take_compare(struct report *r, const struct report_at *at, yyjson_va
 
 /* ---- the statement that asks the zone ---- */
 #define TODAY "toDate(toDateTime({now:UInt32}, {timezone:String}))"
-/* The first day is found by the key alone, and only its events are looked at. */
-#define BEGINNING                                                                                \
-    "(SELECT if(count() = 0, " TODAY ", least(toDate(min(timestamp), {timezone:String}), " TODAY \
-    ")) FROM $EVENTS AND toDate(timestamp) = (SELECT toDate(timestamp) FROM $EVENTS "            \
-    "ORDER BY project_id, toDate(timestamp) LIMIT 1))"
+#define BEGINNING "least(" REPORT_FIRST_DAY(TODAY) ", " TODAY ")"
 #define IMPORTS_BEGINNING "(SELECT if(count() = 0, " TODAY ", min(date)) FROM $IMPORTED)"
 
 static bool is_instants(const struct report *r)

@@ -44,8 +44,10 @@ export async function lookForEvents(id: string, signal?: AbortSignal): Promise<b
 /** Whether a project has sums that another product counted (docs/import.md): undefined, not known yet. */
 export const imported = signal<Record<string, boolean>>({});
 export async function lookForImports(id: string, signal?: AbortSignal): Promise<boolean> {
-  const isThere = imported.value[id] ?? (await api<'listImports'>('GET', `/v1/projects/${id}/imports`, undefined, signal)).data.length > 0;
-  if (imported.value[id] === undefined) imported.value = { ...imported.value, [id]: isThere };
+  const known = imported.value[id];
+  if (known !== undefined) return known;
+  const isThere = (await api<'listImports'>('GET', `/v1/projects/${id}/imports`, undefined, signal)).data.length > 0;
+  imported.value = { ...imported.value, [id]: isThere };
   return isThere;
 }
 export async function signOut(): Promise<void> {
